@@ -1,0 +1,125 @@
+"""A crystal: species, positions and a lattice, as a pytree of arrays.
+
+`Crystal` is what files become, what the voxelizer reads and what the decoder
+returns. It may carry empty slots (atomic number 0), so that crystals of
+different sizes stack into one batch. Arrays are NumPy in double precision
+where they come from files; JAX casts them when they enter a computation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import ase
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Crystal:
+  """A crystal, possibly padded with empty slots, possibly a batch.
+
+  Attributes:
+    numbers: Atomic numbers; 0 marks an empty slot.
+    positions: Cartesian positions, Å. Zero in empty slots.
+    cell: Lattice vectors as rows, Å: cartesian = fractional @ cell.
+  """
+
+  numbers: Int[Array | np.ndarray, '*B N']
+  positions: Float[Array | np.ndarray, '*B N 3']
+  cell: Float[Array | np.ndarray, '*B 3 3']
+
+  @classmethod
+  def from_ase(cls, atoms: ase.Atoms) -> Crystal:
+    """From ASE atoms that are periodic along all three axes.
+
+    Raises:
+      ValueError: If an axis is not periodic or the cell has no volume.
+    """
+    if not atoms.pbc.all():
+      raise ValueError(
+        f'{atoms.get_chemical_formula()} is periodic along '
+        f'{int(atoms.pbc.sum())} of 3 axes; a Crystal needs all three. Give it '
+        'a vacuum cell: atoms.center(vacuum=8.0); atoms.pbc = True.'
+      )
+    cell = np.asarray(atoms.cell[:], np.float64)
+    if not abs(np.linalg.det(cell)) > 1e-6:
+      raise ValueError(
+        f'{atoms.get_chemical_formula()} has a cell of zero volume: '
+        f'{cell.tolist()}. Set three independent lattice vectors.'
+      )
+    return cls(
+      numbers=np.asarray(atoms.numbers, np.int32),
+      positions=np.asarray(atoms.positions, np.float64),
+      cell=cell,
+    )
+
+  def to_ase(self) -> ase.Atoms:
+    """To ASE atoms, periodic, empty slots left out.
+
+    Raises:
+      ValueError: If this is a batch of crystals.
+    """
+    if np.ndim(self.numbers) != 1:
+      raise ValueError('A batch of crystals has no one ase.Atoms; unstack it.')
+    numbers = np.asarray(self.numbers)
+    full = numbers > 0
+    return ase.Atoms(
+      numbers=numbers[full],
+      positions=np.asarray(self.positions, np.float64)[full],
+      cell=np.asarray(self.cell, np.float64),
+      pbc=True,
+    )
+
+  @property
+  def num_atoms(self) -> int:
+    """Atoms in filled slots."""
+    return int(np.sum(np.asarray(self.numbers) > 0))
+
+  def pad(self, max_atoms: int) -> Crystal:
+    """The same crystal in `max_atoms` slots.
+
+    Raises:
+      ValueError: If it has more than `max_atoms` slots.
+    """
+    spare = max_atoms - len(self.numbers)
+    if spare < 0:
+      raise ValueError(f'{len(self.numbers)} atoms do not fit {max_atoms=}.')
+    return Crystal(
+      numbers=np.pad(np.asarray(self.numbers), (0, spare)),
+      positions=np.pad(np.asarray(self.positions), ((0, spare), (0, 0))),
+      cell=np.asarray(self.cell),
+    )
+
+
+def stack(
+  crystals: Sequence[Crystal], max_atoms: int | None = None
+) -> Crystal:
+  """Crystals as one padded batch, [B, N].
+
+  Args:
+    crystals: At least one crystal.
+    max_atoms: Slots a crystal; None: as many as the largest needs.
+
+  Raises:
+    ValueError: If there is none, or one has more than `max_atoms` atoms.
+  """
+  if not crystals:
+    raise ValueError('Need at least one crystal to stack.')
+  slots = max_atoms or max(len(c.numbers) for c in crystals)
+  padded = [c.pad(slots) for c in crystals]
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+
+
+def unstack(batch: Crystal) -> list[Crystal]:
+  """A batch back into crystals, without empty slots."""
+  crystals = []
+  for numbers, positions, cell in zip(
+    *map(np.asarray, (batch.numbers, batch.positions, batch.cell)), strict=True
+  ):
+    full = numbers > 0
+    crystals.append(Crystal(numbers[full], positions[full], cell))
+  return crystals

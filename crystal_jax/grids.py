@@ -1,0 +1,120 @@
+"""Where a density is sampled: a cube of space, or the unit cell itself.
+
+A `BoxGrid` is a cube centred on the origin with open walls; its voxels sit at
+`(i + 1/2) * length / size - length / 2` along each axis, so none lies on a
+wall. A `CellGrid` divides the unit cell; voxel i sits at the fractional
+coordinate `i / size`, so the grid repeats with the crystal.
+
+Grids are small, frozen and hashable: they are static arguments of jit.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxGrid:
+  """A cube of `size`³ voxels and `length` Å a side, centred on the origin.
+
+  Raises:
+    ValueError: If length or size is not positive.
+  """
+
+  length: float = 10.0
+  size: int = 60
+
+  def __post_init__(self):
+    object.__setattr__(self, 'length', float(self.length))
+    object.__setattr__(self, 'size', _voxels(self.size))
+    if not 0 < self.length < float('inf'):
+      raise ValueError(f'Need a positive, finite {self.length=} in Å.')
+
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """Voxels along each axis."""
+    return (self.size,) * 3
+
+  @property
+  def spacing(self) -> float:
+    """Distance between neighbouring voxels, Å."""
+    return self.length / self.size
+
+  def axis(self) -> Float[Array, 'G']:
+    """Coordinates of the voxel centres along any axis, Å."""
+    return (jnp.arange(self.size) + 0.5) * self.spacing - self.length / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class CellGrid:
+  """The unit cell in `size` voxels an axis (an int, or three), periodic.
+
+  Raises:
+    ValueError: If a size is not positive or there are not one or three.
+  """
+
+  size: int | tuple[int, int, int] = 32
+
+  def __post_init__(self):
+    size = self.size
+    if isinstance(size, (tuple, list)):
+      if len(size) != 3:
+        raise ValueError(f'Need one or three voxel counts, not {size=}.')
+      size = tuple(_voxels(s) for s in size)
+      size = size[0] if len(set(size)) == 1 else size
+    else:
+      size = _voxels(size)
+    object.__setattr__(self, 'size', size)
+
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """Voxels along each axis."""
+    return self.size if isinstance(self.size, tuple) else (self.size,) * 3
+
+
+Grid = BoxGrid | CellGrid
+
+
+def points(
+  grid: Grid, cell: Float[ArrayLike, '3 3'] | None = None
+) -> Float[Array, 'G G G 3']:
+  """Cartesian coordinates of every voxel, Å.
+
+  Args:
+    grid: The grid.
+    cell: Lattice vectors as rows, Å. Needed by a CellGrid, unused by a BoxGrid.
+
+  Raises:
+    ValueError: If a CellGrid comes without a cell.
+  """
+  if isinstance(grid, BoxGrid):
+    axes = [grid.axis()] * 3
+    return jnp.stack(jnp.meshgrid(*axes, indexing='ij'), axis=-1)
+  if cell is None:
+    raise ValueError('A CellGrid has no points without a cell.')
+  axes = [jnp.arange(n) / n for n in grid.shape]
+  fractional = jnp.stack(jnp.meshgrid(*axes, indexing='ij'), axis=-1)
+  return fractional @ jnp.asarray(cell)
+
+
+def voxel_volume(
+  grid: Grid, cell: Float[ArrayLike, '3 3'] | None = None
+) -> Float[Array, '']:
+  """Volume of one voxel, Å³.
+
+  Raises:
+    ValueError: If a CellGrid comes without a cell.
+  """
+  if isinstance(grid, BoxGrid):
+    return jnp.asarray(grid.spacing**3)
+  if cell is None:
+    raise ValueError('A CellGrid has no voxel volume without a cell.')
+  nx, ny, nz = grid.shape
+  return jnp.abs(jnp.linalg.det(jnp.asarray(cell))) / (nx * ny * nz)
+
+
+def _voxels(size) -> int:
+  if isinstance(size, bool) or int(size) != size or size < 1:
+    raise ValueError(f'Need a positive whole number of voxels, not {size=}.')
+  return int(size)

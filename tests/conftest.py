@@ -1,0 +1,36 @@
+"""Settings of every test: fake devices, strict shapes, a compile cache."""
+
+import os
+import pathlib
+import tempfile
+
+# Before jax is imported: two fake devices, and enough threads that jit over
+# both cannot deadlock on a small machine.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('PJRT_NPROC', '16')
+if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
+  os.environ['XLA_FLAGS'] = (
+    os.environ.get('XLA_FLAGS', '')
+    + ' --xla_force_host_platform_device_count=2'
+  )
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / 'shared' / 'data'
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+jax.config.update(
+  'jax_compilation_cache_dir',
+  os.path.join(tempfile.gettempdir(), 'crystal_jax_test_cache'),
+)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+
+
+@pytest.fixture
+def shared_data() -> pathlib.Path:
+  """Folder of further real crystals; the test is skipped without it."""
+  if not SHARED_DATA.is_dir():
+    pytest.skip('needs ../shared/data, which is not beside this checkout')
+  return SHARED_DATA
