@@ -1,0 +1,137 @@
+"""How a crystal is laid into the box: random rotations and random origins.
+
+A box shows a part of space around its centre. Two fillings:
+
+- 'single_cell': the atoms of one cell, wrapped into it and centred on their
+  mean, no images: a cluster that the box must hold whole.
+- 'repeating': the infinite crystal. Sample 0 of it is centred on the cell's
+  centre, the others on a random point of the cell.
+
+Everything here is pure and traceable, for one crystal; `jax.vmap` makes a batch.
+Positions and cells are rotated together, so distances are kept.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+FILLINGS = ('single_cell', 'repeating')
+
+# Fractional coordinates this close below a cell's wall belong to the opposite
+# one: files round 0 to -1e-6 as often as not.
+_WALL = 1e-4
+
+
+def place(
+  key: Array,
+  positions: Float[ArrayLike, 'N 3'],
+  numbers: Int[ArrayLike, 'N'],
+  cell: Float[ArrayLike, '3 3'],
+  *,
+  filling: str,
+  sample: ArrayLike = 0,
+  rotate: bool = True,
+) -> tuple[Float[Array, 'N 3'], Float[Array, '3 3'] | None]:
+  """Lays a crystal into a box that is centred on the origin.
+
+  Args:
+    key: PRNG key of this example.
+    positions: Cartesian positions, Å.
+    numbers: Atomic numbers, 0 in empty slots.
+    cell: Lattice vectors as rows, Å.
+    filling: 'single_cell' or 'repeating'. Static.
+    sample: For 'repeating': 0 puts the cell's centre at the origin, any other
+      number a uniformly random point of the cell. May be traced.
+    rotate: Whether to rotate uniformly at random. Static.
+
+  Returns:
+    The positions, zero in empty slots, and the cell to find images with: None
+    for a single cell, which has none.
+
+  Raises:
+    ValueError: If the filling is unknown.
+  """
+  if filling not in FILLINGS:
+    raise ValueError(f'Unknown {filling=}; it is one of {FILLINGS}.')
+  positions, numbers, cell = map(jnp.asarray, (positions, numbers, cell))
+  origin_key, rotation_key = jax.random.split(key)
+  if filling == 'single_cell':
+    positions = centre(positions, numbers, cell)
+  else:
+    random = jax.random.uniform(origin_key, (3,), cell.dtype)
+    origin = jnp.where(sample == 0, jnp.full((3,), 0.5, cell.dtype), random)
+    positions = _mask(positions - (origin @ cell)[None, :], numbers)
+  if rotate:
+    rotation = random_rotation(rotation_key).astype(cell.dtype)
+    positions, cell = positions @ rotation, cell @ rotation
+  return positions, (None if filling == 'single_cell' else cell)
+
+
+def shift(
+  key: Array,
+  positions: Float[ArrayLike, 'N 3'],
+  numbers: Int[ArrayLike, 'N'],
+  cell: Float[ArrayLike, '3 3'],
+) -> Float[Array, 'N 3']:
+  """Moves all atoms by one random vector of the cell: its density rolls.
+
+  The augmentation of a CellGrid, which has no origin and no rotation.
+  """
+  positions, numbers, cell = map(jnp.asarray, (positions, numbers, cell))
+  vector = jax.random.uniform(key, (3,), cell.dtype) @ cell
+  return _mask(positions + vector[None, :], numbers)
+
+
+def random_rotation(key: Array) -> Float[Array, '3 3']:
+  """A rotation matrix, uniform over SO(3).
+
+  A unit quaternion of four normal numbers is uniform on the sphere S³, which
+  covers the rotations evenly.
+
+  References:
+    Shoemake, Graphics Gems III, 1992.
+  """
+  w, x, y, z = _unit(jax.random.normal(key, (4,)))
+  return jnp.array(
+    [
+      [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+      [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+      [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+  )
+
+
+def wrap(
+  positions: Float[ArrayLike, 'N 3'], cell: Float[ArrayLike, '3 3']
+) -> Float[Array, 'N 3']:
+  """Moves every atom into the cell by whole lattice vectors.
+
+  Returns:
+    Positions whose fractional coordinates lie in [0, 1), up to rounding: an atom
+    just below a wall counts as on the opposite one.
+  """
+  positions, cell = jnp.asarray(positions), jnp.asarray(cell)
+  fractional = positions @ jnp.linalg.inv(cell)
+  return positions - jnp.floor(fractional + _WALL) @ cell
+
+
+def centre(
+  positions: Float[ArrayLike, 'N 3'],
+  numbers: Int[ArrayLike, 'N'],
+  cell: Float[ArrayLike, '3 3'],
+) -> Float[Array, 'N 3']:
+  """The atoms of one cell, wrapped into it and centred on their mean."""
+  numbers = jnp.asarray(numbers)
+  wrapped = _mask(wrap(positions, cell), numbers)
+  count = jnp.maximum((numbers > 0).sum(), 1)
+  return _mask(wrapped - (wrapped.sum(0) / count)[None, :], numbers)
+
+
+def _mask(positions, numbers):
+  return jnp.where((numbers > 0)[:, None], positions, 0)
+
+
+def _unit(vector):
+  return vector / jnp.linalg.norm(vector)

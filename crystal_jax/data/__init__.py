@@ -1,0 +1,24 @@
+"""From a data set on disk to padded batches of atoms for every device.
+
+  source = data.load_split('datasets/oqmd_icsd20', 'train')
+  crystals = data.in_memory(source, max_atoms=20)
+  crystals, dropped = data.keep_fitting(crystals, length=10.0, sigma=0.5)
+  for batch in data.batches(crystals, batch_size=64, num_devices=2, seed=0):
+    ...
+
+Batches hold atoms, never grids: densities are made on the device.
+"""
+
+from crystal_jax.data.arrays import in_memory, records
+from crystal_jax.data.fits import fits_box, keep_fitting
+from crystal_jax.data.pipeline import batches
+from crystal_jax.data.sources import load_split
+
+__all__ = [
+  'batches',
+  'fits_box',
+  'in_memory',
+  'keep_fitting',
+  'load_split',
+  'records',
+]
