@@ -7,7 +7,8 @@ A box shows a part of space around its centre. Two fillings:
 - 'repeating': the infinite crystal. Sample 0 of it is centred on the cell's
   centre, the others on a random point of the cell.
 
-Everything here is pure and traceable, for one crystal; `jax.vmap` makes a batch.
+Everything here is pure and traceable, and for one crystal; `jax.vmap` makes a
+batch of it.
 Positions and cells are rotated together, so distances are kept.
 """
 
@@ -109,8 +110,8 @@ def wrap(
   """Moves every atom into the cell by whole lattice vectors.
 
   Returns:
-    Positions whose fractional coordinates lie in [0, 1), up to rounding: an atom
-    just below a wall counts as on the opposite one.
+    Positions whose fractional coordinates lie in [0, 1), up to rounding: an
+    atom just below a wall counts as on the opposite one.
   """
   positions, cell = jnp.asarray(positions), jnp.asarray(cell)
   fractional = positions @ jnp.linalg.inv(cell)

@@ -1,10 +1,10 @@
 """Padded batches for every device, from a grain pipeline.
 
-All processes walk one globally shuffled order of the data set and agree on every
-global batch; process p of P loads slice p of each. So one device, two devices
-and two processes see the same global batches. The order is reshuffled every
-epoch, by seed and epoch, and runs on over epoch ends: a batch is only ever
-partial at the end of the last epoch.
+All processes walk one globally shuffled order of the data set and agree on
+every global batch; process p of P loads slice p of each. So one device, two
+devices and two processes see the same global batches. The order is reshuffled
+every epoch, by seed and epoch, and runs on over epoch ends: a batch is only
+ever partial at the end of the last epoch.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def batches(
     A grain iterator over dicts, D = num_devices, b examples a device:
     numbers [D, b, N] int32, positions [D, b, N, 3] float32 in Å, cell
     [D, b, 3, 3] float32 in Å; index [D, b] int32, the example's index in the
-    global batch; row [D, b] int32, its row in `data`; sample [D, b] int32, which
-    of its `origins` samples; mask [D, b] bool, false for padding. Its position
-    is `get_state()`, a dict that JSON can hold; `set_state` goes on exactly
-    there.
+    global batch; row [D, b] int32, its row in `data`; sample [D, b] int32,
+    which of its `origins` samples; mask [D, b] bool, false for padding. Its
+    position is `get_state()`, a dict that JSON can hold; `set_state` goes on
+    exactly there.
 
   Raises:
     ValueError: If the batch does not divide among the devices, there are no
