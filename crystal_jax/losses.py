@@ -1,0 +1,96 @@
+"""What the networks minimise, one number an example.
+
+L_VAE = L_RE(M̂, M) + β KL(q(z|M) ‖ N(0, I)) + γ L(Ŝ, S) and L_UNet = L(Ŝ, S)
+of Hoffmann et al. (arXiv:1909.00949). Every loss here is a sum over examples
+that the caller divides by a count, so that the same number comes out however
+the batch is spread over devices.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+
+def reconstruction(
+  predicted: Float[Array, 'B G G G C'],
+  density: Float[Array, 'B G G G C'],
+  scale: float,
+) -> Float[Array, 'B']:
+  """Mean squared error over voxels, in units of `scale` (weight per Å³)."""
+  error = (predicted - density) / scale
+  return jnp.mean(jnp.square(error), axis=(1, 2, 3, 4))
+
+
+def kl(
+  mean: Float[Array, 'B *L'],
+  log_var: Float[Array, 'B *L'],
+  free_bits: float = 0.0,
+) -> Float[Array, 'B']:
+  """KL(N(mean, exp(log_var)) ‖ N(0, I)) in nats, summed over the latent.
+
+  Args:
+    mean: Mean of q(z|M).
+    log_var: Logarithm of its variance.
+    free_bits: Nats that each latent number may carry at no cost
+      (arXiv:1606.04934, section 3.2): without them latents fall silent.
+  """
+  each = 0.5 * (jnp.square(mean) + jnp.exp(log_var) - 1.0 - log_var)
+  each = jnp.maximum(each, free_bits)
+  return jnp.sum(each.reshape(len(each), -1), axis=-1)
+
+
+def class_counts(
+  labels: Int[Array, 'B G G G'], valid: Float[Array, 'B'], num_classes: int
+) -> Float[Array, 'K']:
+  """How many voxels of the valid examples carry each class."""
+  weights = jnp.broadcast_to(valid[:, None, None, None], labels.shape)
+  return jnp.zeros(num_classes).at[labels.ravel()].add(weights.ravel())
+
+
+def class_weights(
+  counts: Float[Array, 'K'], balance: float
+) -> Float[Array, 'K']:
+  """Weight of each class, count^-balance: 0 plain, 1 every class alike.
+
+  The background holds most voxels; unweighted, predicting nothing but
+  background is a good minimum.
+  """
+  return jnp.where(counts > 0, jnp.maximum(counts, 1.0) ** -balance, 0.0)
+
+
+def cross_entropy(
+  logits: Float[Array, 'B G G G K'],
+  labels: Int[Array, 'B G G G'],
+  weights: Float[Array, 'K'],
+) -> Float[Array, 'B']:
+  """Weighted softmax cross entropy, summed over voxels.
+
+  Divide by `sum(weights * counts)` for the weighted mean.
+  """
+  each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+  return jnp.sum(each * weights[labels], axis=(1, 2, 3))
+
+
+def binary_cross_entropy(
+  logits: Float[Array, 'B G G G K'], labels: Int[Array, 'B G G G']
+) -> Float[Array, 'B']:
+  """One yes-or-no question a class and voxel, mean over both: the paper's L."""
+  targets = jax.nn.one_hot(labels, logits.shape[-1])
+  each = optax.sigmoid_binary_cross_entropy(logits, targets)
+  return jnp.mean(each, axis=(1, 2, 3, 4))
+
+
+def lattice(
+  predicted: Float[Array, 'B 6'], target: Float[Array, 'B 6']
+) -> Float[Array, 'B']:
+  """Mean squared error of scaled lengths (Å) and cosines."""
+  return jnp.mean(jnp.square(predicted - target), axis=-1)
+
+
+def scale_gradient(x: Array, scale: float) -> Array:
+  """Is x; passes on `scale` times the gradient.
+
+  The U-Net learns from its own loss whole, the VAE from γ times that loss.
+  """
+  return scale * x + (1.0 - scale) * jax.lax.stop_gradient(x)

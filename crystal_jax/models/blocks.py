@@ -1,0 +1,134 @@
+"""What both networks are made of.
+
+Fields live on a cube of voxels, `[B, G, G, G, C]`. At its faces a field goes on
+as its grid does: `'circular'` for a unit cell, which repeats, and `'replicate'`
+for a box, whose neighbourhood is best guessed by its own last voxel.
+
+`fold` and `unfold` trade space for channels: a block of f³ voxels becomes one
+voxel with f³ times the channels. A 3-D convolution over few voxels with many
+channels is a large matrix product, which every processor does well; over many
+voxels with few channels it is not.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+PADDINGS = {'circular': 'wrap', 'replicate': 'edge'}
+
+
+def pad_faces(
+  x: Float[Array, 'B X Y Z C'], before: int, after: int, padding: str
+) -> Float[Array, 'B X2 Y2 Z2 C']:
+  """Adds voxels at every face, as `padding` says they go on.
+
+  Raises:
+    ValueError: If `padding` is not a known kind.
+  """
+  if padding not in PADDINGS:
+    raise ValueError(f'Need {padding=} to be one of {sorted(PADDINGS)}.')
+  widths = ((0, 0), *[(before, after)] * 3, (0, 0))
+  return jnp.pad(x, widths, mode=PADDINGS[padding])
+
+
+def pad_to_multiple(
+  x: Float[Array, 'B G G G C'], multiple: int, padding: str
+) -> Float[Array, 'B H H H C']:
+  """Grows a field evenly until its side divides by `multiple` (60 to 64).
+
+  Raises:
+    ValueError: If a periodic field would have to grow: that breaks its period.
+  """
+  size = x.shape[1]
+  spare = -size % multiple
+  if spare and padding == 'circular':
+    raise ValueError(
+      f'A periodic field of {size} voxels a side cannot grow to a multiple of '
+      f'{multiple}; choose a grid whose size is one.'
+    )
+  return pad_faces(x, spare // 2, spare - spare // 2, padding) if spare else x
+
+
+def crop_to(x: Float[Array, 'B H H H C'], size: int) -> Float[Array, 'B G G G C']:
+  """Undoes `pad_to_multiple`."""
+  start = (x.shape[1] - size) // 2
+  window = slice(start, start + size)
+  return x[:, window, window, window]
+
+
+def fold(x: Float[Array, 'B G G G C'], f: int) -> Float[Array, 'B g g g D']:
+  """Space to depth: D = f³ C, g = G / f."""
+  if f == 1:
+    return x
+  b, g, _, _, c = x.shape
+  x = x.reshape(b, g // f, f, g // f, f, g // f, f, c)
+  x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7)
+  return x.reshape(b, g // f, g // f, g // f, f**3 * c)
+
+
+def unfold(x: Float[Array, 'B g g g D'], f: int) -> Float[Array, 'B G G G C']:
+  """Depth to space, the inverse of `fold`."""
+  if f == 1:
+    return x
+  b, g, _, _, d = x.shape
+  x = x.reshape(b, g, g, g, f, f, f, d // f**3)
+  x = x.transpose(0, 1, 4, 2, 5, 3, 6, 7)
+  return x.reshape(b, g * f, g * f, g * f, d // f**3)
+
+
+def upsample(x: Float[Array, 'B G G G C'], padding: str) -> Array:
+  """Trilinear upsampling by two; the centres of coarse and fine voxels align."""
+  b, g, _, _, c = x.shape
+  padded = pad_faces(x, 1, 1, padding)
+  shape = (b, *[2 * (g + 2)] * 3, c)
+  return crop_to(jax.image.resize(padded, shape, 'linear'), 2 * g)
+
+
+class Conv(nn.Module):
+  """A 3³ convolution that goes on over the faces as the grid does."""
+
+  width: int
+  padding: str
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    x = pad_faces(x, 1, 1, self.padding)
+    return nn.Conv(self.width, (3, 3, 3), padding='VALID', dtype=self.dtype)(x)
+
+
+class Downsample(nn.Module):
+  """Halves the side by a 2³ convolution of stride 2 (which shifts nothing)."""
+
+  width: int
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    return nn.Conv(
+      self.width, (2, 2, 2), strides=2, padding='VALID', dtype=self.dtype
+    )(x)
+
+
+class ResBlock(nn.Module):
+  """Two normalised convolutions beside an untouched path.
+
+  The untouched path matters here: how high a density is tells the species, and
+  normalising alone would lose it.
+  """
+
+  width: int
+  padding: str
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    h = x
+    for _ in range(2):
+      groups = min(8, h.shape[-1])
+      h = nn.GroupNorm(groups, dtype=self.dtype)(h)
+      h = Conv(self.width, self.padding, self.dtype)(nn.silu(h))
+    if x.shape[-1] != self.width:
+      x = nn.Dense(self.width, dtype=self.dtype)(x)
+    return x + h

@@ -1,0 +1,1 @@
+"""Training: one loop for the VAE, the U-Net and both together."""

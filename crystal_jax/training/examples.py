@@ -1,0 +1,109 @@
+"""Atoms to training examples, on the device, inside the step.
+
+The pipeline carries some twenty floats an atom; densities and labels are made
+here, freshly rotated, and never leave the device.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int
+
+from crystal_jax import augment
+from crystal_jax.grids import BoxGrid, Grid
+from crystal_jax.labels import label_species
+from crystal_jax.voxelize import voxelize
+
+
+@struct.dataclass
+class Examples:
+  """Densities and labels of a batch.
+
+  Attributes:
+    density: Channel 0 weighs atoms by their number, Å⁻³.
+    labels: Atomic number near an atom, else 0.
+    valid: 1, or 0 for padding and for what did not fit `max_images`.
+    overflowed: 1 for what did not fit `max_images`.
+    positions, cell: As placed in the grid, Å.
+  """
+
+  density: Float[Array, 'B G G G C']
+  labels: Int[Array, 'B G G G']
+  valid: Float[Array, 'B']
+  overflowed: Float[Array, 'B']
+  positions: Float[Array, 'B N 3']
+  cell: Float[Array, 'B 3 3']
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleMaker:
+  """How atoms become examples. Static.
+
+  Attributes:
+    grid: Where densities are sampled.
+    sigma: Standard deviation of an atom, Å.
+    radius: Of the species labels, Å.
+    filling: 'single_cell' or 'repeating'.
+    max_images: Most images of atoms that may reach the grid.
+    rotate: Whether crystals are turned at random (boxes only).
+    channels: [95, C], what an element contributes to each channel.
+  """
+
+  grid: Grid
+  sigma: float
+  radius: float
+  filling: str
+  max_images: int
+  rotate: bool
+  channels: tuple[tuple[float, ...], ...]
+
+  def __call__(self, key: Array, batch: dict[str, Array]) -> Examples:
+    """Examples of one device's batch.
+
+    Args:
+      key: Of this step; an example draws by its place in the global batch, so
+        that the draw does not depend on how many devices there are.
+      batch: `numbers [B, N]`, `positions [B, N, 3]`, `cell [B, 3, 3]`,
+        `index [B]`, `sample [B]` and `mask [B]`.
+    """
+    table = jnp.asarray(np.asarray(self.channels, np.float32))
+
+    def one(example):
+      positions, cell = augment.place(
+        jax.random.fold_in(key, example['index']),
+        example['positions'],
+        example['numbers'],
+        example['cell'],
+        filling=self.filling,
+        sample=example['sample'],
+        grid=self.grid,
+        rotate=self.rotate,
+      )
+      alone = self.filling == 'single_cell' and isinstance(self.grid, BoxGrid)
+      images = dict(
+        cell=None if alone else cell,
+        grid=self.grid,
+        max_images=self.max_images,
+      )
+      density = voxelize(
+        positions, table[example['numbers']], sigma=self.sigma, **images
+      )
+      labels = label_species(
+        positions, example['numbers'], radius=self.radius, **images
+      )
+      return positions, cell, density, labels
+
+    positions, cell, density, labels = jax.lax.map(one, batch)
+    fits = jnp.isfinite(density).all(axis=(1, 2, 3, 4))
+    real = batch['mask'].astype(jnp.float32)
+    return Examples(
+      density=jnp.where(fits[:, None, None, None, None], density, 0.0),
+      labels=jnp.where(fits[:, None, None, None], labels, 0),
+      valid=real * fits,
+      overflowed=real * ~fits,
+      positions=positions,
+      cell=cell,
+    )
