@@ -1,0 +1,222 @@
+"""The three vectors a crystal repeats by: lengths, angles, volume, reduction.
+
+Rows of `cell` are the lattice vectors a, b, c in Å, so that
+`cartesian = fractional @ cell`. Angles are alpha (between b and c), beta
+(a, c) and gamma (a, b), in degrees. Everything here is traceable except the
+reductions, which are integer searches and run on the host.
+"""
+
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+
+def lengths_and_angles(
+  cell: Float[ArrayLike, '*B 3 3'],
+) -> tuple[Float[Array, '*B 3'], Float[Array, '*B 3']]:
+  """Lengths in Å and angles (alpha, beta, gamma) in degrees."""
+  cell = jnp.asarray(cell)
+  lengths = jnp.sqrt(jnp.sum(cell**2, axis=-1))
+  b_c_a = jnp.roll(cell, -1, axis=-2)
+  c_a_b = jnp.roll(cell, -2, axis=-2)
+  # atan2 keeps its precision, and its gradient, near 0 and 180 degrees.
+  normal = jnp.cross(b_c_a, c_a_b)
+  sines = jnp.sqrt(jnp.sum(normal**2, axis=-1))
+  cosines = jnp.sum(b_c_a * c_a_b, axis=-1)
+  return lengths, jnp.degrees(jnp.arctan2(sines, cosines))
+
+
+def from_lengths_and_angles(
+  lengths: Float[ArrayLike, '*B 3'], angles: Float[ArrayLike, '*B 3']
+) -> Float[Array, '*B 3 3']:
+  """The cell with a along x and b in the xy plane.
+
+  NaN where no cell has these angles (their sum reaches 360 degrees, or one
+  exceeds the sum of the others).
+  """
+  lengths = jnp.asarray(lengths)
+  cosines = jnp.cos(jnp.radians(jnp.asarray(angles)))
+  sine = jnp.sin(jnp.radians(jnp.asarray(angles)[..., 2]))
+  cos_a, cos_b, cos_c = (cosines[..., i] for i in range(3))
+  cx = cos_b
+  cy = (cos_a - cos_b * cos_c) / sine
+  cz = jnp.sqrt(1 - cx**2 - cy**2)
+  zero = jnp.zeros_like(cx)
+  rows = [
+    jnp.stack([jnp.ones_like(cx), zero, zero], axis=-1),
+    jnp.stack([cos_c, sine, zero], axis=-1),
+    jnp.stack([cx, cy, cz], axis=-1),
+  ]
+  return jnp.stack(rows, axis=-2) * lengths[..., None]
+
+
+def volume(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B']:
+  """Volume of the cell, Å³, positive for either handedness."""
+  return jnp.abs(jnp.linalg.det(jnp.asarray(cell)))
+
+
+def plane_spacings(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B 3']:
+  """Distances between the cell's opposite faces, Å.
+
+  How far the cell reaches along its own normals: a ball of radius r meets at
+  most `r / spacing` further cells either way.
+  """
+  reciprocal = jnp.linalg.inv(jnp.asarray(cell))  # columns: face normals
+  return 1 / jnp.sqrt(jnp.sum(reciprocal**2, axis=-2))
+
+
+def minkowski_reduce(
+  cell: Float[ArrayLike, '3 3'],
+) -> tuple[Float[np.ndarray, '3 3'], Int[np.ndarray, '3 3']]:
+  """The shortest three independent vectors, sorted, and how they are made.
+
+  Host NumPy, float64.
+
+  Returns:
+    The reduced cell, and the integer matrix `op` with `reduced = op @ cell`.
+
+  Raises:
+    ValueError: If the cell has no volume or is not finite.
+
+  References:
+    Nguyen and Stehlé, Low-dimensional lattice basis reduction revisited.
+  """
+  cell = _checked(cell)
+  op = np.eye(3, dtype=np.int64)
+  for _ in range(1000):
+    op = op[np.argsort(np.linalg.norm(op @ cell, axis=1), kind='stable')]
+    a, b, c = op @ cell
+    # The pair first, then the third against the plane of the two.
+    times = int(np.rint(a @ b / (a @ a)))
+    if times:
+      op[1] -= times * op[0]
+      continue
+    plane = np.linalg.lstsq(np.stack([a, b], axis=1), c, rcond=None)[0]
+    near = [(i, j) for i in _around(plane[0]) for j in _around(plane[1])]
+    sizes = [np.linalg.norm(c - i * a - j * b) for i, j in near]
+    best = int(np.argmin(sizes))
+    if sizes[best] > np.linalg.norm(c) * (1 - 1e-9):
+      break
+    op[2] -= near[best][0] * op[0] + near[best][1] * op[1]
+  if round(np.linalg.det(op)) < 0:
+    op = -op
+  return op @ cell, op
+
+
+def niggli_reduce(
+  cell: Float[ArrayLike, '3 3'], tolerance: float = 1e-5
+) -> Float[np.ndarray, '3 3']:
+  """The Niggli cell of a lattice: one shape for all its bases.
+
+  Lengths ascend and all angles are below 90 degrees, or none is. Host NumPy,
+  float64; the orientation in space is kept, so that the rows are lattice
+  vectors of `cell`'s own lattice.
+
+  Args:
+    cell: Lattice vectors as rows, Å.
+    tolerance: Lengths that differ by less, over the cube root of the volume,
+      are equal.
+
+  Raises:
+    ValueError: If the cell has no volume or is not finite.
+
+  References:
+    Grosse-Kunstleve, Sauter and Adams, Acta Cryst. A60, 1 (2004).
+  """
+  return niggli_operation(cell, tolerance) @ _checked(cell)
+
+
+def niggli_operation(
+  cell: Float[ArrayLike, '3 3'], tolerance: float = 1e-5
+) -> Int[np.ndarray, '3 3']:
+  """The integer matrix that `niggli_reduce` multiplies a cell with.
+
+  Grosse-Kunstleve's algorithm, with his numbering of the steps; it starts
+  from the Minkowski cell, which leaves it a few steps to do.
+  """
+  start, first = minkowski_reduce(cell)
+  op = np.eye(3, dtype=np.int64)  # columns are the vectors, as in the paper
+  metric = start @ start.T
+  eps = tolerance * abs(np.linalg.det(start)) ** (2 / 3)
+  for _ in range(1000):
+    change = _niggli_step(op.T @ metric @ op, eps)
+    if change is None:
+      return op.T @ first
+    op = op @ np.asarray(change, np.int64)
+  return op.T @ first  # a tie at the tolerance: any of its cells will do
+
+
+def _niggli_step(metric, eps):
+  """The next step of the reduction, or None where there is nothing to do."""
+  a, b, c = np.diag(metric)
+  xi, eta, zeta = 2 * metric[1, 2], 2 * metric[0, 2], 2 * metric[0, 1]
+
+  def equal(x, y):
+    return abs(x - y) <= eps
+
+  def less(x, y):
+    return x < y - eps
+
+  if less(b, a) or (equal(a, b) and less(abs(eta), abs(xi))):  # 1
+    return [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
+  if less(c, b) or (equal(b, c) and less(abs(zeta), abs(eta))):  # 2
+    return [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]
+  signs = _niggli_signs(xi, eta, zeta, eps)  # 3 and 4
+  if signs is not None:
+    return np.diag(signs)
+  if (  # 5
+    less(b, abs(xi))
+    or (equal(b, xi) and less(2 * eta, zeta))
+    or (equal(b, -xi) and less(zeta, 0))
+  ):
+    return [[1, 0, 0], [0, 1, -int(np.sign(xi))], [0, 0, 1]]
+  if (  # 6
+    less(a, abs(eta))
+    or (equal(a, eta) and less(2 * xi, zeta))
+    or (equal(a, -eta) and less(zeta, 0))
+  ):
+    return [[1, 0, -int(np.sign(eta))], [0, 1, 0], [0, 0, 1]]
+  if (  # 7
+    less(a, abs(zeta))
+    or (equal(a, zeta) and less(2 * xi, eta))
+    or (equal(a, -zeta) and less(eta, 0))
+  ):
+    return [[1, -int(np.sign(zeta)), 0], [0, 1, 0], [0, 0, 1]]
+  total = xi + eta + zeta + a + b
+  if less(total, 0) or (equal(total, 0) and less(0, 2 * (a + eta) + zeta)):
+    return [[1, 0, 1], [0, 1, 1], [0, 0, 1]]  # 8
+  return None
+
+
+def _niggli_signs(xi, eta, zeta, eps):
+  """Signs of the vectors that make the angles all acute or none; or None."""
+  signs = [0 if abs(x) <= eps else int(np.sign(x)) for x in (xi, eta, zeta)]
+  if signs.count(0) == 0 and np.prod(signs) > 0:
+    want = [1, 1, 1]
+    flips = [1 if s > 0 else -1 for s in signs]
+  else:
+    want = [-1, -1, -1]
+    flips = [-1 if s > 0 else 1 for s in signs]
+    if np.prod(flips) < 0:
+      free = [i for i, s in enumerate(signs) if s == 0]
+      if not free:
+        return None
+      flips[free[-1]] *= -1
+  if all(s in (0, w) for s, w in zip(signs, want, strict=True)):
+    return None
+  return flips
+
+
+def _around(x: float) -> list[int]:
+  return [int(np.floor(x)), int(np.floor(x)) + 1]
+
+
+def _checked(cell) -> np.ndarray:
+  cell = np.array(cell, np.float64)
+  if cell.shape != (3, 3):
+    raise ValueError(f'A cell is 3 by 3, not {cell.shape}.')
+  size = np.prod(np.linalg.norm(cell, axis=1))
+  if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-9 * size:
+    raise ValueError(f'A cell of zero volume: {cell.tolist()}.')
+  return cell
