@@ -37,7 +37,8 @@ class Crystal:
     """From ASE atoms that are periodic along all three axes.
 
     Raises:
-      ValueError: If an axis is not periodic or the cell has no volume.
+      ValueError: If an axis is not periodic, the cell has no volume, a number
+        is not finite, or an atom has no atomic number.
     """
     if not atoms.pbc.all():
       raise ValueError(
@@ -46,10 +47,22 @@ class Crystal:
         'a vacuum cell: atoms.center(vacuum=8.0); atoms.pbc = True.'
       )
     cell = np.asarray(atoms.cell[:], np.float64)
-    if not abs(np.linalg.det(cell)) > 1e-6:
+    # Relative to a box of the same edges, so that flat cells count as flat.
+    edges = np.prod(np.linalg.norm(cell, axis=-1))
+    if not abs(np.linalg.det(cell)) > 1e-6 * edges:
       raise ValueError(
         f'{atoms.get_chemical_formula()} has a cell of zero volume: '
         f'{cell.tolist()}. Set three independent lattice vectors.'
+      )
+    if not np.isfinite(cell).all() or not np.isfinite(atoms.positions).all():
+      raise ValueError(
+        f'{atoms.get_chemical_formula()} has a position or a lattice vector '
+        'that is not finite.'
+      )
+    if (atoms.numbers < 1).any():
+      raise ValueError(
+        f'unknown species: atom {int(np.argmin(atoms.numbers))} of '
+        f'{atoms.get_chemical_formula()} has no atomic number.'
       )
     return cls(
       numbers=np.asarray(atoms.numbers, np.int32),
@@ -95,9 +108,7 @@ class Crystal:
     )
 
 
-def stack(
-  crystals: Sequence[Crystal], max_atoms: int | None = None
-) -> Crystal:
+def stack(crystals: Sequence[Crystal], max_atoms: int | None = None) -> Crystal:
   """Crystals as one padded batch, [B, N].
 
   Args:

@@ -8,17 +8,19 @@ import tempfile
 # both cannot deadlock on a small machine.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('PJRT_NPROC', '16')
-if 'xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
-  os.environ['XLA_FLAGS'] = (
-    os.environ.get('XLA_FLAGS', '')
-    + ' --xla_force_host_platform_device_count=2'
-  )
+_FLAGS = os.environ.get('XLA_FLAGS', '')
+if 'xla_force_host_platform_device_count' not in _FLAGS:
+  os.environ['XLA_FLAGS'] = f'{_FLAGS} --xla_force_host_platform_device_count=2'
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from absl import flags  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / 'shared' / 'data'
+
+# grain's workers read absl flags, which nobody parses under pytest.
+flags.FLAGS.mark_as_parsed()
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update(

@@ -1,0 +1,89 @@
+"""Elements as numbers: symbols, periods, columns, and input channels.
+
+A network that is told an element's place in the periodic table learns species
+faster than one that is told its number alone. `channel_table` gives that place
+as 40 channels: Z/30, one channel a period, one a column of the 32-column table.
+"""
+
+from __future__ import annotations
+
+import re
+
+import ase.data
+import numpy as np
+from jaxtyping import Float
+
+MAX_NUMBER = 94  # Plutonium: the last element that data sets hold.
+NUM_PERIODS = 7
+NUM_COLUMNS = 32
+
+# Columns of the 32-column table: s block 1-2, f block 3-16, d block 17-26,
+# p block 27-32. Lutetium stands below yttrium, lanthanum opens the f block.
+_NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
+
+_SPECIES = re.compile(r'([A-Za-z]{1,2})(?:\d*\.?\d*[+-]\d*\.?\d*|\d+)?')
+
+
+def symbol(number: int) -> str:
+  """Chemical symbol of an atomic number.
+
+  Raises:
+    ValueError: If there is no such element.
+  """
+  if not 0 < number < len(ase.data.chemical_symbols):
+    raise ValueError(f'There is no element with atomic {number=}.')
+  return ase.data.chemical_symbols[int(number)]
+
+
+def number(species: str) -> int:
+  """Atomic number of a species such as 'Ti', 'Ti4+', 'O2-' or 'D'.
+
+  An oxidation state is dropped; deuterium and tritium are hydrogen.
+
+  Raises:
+    ValueError: If this is no element.
+  """
+  match = _SPECIES.fullmatch(species.strip())
+  name = match.group(1).capitalize() if match else ''
+  name = {'D': 'H', 'T': 'H'}.get(name, name)
+  found = ase.data.atomic_numbers.get(name, 0)
+  if not found:
+    raise ValueError(f'unknown species {species!r}')
+  return found
+
+
+def period(number: int) -> int:
+  """Row of the periodic table, 1 to 7."""
+  symbol(number)
+  return next(row for row, last in enumerate(_NOBLE) if number <= last)
+
+
+def column(number: int) -> int:
+  """Column of the 32-column periodic table, 1 to 32.
+
+  Helium stands with the noble gases.
+  """
+  row = period(number)
+  from_left = number - _NOBLE[row - 1]
+  from_right = NUM_COLUMNS - (_NOBLE[row] - number)
+  return from_left if from_left <= 2 and number != 2 else from_right
+
+
+def channel_table(
+  max_number: int = MAX_NUMBER,
+) -> Float[np.ndarray, 'Z 40']:
+  """Input channels of every element, by atomic number.
+
+  Args:
+    max_number: The last atomic number.
+
+  Returns:
+    Z/30, then one-hot the period, then one-hot the column; row 0, the empty
+    slot, is zero. `channel_table()[numbers]` are `weights` of `voxelize`.
+  """
+  table = np.zeros((max_number + 1, 1 + NUM_PERIODS + NUM_COLUMNS), np.float32)
+  for z in range(1, max_number + 1):
+    table[z, 0] = z / 30
+    table[z, period(z)] = 1
+    table[z, NUM_PERIODS + column(z)] = 1
+  return table

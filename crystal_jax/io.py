@@ -1,0 +1,197 @@
+"""Read and write crystal files: CIF, POSCAR, extxyz, whatever ASE knows.
+
+Reading says no rather than hand out a crystal that is not what the file says:
+to partial occupancy, unknown species, atoms on top of each other, a missing
+cell. The error names the file and the reason. Cells and positions come as the
+file has them, never reduced or standardised.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import re
+import tempfile
+from collections.abc import Iterator
+
+import ase
+import ase.io
+import ase.io.formats
+import ase.neighborlist
+import numpy as np
+
+from crystal_jax import cif, elements
+from crystal_jax.crystal import Crystal
+
+# Atoms closer than this, Å, are the same atom written twice.
+MIN_DISTANCE = 0.4
+
+Path = str | os.PathLike[str]
+
+
+def read(path: Path, index: int | None = None) -> Crystal:
+  """Reads one crystal.
+
+  Args:
+    path: A file in any format that ASE reads.
+    index: Which structure of a file with several; negative from the end.
+
+  Returns:
+    The crystal; its symmetry is written out, oxidation states are dropped, and
+    deuterium is hydrogen.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file is empty or cannot be parsed, holds several
+      structures and no index is given, or the crystal has partial occupancy, no
+      atoms, no cell or one of zero volume, an unknown species, or atoms closer
+      than 0.4 Å, images included.
+  """
+  structures = _structures(path)
+  if index is None and len(structures) > 1:
+    raise ValueError(
+      f'{path}: holds {len(structures)} structures; choose one with index=0 to '
+      f'index={len(structures) - 1}, or read_all().'
+    )
+  index = index or 0
+  if not -len(structures) <= index < len(structures):
+    raise ValueError(
+      f'{path}: there is no structure {index=} among {len(structures)}.'
+    )
+  return _crystal(path, structures, index)
+
+
+def read_all(path: Path) -> list[Crystal]:
+  """Reads every crystal of a file.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: As `read`; one bad structure is enough, and is named.
+  """
+  structures = _structures(path)
+  return [_crystal(path, structures, i) for i in range(len(structures))]
+
+
+def write(path: Path, crystal: Crystal) -> None:
+  """Writes one crystal; the name says the format: x.cif, POSCAR, x.extxyz.
+
+  The file appears whole or not at all. A CIF keeps lengths and angles, but not
+  how the cell lies in space, and wraps atoms into the cell.
+
+  Raises:
+    ValueError: If the crystal is a batch or has no atoms, or the name tells no
+      format.
+  """
+  path = pathlib.Path(path)
+  atoms = crystal.to_ase()
+  if not len(atoms):
+    raise ValueError(f'{path}: a crystal without atoms is not written.')
+  file_format = ase.io.formats.filetype(str(path), read=False)
+  known = ase.io.formats.ioformats.get(file_format)
+  if known is None or not known.can_write:
+    raise ValueError(
+      f'{path}: no format to write has this name; try .cif, .vasp or .extxyz.'
+    )
+  # In a folder beside it, under the same name: the suffix also says whether to
+  # compress, and a rename within one file system is atomic.
+  with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as folder:
+    partial = pathlib.Path(folder) / path.name
+    ase.io.write(partial, atoms, format=file_format)
+    os.replace(partial, path)
+
+
+def _structures(path: Path) -> list:
+  """What the file holds: CIF blocks, or ASE atoms."""
+  if not os.path.exists(path):
+    raise FileNotFoundError(f'{path}: no such file.')
+  if os.path.isdir(path):
+    raise ValueError(f'{path}: is a folder, not a file.')
+  if not os.path.getsize(path):
+    raise ValueError(f'{path}: the file is empty.')
+  try:
+    structures = list(_parse(path))
+  except Exception as error:  # Every parser has its own ways to fail.
+    if isinstance(error, OSError) and error.errno:
+      raise  # The system's word, not a parser's.
+    raise ValueError(f'{path}: cannot be read: {_reason(error)}') from error
+  if not structures:
+    raise ValueError(f'{path}: holds no structure with atoms.')
+  return structures
+
+
+def _parse(path: Path) -> Iterator[cif.Block | ase.Atoms]:
+  file_format = ase.io.formats.filetype(str(path))
+  if file_format == 'cif':
+    with ase.io.formats.open_with_compression(str(path), 'rb') as file:
+      yield from cif.blocks(file)
+  elif file_format in ('vasp', 'extxyz', 'xyz'):
+    with ase.io.formats.open_with_compression(str(path), 'rt') as file:
+      text = _plain_species(file.read(), file_format)
+    yield from ase.io.iread(io.StringIO(text), ':', format=file_format)
+  else:
+    yield from ase.io.iread(str(path), ':', format=file_format)
+
+
+def _plain_species(text: str, file_format: str) -> str:
+  """Species without oxidation states, D as H: ASE knows bare symbols only."""
+
+  def plain(match):
+    token = match.group(0)
+    try:
+      return elements.symbol(elements.number(token))
+    except ValueError:
+      return token
+
+  species = r'(?<!\S)(?:[DT]|[A-Z][a-z]?\d*[+-])(?!\S)'
+  if file_format == 'vasp':  # The sixth line lists the species.
+    lines = text.splitlines(keepends=True)
+    lines[5:6] = [re.sub(species, plain, line) for line in lines[5:6]]
+    return ''.join(lines)
+  return re.sub(rf'(?m)(?<=^)\s*{species}', plain, text)
+
+
+def _crystal(path: Path, structures: list, index: int) -> Crystal:
+  where = f'{path}' if len(structures) == 1 else f'{path}, structure {index}'
+  try:
+    structure = structures[index]
+    atoms = (
+      structure if isinstance(structure, ase.Atoms) else structure.to_ase()
+    )
+    _check(atoms)
+    return Crystal.from_ase(atoms)
+  except Exception as error:
+    raise ValueError(f'{where}: {_reason(error)}') from error
+
+
+def _check(atoms: ase.Atoms) -> None:
+  """Refuses what is no crystal of whole atoms."""
+  if not len(atoms):
+    raise ValueError('no atoms')
+  if not atoms.cell.any():
+    raise ValueError('no cell')
+  for kind in (atoms.info.get('occupancy') or {}).values():
+    for species, occupancy in kind.items():
+      cif.check_occupancy(species, occupancy)
+  Crystal.from_ase(atoms)
+  first, second, distance = ase.neighborlist.neighbor_list(
+    'ijd', atoms, MIN_DISTANCE
+  )
+  if len(first):
+    i, j = first[0], second[0]
+    raise ValueError(
+      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
+      f'{distance[0]:.2f} Å apart, less than {MIN_DISTANCE} Å'
+    )
+
+
+def _reason(error: Exception) -> str:
+  """What a parser meant."""
+  text = ' '.join(str(error).split())
+  if isinstance(error, ase.io.formats.UnknownFileTypeError):
+    return f'no known format ({text})'
+  if isinstance(error, KeyError):
+    return f'unknown species or keyword {text}'
+  if isinstance(error, ValueError) and text:
+    return text
+  return f'malformed ({type(error).__name__}{": " if text else ""}{text})'
