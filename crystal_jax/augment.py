@@ -34,7 +34,7 @@ def place(
   filling: str,
   sample: ArrayLike = 0,
   rotate: bool = True,
-) -> tuple[Float[Array, 'N 3'], Float[Array, '3 3'] | None]:
+) -> tuple[Float[Array, 'N 3'], Float[Array, '3 3']]:
   """Lays a crystal into a box that is centred on the origin.
 
   Args:
@@ -48,8 +48,8 @@ def place(
     rotate: Whether to rotate uniformly at random. Static.
 
   Returns:
-    The positions, zero in empty slots, and the cell to find images with: None
-    for a single cell, which has none.
+    The positions, zero in empty slots, and the cell, turned along with them. A
+    single cell has no images: voxelize it without its cell.
 
   Raises:
     ValueError: If the filling is unknown.
@@ -67,7 +67,7 @@ def place(
   if rotate:
     rotation = random_rotation(rotation_key).astype(cell.dtype)
     positions, cell = positions @ rotation, cell @ rotation
-  return positions, (None if filling == 'single_cell' else cell)
+  return positions, cell
 
 
 def shift(

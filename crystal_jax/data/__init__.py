@@ -9,12 +9,13 @@
 Batches hold atoms, never grids: densities are made on the device.
 """
 
-from crystal_jax.data.arrays import in_memory, records
+from crystal_jax.data.arrays import Arrays, in_memory, records
 from crystal_jax.data.fits import fits_box, keep_fitting
 from crystal_jax.data.pipeline import batches
 from crystal_jax.data.sources import load_split
 
 __all__ = [
+  'Arrays',
   'batches',
   'fits_box',
   'in_memory',

@@ -13,7 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from crystal_jax import augment
-from crystal_jax.grids import BoxGrid, Grid
+from crystal_jax.grids import CellGrid, Grid
 from crystal_jax.labels import label_species
 from crystal_jax.voxelize import voxelize
 
@@ -46,9 +46,9 @@ class ExampleMaker:
     grid: Where densities are sampled.
     sigma: Standard deviation of an atom, Å.
     radius: Of the species labels, Å.
-    filling: 'single_cell' or 'repeating'.
+    filling: 'single_cell' or 'repeating'; a cell grid always repeats.
     max_images: Most images of atoms that may reach the grid.
-    rotate: Whether crystals are turned at random (boxes only).
+    turn: Whether crystals are turned at random (in a cell grid: shifted).
     channels: [95, C], what an element contributes to each channel.
   """
 
@@ -57,8 +57,13 @@ class ExampleMaker:
   radius: float
   filling: str
   max_images: int
-  rotate: bool
+  turn: bool
   channels: tuple[tuple[float, ...], ...]
+
+  @property
+  def repeats(self) -> bool:
+    """Whether the grid shows the images of the atoms."""
+    return isinstance(self.grid, CellGrid) or self.filling == 'repeating'
 
   def __call__(self, key: Array, batch: dict[str, Array]) -> Examples:
     """Examples of one device's batch.
@@ -72,27 +77,26 @@ class ExampleMaker:
     table = jnp.asarray(np.asarray(self.channels, np.float32))
 
     def one(example):
-      positions, cell = augment.place(
-        jax.random.fold_in(key, example['index']),
-        example['positions'],
-        example['numbers'],
-        example['cell'],
-        filling=self.filling,
-        sample=example['sample'],
-        grid=self.grid,
-        rotate=self.rotate,
-      )
-      alone = self.filling == 'single_cell' and isinstance(self.grid, BoxGrid)
-      images = dict(
-        cell=None if alone else cell,
-        grid=self.grid,
-        max_images=self.max_images,
-      )
+      example_key = jax.random.fold_in(key, example['index'])
+      atoms = example['positions'], example['numbers'], example['cell']
+      if isinstance(self.grid, CellGrid):
+        cell = example['cell']
+        positions = augment.shift(example_key, *atoms) if self.turn else atoms[0]
+      else:
+        positions, cell = augment.place(
+          example_key,
+          *atoms,
+          filling=self.filling,
+          sample=example['sample'],
+          rotate=self.turn,
+        )
+      numbers, repeats = example['numbers'], cell if self.repeats else None
+      images = dict(grid=self.grid, max_images=self.max_images)
       density = voxelize(
-        positions, table[example['numbers']], sigma=self.sigma, **images
+        positions, table[numbers], repeats, sigma=self.sigma, **images
       )
       labels = label_species(
-        positions, example['numbers'], radius=self.radius, **images
+        positions, numbers, repeats, radius=self.radius, **images
       )
       return positions, cell, density, labels
 

@@ -1,0 +1,128 @@
+"""Checkpoints: all that it takes to go on as if nothing had happened.
+
+A checkpoint holds the train state, the position in the data, the metrics and
+the config. Orbax writes each under a temporary name and renames it when it is
+complete, so a killed run never leaves half of one.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import ml_collections
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from crystal_jax.training.parallel import replicate
+from crystal_jax.training.state import TrainState
+
+FOLDER = 'checkpoints'
+
+
+def open_checkpoints(
+  workdir: str | os.PathLike[str], keep: int = 2
+) -> ocp.CheckpointManager:
+  """The checkpoints of a run: the latest `keep`, and the best.
+
+  The best is the one of the lowest held-out loss.
+  """
+  policies = checkpoint_managers.AnyPreservationPolicy(
+    [
+      checkpoint_managers.LatestN(keep),
+      checkpoint_managers.BestN(
+        get_metric_fn=lambda metrics: metrics['loss'],
+        reverse=True,
+        n=1,
+        keep_checkpoints_without_metrics=False,
+      ),
+    ]
+  )
+  return ocp.CheckpointManager(
+    pathlib.Path(workdir).absolute() / FOLDER,
+    options=ocp.CheckpointManagerOptions(preservation_policy=policies),
+  )
+
+
+def save(
+  checkpoints: ocp.CheckpointManager,
+  state: TrainState,
+  data_state: Mapping[str, Any],
+  config: ml_collections.ConfigDict,
+  metrics: Mapping[str, float] | None,
+) -> None:
+  """Saves in the background; the state may be used on at once."""
+  checkpoints.save(
+    int(state.step),
+    args=ocp.args.Composite(
+      state=ocp.args.StandardSave(_plain(state)),
+      data=ocp.args.JsonSave(dict(data_state)),
+      config=ocp.args.JsonSave(config.to_dict()),
+    ),
+    metrics=metrics,
+  )
+
+
+def restore(
+  checkpoints: ocp.CheckpointManager,
+  state: TrainState,
+  step: int | None = None,
+) -> tuple[TrainState, dict[str, Any]]:
+  """The state and the data position at a step; None: the latest.
+
+  Args:
+    checkpoints: Of the run.
+    state: A fresh state of the same shapes, whose values are not used.
+    step: Which checkpoint.
+
+  Raises:
+    FileNotFoundError: If there is no checkpoint.
+    ValueError: If its parameters are not those of this config.
+  """
+  step = checkpoints.latest_step() if step is None else step
+  if step is None:
+    raise FileNotFoundError(
+      f'{checkpoints.directory} holds no checkpoint; train first.'
+    )
+  try:
+    restored = checkpoints.restore(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardRestore(_plain(state)),
+        data=ocp.args.JsonRestore(),
+      ),
+    )
+  except (ValueError, KeyError) as error:
+    raise ValueError(
+      f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
+      'this config: was it made with another? Use another --workdir, or the '
+      f'config it was made with. ({error})'
+    ) from error
+  plain = restored['state']
+  key = jax.random.wrap_key_data(plain['key'])
+  state = replicate(TrainState(**{**plain, 'key': key}))
+  return state, restored['data']
+
+
+def restore_config(
+  checkpoints: ocp.CheckpointManager,
+) -> ml_collections.ConfigDict:
+  """The config a run was made with.
+
+  Raises:
+    FileNotFoundError: If there is no checkpoint.
+  """
+  if checkpoints.latest_step() is None:
+    raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint.')
+  restored = checkpoints.restore(
+    checkpoints.latest_step(),
+    args=ocp.args.Composite(config=ocp.args.JsonRestore()),
+  )
+  return ml_collections.ConfigDict(restored['config'])
+
+
+def _plain(state: TrainState) -> dict[str, Any]:
+  """A state of plain arrays: typed keys are not stored by every version."""
+  fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
+  return {**fields, 'key': jax.random.key_data(state.key)}

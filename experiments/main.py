@@ -1,0 +1,62 @@
+"""Trains and evaluates what a config describes.
+
+  python -m experiments.main --config=experiments/quickstart.py --workdir=runs/q
+
+Fields are overridden as `--config.train.steps=10`. With the same workdir a run
+goes on where it stopped.
+"""
+
+import sys
+
+import jax
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from crystal_jax.evaluation import evaluate
+from crystal_jax.training import loop
+
+_CONFIG = config_flags.DEFINE_config_file('config', lock_config=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of checkpoints, metrics and the report.'
+)
+_MODE = flags.DEFINE_enum(
+  'mode',
+  'train',
+  ['train', 'eval'],
+  'Train (or go on) and then evaluate, or evaluate the last checkpoint.',
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'One of several processes: calls jax.distributed.initialize(), which finds '
+  'the others by itself on a TPU pod or under Slurm, and otherwise needs '
+  '--coordinator, --num_processes and --process_id.',
+)
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator', None, 'Address of process 0, host:port.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'In all.')
+_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Of this process.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'What is {argv[1:]}? Flags begin with --.')
+  logging.set_verbosity(logging.INFO)
+  if _DISTRIBUTED.value:
+    jax.distributed.initialize(
+      _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+    )
+  if _MODE.value == 'train':
+    run, state = loop.train(_CONFIG.value, _WORKDIR.value)
+    finished = int(state.step) >= _CONFIG.value.train.steps
+  else:
+    run, state = loop.load(_CONFIG.value, _WORKDIR.value)
+    finished = True
+  if finished and jax.process_index() == 0:
+    evaluate.evaluate(run, state, _WORKDIR.value)
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['config', 'workdir'])
+  app.run(main)

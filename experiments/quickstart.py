@@ -1,0 +1,34 @@
+r"""The whole system, small: six minutes on two cores.
+
+OQMD crystals of up to 20 atoms, repeating in a 10 Å box of 30³ voxels, turned
+at random; VAE and U-Net trained together in their folded form.
+
+  python -m experiments.main --config=experiments/quickstart.py \
+    --workdir=runs/quickstart
+"""
+
+from experiments import base
+
+
+def get_config():
+  config = base.get_config()
+  config.vae.fold = 6
+  config.vae.widths = (128,)
+  config.vae.latent = 32
+  config.vae.spatial = True
+  config.unet.fold = 6
+  config.unet.widths = (128,)
+  config.unet.features = 16
+  config.train.steps = 200
+  config.train.batch_size = 32
+  config.train.learning_rate = 2e-3
+  config.train.warmup_steps = 20
+  config.train.ema_decay = 0.98
+  config.train.log_every = 20
+  config.train.eval_every = 100
+  config.train.checkpoint_every = 100
+  config.train.eval_batches = 2
+  config.loss.beta_warmup = 100
+  config.loss.beta = 1e-6
+  config.eval.crystals = 64
+  return config
