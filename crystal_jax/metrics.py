@@ -141,7 +141,7 @@ def summarize_atoms(
     one that near, Å); species_accuracy and species_within_one (share of the
     true atoms found within 0.5 Å whose species is right, or off by one);
     atoms_right (share of all true atoms found within 0.5 Å with the right
-    species).
+    species). NaN where there is nothing to ask: no decoded atoms at all.
   """
   true = np.concatenate([c.true_distances for c in comparisons])
   decoded = np.concatenate([c.decoded_distances for c in comparisons])
@@ -149,8 +149,13 @@ def summarize_atoms(
     [np.abs(c.true_numbers - c.nearest_numbers) for c in comparisons]
   )
   found = true <= 0.5
-  share = lambda mask: float(np.mean(mask)) if len(mask) else 0.0
-  quantile = lambda d, q: float(np.quantile(d, q)) if len(d) else 0.0
+  nan = float('nan')
+  share = lambda mask: float(np.mean(mask)) if len(mask) else nan  # noqa: E731
+  quantile = (  # noqa: E731
+    lambda distances, q: float(np.quantile(distances, q))
+    if len(distances)
+    else nan
+  )
   return {
     'count_exact': share([c.count_exact for c in comparisons]),
     'nearest_median': quantile(true, 0.5),

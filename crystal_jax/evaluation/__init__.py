@@ -1,0 +1,1 @@
+"""What a trained run is worth: decoded to atoms, compared, written down."""
