@@ -18,14 +18,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax import grids
-from crystal_jax.decoding import gaussians, peaks, species
+from crystal_jax.decoding import box, peaks, refit, species
+from crystal_jax.decoding import cell as cell_space
 
 # Two atoms are never closer; closer seeds are one atom. Å.
 CLOSEST = 0.4
 # Lightest atom that is kept, where the noise allows: hydrogen weighs 1.
 LIGHTEST = 0.5
+# Narrower width over σ, and ridge, of each level of sharpening.
+LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2))
 ROUNDS = 6
-STEPS = 5
 
 
 @jax.tree_util.register_dataclass
@@ -125,11 +127,16 @@ def _decode_batch(density, cell, logits, grid, sigma, max_atoms):
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
 def _decode(density, cell, logits, grid, sigma, max_atoms):
-  where = dict(grid=grid, sigma=sigma)
-  level = _level(density, cell, **where)
-  seed = functools.partial(_seeds, cell=cell, level=level, **where)
-  k = max_atoms
-  empty = (jnp.zeros((k, 3), density.dtype), jnp.zeros(k, density.dtype))
+  if isinstance(grid, grids.BoxGrid):
+    space = box.BoxSpace(grid, sigma)
+  else:
+    # A band-limited density rings below zero; sampled Gaussians never do.
+    deepest = 1e-3 * jnp.max(density)
+    space = cell_space.CellSpace(
+      grid, sigma, cell, aliased=jnp.min(density) > -deepest
+    )
+  level = _level(space, density)
+  target = space.prepare(density)
 
   def unfinished(state):
     *_, new, turn, _ = state
@@ -137,184 +144,113 @@ def _decode(density, cell, logits, grid, sigma, max_atoms):
 
   def look_again(state):
     positions, weights, residual, _, turn, overflow = state
-    positions, weights, new, full = _insert(
-      positions, weights, *seed(residual, positions, weights, turn), cell, grid
-    )
-    positions, weights, residual = _refit(
-      density, positions, weights, cell, **where
+    seeds = _seeds(space, residual, level, max_atoms, turn > 0)
+    positions, weights, new, full = _insert(space, positions, weights, *seeds)
+    positions, weights, residual = jax.lax.cond(
+      new > 0,
+      lambda p, w, r: _fit(space, target, p, w),
+      lambda p, w, r: (p, w, r),
+      positions,
+      weights,
+      residual,
     )
     return positions, weights, residual, new, turn + 1, overflow | full
 
-  turn, overflow = jnp.int32(0), jnp.bool_(False)
-  state = (*empty, density, jnp.int32(1), turn, overflow)
-  state = jax.lax.while_loop(unfinished, look_again, state)
+  none = jnp.zeros((max_atoms, 3), density.dtype)
+  state = (none, none[:, 0], density, jnp.int32(1), jnp.int32(0))
+  state = jax.lax.while_loop(unfinished, look_again, (*state, jnp.bool_(False)))
   positions, weights, residual, _, _, overflow = state
-  return _finish(
-    density, logits, positions, weights, residual, overflow, cell, **where
-  )
+  return _finish(space, density, logits, positions, weights, residual, overflow)
 
 
-def _level(density, cell, *, grid, sigma):
+def _level(space, density):
   """The sharpest level whose noise stays below the lightest atom's peak."""
-  noise = peaks.white_noise(density, periodic=isinstance(grid, grids.CellGrid))
+  noise = peaks.white_noise(density)
   noise = jnp.maximum(noise, 3e-6 * jnp.max(jnp.abs(density)))
-  levels = peaks.sharpeners(grid, sigma)
-  level = jnp.int32(len(levels) - 1)
-  for i in reversed(range(len(levels) - 1)):
-    gain = peaks.gain(cell, grid=grid, sigma=sigma, sharpener=levels[i])
-    fine = 5 * noise * gain < LIGHTEST * gaussians.peak(levels[i].width)
-    level = jnp.where(fine, i, level)
+  level = jnp.int32(len(LEVELS) - 1)
+  for i, (ratio, ridge) in reversed(list(enumerate(LEVELS[:-1]))):
+    width = ratio * space.sigma
+    noisy = 5 * noise * space.gain(width, ridge)
+    level = jnp.where(noisy < LIGHTEST * space.peak(width), i, level)
   return level
 
 
-def _seeds(residual, positions, weights, turn, cell, level, *, grid, sigma):
-  """Maxima of the sharpened residual: places [K, 3] and weights [K]."""
-  periodic = isinstance(grid, grids.CellGrid)
-  slots = positions.shape[0]
-  matched = gaussians.correlate(residual, cell, grid=grid, sigma=sigma)
-  spread = jnp.where(turn > 0, 4 * jnp.std(matched), 0)
-  lightest = jnp.maximum(LIGHTEST, spread)
+def _seeds(space, residual, level, slots, again):
+  """Maxima of the sharpened residual: places, weights, how many."""
+  spread = 4 * jnp.std(space.correlate(residual))
+  lightest = jnp.maximum(LIGHTEST, jnp.where(again, spread, 0))
 
-  def at(sharpener):
-    def run(residual):
-      field = peaks.sharpen(
-        residual, cell, grid=grid, sigma=sigma, sharpener=sharpener
-      )
-      unit = gaussians.peak(sharpener.width)
+  def at(ratio, ridge):
+    def look(residual):
+      width = ratio * space.sigma
+      field = space.sharpen(residual, width, ridge)
+      unit = space.peak(width)
       index, heights, count = peaks.maxima(
-        field, 0.5 * lightest * unit, slots, periodic=periodic
+        field, 0.5 * lightest * unit, slots, periodic=space.periodic
       )
-      places = peaks.to_cartesian(
-        index, cell, grid=grid, margin=sharpener.margin
-      )
-      return places, heights / unit, count
+      return space.locate(index), heights / unit, count
 
-    return run
+    return look
 
-  levels = peaks.sharpeners(grid, sigma)
-  return jax.lax.switch(level, [at(s) for s in levels], residual)
+  return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
 
 
-def _insert(positions, weights, places, heights, count, cell, grid):
-  """Seeds into free slots, those on top of an atom left out."""
+def _insert(space, positions, weights, places, heights, count):
+  """Seeds after the atoms, those on top of an atom left out."""
   slots = len(weights)
   full = weights > 0
-  near = _distances(places, positions, cell, grid) < CLOSEST
+  near = space.distances(places, positions) < CLOSEST
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
-  free = jnp.cumsum(~full)
-  slot = jnp.searchsorted(free, jnp.cumsum(new)).astype(jnp.int32)
+  slot = jnp.sum(full) + jnp.cumsum(new) - 1
+  overflow = jnp.any(new & (slot >= slots)) | (count > slots)
   slot = jnp.where(new, slot, slots)  # past the end: dropped
-  overflow = jnp.any(new & (jnp.cumsum(new) > free[-1])) | (count > slots)
   positions = positions.at[slot].set(places, mode='drop')
   weights = weights.at[slot].set(heights, mode='drop')
   return positions, weights, jnp.sum(new), overflow
 
 
-def _distances(a, b, cell, grid):
-  apart = a[:, None] - b[None, :]
-  if isinstance(grid, grids.CellGrid):
-    fractional = apart @ jnp.linalg.inv(cell)
-    apart = (fractional - jnp.round(fractional)) @ cell
-  return jnp.sqrt(jnp.sum(apart**2, axis=-1))
-
-
-def _refit(density, positions, weights, cell, *, grid, sigma):
-  """A few Levenberg-Marquardt steps, then dropping and merging."""
-  where = dict(grid=grid, sigma=sigma)
-
-  def measure(positions, weights):
-    residual, gradient = gaussians.misfit(
-      density, positions, weights, cell, **where
-    )
-    return residual, gradient, jnp.sum(residual**2)
-
-  def step(_, state):
-    positions, weights, residual, gradient, cost, damping = state
-    normal = gaussians.normal_matrix(positions, weights, cell, **where)
-    move = _solve(normal, gradient, weights, damping, sigma)
-    shift = move[:, :3]
-    length = jnp.sqrt(jnp.sum(shift**2, axis=-1, keepdims=True))
-    shift = shift * jnp.minimum(1, 0.5 * sigma / jnp.maximum(length, 1e-9))
-    new_positions = positions + shift
-    new_weights = jnp.where(
-      weights > 0, jnp.maximum(weights + move[:, 3], 1e-3), 0
-    )
-    new = measure(new_positions, new_weights)
-    better = new[2] < cost
-    damping = jnp.where(better, damping * 0.1, damping * 10)
-    old = (positions, weights, residual, gradient, cost)
-    new = (new_positions, new_weights, *new)
-    kept = jax.tree.map(lambda n, o: jnp.where(better, n, o), new, old)
-    return (*kept, jnp.clip(damping, 1e-6, 1e3))
-
-  start = (positions, weights, *measure(positions, weights))
-  start = (*start, jnp.asarray(1e-3, density.dtype))
-  positions, weights, *_ = jax.lax.fori_loop(0, STEPS, step, start)
-  weights = jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
-  positions, weights = _merge(positions, weights, cell, grid)
-  residual, *_ = measure(positions, weights)
-  return positions, weights, residual
-
-
-def _solve(normal, gradient, weights, damping, sigma):
-  """The damped step [K, 4]; nothing in empty slots."""
-  k = len(weights)
-  unit = normal[:, 3, :, 3].diagonal()
-  # What a position column weighs for an atom of this weight, far from walls.
-  scale = (
-    jnp.maximum(weights, 1.0)[:, None]
-    * jnp.asarray([0.7 / sigma] * 3 + [0.0], weights.dtype)[None]
+def _fit(space, target, positions, weights):
+  """Refits, drops what explains nothing, merges, and refits what is left."""
+  positions, weights, residual = refit.refit(space, target, positions, weights)
+  before = jnp.sum(weights > 0)
+  positions, weights = _merge(
+    space, positions, jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
   )
-  scale = scale + jnp.asarray([0, 0, 0, 1.0], weights.dtype)[None]
-  lift = damping * scale**2 * jnp.maximum(unit, jnp.max(unit) * 1e-3)[:, None]
-  full = (weights > 0)[:, None] & jnp.ones((1, 4), bool)
-  lift = jnp.where(full, lift, 1.0).reshape(-1)
-  both = full.reshape(-1)
-  matrix = jnp.where(
-    both[:, None] & both[None, :], normal.reshape(4 * k, 4 * k), 0
+  order = jnp.argsort(weights <= 0, stable=True)
+  positions, weights = positions[order], weights[order]
+  return jax.lax.cond(
+    jnp.sum(weights > 0) < before,
+    lambda p, w, r: refit.refit(space, target, p, w),
+    lambda p, w, r: (p, w, r),
+    positions,
+    weights,
+    residual,
   )
-  # Equal units before the factorization: float32 has no digits to spare.
-  diagonal = jnp.sqrt(matrix.diagonal() + lift + 1e-12)
-  matrix = (matrix + jnp.diag(lift)) / diagonal[:, None] / diagonal[None, :]
-  matrix = matrix + 1e-6 * jnp.eye(4 * k, dtype=matrix.dtype)
-  factor = jax.scipy.linalg.cho_factor(matrix)
-  right = jnp.where(both, gradient.reshape(-1), 0) / diagonal
-  move = jax.scipy.linalg.cho_solve(factor, right) / diagonal
-  move = jnp.where(jnp.isfinite(move), move, 0)
-  return jnp.where(full, move.reshape(k, 4), 0)
 
 
-def _merge(positions, weights, cell, grid):
+def _merge(space, positions, weights):
   """Atoms that fell together become one; the heavier stays, with the sum."""
-  slots = len(weights)
+  index = jnp.arange(len(weights))
   full = weights > 0
-  close = _distances(positions, positions, cell, grid) < CLOSEST
+  close = space.distances(positions, positions) < CLOSEST
   close = close & full[None, :] & full[:, None]
-  index = jnp.arange(slots)
   heavier = (weights[None, :] > weights[:, None]) | (
     (weights[None, :] == weights[:, None]) & (index[None] < index[:, None])
   )
   swallowed = jnp.any(close & heavier, axis=1)
   total = jnp.sum(jnp.where(close, weights[None, :], 0), axis=1)
-  return positions, jnp.where(swallowed, 0, jnp.where(full, total, 0))
+  return positions, jnp.where(swallowed | ~full, 0, total)
 
 
-def _finish(
-  density, logits, positions, weights, residual, overflow, cell, *, grid, sigma
-):
+def _finish(space, density, logits, positions, weights, residual, overflow):
   """Species, flags, order."""
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
-  matched = gaussians.correlate(residual, cell, grid=grid, sigma=sigma)
-  doubt = jnp.std(matched)
+  doubt = jnp.std(space.correlate(residual))
   kept = weights > jnp.maximum(LIGHTEST, 3 * doubt)
-  if isinstance(grid, grids.BoxGrid):
-    inside = jnp.all(jnp.abs(positions) <= grid.length / 2, axis=-1)
-  else:
-    inside = jnp.ones_like(kept)
-    fractional = positions @ jnp.linalg.inv(cell)
-    positions = (fractional - jnp.floor(fractional)) @ cell
-  numbers = species.vote(positions, weights, doubt, logits, cell, grid=grid)
+  inside = space.inside(positions)
+  positions = space.fold(positions)
+  numbers = species.vote(space, positions, weights, doubt, logits)
   order = jnp.lexsort((-weights, ~inside, ~kept))
   positions, numbers, weights, kept, inside = (
     x[order] for x in (positions, numbers, weights, kept, inside)

@@ -4,26 +4,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax import grids
-
 HEAVIEST = 94
 # Voxels within this distance of an atom vote, as they are labelled. Å.
 RADIUS = 0.65
 
 
-def vote(positions, weights, doubt, logits, cell, *, grid):
+def vote(space, positions, weights, doubt, logits):
   """Atomic numbers [K], 1 to 94.
 
   The weight says Z with a standard deviation of `doubt` and a little more;
   the logits' log-probabilities, averaged around the atom, add to that.
 
   Args:
+    space: Where the logits are.
     positions: [K, 3], Å.
     weights: [K].
     doubt: Standard deviation of a weight, from what the fit left over.
     logits: [G, G, G, classes] or None; class 0 is the background.
-    cell: [3, 3] for a CellGrid.
-    grid: Where the logits are.
   """
   if logits is None:
     numbers = jnp.round(weights).astype(jnp.int32)
@@ -32,23 +29,17 @@ def vote(positions, weights, doubt, logits, cell, *, grid):
   # A density that fits to the last digit outvotes a network that is unsure.
   spread = 0.2 + 2 * doubt + 0.02 * weights
   score = -0.5 * ((z[None] - weights[:, None]) / spread[:, None]) ** 2
-  score = score + _votes(positions, logits, cell, grid)
+  score = score + _votes(space, positions, logits)
   return jnp.argmax(score, axis=-1).astype(jnp.int32) + 1
 
 
-def _votes(positions, logits, cell, grid):
+def _votes(space, positions, logits):
   """Mean log-probability of each element around each atom, [K, classes-1]."""
   steps = np.array([(0, 0, 0), *np.eye(3), *-np.eye(3)]) * (0.6 * RADIUS)
   total = 0.0
   for step in steps:
     place = positions + jnp.asarray(step, positions.dtype)[None]
-    if isinstance(grid, grids.BoxGrid):
-      index = (place + grid.length / 2) / grid.spacing - 0.5
-      index = jnp.clip(jnp.round(index).astype(jnp.int32), 0, grid.size - 1)
-    else:
-      shape = jnp.asarray(grid.shape)[None]
-      index = place @ jnp.linalg.inv(cell) * shape.astype(place.dtype)
-      index = jnp.round(index).astype(jnp.int32) % shape
+    index = space.voxel(place)
     near = logits[tuple(index.T)][:, 1:].astype(positions.dtype)
     total = total + jax.nn.log_softmax(near, axis=-1)
   return total / len(steps)

@@ -1,0 +1,182 @@
+"""Gaussian atoms in a box with open walls: misfit, normal equations, filters.
+
+A Gaussian is a product of three 1-D factors, so the density of K atoms, the
+gradient of a misfit and JᵀJ are all matrix products of [K, G] factors; no
+Jacobian is formed. The sums are over the voxels there are, so an atom outside
+a wall counts with the part that shines in.
+"""
+
+import dataclasses
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from crystal_jax import grids
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxSpace:
+  """A box and the width of its atoms; what a `CellSpace` is for a cell."""
+
+  grid: grids.BoxGrid
+  sigma: float
+
+  periodic = False
+
+  def prepare(self, density: Float[Array, 'G G G']) -> Float[Array, 'G G G']:
+    """The density, in the form that `misfit` compares with."""
+    return density
+
+  def residual(self, residual):
+    """What `misfit` left, on the grid."""
+    return residual
+
+  def misfit(
+    self,
+    density: Float[Array, 'G G G'],
+    positions: Float[Array, 'K 3'],
+    weights: Float[Array, 'K'],
+  ) -> tuple[Array, Float[Array, '4 K'], Array]:
+    """Half the gradient of the squared misfit, and the misfit.
+
+    Returns:
+      The sum of squares, -½ of its gradient by (x, y, z, w), and the residual
+      [G, G, G].
+    """
+    (ex, ey, ez), (dx, dy, dz) = self._factors(positions)  # [G, K] each
+    g, k = ex.shape
+    plane = (ex * weights[None])[:, None, :] * ey[None]
+    model = dot(plane.reshape(g * g, k), ez.T).reshape(density.shape)
+    residual = density - model
+    both = jnp.concatenate([ez, dz], axis=1)
+    lines = dot(residual.reshape(g * g, g), both).reshape(g, g, 2 * k)
+    along, slope = lines[..., :k], lines[..., k:]
+    value = jnp.sum(along * ey[None], axis=1)
+    gx = jnp.sum(value * dx, axis=0)
+    gy = jnp.sum(jnp.sum(along * dy[None], axis=1) * ex, axis=0)
+    gz = jnp.sum(jnp.sum(slope * ey[None], axis=1) * ex, axis=0)
+    gradient = [gx * weights, gy * weights, gz * weights]
+    gradient.append(jnp.sum(value * ex, axis=0))
+    return jnp.sum(residual**2), jnp.stack(gradient), residual
+
+  def normal(
+    self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
+  ) -> Float[Array, '4*K 4*K']:
+    """JᵀJ, parameters in the order x of all atoms, y, z, w."""
+    factors = zip(*self._factors(positions), strict=True)
+    tables = []
+    for value, slope in factors:
+      sv = dot(slope.T, value)
+      vv, ss = dot(value.T, value), dot(slope.T, slope)
+      tables.append({(0, 0): vv, (1, 0): sv, (0, 1): sv.T, (1, 1): ss})
+
+    def block(p, q):
+      x, y, z = (t[p == axis, q == axis] for axis, t in enumerate(tables))
+      return x * y * z
+
+    return assemble_normal(block, weights)
+
+  def peak(self, width: float | None = None) -> float:
+    """Height of an atom of weight one, per Å³."""
+    return (2 * np.pi * (width or self.sigma) ** 2) ** -1.5
+
+  def _factors(self, positions):
+    """1-D Gaussians [G, K] of each axis, and their slopes by the place."""
+    axis = self.grid.axis().astype(positions.dtype)
+    offsets = [(axis[:, None] - x[None]) / self.sigma for x in positions.T]
+    norm = self.peak() ** (1 / 3)
+    values = [jnp.exp(-0.5 * x**2) * norm for x in offsets]
+    slopes = [v * x / self.sigma for v, x in zip(values, offsets, strict=True)]
+    return values, slopes
+
+  def correlate(self, residual: Float[Array, 'G G G']) -> Array:
+    """Weight that one atom at each voxel would take of the residual alone.
+
+    The matched filter g ⋆ r / g ⋆ g, exact away from walls.
+    """
+    axis = np.arange(self.grid.size) * self.grid.spacing / self.sigma
+    g = np.exp(-0.5 * (axis[:, None] - axis[None]) ** 2)
+    norm = np.sqrt(np.pi) * self.sigma / self.grid.spacing  # g ⋆ g, an axis
+    matrix = g / norm * self.peak() ** (-1 / 3)
+    return _each_axis(residual, matrix)
+
+  def margin(self) -> int:
+    """Voxels past each wall that sharpening looks at."""
+    return int(np.ceil(2 * self.sigma / self.grid.spacing))
+
+  def sharpen(self, density, width: float, ridge: float):
+    """The density as atoms of a narrower width would show it, [H, H, H].
+
+    H = G + 2 `margin`: ridge regression on lines that reach past the walls.
+    """
+    return _each_axis(density, self._inverse_blur(width, ridge))
+
+  def gain(self, width: float, ridge: float) -> float:
+    """What sharpening multiplies white noise with, root mean square."""
+    rows = np.sum(self._inverse_blur(width, ridge) ** 2, axis=1)
+    return np.mean(rows) ** 1.5
+
+  def _inverse_blur(self, width, ridge):
+    """[H, G]: the inverse of the blur by √(σ² - width²), regularized."""
+    h, margin = self.grid.spacing, self.margin()
+    wide = np.arange(-margin, self.grid.size + margin) * h
+    axis = np.arange(self.grid.size) * h
+    var = self.sigma**2 - width**2
+    blur = np.exp(-0.5 * (axis[:, None] - wide[None]) ** 2 / var)
+    blur *= h / np.sqrt(2 * np.pi * var)
+    normal = blur.T @ blur + ridge * np.eye(len(wide))
+    return np.linalg.solve(normal, blur.T)
+
+  def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
+    """Å from (fractional) voxel indices of a sharpened field."""
+    corner = self.grid.length / 2 - 0.5 * self.grid.spacing
+    return (index - self.margin()) * self.grid.spacing - corner
+
+  def voxel(self, positions: Float[Array, 'K 3']) -> Array:
+    """Indices [K, 3] of the nearest voxels."""
+    index = (positions + self.grid.length / 2) / self.grid.spacing - 0.5
+    index = jnp.round(index).astype(jnp.int32)
+    return jnp.clip(index, 0, self.grid.size - 1)
+
+  def distances(self, a: Float[Array, 'K 3'], b: Float[Array, 'L 3']) -> Array:
+    """[K, L], Å."""
+    return jnp.sqrt(jnp.sum((a[:, None] - b[None]) ** 2, axis=-1))
+
+  def fold(self, positions):
+    """Positions as they are reported."""
+    return positions
+
+  def inside(self, positions: Float[Array, 'K 3']) -> Array:
+    """[K]: not outside a wall."""
+    return jnp.all(jnp.abs(positions) <= self.grid.length / 2, axis=-1)
+
+
+def dot(a, b):
+  """A matrix product in full precision, also on an accelerator."""
+  return jnp.matmul(a, b, precision='highest')
+
+
+def assemble_normal(block, weights) -> Float[Array, '4*K 4*K']:
+  """JᵀJ from the [K, K] blocks for weight one of each pair of parameters."""
+  upper = {}
+  for p, q in itertools.combinations_with_replacement(range(4), 2):
+    b = block(p, q)
+    b = b * weights[:, None] if p < 3 else b
+    upper[p, q] = b * weights[None] if q < 3 else b
+  rows = [
+    [upper[p, q] if p <= q else upper[q, p].T for q in range(4)]
+    for p in range(4)
+  ]
+  return jnp.block(rows)
+
+
+def _each_axis(field, matrix) -> Float[Array, 'H H H']:
+  """[H, G] along each of the three axes."""
+  matrix = jnp.asarray(matrix, field.dtype)
+  h, g = matrix.shape
+  for _ in range(3):  # each pass filters the last axis and moves it in front
+    field = dot(matrix, field.reshape(-1, g).T).reshape(h, *field.shape[:2])
+  # Three passes bring the axes back to their order: z, then y, then x in front.
+  return field

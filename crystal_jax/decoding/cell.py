@@ -1,0 +1,312 @@
+"""Gaussian atoms in a periodic cell: misfit, normal equations, filters.
+
+The density of a cell is a Fourier sum with the atoms' structure factors, which
+are separable in the fractional coordinates. All fitting happens among the
+Fourier coefficients. JᵀJ is the overlap of two Gaussians, a Gaussian √2 wider,
+summed over images.
+
+Where the voxels lie farther apart than the Gaussians are narrow, a density
+that was sampled at points holds each coefficient together with its aliases; a
+band-limited one does not. Both are modelled.
+"""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from crystal_jax import grids
+from crystal_jax.decoding import box
+
+dot = box.dot
+
+# Images of a pair that can overlap: two cells either way, after wrapping.
+_IMAGES = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
+# Aliases that are looked at: three sampling frequencies either way.
+_ALIASES = np.array(
+  sorted(itertools.product(range(-3, 4), repeat=3), key=np.linalg.norm)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CellSpace:
+  """A cell, its grid and the width of its atoms.
+
+  Attributes:
+    grid: The grid.
+    sigma: Width of an atom, Å.
+    cell: Lattice vectors as rows, Å.
+    aliased: Whether the density was sampled at points (True) or is limited
+      to what the grid resolves; the same where the grid resolves σ.
+  """
+
+  grid: grids.CellGrid
+  sigma: float
+  cell: Float[Array, '3 3']
+  aliased: Array | bool = False
+
+  periodic = True
+
+  def __post_init__(self):
+    # Columns of the inverse are the reciprocal vectors without the 2π.
+    object.__setattr__(self, 'inverse', jnp.linalg.inv(self.cell))
+    object.__setattr__(self, 'volume', jnp.abs(jnp.linalg.det(self.cell)))
+
+  def prepare(self, density: Float[Array, 'X Y Z']) -> Array:
+    """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1]."""
+    return jnp.fft.rfftn(density) / density.size
+
+  def residual(self, spectrum) -> Float[Array, 'X Y Z']:
+    """Back to the grid."""
+    field = jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
+    return field * np.prod(self.grid.shape)
+
+  def misfit(
+    self,
+    spectrum: Array,
+    positions: Float[Array, 'K 3'],
+    weights: Float[Array, 'K'],
+  ) -> tuple[Array, Float[Array, '4 K'], Array]:
+    """As `BoxSpace.misfit`, on Fourier coefficients."""
+    fractional = dot(positions, self.inverse)
+    waves = self._waves(fractional)
+    count, aliases = self._aliases()
+
+    def term(i):
+      """Phases [2, K] and damping [X, Y, Z] of the i-th alias."""
+      shift = aliases[i] * jnp.asarray(self.grid.shape, fractional.dtype)
+      angle = -2 * jnp.pi * jnp.sum(fractional * shift[None], axis=1)
+      damping = self.spectrum(self.sigma, shift) / self.volume
+      return shift, (jnp.cos(angle), jnp.sin(angle)), damping
+
+    def explain(i, left):
+      _, phases, damping = term(i)
+      re, im = _forward(waves, weights * phases[0], weights * phases[1])
+      return left[0] - re * damping, left[1] - im * damping
+
+    residual = (spectrum.real, spectrum.imag)
+    residual = jax.lax.fori_loop(0, count, explain, residual)
+    twice = jnp.asarray(_twice(self.grid.shape[2]), fractional.dtype)
+    re, im = (x * twice[None, None] for x in residual)
+
+    def pull(i, gradient):
+      shift, phases, damping = term(i)
+      orders = self._orders(shift)
+      return gradient + _backward(
+        waves, orders, re * damping, im * damping, phases
+      )
+
+    zero = jnp.zeros((4, len(weights)), fractional.dtype)
+    by_fraction = jax.lax.fori_loop(0, count, pull, zero)
+    slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
+    scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
+    gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
+    square = jnp.sum(re * residual[0] + im * residual[1]) * scale
+    return square, gradient, jax.lax.complex(*residual)
+
+  def normal(
+    self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
+  ) -> Float[Array, '4*K 4*K']:
+    """As `BoxSpace.normal`, the voxel sum replaced by the integral."""
+    var = self.sigma**2
+    norm = (4 * np.pi * var) ** -1.5 * np.prod(self.grid.shape) / self.volume
+    fractional = dot(positions, self.inverse)
+    apart = fractional[:, None] - fractional[None]
+    apart = dot(apart - jnp.round(apart), self.cell)
+    images = dot(jnp.asarray(_IMAGES, apart.dtype), self.cell)
+
+    def add(total, image):  # [25, 3]: a sheet of images
+      d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
+      overlap = jnp.exp(-(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) / (4 * var))
+      moments = [overlap] + [overlap * x for x in d]
+      moments += [moments[1] * d[0], moments[1] * d[1], moments[1] * d[2]]
+      moments += [moments[2] * d[1], moments[2] * d[2], moments[3] * d[2]]
+      return total + jnp.stack([jnp.sum(m, axis=0) for m in moments]), None
+
+    zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
+    sums, _ = jax.lax.scan(add, zero, images.reshape(5, 25, 3))
+    sums = sums * norm
+    second = {(0, 0): 4, (0, 1): 5, (0, 2): 6, (1, 1): 7, (1, 2): 8, (2, 2): 9}
+
+    def block(p, q):
+      if p == q == 3:
+        return sums[0]
+      if q == 3:
+        return -sums[1 + p] / (2 * var)
+      bend = -sums[second[p, q]] / (4 * var**2)
+      return bend + sums[0] / (2 * var) if p == q else bend
+
+    return box.assemble_normal(block, weights)
+
+  def peak(self, width: float | None = None) -> float:
+    """Height of an atom of weight one, per Å³."""
+    return (2 * np.pi * (width or self.sigma) ** 2) ** -1.5
+
+  def correlate(self, residual: Float[Array, 'X Y Z']) -> Array:
+    """As `BoxSpace.correlate`."""
+    scale = (4 * np.pi * self.sigma**2) ** 1.5
+    return self._filter(residual, self.spectrum(self.sigma) * scale)
+
+  def sharpen(self, density, width: float, ridge: float) -> Array:
+    """As `BoxSpace.sharpen`: a Wiener filter."""
+    return self._filter(density, self._inverse_blur(width, ridge))
+
+  def gain(self, width: float, ridge: float) -> Array:
+    """What sharpening multiplies white noise with, root mean square."""
+    return jnp.sqrt(jnp.mean(self._inverse_blur(width, ridge) ** 2))
+
+  def _inverse_blur(self, width, ridge):
+    blur = self.spectrum(np.sqrt(self.sigma**2 - width**2))
+    return blur / (blur**2 + ridge)
+
+  def _filter(self, field, filtering):
+    spectrum = jnp.fft.rfftn(field) * filtering
+    return jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
+
+  def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
+    """Å from (fractional) voxel indices."""
+    return dot(index / self._shape(index.dtype), self.cell)
+
+  def voxel(self, positions: Float[Array, 'K 3']) -> Array:
+    """Indices [K, 3] of the nearest voxels."""
+    shape = self._shape(positions.dtype)
+    index = jnp.round(dot(positions, self.inverse) * shape)
+    return (index % shape).astype(jnp.int32)
+
+  def distances(self, a: Float[Array, 'K 3'], b: Float[Array, 'L 3']) -> Array:
+    """[K, L] to the nearest image, Å."""
+    a, b = dot(a, self.inverse), dot(b, self.inverse)
+    apart = a[:, None] - b[None]
+    apart = dot(apart - jnp.round(apart), self.cell)
+    return jnp.sqrt(jnp.sum(apart**2, axis=-1))
+
+  def fold(self, positions):
+    """Positions inside the cell."""
+    fractional = dot(positions, self.inverse)
+    return dot(fractional - jnp.floor(fractional), self.cell)
+
+  def inside(self, positions: Float[Array, 'K 3']) -> Array:
+    """[K]: a cell has no walls."""
+    return jnp.ones(len(positions), bool)
+
+  def resolved(self) -> Array:
+    """Whether the grid holds all of the density, to 1e-5 of an atom's."""
+    count, _ = self._aliases(force=True)
+    return count == 1
+
+  def _shape(self, dtype):
+    return jnp.asarray(self.grid.shape, dtype)[None]
+
+  def _orders(self, shift=(0.0, 0.0, 0.0)):
+    """Whole frequencies of the half spectrum along each axis, and a shift.
+
+    At Nyquist of an even count, -n/2 stands for both, as in `voxelize`.
+    """
+    orders = [np.fft.fftfreq(n, 1 / n) for n in self.grid.shape]
+    orders[2] = orders[2][: self.grid.shape[2] // 2 + 1]
+    dtype = self.cell.dtype
+    return [
+      jnp.asarray(o, dtype) + s for o, s in zip(orders, shift, strict=True)
+    ]
+
+  def _waves(self, fractional):
+    """Cosines and sines [n, K] of -2π k f along each axis."""
+    angles = [
+      -2 * jnp.pi * k[:, None] * f[None]
+      for k, f in zip(self._orders(), fractional.T, strict=True)
+    ]
+    return [(jnp.cos(a), jnp.sin(a)) for a in angles]
+
+  def spectrum(self, width, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
+    """exp(-width² |G|² / 2) at the frequencies of the half spectrum."""
+    square = 0.0
+    orders = self._orders(shift)
+    for row in self.inverse:  # the Cartesian components of G / 2π
+      x, y, z = (k * r for k, r in zip(orders, row, strict=True))
+      square += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
+    return jnp.exp(-2 * (np.pi * width) ** 2 * square)
+
+  def _aliases(self, force=False):
+    """How many aliases matter, and their order: [343, 3], whole numbers.
+
+    An alias n matters if a Gaussian is not yet gone at the point of its
+    parallelepiped that is nearest to zero; which is at least as far as the
+    nearest of its planes.
+    """
+    steps = jnp.asarray(_ALIASES, self.cell.dtype)
+    size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
+    shape = self._shape(self.cell.dtype)[0]
+    # |G| ≥ |component along a| = order / |a|.
+    least = jnp.maximum(jnp.abs(steps) - 0.5, 0) * (shape / size)[None]
+    least = jnp.max(least, axis=1)
+    matters = 2 * (np.pi * self.sigma * least) ** 2 < 11.5  # 1e-5
+    if not force:
+      matters = matters & (self.aliased | jnp.all(steps == 0, axis=1))
+    order = jnp.argsort(~matters, stable=True)
+    return jnp.sum(matters), steps[order]
+
+
+def _twice(size: int) -> np.ndarray:
+  """How often each frequency of the half spectrum counts."""
+  twice = np.full(size // 2 + 1, 2.0)
+  twice[0] = 1.0
+  if size % 2 == 0:
+    twice[-1] = 1.0
+  return twice
+
+
+def _forward(waves, re, im):
+  """Σ w exp(-2πi k f), real and imaginary; in real products, which are fast."""
+  (cx, sx), (cy, sy), (cz, sz) = waves
+  a, b = cx * re[None] - sx * im[None], sx * re[None] + cx * im[None]
+  plane_re = a[:, None] * cy[None] - b[:, None] * sy[None]
+  plane_im = a[:, None] * sy[None] + b[:, None] * cy[None]
+  x, y, k = plane_re.shape
+  plane = jnp.concatenate([plane_re, plane_im], axis=-1).reshape(x * y, 2 * k)
+  both = jnp.block([[cz.T, sz.T], [-sz.T, cz.T]])
+  out = dot(plane, both).reshape(x, y, 2, -1)
+  return out[:, :, 0], out[:, :, 1]
+
+
+def _backward(waves, orders, re, im, phases):
+  """Σ_k Re R conj(e) and, by fraction, its slopes: [4, K]."""
+  (cx, sx), (cy, sy), (cz, sz) = waves
+  x, y, z = re.shape
+  k = cx.shape[1]
+  kx, ky, kz = orders
+  lines = jnp.concatenate([re, im], axis=-1).reshape(x * y, 2 * z)
+  # conj(e) = c - i s: real part re c + im s, imaginary part im c - re s.
+  zs = [cz, cz * kz[:, None]], [sz, sz * kz[:, None]]
+  both = jnp.concatenate(
+    [
+      jnp.concatenate([zs[0][0], -zs[1][0], zs[0][1], -zs[1][1]], axis=1),
+      jnp.concatenate([zs[1][0], zs[0][0], zs[1][1], zs[0][1]], axis=1),
+    ]
+  )
+  out = dot(lines, both).reshape(x, y, 4, k)
+  value, slope = (out[:, :, 0], out[:, :, 1]), (out[:, :, 2], out[:, :, 3])
+
+  def along_y(pair, c, s):
+    r, i = pair
+    return (
+      jnp.sum(r * c[None] + i * s[None], axis=1),
+      jnp.sum(i * c[None] - r * s[None], axis=1),
+    )
+
+  def along_x(pair, c, s):
+    r, i = pair
+    r, i = jnp.sum(r * c + i * s, axis=0), jnp.sum(i * c - r * s, axis=0)
+    return r * phases[0] + i * phases[1], i * phases[0] - r * phases[1]
+
+  flat = along_y(value, cy, sy)
+  weight = along_x(flat, cx, sx)[0]
+  # d/df of conj(e) brings 2πi k, so the slope is -2π of the imaginary part.
+  by_x = along_x(flat, cx * kx[:, None], sx * kx[:, None])[1]
+  flat = along_y(value, cy * ky[:, None], sy * ky[:, None])
+  by_y = along_x(flat, cx, sx)[1]
+  by_z = along_x(along_y(slope, cy, sy), cx, sx)[1]
+  slopes = -2 * np.pi * jnp.stack([by_x, by_y, by_z])
+  return jnp.concatenate([slopes, weight[None]])

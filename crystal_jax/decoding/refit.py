@@ -1,0 +1,108 @@
+"""Refit of all positions and weights together, through the exact density.
+
+Levenberg-Marquardt on Σ (D - M)²: the normal equations come ready from the
+space (`BoxSpace`, `CellSpace`). A step moves no atom by more than σ/2, weights
+stay positive, a step that makes the misfit worse is taken back.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+STEPS = 10
+# Slots are tried in these sizes, so that few atoms don't pay for many slots.
+LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512)
+
+
+def refit(
+  space, density, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
+) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array]:
+  """Atoms moved and weighed until they explain the density.
+
+  Args:
+    space: Where the density lives.
+    density: What `space.prepare` made of it.
+    positions: Å.
+    weights: Filled slots first, zeros after.
+
+  Returns:
+    Positions, weights, and the residual on the grid.
+  """
+  slots = len(weights)
+  sizes = [n for n in LADDER if n < slots] + [slots]
+  count = jnp.sum(weights > 0)
+
+  def run(size):
+    def one(positions, weights):
+      few, light, residual = _descend(
+        space, density, positions[:size], weights[:size]
+      )
+      return (
+        positions.at[:size].set(few),
+        weights.at[:size].set(light),
+        space.residual(residual),
+      )
+
+    return one
+
+  rung = jnp.sum(count > jnp.asarray(sizes[:-1], count.dtype))
+  return jax.lax.switch(rung, [run(n) for n in sizes], positions, weights)
+
+
+def _descend(space, density, positions, weights):
+  def unfinished(state):
+    *_, turn, moving = state
+    return moving & (turn < STEPS)
+
+  def step(state):
+    atoms, (cost, gradient, residual), damping, turn, _ = state
+    positions, weights = atoms
+    move = _solve(space, positions, weights, gradient, damping)
+    shift = move[:3].T
+    length = jnp.sqrt(jnp.sum(shift**2, axis=-1, keepdims=True))
+    shift = shift * jnp.minimum(1, 0.5 * space.sigma / (length + 1e-9))
+    lighter = jnp.maximum(weights + move[3], 1e-3)
+    new_atoms = positions + shift, jnp.where(weights > 0, lighter, 0)
+    new = space.misfit(density, *new_atoms)
+    better = new[0] < cost
+    far = jnp.max(length)
+    moving = jnp.where(better, (far > 1e-4) | (new[0] < 0.9 * cost), far > 1e-3)
+    damping = jnp.where(better, damping * 0.03, damping * 10)
+    atoms, old = jax.tree.map(
+      lambda n, o: jnp.where(better, n, o),
+      (new_atoms, new),
+      (atoms, (cost, gradient, residual)),
+    )
+    return atoms, old, jnp.clip(damping, 1e-7, 1e3), turn + 1, moving
+
+  atoms = positions, weights
+  damping = jnp.asarray(1e-3, weights.dtype)
+  state = atoms, space.misfit(density, *atoms), damping
+  state = (*state, jnp.int32(0), jnp.bool_(True))
+  (positions, weights), (_, _, residual), *_ = jax.lax.while_loop(
+    unfinished, step, state
+  )
+  return positions, weights, residual
+
+
+def _solve(space, positions, weights, gradient, damping):
+  """The damped step [4, K]; nothing in empty slots."""
+  k = len(weights)
+  normal = space.normal(positions, weights)
+  full = jnp.tile(weights > 0, 4)
+  normal = jnp.where(full[:, None] & full[None], normal, 0)
+  # What a column would weigh for an atom far from walls, of weight ≥ 1: the
+  # yardstick of the damping, so that what is hardly seen hardly moves.
+  unit = jnp.max(normal.diagonal()[3 * k :])
+  bound = jnp.maximum(weights, 1.0) ** 2 / (2 * space.sigma**2)
+  yardstick = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
+  diagonal = normal.diagonal() + damping * yardstick
+  diagonal = jnp.where(full, diagonal, 1)
+  # Equal units before the factorization: float32 has no digits to spare.
+  scale = jax.lax.rsqrt(diagonal)
+  lift = jnp.where(full, damping * yardstick * scale**2 + 1e-6, 1.0)
+  matrix = normal * scale[:, None] * scale[None] + jnp.diag(lift)
+  factor = jax.scipy.linalg.cho_factor(matrix)
+  move = jax.scipy.linalg.cho_solve(factor, gradient.reshape(-1) * scale)
+  move = jnp.where(full & jnp.isfinite(move), move * scale, 0)
+  return move.reshape(4, k)
