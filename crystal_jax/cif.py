@@ -27,9 +27,10 @@ _SAME_SITE = 0.1
 # Space groups with a hexagonal and a rhombohedral cell, and with two origins:
 # their name alone does not say which is meant.
 _RHOMBOHEDRAL = (146, 148, 155, 160, 161, 166, 167)
-_TWO_ORIGINS = (48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134) + (
-  137, 138, 141, 142, 201, 203, 222, 224, 227, 228
-)  # fmt: skip
+_TWO_ORIGINS = (
+  *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137),
+  *(138, 141, 142, 201, 203, 222, 224, 227, 228),
+)
 
 
 @dataclasses.dataclass(frozen=True)

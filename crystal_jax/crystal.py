@@ -46,7 +46,12 @@ class Crystal:
         f'{int(atoms.pbc.sum())} of 3 axes; a Crystal needs all three. Give it '
         'a vacuum cell: atoms.center(vacuum=8.0); atoms.pbc = True.'
       )
-    cell = np.asarray(atoms.cell[:], np.float64)
+    cell = np.array(atoms.cell[:], np.float64)
+    if not np.isfinite(cell).all() or not np.isfinite(atoms.positions).all():
+      raise ValueError(
+        f'{atoms.get_chemical_formula()} has a position or a lattice vector '
+        'that is not finite.'
+      )
     # Relative to a box of the same edges, so that flat cells count as flat.
     edges = np.prod(np.linalg.norm(cell, axis=-1))
     if not abs(np.linalg.det(cell)) > 1e-6 * edges:
@@ -54,19 +59,14 @@ class Crystal:
         f'{atoms.get_chemical_formula()} has a cell of zero volume: '
         f'{cell.tolist()}. Set three independent lattice vectors.'
       )
-    if not np.isfinite(cell).all() or not np.isfinite(atoms.positions).all():
-      raise ValueError(
-        f'{atoms.get_chemical_formula()} has a position or a lattice vector '
-        'that is not finite.'
-      )
     if (atoms.numbers < 1).any():
       raise ValueError(
         f'unknown species: atom {int(np.argmin(atoms.numbers))} of '
         f'{atoms.get_chemical_formula()} has no atomic number.'
       )
     return cls(
-      numbers=np.asarray(atoms.numbers, np.int32),
-      positions=np.asarray(atoms.positions, np.float64),
+      numbers=np.array(atoms.numbers, np.int32),
+      positions=np.array(atoms.positions, np.float64),
       cell=cell,
     )
 

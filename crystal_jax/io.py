@@ -19,7 +19,6 @@ import ase
 import ase.io
 import ase.io.formats
 import ase.neighborlist
-import numpy as np
 
 from crystal_jax import cif, elements
 from crystal_jax.crystal import Crystal

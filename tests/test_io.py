@@ -1,3 +1,7 @@
+import csv
+import io
+import itertools
+
 import ase
 import ase.build
 import ase.io
@@ -5,7 +9,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import io
+from crystal_jax import cif as cif_lib
 
 HEAD = """data_x
 _cell_length_a {a}
@@ -101,7 +105,8 @@ SYMMETRIC = [
                      "_symmetry_space_group_name_H-M 'F d -3 m:1'"), 8),
   ('F d -3 m:2', cif('Si Si1 .125 .125 .125 1', (5.43,) * 3 + (90,) * 3,
                      "_symmetry_space_group_name_H-M 'F d -3 m :2'"), 8),
-  ('P 1 21/c 1', cif('Zr Zr1 0.2754 0.0395 0.2083 1\nO O1 0.07 0.3317 0.3447 1\n'
+  ('P 1 21/c 1', cif('Zr Zr1 0.2754 0.0395 0.2083 1\n'
+                     'O O1 0.07 0.3317 0.3447 1\n'
                      'O O2 0.4496 0.7569 0.4792 1',
                      (5.15, 5.21, 5.32, 90, 99.23, 90),
                      "_symmetry_space_group_name_H-M 'P 1 21/c 1'"), 12),
@@ -343,21 +348,13 @@ def test_what_is_not_written(tmp_path):
 
 def test_real_crystals_agree_with_pymatgen(shared_data):
   pymatgen = pytest.importorskip('pymatgen.core')
-  lines = (shared_data / 'cdvae_csv' / 'perov_5_val.csv').open(newline='')
-  import csv
-
-  with lines:
-    rows = [row for _, row in zip(range(20), csv.DictReader(lines))]
+  path = shared_data / 'cdvae_csv' / 'perov_5_val.csv'
+  with path.open(newline='') as lines:
+    rows = list(itertools.islice(csv.DictReader(lines), 20))
   for row in rows:
     structure = pymatgen.Structure.from_str(row['cif'], fmt='cif')
-    atoms = next(iter(io.cif.blocks(_file(row['cif'])))).to_ase()
+    atoms = next(cif_lib.blocks(io.StringIO(row['cif']))).to_ase()
     crystal = cj.Crystal.from_ase(atoms)
     assert same_sites(
       crystal, [s.Z for s in structure.species], structure.frac_coords, 1e-6
     )
-
-
-def _file(text):
-  import io as stdlib_io
-
-  return stdlib_io.StringIO(text)

@@ -65,7 +65,9 @@ class Split(Sequence):
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    record = dict(self._source[int(index)])
+    if not -len(self) <= index < len(self):
+      raise IndexError(f'{index=} of {len(self)} records of {self}')
+    record = dict(self._source[int(index) % len(self)])
     for name, value in record.items():
       if isinstance(value, bytes):
         record[name] = value.decode('utf-8')

@@ -1,0 +1,207 @@
+"""Preparing and opening data sets: whole or not at all, no TensorFlow."""
+
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from crystal_jax import data
+from crystal_jax.data import sources
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OQMD = ROOT / 'datasets' / 'oqmd_icsd20'
+
+# A data set of four numbers that can be told to die half-way.
+TINY = """
+import os
+import signal
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+  name = '{name}'
+  VERSION = tfds.core.Version('1.0.0')
+
+  def _info(self):
+    features = tfds.features.FeaturesDict({{
+      'id': tfds.features.Text(),
+      'value': tfds.features.Scalar(np.float32),
+    }})
+    return tfds.core.DatasetInfo(builder=self, features=features)
+
+  def _split_generators(self, dl_manager):
+    return {{name: self._generate_examples() for name in ('train', 'val')}}
+
+  def _generate_examples(self):
+    for i in range(4):
+      if i == 2 and os.environ.get('DIE') == 'raise':
+        raise RuntimeError('the source broke')
+      if i == 2 and os.environ.get('DIE') == 'kill':
+        os.kill(os.getpid(), signal.SIGKILL)
+      yield i, {{'id': f'crystal {{i}}', 'value': i / 2}}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path, request):
+  name = f'tiny_{request.node.name.split("[")[0]}'.replace('-', '_')
+  folder = tmp_path / name
+  folder.mkdir()
+  path = folder / f'{name}_dataset_builder.py'
+  path.write_text(TINY.format(name=name))
+  return folder
+
+
+def test_records(tiny, tmp_path):
+  source = data.load_split(tiny, 'train', tmp_path / 'out')
+  assert len(source) == 4
+  records = sorted(source, key=lambda record: record['id'])
+  assert [record['id'] for record in records] == [
+    f'crystal {i}' for i in range(4)
+  ]
+  assert [record['value'] for record in records] == [0, 0.5, 1, 1.5]
+  assert len(data.load_split(tiny, 'train[:2]', tmp_path / 'out')) == 2
+  assert source[-1] == source[3]
+  with pytest.raises(IndexError, match='index=4 of 4'):
+    source[4]
+
+
+def test_it_is_prepared_once(tiny, tmp_path, monkeypatch):
+  first = data.load_split(tiny, 'train', tmp_path / 'out')
+  monkeypatch.setenv('DIE', 'raise')  # Would, if it were generated again.
+  second = data.load_split(tiny, 'train', tmp_path / 'out')
+  assert list(first) == list(second)
+  assert list(data.load_split(tiny, 'val', tmp_path / 'out'))
+
+
+def test_a_source_can_be_pickled(tiny, tmp_path):
+  source = data.load_split(tiny, 'train', tmp_path / 'out')
+  assert list(pickle.loads(pickle.dumps(source))) == list(source)
+
+
+def test_files_are_array_records(tiny, tmp_path):
+  data.load_split(tiny, 'train', tmp_path / 'out')
+  names = [path.name for path in (tmp_path / 'out').rglob('*-of-*')]
+  assert len(names) == 2
+  assert all('.array_record-' in name for name in names)
+
+
+def test_what_breaks_half_way_is_not_taken_for_whole(
+  tiny, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('DIE', 'raise')
+  with pytest.raises(RuntimeError, match='the source broke'):
+    data.load_split(tiny, 'train', tmp_path / 'out')
+  monkeypatch.delenv('DIE')
+  assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
+
+
+def _spawn(tiny, out, **environment):
+  script = f"""
+    from crystal_jax import data
+    print(len(data.load_split({str(tiny)!r}, 'train', {str(out)!r})))
+  """
+  return subprocess.Popen(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    cwd=ROOT,
+    env=os.environ | environment,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+
+
+def test_kill_and_two_at_once(tiny, tmp_path):
+  """Killed in the middle, then prepared by two processes at the same time."""
+  killed = _spawn(tiny, tmp_path / 'out', DIE='kill')
+  killed.communicate(timeout=120)
+  assert killed.returncode == -signal.SIGKILL
+  both = [_spawn(tiny, tmp_path / 'out') for _ in range(2)]
+  for process in both:
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert out.split()[-1] == '4'
+
+
+def test_a_missing_builder_or_split_is_named(tiny, tmp_path):
+  with pytest.raises(FileNotFoundError, match='datasets/nothing'):
+    data.load_split('datasets/nothing', 'train', tmp_path)
+  with pytest.raises(ValueError, match=r"no split 'dev'.*'train', 'val'"):
+    data.load_split(tiny, 'dev', tmp_path / 'out')
+
+
+def test_a_builder_is_found_from_any_folder(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  path = sources.find_builder('datasets/oqmd_icsd20')
+  assert path.parent == OQMD
+
+
+# TensorFlow can be found, but to load it is an error.
+BLOCKED = """
+  import importlib.machinery
+  import sys
+
+  class Block:
+    def find_spec(self, name, path=None, target=None):
+      if name.split('.')[0] == 'tensorflow':
+        return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec):
+      return None
+
+    def exec_module(self, module):
+      raise ImportError(f'{module.__name__} is blocked')
+
+  sys.meta_path.insert(0, Block())
+  try:
+    import tensorflow
+  except ImportError:
+    pass
+  else:
+    raise AssertionError('TensorFlow is not blocked.')
+  from crystal_jax import data
+
+  source = data.load_split('datasets/oqmd_icsd20', 'val', sys.argv[1])
+  arrays = data.in_memory(source)
+  batch = next(data.batches(arrays, batch_size=8, num_devices=1, seed=0))
+  assert batch['numbers'].any()
+  print(len(source))
+"""
+
+
+def test_nothing_needs_tensorflow(tmp_path):
+  run = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(BLOCKED), str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert run.returncode == 0, run.stderr
+  assert run.stdout.split()[-1] == '1813'
+
+
+def test_arrays_hold_what_the_records_hold(data_dir):
+  source = data.load_split(OQMD, 'test[:40]', data_dir)
+  arrays = data.in_memory(source, max_atoms=24)
+  assert arrays['numbers'].shape == (40, 24)
+  assert {name: column.dtype.str for name, column in arrays.items()} == {
+    'numbers': '<i4', 'positions': '<f4', 'cell': '<f4',
+    'band_gap': '<f4', 'e_above_hull': '<f4',
+    'formation_energy_per_atom': '<f4', 'spacegroup_number': '<i4',
+    'id': arrays['id'].dtype.str,
+  }  # fmt: skip
+  for row, record in zip(data.records(arrays, range(40)), source, strict=True):
+    for name, value in record.items():
+      np.testing.assert_array_equal(row[name], value)
+  with pytest.raises(ValueError, match='has .* atoms, more than max_atoms=3'):
+    data.in_memory(source, max_atoms=3)
+  with pytest.raises(ValueError, match='no records'):
+    data.in_memory([])
