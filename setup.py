@@ -6,6 +6,13 @@ import setuptools
 
 _HERE = pathlib.Path(__file__).parent
 
+# 0.10.2 returns wrong numbers on CPU (jax issue 39103); 0.11.0 and 0.11.1 have
+# the same fault.
+_JAX = '>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1'
+
+# Matching of crystals, as published results are scored.
+_EVAL = ['pymatgen>=2024.8', 'smact>=3']
+
 setuptools.setup(
   name='crystal_jax',
   version='0.1.0',
@@ -13,23 +20,33 @@ setuptools.setup(
   long_description=(_HERE / 'README.md').read_text(encoding='utf-8'),
   long_description_content_type='text/markdown',
   license='Apache-2.0',
+  license_files=['LICENSE'],
+  classifiers=[
+    'Intended Audience :: Science/Research',
+    'Programming Language :: Python :: 3.11',
+    'Programming Language :: Python :: 3.12',
+    'Topic :: Scientific/Engineering :: Chemistry',
+    'Topic :: Scientific/Engineering :: Physics',
+  ],
   packages=setuptools.find_packages(include=['crystal_jax', 'crystal_jax.*']),
+  # Trained weights, once they are shipped.
+  package_data={'crystal_jax': ['weights/*/*']},
   python_requires='>=3.11',
   install_requires=[
-    # 0.10.2 returns wrong numbers on CPU (jax issue 39103); 0.11.0 and 0.11.1
-    # have the same fault.
-    'jax>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1',
+    f'jax{_JAX}',
     'flax>=0.12',  # the networks (linen)
     'optax>=0.2.4',  # optimizers and schedules
     'orbax-checkpoint>=0.11',  # checkpoints
     'numpy>=1.26',
+    'scipy>=1.12',  # sparse sums, assignments
     'ase>=3.23',  # reads and writes crystal files
     'jaxtyping>=0.2.36',  # shapes in signatures
+    'absl-py>=2',  # flags, logging
     'ml-collections>=1.0',  # experiment configs
     'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
     'importlib_resources',  # imported by tensorflow-datasets, not declared
     'array_record>=0.5',  # the file format of the data sets
-    'grain>=0.2.3',  # shuffles, shards and batches, and saves its position
+    'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
     'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
     'tqdm>=4.66',  # progress on a terminal
     'matplotlib>=3.8',  # the pictures of the report
@@ -38,14 +55,15 @@ setuptools.setup(
     'test': [
       'pytest>=8',
       'pytest-xdist>=3.5',
-      'hypothesis>=6.100',
-      'pymatgen>=2024.8',
+      'gemmi>=0.7',  # a second opinion on symmetry
+      'pymatgen>=2024.8',  # and on structures
     ],
-    'eval': ['pymatgen>=2024.8', 'smact>=3'],
+    'dev': ['ruff>=0.9', 'pre-commit'],
+    'eval': _EVAL,
     'notebooks': ['jupytext', 'nbmake', 'ipykernel', 'plotly'],
-    'bench': ['molgrid', 'cryojax', 'numba', 'scipy'],
+    'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam'],
-    'cuda': ['jax[cuda13]>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1'],
-    'tpu': ['jax[tpu]>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1'],
+    'cuda': [f'jax[cuda13]{_JAX}'],
+    'tpu': [f'jax[tpu]{_JAX}'],
   },
 )

@@ -1,0 +1,142 @@
+"""Who may import whom, and what the core does without."""
+
+import ast
+import importlib.metadata
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'crystal_jax'
+
+# A module imports from those above it only. So decoding never sees networks,
+# data never sees models, and the voxelizer sees neither files nor data sets.
+LAYERS = (
+  'elements', 'grids', 'lattice', 'images', 'voxelize', 'labels', 'augment',
+  'crystal', 'cif', 'io', 'metrics', 'plots', 'decoding',
+  'data', 'losses', 'models', 'training', 'evaluation', 'codec', '__init__',
+)  # fmt: skip
+
+# Imported without any of these.
+CORE = (
+  'crystal', 'io', 'elements', 'lattice', 'grids', 'images', 'voxelize',
+  'labels', 'augment', 'decoding', 'metrics',
+)  # fmt: skip
+FOREIGN = (
+  'tensorflow', 'tensorflow_datasets', 'grain', 'array_record',
+  'ml_collections', 'pymatgen', 'smact', 'gemmi', 'matplotlib', 'tensorboardX',
+)  # fmt: skip
+
+# What install_requires does not name: ourselves, and the extra [eval].
+OWN_OR_EXTRA = ('crystal_jax', 'experiments', 'pymatgen', 'smact')
+
+
+def imports(path):
+  """Names of the modules that a file imports, anywhere in it."""
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert not node.level, f'{path}:{node.lineno}: a relative import'
+      yield node.module
+      if node.module == 'crystal_jax':
+        yield from (f'crystal_jax.{alias.name}' for alias in node.names)
+
+
+def layer(path):
+  """The part of the package that a file belongs to."""
+  return path.relative_to(PACKAGE).with_suffix('').parts[0]
+
+
+def test_arrows_point_down():
+  wrong = []
+  for path in PACKAGE.rglob('*.py'):
+    me = layer(path)
+    assert me in LAYERS, f'{path}: give it its place in LAYERS'
+    for name in imports(path):
+      parts = name.split('.')
+      if parts[0] in ('experiments', 'tests', 'benchmarks'):
+        wrong.append(f'{path} imports {name}')
+      if parts[0] != 'crystal_jax' or len(parts) == 1:
+        continue
+      other = parts[1]
+      if other == me:
+        continue
+      if other not in LAYERS or LAYERS.index(other) >= LAYERS.index(me):
+        wrong.append(f'{path.relative_to(ROOT)} imports {name}')
+  assert not wrong, '\n'.join(wrong)
+
+
+def test_the_rules_can_fail(tmp_path):
+  path = tmp_path / 'x.py'
+  path.write_text('def f():\n  from crystal_jax import models\n')
+  assert 'crystal_jax.models' in list(imports(path))
+  path.write_text('from . import y\n')
+  with pytest.raises(AssertionError, match='relative'):
+    list(imports(path))
+
+
+def run(script, **environment):
+  return subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    cwd=ROOT,
+    env=os.environ | environment,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+
+
+def test_the_core_imports_alone_and_does_no_work():
+  """Foreign packages blocked, and no device to be had."""
+  result = run(
+    f"""
+    import importlib
+    import sys
+
+    class Block:
+      def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {FOREIGN}:
+          raise ImportError(f'{{name}} is blocked')
+
+    sys.meta_path.insert(0, Block())
+    import crystal_jax
+    for name in {CORE}:
+      importlib.import_module(f'crystal_jax.{{name}}')
+    for name in crystal_jax.__all__:
+      getattr(crystal_jax, name)
+    assert crystal_jax.__all__ == sorted(crystal_jax.__all__)
+    """,
+    JAX_PLATFORMS='no_such_device',
+  )
+  assert result.returncode == 0, result.stderr
+
+
+def test_what_is_imported_is_declared():
+  """Every package that crystal_jax and experiments import is a requirement."""
+  setup = (ROOT / 'setup.py').read_text()
+  section = setup.split('install_requires=[')[1].split('extras_require')[0]
+  declared = {
+    name.lower().replace('_', '-')
+    for name in re.findall(r"^\s*f?'([\w-]+)", section, re.MULTILINE)
+  }
+  assert {'jax', 'numpy', 'tensorflow-datasets'} <= declared
+  distributions = importlib.metadata.packages_distributions()
+  missing = set()
+  for folder in 'crystal_jax', 'experiments', 'datasets':
+    for path in (ROOT / folder).rglob('*.py'):
+      for name in imports(path):
+        top = name.split('.')[0]
+        if top in sys.stdlib_module_names or top in OWN_OR_EXTRA:
+          continue
+        names = {
+          each.lower().replace('_', '-') for each in distributions.get(top, ())
+        }
+        if not names & declared:
+          missing.add(f'{path.relative_to(ROOT)}: {top}')
+  assert not missing, '\n'.join(sorted(missing))
