@@ -72,6 +72,8 @@ def label_species(
 def _label(positions, numbers, cell, radius, *, grid, max_images):
   if not numbers.size:
     return jnp.zeros(grid.shape, jnp.int32)
+  # Labels are whole numbers; their derivative is zero and never computed.
+  positions, cell, radius = jax.lax.stop_gradient((positions, cell, radius))
   images = periodic.find_images(
     positions.value,
     numbers != 0,
@@ -85,19 +87,20 @@ def _label(positions, numbers, cell, radius, *, grid, max_images):
   points = grids.points(grid, None if cell is None else cell.value)
   x, y, z = jnp.moveaxis(points.astype(centers.dtype), -1, 0)
 
-  def nearer(carry, image):
+  def nearer(i, carry):
     label, nearest = carry
-    center, number = image
+    center, number = centers[i], labels[i]
     squares = (x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2
     closer = (squares < nearest) & (squares <= radius**2) & (number > 0)
     nearest = jnp.where(closer, squares - _TIE, nearest)
-    return (jnp.where(closer, number, label), nearest), None
+    return jnp.where(closer, number, label), nearest
 
   start = (
     jnp.zeros(grid.shape, jnp.int32),
     jnp.full(grid.shape, jnp.inf, x.dtype),
   )
-  (label, _), _ = jax.lax.scan(nearer, start, (centers, labels))
+  # Filled slots come first: no time goes into empty ones.
+  label, _ = jax.lax.fori_loop(0, images.filled.sum(), nearer, start)
   return jnp.where(images.complete, label, -1)
 
 

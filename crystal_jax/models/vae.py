@@ -55,7 +55,15 @@ class VAE(nn.Module):
     self.downs = [
       blocks.Downsample(w, dtype=self.dtype) for w in self.widths[1:]
     ]
-    self.to_moments = nn.Dense(2 * self.latent, dtype=jnp.float32)
+    self.to_mean = nn.Dense(self.latent, dtype=jnp.float32)
+    # Little noise at first: the decoder has to find the latent worth reading
+    # before the KL closes it.
+    self.to_log_var = nn.Dense(
+      self.latent,
+      dtype=jnp.float32,
+      kernel_init=nn.initializers.zeros,
+      bias_init=nn.initializers.constant(-4.0),
+    )
     side = self.coarse_size
     from_latent = self.widths[-1] * (1 if self.spatial else side**3)
     self.from_latent = nn.Dense(from_latent, dtype=self.dtype)
@@ -64,12 +72,7 @@ class VAE(nn.Module):
       for w in reversed(self.widths)
     ]
     self.ups = [blocks.Conv(w, **common) for w in reversed(self.widths[:-1])]
-    # A ReLU that starts below zero never learns: start above it.
-    self.exit = nn.Dense(
-      self.fold**3 * self.channels,
-      dtype=jnp.float32,
-      bias_init=nn.initializers.constant(0.1),
-    )
+    self.exit = nn.Dense(self.fold**3 * self.channels, dtype=jnp.float32)
 
   @property
   def padded_size(self) -> int:
@@ -109,8 +112,7 @@ class VAE(nn.Module):
         x = block(x)
     if not self.spatial:
       x = x.reshape(len(x), -1)
-    mean, log_var = jnp.split(self.to_moments(x), 2, axis=-1)
-    return mean, jnp.clip(log_var, -20.0, 10.0)
+    return self.to_mean(x), jnp.clip(self.to_log_var(x), -20.0, 10.0)
 
   def decode(self, z: Float[Array, 'B *L']) -> Float[Array, 'B G G G C']:
     """The density of a latent, never negative."""
@@ -122,7 +124,7 @@ class VAE(nn.Module):
       for block in level_blocks:
         x = block(x)
     x = blocks.unfold(self.exit(x), self.fold)
-    return self.scale * nn.relu(blocks.crop_to(x, self.size))
+    return self.scale * _relu(blocks.crop_to(x, self.size))
 
   def __call__(
     self, density: Float[Array, 'B G G G C'], noise: Float[Array, 'B *L']
@@ -135,6 +137,16 @@ class VAE(nn.Module):
     """
     mean, log_var = self.encode(density)
     return self.decode(sample_latent(mean, log_var, noise)), mean, log_var
+
+
+def _relu(x: Array) -> Array:
+  """A ReLU whose gradient leaks below zero.
+
+  Most of a density is empty, so training pushes the output down at first; a
+  plain ReLU that is below zero everywhere has no way back.
+  """
+  leak = 0.1 * jnp.minimum(x, 0.0)
+  return nn.relu(x) + leak - jax.lax.stop_gradient(leak)
 
 
 def sample_latent(mean: Array, log_var: Array, noise: Array) -> Array:
