@@ -72,6 +72,25 @@ def read_all(path: Path) -> list[Crystal]:
   return [_crystal(path, structures, i) for i in range(len(structures))]
 
 
+def parse_cif(text: str, name: str = 'CIF') -> Crystal:
+  """Reads the one crystal of a CIF that is a string, such as a table's cell.
+
+  Args:
+    text: The CIF.
+    name: What errors call it.
+
+  Raises:
+    ValueError: As `read`.
+  """
+  try:
+    structures = list(cif.blocks(io.StringIO(text)))
+  except Exception as error:
+    raise ValueError(f'{name}: cannot be read: {_reason(error)}') from error
+  if len(structures) != 1:
+    raise ValueError(f'{name}: holds {len(structures)} structures, not one.')
+  return _crystal(name, structures, 0)
+
+
 def write(path: Path, crystal: Crystal) -> None:
   """Writes one crystal; the name says the format: x.cif, POSCAR, x.extxyz.
 

@@ -358,3 +358,15 @@ def test_real_crystals_agree_with_pymatgen(shared_data):
     assert same_sites(
       crystal, [s.Z for s in structure.species], structure.frac_coords, 1e-6
     )
+
+
+def test_a_cif_in_a_string():
+  assert cj.io.parse_cif(cif(RUTILE), 'row 7').num_atoms == 2
+  for text, reason in (
+    (cif('Ti Ti1 0 0 0 .5'), 'row 7: partial occupancy'),
+    (cif(RUTILE) + cif(RUTILE), 'row 7: holds 2 structures'),
+    ('', 'row 7: holds 0 structures'),
+    ('nonsense', 'row 7: cannot be read'),
+  ):
+    with pytest.raises(ValueError, match=reason):
+      cj.io.parse_cif(text, 'row 7')

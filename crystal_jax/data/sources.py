@@ -19,23 +19,29 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
+Path = str | os.PathLike[str]
+
 _SUFFIX = '_dataset_builder.py'
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def load_split(
-  builder: str | os.PathLike[str],
+  builder: Path,
   split: str,
-  data_dir: str | os.PathLike[str] | None = None,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
 ) -> Sequence[dict[str, Any]]:
   """Opens one split; prepares the data set first if that was never done.
 
   Args:
     builder: Folder of the builder, such as 'datasets/oqmd_icsd20': as it is, or
-      relative to the checkout this package lies in.
+      relative to the checkout this package lies in. A set among several of one
+      builder comes last: 'datasets/cdvae_csv/mp_20'.
     split: A split, or a part of one: 'train', 'train[:100]', 'val[50%:]'.
     data_dir: Where prepared data sets live. None: TFDS's own default,
       $TFDS_DATA_DIR or ~/tensorflow_datasets.
+    manual_dir: Where files lie that the user has to provide. None: downloads/
+      manual in the data_dir.
 
   Returns:
     A source with `len` and `[i]`: records as dicts of NumPy arrays, ids as str.
@@ -45,21 +51,23 @@ def load_split(
     FileNotFoundError: If there is no builder at `builder`.
     ValueError: If the data set has no such split.
   """
-  return Split(str(find_builder(builder)), split, data_dir)
+  prepared = prepare(builder, data_dir, manual_dir)
+  name = split.split('[')[0]
+  if name not in prepared.info.splits:
+    raise ValueError(
+      f'{prepared.name} has no split {name!r}, only '
+      f'{sorted(prepared.info.splits)}.'
+    )
+  return Split(os.fspath(prepared.data_path), split)
 
 
 class Split(Sequence):
-  """Records of one split; opened when first read."""
+  """Records of one split of a prepared data set."""
 
-  def __init__(
-    self,
-    builder: str,
-    split: str,
-    data_dir: str | os.PathLike[str] | None,
-  ):
-    self._builder, self._split = builder, split
-    self._data_dir = None if data_dir is None else os.fspath(data_dir)
-    self._open()
+  def __init__(self, folder: str, split: str):
+    self._folder, self._split = folder, split
+    builder = tfds.builder_from_directory(folder)
+    self._source = builder.as_data_source(split=split)
 
   def __len__(self) -> int:
     return len(self._source)
@@ -74,29 +82,16 @@ class Split(Sequence):
     return record
 
   def __repr__(self) -> str:
-    return f'Split({self._builder!r}, {self._split!r})'
+    return f'Split({self._folder!r}, {self._split!r})'
 
-  def __getstate__(self) -> dict[str, Any]:
-    return {k: v for k, v in self.__dict__.items() if k != '_source'}
-
-  def __setstate__(self, state: dict[str, Any]) -> None:
-    self.__dict__.update(state)
-    self._open()
-
-  def _open(self) -> None:
-    builder = prepare(self._builder, self._data_dir)
-    name = self._split.split('[')[0]
-    if name not in builder.info.splits:
-      raise ValueError(
-        f'{builder.name} has no split {name!r}, only '
-        f'{sorted(builder.info.splits)}.'
-      )
-    self._source = builder.as_data_source(split=self._split)
+  def __reduce__(self):
+    return Split, (self._folder, self._split)  # The open files stay behind.
 
 
 def prepare(
-  builder: str | os.PathLike[str],
-  data_dir: str | os.PathLike[str] | None = None,
+  builder: Path,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
 ) -> tfds.core.DatasetBuilder:
   """Writes the data set unless it is there already; returns its builder.
 
@@ -112,40 +107,39 @@ def prepare(
     made.download_and_prepare(
       file_format='array_record',
       download_config=tfds.download.DownloadConfig(
-        try_download_gcs=False, register_checksums=False
+        manual_dir=None if manual_dir is None else os.path.abspath(manual_dir),
+        try_download_gcs=False,
       ),
     )
   except OSError:
     # Another process may have finished first, so that ours could not be named.
     if not made.data_path.exists():
       raise
-  return _make(builder, data_dir)
+  return made
 
 
-def find_builder(builder: str | os.PathLike[str]) -> pathlib.Path:
-  """The builder's module file in its folder.
+def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:
+  """The builder's module file in its folder, and which of its sets is meant.
 
   Raises:
     FileNotFoundError: If there is none.
   """
-  folders = [pathlib.Path(builder), _CHECKOUT / builder]
-  for folder in folders:
-    path = folder if folder.is_file() else folder / f'{folder.name}{_SUFFIX}'
-    if path.is_file():
-      return path.resolve()
+  for folder in pathlib.Path(builder), _CHECKOUT / builder:
+    for place, config in ((folder, None), (folder.parent, folder.name)):
+      path = place / f'{place.name}{_SUFFIX}'
+      if path.is_file():
+        return path.resolve(), config
   raise FileNotFoundError(
-    f'No data set builder at {builder}: looked for a folder with a file '
-    f'*{_SUFFIX} at {" and ".join(map(str, folders))}.'
+    f'No data set builder at {builder}, nor at {_CHECKOUT / builder}: a folder '
+    f'<name> with a file <name>{_SUFFIX}.'
   )
 
 
-def _make(
-  builder: str | os.PathLike[str],
-  data_dir: str | os.PathLike[str] | None,
-) -> tfds.core.DatasetBuilder:
-  module = _load_module(str(find_builder(builder)))
+def _make(builder: Path, data_dir: Path | None) -> tfds.core.DatasetBuilder:
+  path, config = find_builder(builder)
+  module = _load_module(str(path))
   data_dir = None if data_dir is None else os.path.abspath(data_dir)
-  return module.Builder(data_dir=data_dir)
+  return module.Builder(data_dir=data_dir, config=config)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
+from crystal_jax.data import __main__ as command
 from crystal_jax.data import sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -139,8 +140,10 @@ def test_a_missing_builder_or_split_is_named(tiny, tmp_path):
 
 def test_a_builder_is_found_from_any_folder(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  path = sources.find_builder('datasets/oqmd_icsd20')
-  assert path.parent == OQMD
+  path, config = sources.find_builder('datasets/oqmd_icsd20')
+  assert (path.parent, config) == (OQMD, None)
+  path, config = sources.find_builder('datasets/cdvae_csv/mp_20')
+  assert (path.parent, config) == (OQMD.parent / 'cdvae_csv', 'mp_20')
 
 
 # TensorFlow can be found, but to load it is an error.
@@ -205,3 +208,9 @@ def test_arrays_hold_what_the_records_hold(data_dir):
     data.in_memory(source, max_atoms=3)
   with pytest.raises(ValueError, match='no records'):
     data.in_memory([])
+
+
+def test_the_command_prepares(tiny, tmp_path, capsys):
+  command.main([str(tiny), f'--data_dir={tmp_path / "out"}'])
+  assert "{'train': 4, 'val': 4}" in capsys.readouterr().out
+  assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
