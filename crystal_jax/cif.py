@@ -6,7 +6,9 @@ keeps one atom where two sites fall on the same place, and reads FE as fluorine.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import io
 import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
@@ -118,7 +120,10 @@ class Block:
 
 def blocks(file: IO) -> Iterator[Block]:
   """The structures of a CIF: its blocks with atom sites."""
-  for tags in ase.io.cif.parse_cif_ase(file):
+  data = file.read()
+  if isinstance(data, bytes):
+    data = data.removeprefix(codecs.BOM_UTF8).decode('latin1')
+  for tags in ase.io.cif.parse_cif_ase(io.StringIO(data)):
     if any(tag.startswith('_atom_site_') for tag in tags):
       yield Block(tags)
 

@@ -278,6 +278,15 @@ def test_what_is_no_file(tmp_path):
     cj.read(path)
 
 
+def test_bytes_around_the_text_do_not_matter(tmp_path):
+  path = tmp_path / 'x.cif'
+  text = '# made in Ångström\n' + cif(RUTILE)
+  for encoding in 'utf-8', 'utf-8-sig', 'latin1':
+    for newline in '\n', '\r\n':
+      path.write_text(text, encoding=encoding, newline=newline)
+      assert cj.read(path).num_atoms == 2
+
+
 def test_several_structures(tmp_path):
   text = cif(RUTILE) + cif('Fe Fe1 0 0 0 1').replace('data_x', 'data_y')
   path = save(tmp_path, 'data_global\n_audit_author x\n' + text, 'two.cif')
