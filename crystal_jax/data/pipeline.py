@@ -9,6 +9,9 @@ ever partial at the end of the last epoch.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,18 +76,16 @@ def batches(
   if not 0 <= process_index < process_count:
     raise ValueError(f'Need 0 <= {process_index=} < {process_count=}.')
   load = _Load(data, batch_size, num_devices, max_atoms, origins)
-  order = grain.MapDataset.range(load.num_crystals * origins)
-  if shuffle:
-    order = order.shuffle(seed=seed)
-  order = order.repeat(num_epochs)
-  if len(order) < (batch_size if drop_remainder else 1):
+  load.process = process_index, process_count
+  examples = load.num_crystals * origins
+  order = _Order(examples, batch_size, seed if shuffle else None, num_epochs)
+  num_batches = order.num_batches(drop_remainder)
+  if not num_batches:
     raise ValueError(
       f'{load.num_crystals} crystals make no batch: {batch_size=}, {origins=}, '
       f'{num_epochs=}, {drop_remainder=}.'
     )
-  dataset = order.batch(batch_size, drop_remainder=drop_remainder)
-  load.process = process_index, process_count
-  dataset = dataset.map(load)
+  dataset = grain.MapDataset.range(num_batches).map(order).map(load)
   # The default of 16 threads fights the training step for the cores.
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
   dataset = dataset.to_iter_dataset(options)
@@ -93,6 +94,47 @@ def batches(
       grain.MultiprocessingOptions(num_workers=workers)
     )
   return iter(dataset)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Order:
+  """The examples of every global batch, by the batch's number.
+
+  grain's own shuffle goes example by example, up to 25 times slower.
+  """
+
+  examples: int
+  batch_size: int
+  seed: int | None  # None: in order.
+  num_epochs: int | None
+
+  def num_batches(self, drop_remainder: bool) -> int:
+    if self.num_epochs is None:
+      return sys.maxsize // self.batch_size if self.examples else 0
+    whole, rest = divmod(self.examples * self.num_epochs, self.batch_size)
+    return whole + (rest > 0 and not drop_remainder)
+
+  def __call__(self, number: int) -> np.ndarray:
+    stop = (number + 1) * self.batch_size
+    if self.num_epochs is not None:
+      stop = min(stop, self.examples * self.num_epochs)
+    steps = np.arange(number * self.batch_size, stop)
+    epochs, places = np.divmod(steps, self.examples)
+    if self.seed is None:
+      return places
+    parts = [
+      self._permutation(epoch)[places[epochs == epoch]]
+      for epoch in np.unique(epochs).tolist()
+    ]
+    return np.concatenate(parts)
+
+  def _permutation(self, epoch: int) -> np.ndarray:
+    return _permutation(self.seed, epoch, self.examples)
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
+  return np.random.default_rng((seed, epoch)).permutation(examples)
 
 
 class _Load:
