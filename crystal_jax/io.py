@@ -148,7 +148,9 @@ def _parse(path: Path) -> Iterator[cif.Block | ase.Atoms]:
       text = _plain_species(file.read(), file_format)
     yield from ase.io.iread(io.StringIO(text), ':', format=file_format)
   else:
-    yield from ase.io.iread(str(path), ':', format=file_format)
+    yield from ase.io.iread(
+      str(path), ':', format=file_format, do_not_split_by_at_sign=True
+    )
 
 
 def _plain_species(text: str, file_format: str) -> str:

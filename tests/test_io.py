@@ -305,7 +305,8 @@ def test_several_structures(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'name', ['x.cif', 'POSCAR', 'x.vasp', 'x.extxyz', 'x.cif.gz', 'x.json']
+  'name',
+  ['x.cif', 'POSCAR', 'x.vasp', 'x.extxyz', 'x.cif.gz', 'x.json', 'a@1 ü.xsf'],
 )
 def test_what_is_written_is_read(tmp_path, name):
   rng = np.random.default_rng(0)
