@@ -190,9 +190,14 @@ def _check(atoms: ase.Atoms) -> None:
     raise ValueError('no atoms')
   if not atoms.cell.any():
     raise ValueError('no cell')
-  for kind in (atoms.info.get('occupancy') or {}).values():
+  # ASE notes occupancies in two ways.
+  kinds = atoms.info.get('occupancy')
+  for kind in kinds.values() if isinstance(kinds, dict) else ():
     for species, occupancy in kind.items():
       cif.check_occupancy(species, occupancy)
+  column = atoms.arrays.get('occupancy', ())
+  for species, occupancy in zip(atoms.symbols, column, strict=False):
+    cif.check_occupancy(species, occupancy)
   Crystal.from_ase(atoms)
   first, second, distance = ase.neighborlist.neighbor_list(
     'ijd', atoms, MIN_DISTANCE

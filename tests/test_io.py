@@ -265,6 +265,24 @@ def test_extxyz(tmp_path):
     read(head + 'O 0 0 0')
 
 
+def test_occupancies_that_ase_notes(tmp_path):
+  atoms = ase.build.bulk('Fe')
+  path = tmp_path / 'x.traj'
+  for kind, whole in (({'Fe': 1.0}, True), ({'Fe': 0.75, 'Ni': 0.25}, False)):
+    atoms.info['occupancy'] = {'0': kind}
+    ase.io.write(path, atoms)
+    if whole:
+      assert cj.read(path).num_atoms == 1
+    else:
+      with pytest.raises(ValueError, match='partial occupancy: site Fe'):
+        cj.read(path)
+  del atoms.info['occupancy']
+  atoms.set_array('occupancy', np.array([0.5]))
+  ase.io.write(tmp_path / 'x.extxyz', atoms)
+  with pytest.raises(ValueError, match='x.extxyz: partial occupancy: site Fe'):
+    cj.read(tmp_path / 'x.extxyz')
+
+
 def test_what_is_no_file(tmp_path):
   with pytest.raises(FileNotFoundError, match='missing.cif'):
     cj.read(tmp_path / 'missing.cif')
