@@ -75,7 +75,12 @@ class Split(Sequence):
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not -len(self) <= index < len(self):
       raise IndexError(f'{index=} of {len(self)} records of {self}')
-    record = dict(self._source[int(index) % len(self)])
+    try:
+      record = dict(self._source[int(index) % len(self)])
+    except RuntimeError as error:  # As array_record has it.
+      raise RuntimeError(
+        f'{self._folder} is damaged; delete it and it will be prepared anew.'
+      ) from error
     for name, value in record.items():
       if isinstance(value, bytes):
         record[name] = value.decode('utf-8')
@@ -115,7 +120,7 @@ def prepare(
     # Another process may have finished first, so that ours could not be named.
     if not made.data_path.exists():
       raise
-  return made
+  return _make(builder, data_dir)  # Which now knows what is in the files.
 
 
 def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:

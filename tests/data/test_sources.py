@@ -105,6 +105,16 @@ def test_what_breaks_half_way_is_not_taken_for_whole(
   assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
 
 
+def test_a_damaged_file_is_told(tiny, tmp_path):
+  data.load_split(tiny, 'train', tmp_path / 'out')
+  (path,) = (tmp_path / 'out').rglob('*-train.array_record-*')
+  os.truncate(path, path.stat().st_size // 2)
+  with pytest.raises(
+    RuntimeError, match=f'{path.parent} is damaged; delete it'
+  ):
+    data.load_split(tiny, 'train', tmp_path / 'out')[0]
+
+
 def _spawn(tiny, out, **environment):
   script = f"""
     from crystal_jax import data
