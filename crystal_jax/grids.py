@@ -10,8 +10,10 @@ Grids are small, frozen and hashable: they are static arguments of jit.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +43,9 @@ class BoxGrid:
     """Distance between neighbouring voxels, Å."""
     return self.length / self.size
 
-  def axis(self) -> Float[Array, 'G']:
-    """Coordinates of the voxel centres along any axis, Å."""
-    return (jnp.arange(self.size) + 0.5) * self.spacing - self.length / 2
+  def axis(self) -> Float[np.ndarray, 'G']:
+    """Coordinates of the voxel centres along any axis, Å, float64."""
+    return (np.arange(self.size) + 0.5) * self.spacing - self.length / 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,7 @@ def points(
     ValueError: If a CellGrid comes without a cell.
   """
   if isinstance(grid, BoxGrid):
-    axes = [grid.axis()] * 3
+    axes = [jnp.asarray(grid.axis(), float)] * 3
     return jnp.stack(jnp.meshgrid(*axes, indexing='ij'), axis=-1)
   if cell is None:
     raise ValueError('A CellGrid has no points without a cell.')
@@ -112,6 +114,19 @@ def voxel_volume(
     raise ValueError('A CellGrid has no voxel volume without a cell.')
   nx, ny, nz = grid.shape
   return jnp.abs(jnp.linalg.det(jnp.asarray(cell))) / (nx * ny * nz)
+
+
+def resolves(
+  grid: CellGrid, cell: Float[ArrayLike, '3 3'], sigma: Float[ArrayLike, '']
+) -> Bool[Array, '']:
+  """Whether a Gaussian has nothing beyond the grid's Nyquist frequency.
+
+  The Nyquist planes of a lattice vector of length a on n voxels are π n / a
+  away from zero frequency, whatever the angles; exp(-(π/0.6)²/2) is 1e-6.
+  """
+  xp = jnp if isinstance(cell, jax.Array) else np
+  spacing = xp.linalg.norm(cell, axis=-1) / np.array(grid.shape, cell.dtype)
+  return xp.all(spacing <= 0.6 * sigma)
 
 
 def _voxels(size) -> int:

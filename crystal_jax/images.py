@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax.grids import BoxGrid, CellGrid, Grid
+from crystal_jax.grids import BoxGrid, CellGrid, Grid, resolves
 
 # Coordinates are split into whole multiples of this, which add up without
 # rounding in float32 for some 65,000 Å, and a small rest.
@@ -54,13 +54,17 @@ class Split(NamedTuple):
 
 def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
   """Splits a coordinate; NumPy's float64 keeps its precision in float32."""
-  if isinstance(x, jax.Array):
-    x = x.astype(dtype)
-    coarse = jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
-  else:
-    x = np.asarray(x, np.float64)
-    coarse = np.round(x / _QUANTUM) * _QUANTUM
+  traced = isinstance(x, jax.Array)
+  x = x.astype(dtype) if traced else np.asarray(x, np.float64)
+  coarse = quantize(x)
   return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
+
+
+def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
+  """The nearest whole multiple of the quantum, a constant to derivatives."""
+  if isinstance(x, np.ndarray):
+    return np.round(x / _QUANTUM) * _QUANTUM
+  return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
 
 
 def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
@@ -121,17 +125,16 @@ def each_atom(
   return Images(atom, step, used, finite & (total <= max_images))
 
 
-def place(
-  images: Images, positions: Split, cell: Split | None
-) -> Float[Array, 'M 3']:
-  """Cartesian positions of the images, Å, rounded only once."""
-  coarse, fine = positions.coarse[images.atom], positions.fine[images.atom]
-  if cell is not None:
-    step = images.translation.astype(coarse.dtype)
-    dot = lambda a, b: jnp.matmul(a, b, precision='highest')  # noqa: E731
-    coarse = coarse + dot(step, cell.coarse)
-    fine = fine + dot(step, cell.fine)
-  return jnp.where(images.filled[:, None], coarse + fine, 0.0)
+def place(images: Images, positions: Split, cell: Split | None) -> Split:
+  """Cartesian positions [M, 3] of the images, Å; zero in unused slots."""
+  parts = []
+  for i in range(2):  # coarse, fine
+    part = positions[i][images.atom]
+    if cell is not None:
+      step = images.translation.astype(part.dtype)
+      part = part + jnp.matmul(step, cell[i], precision='highest')
+    parts.append(jnp.where(images.filled[:, None], part, 0.0))
+  return Split(*parts)
 
 
 def count_images(
@@ -153,7 +156,7 @@ def count_images(
     Images that reach the grid, or a little more. At least 1.
   """
   if isinstance(grid, CellGrid) and resolves(grid, np.asarray(cell), sigma):
-    return max(len(positions), 1)  # summed over frequencies, without images
+    return max(len(positions), 1)  # summed over frequencies, each atom once
   reach = cutoff(np.float64(sigma), jnp.result_type(float))
   return count_reaching(positions, cell, grid=grid, reach=reach)
 
@@ -196,15 +199,6 @@ def ladder(count: int) -> int:
 def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
   """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
   return (7.0 if dtype == jnp.float64 else 5.5) * sigma
-
-
-def resolves(
-  grid: CellGrid, cell: Float[ArrayLike, '3 3'], sigma: Float[ArrayLike, '']
-) -> Bool[Array, '']:
-  """Whether nothing of a Gaussian lies beyond the Nyquist frequency."""
-  xp = jnp if isinstance(cell, jax.Array) else np
-  spacing = xp.linalg.norm(cell, axis=-1) / np.array(grid.shape, cell.dtype)
-  return xp.all(spacing <= 0.6 * sigma)
 
 
 def _reach_box(fractional, filled, cell, inverse, grid, reach, max_images):

@@ -82,7 +82,7 @@ def _label(positions, numbers, cell, radius, *, grid, max_images):
     reach=radius,
     max_images=max_images,
   )
-  centers = periodic.place(images, positions, cell)
+  centers = periodic.place(images, positions, cell).value
   labels = jnp.where(images.filled, numbers[images.atom], 0)
   points = grids.points(grid, None if cell is None else cell.value)
   x, y, z = jnp.moveaxis(points.astype(centers.dtype), -1, 0)

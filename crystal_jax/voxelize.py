@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from crystal_jax import images as periodic
-from crystal_jax.grids import BoxGrid, CellGrid, Grid
+from crystal_jax.box_density import box_density, low_rank_basis
+from crystal_jax.cell_density import direct_density, fourier_density
+from crystal_jax.grids import BoxGrid, CellGrid, Grid, resolves
 from crystal_jax.images import count_images
 
 _STATIC = ('grid', 'max_images', 'band_limit')
@@ -68,6 +70,7 @@ def voxelize(
     jnp.asarray(weights, dtype),
     None if cell is None else periodic.split(cell, dtype),
     jnp.asarray(sigma, dtype),
+    _find_basis(sigma, grid, dtype),
     grid=grid,
     max_images=max_images,
     band_limit=band_limit,
@@ -115,142 +118,99 @@ def voxelize_batch(
     jnp.asarray(weights, dtype),
     None if cell is None else periodic.split(cell, dtype),
     jnp.asarray(sigma, dtype),
+    _find_basis(sigma, grid, dtype),
     grid=grid,
     max_images=max_images,
     band_limit=band_limit,
   )
 
 
-@functools.partial(
-  jax.jit, static_argnames=('grid', 'max_images', 'band_limit')
-)
-def _voxelize_batch(positions, weights, cell, sigma, **static):
-  one = functools.partial(_voxelize, sigma=sigma, **static)
-  each = lambda args: one(*args)  # noqa: E731
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _voxelize_batch(positions, weights, cell, sigma, basis, **static):
+  def one(args):
+    return _voxelize(*args, sigma, basis, **static)
+
   args = (positions, weights, cell)
+  # A CPU is fastest when one crystal's work stays in its cache.
   return jax.lax.platform_dependent(
-    args,
-    cpu=lambda args: jax.lax.map(each, args),
-    default=jax.vmap(each),
+    args, cpu=functools.partial(jax.lax.map, one), default=jax.vmap(one)
   )
 
 
-@functools.partial(
-  jax.jit, static_argnames=('grid', 'max_images', 'band_limit')
-)
-def _voxelize(positions, weights, cell, sigma, *, grid, max_images, band_limit):
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _voxelize(
+  positions, weights, cell, sigma, basis, *, grid, max_images, band_limit
+):
   shape = grid.shape + weights.shape[1:]
   if not weights.size:
     return jnp.zeros(shape, weights.dtype)
   weights = weights.reshape(len(weights), -1)
   filled = (weights != 0).any(-1)
-  if isinstance(grid, BoxGrid):
-    density = _images_sum(
-      positions, weights, filled, cell, sigma, grid, max_images, _box_sum
-    )
-  else:
-    args = (positions, weights, filled, cell, sigma)
-    fourier = functools.partial(_fourier, grid=grid, max_images=max_images)
-    direct = functools.partial(
-      _images_sum, grid=grid, max_images=max_images, form=_cell_sum
-    )
-    if band_limit:
-      density = fourier(*args)
-    else:
-      density = jax.lax.cond(
-        periodic.resolves(grid, cell.value, sigma), fourier, direct, *args
+  reach = periodic.cutoff(sigma, weights.dtype)
+  normal = (2 * np.pi * sigma**2) ** -1.5
+  matrix = None if cell is None else cell.value
+
+  def take(images):
+    """Where the images are and what they weigh; NaN if some are missing."""
+    used = jnp.where(images.complete, images.filled * 1.0, jnp.nan)
+    used = used.astype(weights.dtype)[:, None]
+    return periodic.place(images, positions, cell), weights[images.atom] * used
+
+  def near():
+    return take(
+      periodic.find_images(
+        positions.value,
+        filled,
+        matrix,
+        grid=grid,
+        reach=reach,
+        max_images=max_images,
       )
+    )
+
+  def box():
+    centers, weights = near()
+    return box_density(
+      centers.value,
+      weights * normal,
+      sigma,
+      reach=reach,
+      basis=basis,
+      grid=grid,
+    )
+
+  def direct():
+    centers, weights = near()
+    return direct_density(centers, weights * normal, cell, sigma, grid=grid)
+
+  def fourier():
+    images = periodic.each_atom(
+      positions.value, filled, matrix, max_images=max_images
+    )
+    centers, weights = take(images)
+    return fourier_density(centers.value, weights, matrix, sigma, grid=grid)
+
+  if isinstance(grid, BoxGrid):
+    density = box()
+  elif band_limit:
+    density = fourier()
+  else:
+    density = jax.lax.cond(resolves(grid, matrix, sigma), fourier, direct)
   return density.reshape(shape)
 
 
-def _images_sum(
-  positions, weights, filled, cell, sigma, grid, max_images, form
-):
-  """The sum over images, in the form that suits the grid."""
-  images = periodic.find_images(
-    positions.value,
-    filled,
-    None if cell is None else cell.value,
-    grid=grid,
-    reach=periodic.cutoff(sigma, weights.dtype),
-    max_images=max_images,
-  )
-  where = periodic.place(images, positions, cell)
-  norm = (2 * np.pi * sigma**2) ** -1.5
-  weights = norm * jnp.where(images.filled[:, None], weights[images.atom], 0.0)
-  density = form(where, weights, cell, sigma, grid)
-  return jnp.where(images.complete, density, jnp.nan)
-
-
-def _box_sum(where, weights, cell, sigma, grid):
-  """A Gaussian is a product of three: one matrix product over the images."""
-  del cell
-  axis = jnp.asarray(grid.axis(), where.dtype)
-  offset = axis[None, :, None] - where.T[:, None, :]
-  x, y, z = jnp.exp(-0.5 * (offset / sigma) ** 2)  # [G, M] each
-  right = (z[:, :, None] * weights[None]).swapaxes(0, 1)  # [M, G, C]
-
-  @jax.checkpoint
-  def plane(row):  # [M]
-    return jnp.einsum('jm,mkc->jkc', row[None] * y, right, precision='highest')
-
-  return jax.lax.map(plane, x)
-
-
-def _cell_sum(where, weights, cell, sigma, grid):
-  """Image by image over all voxels: slow, and right at any spacing."""
-  axes = [jnp.arange(n, dtype=where.dtype) / n for n in grid.shape]
-  steps = [a[:, None] * v[None] for a, v in zip(axes, cell.value, strict=True)]
-
-  @jax.checkpoint
-  def add(density, image):
-    center, weight = image
-    squares = 0.0
-    for i in range(3):
-      x, y, z = (step[:, i] for step in steps)
-      offset = (x - center[i])[:, None, None] + y[None, :, None]
-      squares += (offset + z[None, None, :]) ** 2
-    atom = jnp.exp(-0.5 * squares / sigma**2)
-    return density + atom[..., None] * weight[None, None, None], None
-
-  empty = jnp.zeros((*grid.shape, weights.shape[1]), where.dtype)
-  return jax.lax.scan(add, empty, (where, weights))[0]
-
-
-def _fourier(positions, weights, filled, cell, sigma, *, grid, max_images):
-  """Structure factors and an inverse FFT: each atom once, no images."""
-  matrix = cell.value
-  images = periodic.each_atom(
-    positions.value, filled, matrix, max_images=max_images
-  )
-  where = periodic.place(images, positions, cell)
-  weights = jnp.where(images.filled[:, None], weights[images.atom], 0.0)
-  inverse = jnp.linalg.inv(matrix)
-  fractional = jnp.matmul(where, inverse, precision='highest')
-
-  # Half the spectrum is enough for a real density. At Nyquist of an even
-  # count, +n/2 and -n/2 are one frequency; -n/2 stands for it on every axis.
-  whole = [np.fft.fftfreq(n) * n for n in grid.shape]
-  whole[2] = whole[2][: grid.shape[2] // 2 + 1]
-  whole = [jnp.asarray(n, where.dtype) for n in whole]
-  waves = [n[:, None] * inverse.T[i][None] for i, n in enumerate(whole)]
-  squares = 0.0
-  for component in range(3):
-    x, y, z = (wave[:, component] for wave in waves)
-    squares += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
-  envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares)
-
-  x, y, z = (
-    jnp.exp(-2j * np.pi * n[:, None] * fractional[:, i][None])
-    for i, n in enumerate(whole)
-  )
-  factors = jnp.einsum(
-    'xm,ym,zm,mc->cxyz', x, y, z, weights + 0j, precision='highest'
-  )
-  scale = np.prod(grid.shape) / jnp.abs(jnp.linalg.det(matrix))
-  spectrum = jnp.fft.ifft2(factors * envelope[None], axes=(1, 2))
-  density = jnp.fft.irfft(spectrum, grid.shape[2], axis=3) * scale
-  return jnp.where(images.complete, jnp.moveaxis(density, 0, -1), jnp.nan)
+def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
+  """What makes a box cheap, where sigma has a value."""
+  try:
+    sigma = float(_known(sigma))
+  except jax.errors.TracerArrayConversionError:
+    return None
+  if not isinstance(grid, BoxGrid) or not np.isfinite(sigma):
+    return None
+  reach = float(periodic.cutoff(sigma, dtype))
+  tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
+  basis = low_rank_basis(grid, sigma, reach, tolerance)
+  return None if basis is None else jnp.asarray(basis, dtype)
 
 
 def _find_max_images(positions, weights, cells, sigma, grid, band_limit):

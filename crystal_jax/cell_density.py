@@ -1,0 +1,134 @@
+"""Sums of Gaussians on the unit cell's own grid, which repeats with it.
+
+Where the voxels are closer than about 0.6 σ the density holds no frequency
+that the grid cannot carry: structure factors times a Gaussian, and one inverse
+FFT, give the sum over all images at the voxels' points, at any shape of cell.
+Where they are not, that would be the density without its high frequencies
+(`band_limit=True` asks for it), and the sum at the points is taken image by
+image.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from crystal_jax import images as periodic
+from crystal_jax.grids import CellGrid
+from crystal_jax.images import Split
+
+_dot = functools.partial(jnp.matmul, precision='highest')
+
+
+def fourier_density(
+  centers: Float[Array, 'M 3'],
+  weights: Float[Array, 'M C'],
+  cell: Float[Array, '3 3'],
+  sigma: Float[Array, ''],
+  *,
+  grid: CellGrid,
+) -> Float[Array, 'G G G C']:
+  """Weight per Å³ up to the Nyquist frequency, each atom given once.
+
+  Args:
+    centers: Where the atoms are, Å.
+    weights: Their weights, zero in unused slots.
+    cell: Lattice vectors as rows, Å.
+    sigma: Standard deviation, Å.
+    grid: The grid. Static.
+  """
+  inverse = jnp.linalg.inv(cell)
+  fractional = _dot(centers, inverse)
+  # Half the spectrum is enough for a real density. At Nyquist of an even
+  # count, +n/2 and -n/2 are one frequency; -n/2 stands for it on every axis.
+  orders = [np.fft.fftfreq(n) * n for n in grid.shape]
+  orders[2] = orders[2][: grid.shape[2] // 2 + 1]
+  orders = [jnp.asarray(n, centers.dtype) for n in orders]
+  nx, ny, nz = map(len, orders)
+
+  # |k|² on the grid of frequencies, for the Gaussian's own transform.
+  waves = [n[:, None] * inverse.T[i][None] for i, n in enumerate(orders)]
+  squares = 0.0
+  for x, y, z in zip(*(wave.T for wave in waves), strict=True):
+    squares += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
+  volume = jnp.abs(jnp.linalg.det(cell))
+  envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares) / volume
+
+  # Structure factors Σ_m w_m exp(-2πi n·f_m), in real arithmetic.
+  angles = [
+    -2 * np.pi * fractional[:, i, None] * n[None] for i, n in enumerate(orders)
+  ]
+  (cx, sx), (cy, sy), (cz, sz) = ((jnp.cos(a), jnp.sin(a)) for a in angles)
+
+  def outer(x, y):
+    return jnp.einsum('mx,my->mxy', x, y).reshape(len(x), -1)
+
+  real = outer(cy, cz) - outer(sy, sz)
+  imag = outer(sy, cz) + outer(cy, sz)
+  right = jnp.concatenate([real, imag])  # [2M, ny nz]
+
+  def channel(weight):
+    c, s = cx * weight[:, None], sx * weight[:, None]
+    left = jnp.concatenate(
+      [jnp.concatenate([c, s], 1), jnp.concatenate([-s, c], 1)]
+    )  # [2M, 2 nx]
+    parts = _dot(left.T, right)
+    parts = parts.reshape(2, nx, ny, nz) * envelope[None]
+    spectrum = jnp.fft.ifft2(jax.lax.complex(parts[0], parts[1]), axes=(0, 1))
+    return jnp.fft.irfft(spectrum, grid.shape[2], axis=2)
+
+  density = jax.lax.map(channel, weights.T) * float(np.prod(grid.shape))
+  return jnp.moveaxis(density, 0, -1)
+
+
+def direct_density(
+  centers: Split,
+  weights: Float[Array, 'M C'],
+  cell: Split,
+  sigma: Float[Array, ''],
+  *,
+  grid: CellGrid,
+) -> Float[Array, 'G G G C']:
+  """Σ_m w_m exp(-|r - r_m|² / 2σ²) image by image, at any spacing.
+
+  Args:
+    centers: Where the images are, Å.
+    weights: Their weights, zero in unused slots.
+    cell: Lattice vectors as rows, Å.
+    sigma: Standard deviation, Å.
+    grid: The grid. Static.
+  """
+  dtype = weights.dtype
+  sizes = jnp.asarray(grid.shape, dtype)
+  nearest = jax.lax.stop_gradient(
+    jnp.round(_dot(centers.value, jnp.linalg.inv(cell.value)) * sizes[None])
+  )
+  # From an image to its nearest voxel is a small difference of large numbers,
+  # so it is taken in whole quanta; from there on all numbers are small.
+  whole = nearest[:, :, None] * cell.coarse[None]  # [M, 3, 3], exact
+  coarse = periodic.quantize(whole / sizes[None, :, None])
+  rest = whole - coarse * sizes[None, :, None]
+  rest = (rest + nearest[:, :, None] * cell.fine[None]) / sizes[None, :, None]
+  offsets = coarse.sum(1) - centers.coarse + (rest.sum(1) - centers.fine)
+  axes = [jnp.arange(n, dtype=dtype) for n in grid.shape]
+
+  @jax.checkpoint
+  def add(density, image):
+    offset, voxel, weight = image
+    squares = 0.0
+    for i in range(3):
+      x, y, z = (
+        (axis - n) * (vector[i] / size)
+        for axis, n, vector, size in zip(
+          axes, voxel, cell.value, grid.shape, strict=True
+        )
+      )
+      part = x[:, None, None] + y[None, :, None] + z[None, None]
+      squares += (part + offset[i]) ** 2
+    atom = jnp.exp(-0.5 * squares / sigma**2)
+    return density + atom[..., None] * weight[None, None, None], None
+
+  empty = jnp.zeros((*grid.shape, weights.shape[1]), dtype)
+  return jax.lax.scan(add, empty, (offsets, nearest, weights))[0]
