@@ -59,9 +59,10 @@ class CellSpace:
     """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1]."""
     return jnp.fft.rfftn(density) / density.size
 
-  def residual(self, spectrum) -> Float[Array, 'X Y Z']:
-    """Back to the grid."""
-    field = jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
+  def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
+    """As `BoxSpace.residual`."""
+    del density, target
+    field = jnp.fft.irfftn(left, s=self.grid.shape, axes=(0, 1, 2))
     return field * np.prod(self.grid.shape)
 
   def misfit(

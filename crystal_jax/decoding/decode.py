@@ -27,7 +27,11 @@ CLOSEST = 0.4
 LIGHTEST = 0.5
 # Narrower width over σ, and ridge, of each level of sharpening.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2))
-ROUNDS = 6
+# Height of the ringing around a sharpened atom, of its peak.
+RINGING = 0.05
+# Standard deviations of what is left that a further atom must stand out by.
+NOISE = 5.0
+ROUNDS = 12
 
 
 @jax.tree_util.register_dataclass
@@ -139,27 +143,35 @@ def _decode(density, cell, logits, grid, sigma, max_atoms):
   target = space.prepare(density)
 
   def unfinished(state):
-    *_, new, turn, _ = state
-    return (new > 0) & (turn < ROUNDS)
+    *_, done, turn, _ = state
+    return ~done & (turn < ROUNDS)
 
   def look_again(state):
-    positions, weights, residual, _, turn, overflow = state
+    positions, weights, residual, moving, _, turn, overflow = state
     seeds = _seeds(space, residual, level, max_atoms, turn > 0)
     positions, weights, new, full = _insert(space, positions, weights, *seeds)
-    positions, weights, residual = jax.lax.cond(
-      new > 0,
-      lambda p, w, r: _fit(space, target, p, w),
-      lambda p, w, r: (p, w, r),
-      positions,
-      weights,
-      residual,
-    )
-    return positions, weights, residual, new, turn + 1, overflow | full
+
+    def fit(positions, weights, residual):
+      positions, weights, left, moving = refit.refit(
+        space, target, positions, weights
+      )
+      residual = space.residual(density, target, left)
+      positions, weights, fewer = _clean(space, positions, weights)
+      return positions, weights, residual, moving | fewer
+
+    def rest(positions, weights, residual):
+      return positions, weights, residual, jnp.bool_(False)
+
+    state = positions, weights, residual
+    busy = (new > 0) | moving
+    state = jax.lax.cond(busy, fit, rest, *state)
+    return *state, ~busy, turn + 1, overflow | full
 
   none = jnp.zeros((max_atoms, 3), density.dtype)
-  state = (none, none[:, 0], density, jnp.int32(1), jnp.int32(0))
-  state = jax.lax.while_loop(unfinished, look_again, (*state, jnp.bool_(False)))
-  positions, weights, residual, _, _, overflow = state
+  no = jnp.bool_(False)
+  state = (none, none[:, 0], density, no, no, jnp.int32(0), no)
+  state = jax.lax.while_loop(unfinished, look_again, state)
+  positions, weights, residual, _, _, _, overflow = state
   return _finish(space, density, logits, positions, weights, residual, overflow)
 
 
@@ -177,16 +189,19 @@ def _level(space, density):
 
 def _seeds(space, residual, level, slots, again):
   """Maxima of the sharpened residual: places, weights, how many."""
-  spread = 4 * jnp.std(space.correlate(residual))
-  lightest = jnp.maximum(LIGHTEST, jnp.where(again, spread, 0))
 
   def at(ratio, ridge):
     def look(residual):
       width = ratio * space.sigma
       field = space.sharpen(residual, width, ridge)
       unit = space.peak(width)
+      # Sharpening rings; what hides in the ringing shows in the next round,
+      # when it has to stand out from what else is left.
+      least = jnp.maximum(0.5 * LIGHTEST * unit, RINGING * jnp.max(field))
+      noise = jnp.where(again, NOISE * peaks.spread(field), 0)
+      least = jnp.maximum(least, noise)
       index, heights, count = peaks.maxima(
-        field, 0.5 * lightest * unit, slots, periodic=space.periodic
+        field, least, slots, periodic=space.periodic
       )
       return space.locate(index), heights / unit, count
 
@@ -209,23 +224,14 @@ def _insert(space, positions, weights, places, heights, count):
   return positions, weights, jnp.sum(new), overflow
 
 
-def _fit(space, target, positions, weights):
-  """Refits, drops what explains nothing, merges, and refits what is left."""
-  positions, weights, residual = refit.refit(space, target, positions, weights)
+def _clean(space, positions, weights):
+  """Drops what explains nothing, merges, and fills the gaps in the slots."""
   before = jnp.sum(weights > 0)
-  positions, weights = _merge(
-    space, positions, jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
-  )
+  weights = jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
+  positions, weights = _merge(space, positions, weights)
   order = jnp.argsort(weights <= 0, stable=True)
-  positions, weights = positions[order], weights[order]
-  return jax.lax.cond(
-    jnp.sum(weights > 0) < before,
-    lambda p, w, r: refit.refit(space, target, p, w),
-    lambda p, w, r: (p, w, r),
-    positions,
-    weights,
-    residual,
-  )
+  fewer = jnp.sum(weights > 0) < before
+  return positions[order], weights[order], fewer
 
 
 def _merge(space, positions, weights):

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 def white_noise(density: Float[Array, 'X Y Z']) -> Float[Array, '']:
   """Standard deviation of the white noise in a smooth density.
 
-  The median of |δx² δy² δz² M|, which a smooth M hardly shows, on every third
+  The median of |δx² δy² δz² M|, which a smooth M hardly shows, on every other
   voxel of an axis.
   """
   field = density
@@ -17,9 +17,14 @@ def white_noise(density: Float[Array, 'X Y Z']) -> Float[Array, '']:
     n = (len(field) - 1) // 2
     field = field[: 2 * n + 1]
     field = field[:-2:2] - 2 * field[1:-1:2] + field[2::2]
-  field = jnp.abs(field).reshape(-1)
-  field = field[:: max(1, len(field) // 4000)]
-  return jnp.median(field) / (0.6745 * 6**1.5)
+  return spread(field) / 6**1.5
+
+
+def spread(field: Float[Array, 'X Y Z']) -> Float[Array, '']:
+  """Standard deviation of the bulk of a field, its peaks left out."""
+  some = jnp.abs(field).reshape(-1)
+  some = some[:: max(1, len(some) // 4000)]
+  return jnp.median(some) / 0.6745
 
 
 def maxima(

@@ -9,24 +9,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-STEPS = 10
+# Steps at a time, before it is looked for further atoms.
+STEPS = 4
 # Slots are tried in these sizes, so that few atoms don't pay for many slots.
-LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512)
+LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384)
 
 
 def refit(
-  space, density, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
-) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array]:
-  """Atoms moved and weighed until they explain the density.
+  space, target, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
+) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array]:
+  """Atoms moved and weighed so that they explain the density better.
 
   Args:
     space: Where the density lives.
-    density: What `space.prepare` made of it.
+    target: What `space.prepare` made of the density.
     positions: Å.
     weights: Filled slots first, zeros after.
 
   Returns:
-    Positions, weights, and the residual on the grid.
+    Positions, weights, the residual in the form of the target, and whether
+    the atoms still move.
   """
   slots = len(weights)
   sizes = [n for n in LADDER if n < slots] + [slots]
@@ -34,14 +36,11 @@ def refit(
 
   def run(size):
     def one(positions, weights):
-      few, light, residual = _descend(
-        space, density, positions[:size], weights[:size]
+      few, light, residual, moving = _descend(
+        space, target, positions[:size], weights[:size]
       )
-      return (
-        positions.at[:size].set(few),
-        weights.at[:size].set(light),
-        space.residual(residual),
-      )
+      positions = positions.at[:size].set(few)
+      return positions, weights.at[:size].set(light), residual, moving
 
     return one
 
@@ -49,7 +48,7 @@ def refit(
   return jax.lax.switch(rung, [run(n) for n in sizes], positions, weights)
 
 
-def _descend(space, density, positions, weights):
+def _descend(space, target, positions, weights):
   def unfinished(state):
     *_, turn, moving = state
     return moving & (turn < STEPS)
@@ -57,15 +56,15 @@ def _descend(space, density, positions, weights):
   def step(state):
     atoms, (cost, gradient, residual), damping, turn, _ = state
     positions, weights = atoms
-    move = _solve(space, positions, weights, gradient, damping)
+    move, seen = _solve(space, positions, weights, gradient, damping)
     shift = move[:3].T
     length = jnp.sqrt(jnp.sum(shift**2, axis=-1, keepdims=True))
     shift = shift * jnp.minimum(1, 0.5 * space.sigma / (length + 1e-9))
     lighter = jnp.maximum(weights + move[3], 1e-3)
     new_atoms = positions + shift, jnp.where(weights > 0, lighter, 0)
-    new = space.misfit(density, *new_atoms)
+    new = space.misfit(target, *new_atoms)
     better = new[0] < cost
-    far = jnp.max(length)
+    far = jnp.max(length[:, 0] * seen)
     moving = jnp.where(better, (far > 1e-4) | (new[0] < 0.9 * cost), far > 1e-3)
     damping = jnp.where(better, damping * 0.03, damping * 10)
     atoms, old = jax.tree.map(
@@ -77,23 +76,23 @@ def _descend(space, density, positions, weights):
 
   atoms = positions, weights
   damping = jnp.asarray(1e-3, weights.dtype)
-  state = atoms, space.misfit(density, *atoms), damping
+  state = atoms, space.misfit(target, *atoms), damping
   state = (*state, jnp.int32(0), jnp.bool_(True))
-  (positions, weights), (_, _, residual), *_ = jax.lax.while_loop(
-    unfinished, step, state
-  )
-  return positions, weights, residual
+  state = jax.lax.while_loop(unfinished, step, state)
+  (positions, weights), (_, _, residual), _, _, moving = state
+  return positions, weights, residual, moving
 
 
 def _solve(space, positions, weights, gradient, damping):
-  """The damped step [4, K]; nothing in empty slots."""
+  """The damped step [4, K], and how well each atom is seen, 0 to 1."""
   k = len(weights)
   normal = space.normal(positions, weights)
   full = jnp.tile(weights > 0, 4)
   normal = jnp.where(full[:, None] & full[None], normal, 0)
   # What a column would weigh for an atom far from walls, of weight ≥ 1: the
   # yardstick of the damping, so that what is hardly seen hardly moves.
-  unit = jnp.max(normal.diagonal()[3 * k :])
+  units = normal.diagonal()[3 * k :]
+  unit = jnp.max(units)
   bound = jnp.maximum(weights, 1.0) ** 2 / (2 * space.sigma**2)
   yardstick = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
   diagonal = normal.diagonal() + damping * yardstick
@@ -105,4 +104,4 @@ def _solve(space, positions, weights, gradient, damping):
   factor = jax.scipy.linalg.cho_factor(matrix)
   move = jax.scipy.linalg.cho_solve(factor, gradient.reshape(-1) * scale)
   move = jnp.where(full & jnp.isfinite(move), move * scale, 0)
-  return move.reshape(4, k)
+  return move.reshape(4, k), units / unit
