@@ -41,10 +41,11 @@ def kl(
 
 
 def class_counts(
-  labels: Int[Array, 'B G G G'], valid: Float[Array, 'B'], num_classes: int
+  labels: Int[Array, 'B *V'], valid: Float[Array, 'B'], num_classes: int
 ) -> Float[Array, 'K']:
   """How many voxels of the valid examples carry each class."""
-  weights = jnp.broadcast_to(valid[:, None, None, None], labels.shape)
+  valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
+  weights = jnp.broadcast_to(valid, labels.shape)
   return jnp.zeros(num_classes).at[labels.ravel()].add(weights.ravel())
 
 
@@ -60,8 +61,8 @@ def class_weights(
 
 
 def cross_entropy(
-  logits: Float[Array, 'B G G G K'],
-  labels: Int[Array, 'B G G G'],
+  logits: Float[Array, 'B *V K'],
+  labels: Int[Array, 'B *V'],
   weights: Float[Array, 'K'],
 ) -> Float[Array, 'B']:
   """Weighted softmax cross entropy, summed over voxels.
@@ -69,16 +70,16 @@ def cross_entropy(
   Divide by `sum(weights * counts)` for the weighted mean.
   """
   each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-  return jnp.sum(each * weights[labels], axis=(1, 2, 3))
+  return jnp.sum((each * weights[labels]).reshape(len(each), -1), axis=-1)
 
 
 def binary_cross_entropy(
-  logits: Float[Array, 'B G G G K'], labels: Int[Array, 'B G G G']
+  logits: Float[Array, 'B *V K'], labels: Int[Array, 'B *V']
 ) -> Float[Array, 'B']:
   """One yes-or-no question a class and voxel, mean over both: the paper's L."""
   targets = jax.nn.one_hot(labels, logits.shape[-1])
   each = optax.sigmoid_binary_cross_entropy(logits, targets)
-  return jnp.mean(each, axis=(1, 2, 3, 4))
+  return jnp.mean(each.reshape(len(each), -1), axis=-1)
 
 
 def lattice(

@@ -27,8 +27,8 @@ def density_sums(
 
 
 def species_sums(
-  predicted: Int[Array, 'B G G G'],
-  labels: Int[Array, 'B G G G'],
+  predicted: Int[Array, 'B *V'],
+  labels: Int[Array, 'B *V'],
   valid: Float[Array, 'B'],
 ) -> Sums:
   """Agreement of two species maps, the background left out.
@@ -36,7 +36,7 @@ def species_sums(
   `species_iou` is voxels of the right species over voxels that either map gives
   to an atom; `species_voxels` is the share of labelled voxels that are right.
   """
-  valid = valid[:, None, None, None]
+  valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
   right = (valid * ((predicted == labels) & (labels > 0))).sum()
   either = (valid * ((predicted > 0) | (labels > 0))).sum()
   labelled = (valid * (labels > 0)).sum()

@@ -45,12 +45,15 @@ def get_config() -> ConfigDict:
   config.lattice_head.width = 256  # channels
 
   config.loss = ConfigDict()
-  config.loss.beta = 1e-5  # of the KL (nats, summed over the latent)
+  config.loss.beta = 1e-7  # of the KL (nats, summed over the latent)
   config.loss.beta_warmup = 1000  # steps over which beta rises from 0
   config.loss.free_bits = 0.0  # nats each latent number may carry for nothing
-  config.loss.gamma = 0.1  # share of the species loss that trains the VAE
+  # Share of the species loss that trains the VAE too. That loss is a thousand
+  # times the reconstruction's, and a large share ruins the density.
+  config.loss.gamma = 1e-4
   config.loss.species = 'cross_entropy'  # or 'bce', as the paper has it
   config.loss.balance = 0.5  # class weight count^-balance; 0: plain
+  config.loss.species_voxels = 0  # random voxels it looks at a step; 0: all
   config.loss.lattice = 0.1  # of the lattice head's squared error
 
   config.train = ConfigDict()

@@ -6,7 +6,6 @@ Fields are overridden as `--config.train.steps=10`. With the same workdir a run
 goes on where it stopped.
 """
 
-import sys
 
 import jax
 from absl import app, flags, logging

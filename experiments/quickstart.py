@@ -14,14 +14,14 @@ def get_config():
   config = base.get_config()
   config.vae.fold = 6
   config.vae.widths = (128,)
-  config.vae.latent = 32
+  config.vae.latent = 64
   config.vae.spatial = True
   config.unet.fold = 6
   config.unet.widths = (128,)
   config.unet.features = 16
-  config.train.steps = 200
-  config.train.batch_size = 32
-  config.train.learning_rate = 2e-3
+  config.train.steps = 300
+  config.train.batch_size = 16
+  config.train.learning_rate = 5e-4
   config.train.warmup_steps = 20
   config.train.ema_decay = 0.98
   config.train.log_every = 20
@@ -29,6 +29,6 @@ def get_config():
   config.train.checkpoint_every = 100
   config.train.eval_batches = 2
   config.loss.beta_warmup = 100
-  config.loss.beta = 1e-6
+  config.loss.species_voxels = 4096
   config.eval.crystals = 64
   return config

@@ -5,15 +5,19 @@ element of atomic number Z. Levels of 64-128-256-512-1024 channels with gated
 skips, after Hoffmann et al. (arXiv:1909.00949) and Oktay et al.
 (arXiv:1804.03999). With `fold` > 1 the levels work on folded voxels, and the
 scores are made at full resolution from unfolded features beside the density.
+
+Beside what it learns, the network is told how high the Gaussian is that a voxel
+lies on (`log_height`): for an atom alone, that is its atomic number.
 """
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from crystal_jax.models import blocks
 
 NUM_CLASSES = 95
+_BINS = 48
 
 
 class UNet(nn.Module):
@@ -25,6 +29,7 @@ class UNet(nn.Module):
     depth: Residual blocks a level, on each side.
     fold: Side of the blocks of voxels folded into channels; 1: none.
     features: Channels at full resolution, before the scores.
+    sigma_voxels: Standard deviation of an atom in voxels.
     padding: 'circular' (CellGrid) or 'replicate' (BoxGrid).
     dtype: Of the arithmetic; parameters stay float32.
   """
@@ -34,14 +39,23 @@ class UNet(nn.Module):
   depth: int = 1
   fold: int = 1
   features: int = 32
+  sigma_voxels: float = 1.5
   padding: str = 'replicate'
   dtype: jnp.dtype = jnp.float32
 
   @nn.compact
   def __call__(
-    self, density: Float[Array, 'B G G G C']
-  ) -> Float[Array, 'B G G G K']:
-    """Scores (logits) of each class at each voxel."""
+    self,
+    density: Float[Array, 'B G G G C'],
+    voxels: Int[Array, 'V'] | None = None,
+  ) -> Float[Array, 'B G G G K'] | Float[Array, 'B V K']:
+    """Scores (logits) of each class, at each voxel or at some.
+
+    Args:
+      density: The density, weight per Å³.
+      voxels: Indices into the flattened grid; None: all. The scores are most
+        of the work at full resolution, and a loss needs a sample of them only.
+    """
     common = dict(padding=self.padding, dtype=self.dtype)
     size = density.shape[1]
     multiple = self.fold * 2 ** (len(self.widths) - 1)
@@ -68,9 +82,46 @@ class UNet(nn.Module):
     x = jnp.concatenate(
       [blocks.unfold(x, self.fold), full.astype(self.dtype)], axis=-1
     )
-    x = blocks.crop_to(x, size)
+    height = log_height(full[..., :1], self.sigma_voxels, self.padding)
+    x = blocks.crop_to(jnp.concatenate([x, height], axis=-1), size)
+    if voxels is not None:
+      x = x.reshape(len(x), size**3, -1)[:, voxels]
+    height = x[..., -1:].astype(jnp.float32)
     x = nn.silu(nn.Dense(self.features, dtype=self.dtype)(x))
+    # A soft histogram: which element this height means is then a matter of
+    # one linear layer. Its size makes up for how few bins are lit at a time.
+    bins = jnp.linspace(-3.8, 1.4, _BINS)
+    step = bins[1] - bins[0]
+    lit = 30.0 * jnp.exp(-jnp.square((height - bins) / step))
+    x = jnp.concatenate([x, lit.astype(self.dtype)], axis=-1)
     return nn.Dense(NUM_CLASSES, dtype=jnp.float32)(x)
+
+
+def log_height(
+  density: Float[Array, 'B G G G 1'], sigma_voxels: float, padding: str
+) -> Float[Array, 'B G G G 1']:
+  """Logarithm of the height of the Gaussian that a voxel lies on.
+
+  From log M = log h - r²/2σ² and |∇ log M| = r/σ², the distance r goes:
+  log h = log M + σ² |∇ log M|² / 2, with central differences, which are exact
+  for a Gaussian. Exact on a cubic grid; in a slanted cell an approximation.
+
+  Args:
+    density: Over that of an atom of the unit weight at its peak.
+    sigma_voxels: σ, in voxels.
+    padding: How the density goes on over the faces.
+  """
+  log = jnp.log(nn.relu(density) + 2e-3)
+  around = blocks.pad_faces(log, 1, 1, padding)
+  middle = slice(1, -1)
+  squares = 0.0
+  for axis in (1, 2, 3):
+    after = [slice(None), middle, middle, middle]
+    before = list(after)
+    after[axis], before[axis] = slice(2, None), slice(None, -2)
+    slope = 0.5 * (around[tuple(after)] - around[tuple(before)])
+    squares = squares + jnp.square(slope)
+  return log + 0.5 * sigma_voxels**2 * squares
 
 
 class AttentionGate(nn.Module):

@@ -7,12 +7,14 @@ a latent, trilinear upsampling back, a ReLU at the end.
 Two choices go past the paper. `fold` > 1 folds blocks of voxels into channels
 at the entrance (see `blocks`), which is the form that runs well. `spatial`
 latents keep a place in the box (`latent` channels at each coarse voxel) where
-the paper has one dense vector.
+the paper has one dense vector. With both and a single level the network starts
+as a truncated cosine transform of each block, and learns from there.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.models import blocks
@@ -47,7 +49,9 @@ class VAE(nn.Module):
 
   def setup(self):
     common = dict(padding=self.padding, dtype=self.dtype)
-    self.entrance = nn.Dense(self.widths[0], dtype=self.dtype)
+    self.entrance = nn.Dense(
+      self.widths[0], dtype=self.dtype, kernel_init=self._cosines
+    )
     self.down_blocks = [
       [blocks.ResBlock(w, **common) for _ in range(self.depth)]
       for w in self.widths
@@ -55,24 +59,46 @@ class VAE(nn.Module):
     self.downs = [
       blocks.Downsample(w, dtype=self.dtype) for w in self.widths[1:]
     ]
-    self.to_mean = nn.Dense(self.latent, dtype=jnp.float32)
+    self.to_mean = nn.Dense(
+      self.latent, dtype=jnp.float32, kernel_init=self._first
+    )
     # Little noise at first: the decoder has to find the latent worth reading
     # before the KL closes it.
     self.to_log_var = nn.Dense(
       self.latent,
       dtype=jnp.float32,
       kernel_init=nn.initializers.zeros,
-      bias_init=nn.initializers.constant(-4.0),
+      bias_init=nn.initializers.constant(-8.0),
     )
     side = self.coarse_size
     from_latent = self.widths[-1] * (1 if self.spatial else side**3)
-    self.from_latent = nn.Dense(from_latent, dtype=self.dtype)
+    self.from_latent = nn.Dense(
+      from_latent, dtype=self.dtype, kernel_init=self._first
+    )
     self.up_blocks = [
       [blocks.ResBlock(w, **common) for _ in range(self.depth)]
       for w in reversed(self.widths)
     ]
     self.ups = [blocks.Conv(w, **common) for w in reversed(self.widths[:-1])]
-    self.exit = nn.Dense(self.fold**3 * self.channels, dtype=jnp.float32)
+    self.exit = nn.Dense(
+      self.fold**3 * self.channels,
+      dtype=jnp.float32,
+      kernel_init=lambda *args: self._cosines(args[0], args[1][::-1]).T,
+    )
+
+  def _cosines(self, key, shape, dtype=jnp.float32):
+    """Start of the entrance: the lowest waves of each channel's blocks."""
+    del key
+    waves = blocks.cosines(self.fold, -(-shape[1] // self.channels))
+    start = np.einsum('vw,cd->vcwd', waves, np.eye(self.channels))
+    start = start.reshape(shape[0], -1)[:, : shape[1]]
+    return jnp.asarray(start, dtype)
+
+  def _first(self, key, shape, dtype=jnp.float32):
+    """Start of a spatial latent: the first channels as they are."""
+    if self.spatial:
+      return jnp.eye(*shape, dtype=dtype)
+    return nn.linear.default_kernel_init(key, shape, dtype)
 
   @property
   def padded_size(self) -> int:

@@ -15,9 +15,9 @@ import numpy as np
 import optax
 from absl import logging
 
-from crystal_jax import data, elements, images, lattice, metrics, models
+from crystal_jax import data, elements, images, lattice, models
 from crystal_jax.grids import BoxGrid, CellGrid, Grid
-from crystal_jax.training import parallel, steps
+from crystal_jax.training import steps
 from crystal_jax.training.examples import ExampleMaker
 from crystal_jax.training.state import (
   TrainState,
@@ -222,7 +222,10 @@ def make_networks(config: ml_collections.ConfigDict) -> steps.Networks:
     if config.lattice_head.enabled:
       head = models.LatticeHead(config.lattice_head.width, common['dtype'])
   if trained != 'vae':
-    unet = models.UNet(**config.unet, **common)
+    # Of a cell the size differs; 6 Å is the median cube root of the volume.
+    length = config.grid.length if config.grid.kind == 'box' else 6.0
+    sigma_voxels = config.grid.sigma * config.grid.size / length
+    unet = models.UNet(sigma_voxels=sigma_voxels, **config.unet, **common)
   return steps.Networks(vae=vae, unet=unet, lattice_head=head)
 
 

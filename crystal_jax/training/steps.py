@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from crystal_jax import losses, metrics
-from crystal_jax.models import LatticeHead, UNet, VAE
+from crystal_jax.models import VAE, LatticeHead, UNet
 from crystal_jax.models.unet import NUM_CLASSES
 from crystal_jax.models.vae import latent_noise, sample_latent
 from crystal_jax.training.examples import ExampleMaker, Examples
@@ -53,6 +53,7 @@ class Networks:
     density: Array,
     noise: Array | None = None,
     gamma: float = 1.0,
+    voxels: Array | None = None,
   ) -> dict[str, Array]:
     """Everything the networks say of a density.
 
@@ -61,6 +62,7 @@ class Networks:
       density: [B, G, G, G, C].
       noise: Drawn for the latent; None: its mean is used.
       gamma: Share of the U-Net's gradient that reaches the VAE.
+      voxels: Where species are asked for; None: everywhere.
 
     Returns:
       Of these what there are networks for: `mean`, `log_var`, `density`,
@@ -78,7 +80,7 @@ class Networks:
         outputs['lattice'] = self.lattice_head.apply(params['lattice_head'], z)
     if self.unet is not None:
       seen = losses.scale_gradient(outputs['density'], gamma)
-      outputs['logits'] = self.unet.apply(params['unet'], seen)
+      outputs['logits'] = self.unet.apply(params['unet'], seen, voxels)
     return outputs
 
 
@@ -94,6 +96,8 @@ class LossWeights:
     species: 'cross_entropy' or 'bce'.
     balance: Power of the class weights; see `losses.class_weights`.
     lattice: Of the lattice head's error.
+    species_voxels: Random voxels that the species loss looks at in a step,
+      the same in every example; 0: all.
   """
 
   beta: float
@@ -103,6 +107,7 @@ class LossWeights:
   species: str
   balance: float
   lattice: float
+  species_voxels: int
 
   def __post_init__(self):
     if self.species not in ('cross_entropy', 'bce'):
@@ -114,6 +119,7 @@ def loss_terms(
   weights: LossWeights,
   outputs: dict[str, Array],
   examples: Examples,
+  labels: Array,
   batch: dict[str, Array],
   step: Array,
 ) -> dict[str, tuple[Array, Array]]:
@@ -136,13 +142,13 @@ def loss_terms(
     each = losses.lattice(outputs['lattice'], batch['lattice'])
     terms['lattice'] = weights.lattice * (each * valid).sum(), count
   if 'logits' in outputs and weights.species == 'bce':
-    each = losses.binary_cross_entropy(outputs['logits'], examples.labels)
+    each = losses.binary_cross_entropy(outputs['logits'], labels)
     terms['species'] = (each * valid).sum(), count
   elif 'logits' in outputs:
-    counts = losses.class_counts(examples.labels, valid, NUM_CLASSES)
+    counts = losses.class_counts(labels, valid, NUM_CLASSES)
     counts = lax.psum(counts, AXIS)
     shares = losses.class_weights(counts, weights.balance)
-    each = losses.cross_entropy(outputs['logits'], examples.labels, shares)
+    each = losses.cross_entropy(outputs['logits'], labels, shares)
     terms['species'] = (each * valid).sum(), jnp.sum(shares * counts)
   return terms
 
@@ -158,16 +164,27 @@ def make_train_step(
 
   def train_step(state, batch):
     step_key = jax.random.fold_in(state.key, state.step)
-    place_key, noise_key = jax.random.split(step_key)
+    place_key, noise_key, voxel_key = jax.random.split(step_key, 3)
     made = examples(place_key, batch)
+    voxels, labels = None, made.labels
+    if networks.unet is not None and weights.species_voxels:
+      labels = labels.reshape(len(labels), -1)
+      voxels = jax.random.choice(
+        voxel_key, labels.shape[1], (weights.species_voxels,), replace=False
+      )
+      labels = labels[:, voxels]
     noise = None
     if networks.vae is not None:
       keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, batch['index'])
       noise = latent_noise(keys, networks.vae.latent_shape)
 
     def loss_fn(params):
-      outputs = networks.predict(params, made.density, noise, weights.gamma)
-      terms = loss_terms(networks, weights, outputs, made, batch, state.step)
+      outputs = networks.predict(
+        params, made.density, noise, weights.gamma, voxels
+      )
+      terms = loss_terms(
+        networks, weights, outputs, made, labels, batch, state.step
+      )
       return sum(total / count for total, count in terms.values()), (
         outputs,
         terms,
@@ -183,7 +200,7 @@ def make_train_step(
     # Early on, the average forgets the start faster: (1 + t) / (10 + t).
     decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-    sums = step_sums(outputs, made, terms)
+    sums = step_sums(outputs, made, labels, terms)
     sums['gradient_norm'] = optax.global_norm(grads), jnp.float32(1.0)
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state, ema=ema
@@ -205,9 +222,15 @@ def make_loss_step(
     made = examples(variables['key'], batch)
     outputs = networks.predict(variables['params'], made.density)
     terms = loss_terms(
-      networks, weights, outputs, made, batch, variables['step']
+      networks,
+      weights,
+      outputs,
+      made,
+      made.labels,
+      batch,
+      variables['step'],
     )
-    return step_sums(outputs, made, terms)
+    return step_sums(outputs, made, made.labels, terms)
 
   return loss_step
 
@@ -215,6 +238,7 @@ def make_loss_step(
 def step_sums(
   outputs: dict[str, Array],
   examples: Examples,
+  labels: Array,
   terms: dict[str, tuple[Array, Array]],
 ) -> metrics.Sums:
   """What a step reports, summed over all devices."""
@@ -227,7 +251,7 @@ def step_sums(
   sums |= metrics.density_sums(outputs['density'], examples.density, valid)
   if 'logits' in outputs:
     predicted = outputs['logits'].argmax(-1)
-    sums |= metrics.species_sums(predicted, examples.labels, valid)
+    sums |= metrics.species_sums(predicted, labels, valid)
   sums['overflowed'] = examples.overflowed.sum(), jnp.float32(1.0 / devices)
   return lax.psum(sums, AXIS)
 
