@@ -143,36 +143,63 @@ def _decode(density, cell, logits, grid, sigma, max_atoms):
   target = space.prepare(density)
 
   def unfinished(state):
-    *_, done, turn, _ = state
-    return ~done & (turn < ROUNDS)
+    return (state.phase < _DONE) & (state.turn < ROUNDS)
 
   def look_again(state):
-    positions, weights, residual, moving, _, turn, overflow = state
-    seeds = _seeds(space, residual, level, max_atoms, turn > 0)
-    positions, weights, new, full = _insert(space, positions, weights, *seeds)
+    def look(state):
+      seeds = _seeds(space, state.residual, level, max_atoms, state.turn > 0)
+      return _insert(space, state, *seeds)
 
-    def fit(positions, weights, residual):
-      positions, weights, left, moving = refit.refit(
-        space, target, positions, weights
-      )
-      residual = space.residual(density, target, left)
-      positions, weights, fewer = _clean(space, positions, weights)
-      return positions, weights, residual, moving | fewer
-
-    def rest(positions, weights, residual):
-      return positions, weights, residual, jnp.bool_(False)
-
-    state = positions, weights, residual
-    busy = (new > 0) | moving
-    state = jax.lax.cond(busy, fit, rest, *state)
-    return *state, ~busy, turn + 1, overflow | full
+    known = jnp.sum(state.weights > 0)
+    before = jnp.std(state.residual)
+    state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
+    positions, weights, left, moving = refit.refit(
+      space, target, state.positions, state.weights
+    )
+    residual = space.residual(density, target, left)
+    positions, weights, fewer = _clean(space, positions, weights)
+    # What is added and dropped again, round after round, is no gain.
+    gained = jnp.sum(weights > 0) > known
+    gained = gained | (jnp.std(residual) < 0.7 * before)
+    again = jnp.where(moving | fewer, _SETTLE, _DONE)
+    phase = jnp.where(gained & (state.phase == _LOOK), _LOOK, again)
+    return dataclasses.replace(
+      state,
+      positions=positions,
+      weights=weights,
+      residual=residual,
+      phase=phase,
+      turn=state.turn + 1,
+    )
 
   none = jnp.zeros((max_atoms, 3), density.dtype)
-  no = jnp.bool_(False)
-  state = (none, none[:, 0], density, no, no, jnp.int32(0), no)
+  state = _Search(
+    positions=none,
+    weights=none[:, 0],
+    residual=density,
+    phase=jnp.int32(_LOOK),
+    turn=jnp.int32(0),
+    overflow=jnp.bool_(False),
+  )
   state = jax.lax.while_loop(unfinished, look_again, state)
-  positions, weights, residual, _, _, _, overflow = state
-  return _finish(space, density, logits, positions, weights, residual, overflow)
+  return _finish(space, density, logits, state)
+
+
+# Whether it is looked for further atoms, or those there are come to rest.
+_LOOK, _SETTLE, _DONE = 0, 1, 2
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Search:
+  """Atoms so far, filled slots first, and what they leave unexplained."""
+
+  positions: Float[Array, 'K 3']
+  weights: Float[Array, 'K']
+  residual: Float[Array, 'G G G']
+  phase: Int[Array, '']
+  turn: Int[Array, '']
+  overflow: Bool[Array, '']
 
 
 def _level(space, density):
@@ -210,18 +237,21 @@ def _seeds(space, residual, level, slots, again):
   return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
 
 
-def _insert(space, positions, weights, places, heights, count):
+def _insert(space, state, places, heights, count):
   """Seeds after the atoms, those on top of an atom left out."""
-  slots = len(weights)
-  full = weights > 0
-  near = space.distances(places, positions) < CLOSEST
+  slots = len(heights)
+  full = state.weights > 0
+  near = space.distances(places, state.positions) < CLOSEST
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
   slot = jnp.sum(full) + jnp.cumsum(new) - 1
   overflow = jnp.any(new & (slot >= slots)) | (count > slots)
   slot = jnp.where(new, slot, slots)  # past the end: dropped
-  positions = positions.at[slot].set(places, mode='drop')
-  weights = weights.at[slot].set(heights, mode='drop')
-  return positions, weights, jnp.sum(new), overflow
+  return dataclasses.replace(
+    state,
+    positions=state.positions.at[slot].set(places, mode='drop'),
+    weights=state.weights.at[slot].set(heights, mode='drop'),
+    overflow=state.overflow | overflow,
+  )
 
 
 def _clean(space, positions, weights):
@@ -248,8 +278,9 @@ def _merge(space, positions, weights):
   return positions, jnp.where(swallowed | ~full, 0, total)
 
 
-def _finish(space, density, logits, positions, weights, residual, overflow):
+def _finish(space, density, logits, state):
   """Species, flags, order."""
+  positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
   doubt = jnp.std(space.correlate(residual))
@@ -268,7 +299,7 @@ def _finish(space, density, logits, positions, weights, residual, overflow):
     mask=kept,
     inside=kept & inside,
     residual=unexplained,
-    overflow=overflow,
+    overflow=state.overflow,
   )
 
 

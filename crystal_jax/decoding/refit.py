@@ -9,8 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from crystal_jax.decoding import box
+
 # Steps at a time, before it is looked for further atoms.
 STEPS = 4
+# Slots from which conjugate gradients beat a Cholesky factorization.
+DIRECT = 64
 # Slots are tried in these sizes, so that few atoms don't pay for many slots.
 LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384)
 
@@ -65,7 +69,7 @@ def _descend(space, target, positions, weights):
     new = space.misfit(target, *new_atoms)
     better = new[0] < cost
     far = jnp.max(length[:, 0] * seen)
-    moving = jnp.where(better, (far > 1e-4) | (new[0] < 0.9 * cost), far > 1e-3)
+    moving = jnp.where(better, (far > 3e-4) | (new[0] < 0.5 * cost), far > 1e-3)
     damping = jnp.where(better, damping * 0.03, damping * 10)
     atoms, old = jax.tree.map(
       lambda n, o: jnp.where(better, n, o),
@@ -88,6 +92,7 @@ def _solve(space, positions, weights, gradient, damping):
   k = len(weights)
   normal = space.normal(positions, weights)
   full = jnp.tile(weights > 0, 4)
+  # Rows and columns of empty slots are zero but for those of the weights.
   normal = jnp.where(full[:, None] & full[None], normal, 0)
   # What a column would weigh for an atom far from walls, of weight ≥ 1: the
   # yardstick of the damping, so that what is hardly seen hardly moves.
@@ -97,11 +102,19 @@ def _solve(space, positions, weights, gradient, damping):
   yardstick = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
   diagonal = normal.diagonal() + damping * yardstick
   diagonal = jnp.where(full, diagonal, 1)
-  # Equal units before the factorization: float32 has no digits to spare.
+  # Equal units before the solution: float32 has no digits to spare.
   scale = jax.lax.rsqrt(diagonal)
+  matrix = normal * scale[:, None] * scale[None]
   lift = jnp.where(full, damping * yardstick * scale**2 + 1e-6, 1.0)
-  matrix = normal * scale[:, None] * scale[None] + jnp.diag(lift)
-  factor = jax.scipy.linalg.cho_factor(matrix)
-  move = jax.scipy.linalg.cho_solve(factor, gradient.reshape(-1) * scale)
+  index = jnp.arange(4 * k)
+  matrix = matrix.at[index, index].add(lift)
+  right = gradient.reshape(-1) * scale
+  if k < DIRECT:
+    factor = jax.scipy.linalg.cho_factor(matrix)
+    move = jax.scipy.linalg.cho_solve(factor, right)
+  else:
+    move, _ = jax.scipy.sparse.linalg.cg(
+      lambda x: box.dot(matrix, x), right, tol=3e-3, maxiter=30
+    )
   move = jnp.where(full & jnp.isfinite(move), move * scale, 0)
   return move.reshape(4, k), units / unit
