@@ -135,8 +135,8 @@ def _slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   x, y, z = (_gaussians(axis, c, sigma).T for c in centers.T)  # [G, M]
   z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
 
-  # A window has one of eight lengths, so that each is a product of its own.
-  step = 8 * -(-images // 64)
+  # A window has one of eight lengths, each a product of its own.
+  step = max(32, 8 * -(-images // 64))
   lengths = sorted({min(images, step * (i + 1)) for i in range(8)})
 
   def window(length, x, start):

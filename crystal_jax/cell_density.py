@@ -29,8 +29,12 @@ def fourier_density(
   sigma: Float[Array, ''],
   *,
   grid: CellGrid,
+  whole: bool,
 ) -> Float[Array, 'G G G C']:
   """Weight per Å³ up to the Nyquist frequency, each atom given once.
+
+  At Nyquist of an even count, +n/2 and -n/2 are one frequency of the grid. The
+  coefficient of -n/2 stands for it, and the real part is taken.
 
   Args:
     centers: Where the atoms are, Å.
@@ -38,13 +42,14 @@ def fourier_density(
     cell: Lattice vectors as rows, Å.
     sigma: Standard deviation, Å.
     grid: The grid. Static.
+    whole: Take the whole spectrum. Half of it is enough for a real density,
+      but that there is something at Nyquist. Static.
   """
   inverse = jnp.linalg.inv(cell)
   fractional = _dot(centers, inverse)
-  # Half the spectrum is enough for a real density. At Nyquist of an even
-  # count, +n/2 and -n/2 are one frequency; -n/2 stands for it on every axis.
   orders = [np.fft.fftfreq(n) * n for n in grid.shape]
-  orders[2] = orders[2][: grid.shape[2] // 2 + 1]
+  if not whole:
+    orders[2] = orders[2][: grid.shape[2] // 2 + 1]
   orders = [jnp.asarray(n, centers.dtype) for n in orders]
   nx, ny, nz = map(len, orders)
 
@@ -76,7 +81,10 @@ def fourier_density(
     )  # [2M, 2 nx]
     parts = _dot(left.T, right)
     parts = parts.reshape(2, nx, ny, nz) * envelope[None]
-    spectrum = jnp.fft.ifft2(jax.lax.complex(parts[0], parts[1]), axes=(0, 1))
+    spectrum = jax.lax.complex(parts[0], parts[1])
+    if whole:
+      return jnp.fft.ifftn(spectrum).real
+    spectrum = jnp.fft.ifft2(spectrum, axes=(0, 1))
     return jnp.fft.irfft(spectrum, grid.shape[2], axis=2)
 
   density = jax.lax.map(channel, weights.T) * float(np.prod(grid.shape))

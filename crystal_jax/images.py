@@ -271,7 +271,8 @@ def _expand(counts: Int[Array, 'K'], slots: int):
   """
   ends = jnp.cumsum(counts.astype(jnp.int32))
   slot = jnp.arange(slots, dtype=jnp.int32)
-  item = jnp.searchsorted(ends, slot, side='right', method='scan_unrolled')
-  item = jnp.minimum(item, len(counts) - 1).astype(jnp.int32)
+  # The item of a slot is the number of items that end at or before it.
+  ended = jnp.zeros(slots, jnp.int32).at[ends].add(1, mode='drop')
+  item = jnp.minimum(jnp.cumsum(ended), len(counts) - 1)
   rank = slot - (ends - counts)[item]
   return item, rank, slot < ends[-1], ends[-1]

@@ -188,7 +188,9 @@ def _voxelize(
       positions.value, filled, matrix, max_images=max_images
     )
     centers, weights = take(images)
-    return fourier_density(centers.value, weights, matrix, sigma, grid=grid)
+    return fourier_density(
+      centers.value, weights, matrix, sigma, grid=grid, whole=band_limit
+    )
 
   if isinstance(grid, BoxGrid):
     density = box()
@@ -228,7 +230,7 @@ def _find_max_images(positions, weights, cells, sigma, grid, band_limit):
   sigma, *crystals = known
   most = 1
   for where, weight, cell in crystals:
-    filled = (weight != 0).reshape(len(weight), -1).any(-1)
+    filled = (weight != 0).any(axis=tuple(range(1, weight.ndim)))
     most = max(
       most,
       filled.sum()

@@ -62,6 +62,17 @@ def density(positions, weights, cell, grid, sigma, reach=8.5):
   return out.reshape(*grid.shape, *weights.shape[1:]) / peak(1.0, sigma)
 
 
+def band_limited(positions, weights, cell, grid, sigma):
+  """The Fourier series up to the Nyquist frequency, at the voxels."""
+  orders = [np.fft.fftfreq(n) * n for n in grid.shape]
+  waves = np.stack(np.meshgrid(*orders, indexing='ij'), -1)
+  waves = waves @ np.linalg.inv(cell).T
+  factors = np.exp(-2j * np.pi * waves @ np.transpose(positions)) @ weights
+  factors *= np.exp(-2 * (np.pi * sigma) ** 2 * (waves**2).sum(-1))
+  volume = np.abs(np.linalg.det(cell))
+  return np.fft.ifftn(factors).real * np.prod(grid.shape) / volume
+
+
 def peak(weights, sigma):
   """Normalisation; `highest / peak` is the height of an atom on its spot."""
   return (2 * np.pi * sigma**2) ** 1.5 / np.max(np.abs(weights))
