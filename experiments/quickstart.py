@@ -29,6 +29,7 @@ def get_config():
   config.train.checkpoint_every = 100
   config.train.eval_batches = 2
   config.loss.beta_warmup = 100
+  config.loss.beta = 1e-8
   config.loss.species_voxels = 4096
   config.eval.crystals = 64
   return config

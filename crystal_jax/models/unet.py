@@ -7,7 +7,8 @@ skips, after Hoffmann et al. (arXiv:1909.00949) and Oktay et al.
 scores are made at full resolution from unfolded features beside the density.
 
 Beside what it learns, the network is told how high the Gaussian is that a voxel
-lies on (`log_height`): for an atom alone, that is its atomic number.
+lies on, and how far below its top (`log_descent`): for an atom alone, that is
+its atomic number and its distance.
 """
 
 import flax.linen as nn
@@ -17,7 +18,6 @@ from jaxtyping import Array, Float, Int
 from crystal_jax.models import blocks
 
 NUM_CLASSES = 95
-_BINS = 48
 
 
 class UNet(nn.Module):
@@ -72,7 +72,7 @@ class UNet(nn.Module):
         x = blocks.Downsample(width, dtype=self.dtype)(x)
       for _ in range(self.depth):
         x = blocks.ResBlock(width, **common)(x)
-    for width, skip in zip(reversed(self.widths[:-1]), reversed(skips)):
+    for width, skip in zip(self.widths[-2::-1], skips[::-1], strict=True):
       x = blocks.Conv(width, **common)(blocks.upsample(x, self.padding))
       skip = AttentionGate(width, dtype=self.dtype)(skip, x)
       x = jnp.concatenate([x, skip], axis=-1)
@@ -82,36 +82,41 @@ class UNet(nn.Module):
     x = jnp.concatenate(
       [blocks.unfold(x, self.fold), full.astype(self.dtype)], axis=-1
     )
-    height = log_height(full[..., :1], self.sigma_voxels, self.padding)
-    x = blocks.crop_to(jnp.concatenate([x, height], axis=-1), size)
+    # The silence between atoms has no height; 2e-3 is far below hydrogen.
+    log = jnp.log(nn.relu(full[..., :1]) + 2e-3)
+    descent = log_descent(log, self.sigma_voxels, self.padding)
+    x = jnp.concatenate([x, log + descent, descent], axis=-1)
+    x = blocks.crop_to(x, size)
     if voxels is not None:
       x = x.reshape(len(x), size**3, -1)[:, voxels]
-    height = x[..., -1:].astype(jnp.float32)
+    height, descent = x[..., -2:-1], x[..., -1:]
     x = nn.silu(nn.Dense(self.features, dtype=self.dtype)(x))
-    # A soft histogram: which element this height means is then a matter of
-    # one linear layer. Its size makes up for how few bins are lit at a time.
-    bins = jnp.linspace(-3.8, 1.4, _BINS)
-    step = bins[1] - bins[0]
-    lit = 30.0 * jnp.exp(-jnp.square((height - bins) / step))
-    x = jnp.concatenate([x, lit.astype(self.dtype)], axis=-1)
-    return nn.Dense(NUM_CLASSES, dtype=jnp.float32)(x)
+    # Which element a height means, and how far from an atom background begins,
+    # is then a matter of one linear layer.
+    x = jnp.concatenate(
+      [x, _histogram(height, -3.8, 1.4, 48), _histogram(descent, 0.0, 3.0, 16)],
+      axis=-1,
+    )
+    return nn.Dense(
+      NUM_CLASSES, dtype=jnp.float32, kernel_init=nn.initializers.zeros
+    )(x)
 
 
-def log_height(
-  density: Float[Array, 'B G G G 1'], sigma_voxels: float, padding: str
+def log_descent(
+  log: Float[Array, 'B G G G 1'], sigma_voxels: float, padding: str
 ) -> Float[Array, 'B G G G 1']:
-  """Logarithm of the height of the Gaussian that a voxel lies on.
+  """How far below the top of its Gaussian a voxel lies, as a logarithm.
 
-  From log M = log h - r²/2σ² and |∇ log M| = r/σ², the distance r goes:
-  log h = log M + σ² |∇ log M|² / 2, with central differences, which are exact
-  for a Gaussian. Exact on a cubic grid; in a slanted cell an approximation.
+  For a lone atom log M = log h - r²/2σ² and |∇ log M| = r/σ², so that
+  σ² |∇ log M|² / 2 = r²/2σ² tells the distance r, and with log M the height h.
+  Central differences are exact here. Exact on a cubic grid; in a slanted cell
+  an approximation that the network corrects.
 
   Args:
-    density: Over that of an atom of the unit weight at its peak.
+    log: log M.
     sigma_voxels: σ, in voxels.
     padding: How the density goes on over the faces.
   """
-  log = jnp.log(nn.relu(density) + 2e-3)
   around = blocks.pad_faces(log, 1, 1, padding)
   middle = slice(1, -1)
   squares = 0.0
@@ -121,7 +126,19 @@ def log_height(
     after[axis], before[axis] = slice(2, None), slice(None, -2)
     slope = 0.5 * (around[tuple(after)] - around[tuple(before)])
     squares = squares + jnp.square(slope)
-  return log + 0.5 * sigma_voxels**2 * squares
+  return 0.5 * sigma_voxels**2 * squares
+
+
+def _histogram(x, low, high, bins):
+  """Soft bins of the last axis, [..., bins].
+
+  Few bins are lit at a time; their size makes up for that in learning.
+  """
+  centres = jnp.linspace(low, high, bins)
+  centres = centres.reshape(*[1] * (x.ndim - 1), bins)
+  width = (high - low) / (bins - 1)
+  lit = 50.0 * jnp.exp(-jnp.square((x.astype(jnp.float32) - centres) / width))
+  return lit.astype(x.dtype)
 
 
 class AttentionGate(nn.Module):

@@ -1,0 +1,49 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.models import UNet
+from crystal_jax.models.unet import NUM_CLASSES, log_descent
+
+
+@pytest.mark.parametrize(('fold', 'size'), [(1, 6), (1, 8), (4, 8)])
+def test_scores_at_every_voxel_or_at_some(fold, size):
+  unet = UNet(widths=(8, 16), fold=fold, features=4)
+  density = jax.random.uniform(jax.random.key(0), (2, size, size, size, 1))
+  params = unet.init(jax.random.key(1), density)
+  params = jax.tree.map(lambda p: p + 0.05, params)
+  scores = unet.apply(params, density)
+  assert scores.shape == (2, size, size, size, NUM_CLASSES)
+  some = jnp.array([5, 0, size**3 - 1])
+  np.testing.assert_allclose(
+    unet.apply(params, density, some),
+    scores.reshape(2, -1, NUM_CLASSES)[:, some],
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+def test_it_starts_undecided():
+  unet = UNet(widths=(8,), features=4)
+  density = jnp.ones((1, 4, 4, 4, 1))
+  params = unet.init(jax.random.key(0), density)
+  assert not unet.apply(params, density).any()
+
+
+@pytest.mark.parametrize('number', [1, 8, 82])
+def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number):
+  grid = cj.BoxGrid(length=8.0, size=24)
+  centre = np.array([[0.11, -0.07, 0.2]])
+  unit = (2 * np.pi * 0.5**2) ** -1.5
+  density = cj.voxelize(
+    centre, np.array([number]), None, grid=grid, sigma=0.5
+  )
+  log = jnp.log(density[None, ..., None] / unit)
+  height = log + log_descent(log, 0.5 / grid.spacing, 'replicate')
+  points = np.asarray(cj.grids.points(grid))
+  near = np.linalg.norm(points - centre, axis=-1) < 0.6
+  np.testing.assert_allclose(
+    np.exp(height[0, ..., 0])[near], number, rtol=0.02
+  )
