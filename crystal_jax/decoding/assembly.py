@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import crystal as crystal_lib
-from crystal_jax.decoding import recover
+from crystal_jax.decoding import pairing, recover
 
 # Images of one site fold onto each other within this, Å.
 MERGE = 0.4
@@ -15,13 +15,19 @@ class LatticeNotFoundError(ValueError):
 
 
 def assemble(
-  atoms, fit: recover.LatticeFit | Float[ArrayLike, '3 3']
+  atoms,
+  fit: recover.LatticeFit | Float[ArrayLike, '3 3'],
+  *,
+  symprec: float | None = None,
 ) -> crystal_lib.Crystal:
   """The crystal of decoded atoms in a lattice.
 
   Args:
     atoms: What `decode_density` found, in a box or in a cell.
     fit: What `find_lattice` found, or a cell [3, 3] in Å in the same frame.
+    symprec: Å. If given, the space group is found within this tolerance and
+      the crystal is made exactly symmetric, as a standard primitive cell
+      (needs spglib).
 
   Returns:
     The crystal; each site once, its species by the vote of its images.
@@ -40,14 +46,60 @@ def assemble(
   cell = np.asarray(fit, np.float64)
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  keep = np.asarray(atoms.inside) & np.asarray(atoms.mask)
-  if not keep.any():
+  inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
+  if not inside.any():
     raise ValueError('No atoms were found inside the walls.')
-  places = np.asarray(atoms.positions, np.float64)[keep]
-  numbers = np.asarray(atoms.numbers)[keep]
+  weights = np.asarray(atoms.weights, np.float64)
+  sound = np.abs(weights - np.asarray(atoms.numbers)) < pairing.SOUND
+  outside = np.asarray(atoms.mask) & ~inside & sound
+  # Those inside come first: the others only fill sites that are not seen.
+  order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
+  places = np.asarray(atoms.positions, np.float64)[order]
+  numbers = np.asarray(atoms.numbers)[order]
+  folded, numbers = _merge(places, numbers, int(inside.sum()), cell)
+  crystal = crystal_lib.Crystal(
+    numbers=numbers, positions=folded @ cell, cell=cell
+  )
+  return crystal if symprec is None else symmetrize(crystal, symprec)
+
+
+def symmetrize(
+  crystal: crystal_lib.Crystal, symprec: float = 0.05
+) -> crystal_lib.Crystal:
+  """The crystal made exactly symmetric, as a standard primitive cell.
+
+  Args:
+    crystal: Any crystal.
+    symprec: How far atoms may be from symmetric places, Å.
+
+  Returns:
+    The symmetric crystal; the same crystal if no symmetry is found.
+  """
+  import spglib  # only this option needs it
+
+  cell = np.asarray(crystal.cell, np.float64)
+  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
+  found = spglib.standardize_cell(
+    (cell, fractional, np.asarray(crystal.numbers)),
+    to_primitive=True,
+    no_idealize=False,
+    symprec=symprec,
+  )
+  if found is None:
+    return crystal
+  cell, fractional, numbers = found
+  return crystal_lib.Crystal(
+    numbers=np.asarray(numbers, np.int32),
+    positions=np.asarray(fractional) @ np.asarray(cell),
+    cell=np.asarray(cell),
+  )
+
+
+def _merge(places, numbers, inner, cell):
+  """Fractional sites [N, 3] and their species by vote."""
   fractional = places @ np.linalg.inv(cell)
-  sites = []
   left = np.ones(len(places), bool)
+  sites, species = [], []
   for i in range(len(places)):
     if not left[i]:
       continue
@@ -55,13 +107,9 @@ def assemble(
     apart -= np.rint(apart)
     same = left & (np.linalg.norm(apart @ cell, axis=1) < MERGE)
     left &= ~same
+    if i < inner:
+      same[inner:] = False
     values, counts = np.unique(numbers[same], return_counts=True)
-    sites.append(
-      (values[np.argmax(counts)], fractional[i] + apart[same].mean(axis=0))
-    )
-  folded = np.array([f for _, f in sites]) % 1.0
-  return crystal_lib.Crystal(
-    numbers=np.array([z for z, _ in sites], np.int32),
-    positions=folded @ cell,
-    cell=cell,
-  )
+    species.append(values[np.argmax(counts)])
+    sites.append((fractional[i] + apart[same].mean(axis=0)) % 1.0)
+  return np.array(sites), np.array(species, np.int32)

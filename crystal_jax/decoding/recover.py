@@ -1,13 +1,22 @@
 """The lattice of a repeating box of atoms, from the atoms alone.
 
 A translation of the crystal carries every atom whose image stays inside the
-box onto an atom of the same species. So: every vector between two atoms of one
-species is a candidate; it stays if it carries no atom onto nothing; the
-shortest three that are independent, and that together still carry no atom onto
-nothing, span the cell; least squares over every pair they relate refines it.
+box onto an atom of the same species. So every vector between two atoms of one
+species is a candidate, and stays if it carries no atom onto nothing. Three
+independent ones span a lattice; of the lattices that carry no atom onto
+nothing, the one that most sites support is taken, and refined by least squares
+over every pair that it relates.
 
-What a box can't show, it can't tell: a lattice is *found* only if enough pairs
-support each of its directions and the box, folded into the cell, covers it.
+What supports a direction is the number of *sites* that are seen twice along
+it, not of pairs: one plane of atoms that falls on another is one coincidence,
+however many atoms it has. The support of a lattice is that of its weakest
+direction. A lattice is found if the support is enough and no part of the cell
+stayed unseen that could hold an atom.
+
+Limits: a vector longer than what the box shows twice can't be found; a
+pseudo-translation whose flaw lies outside the box can't be told from a true
+one. Atoms just outside the walls, where their weights are sound, count as
+support, and never against a lattice.
 
 Host NumPy, float64.
 """
@@ -16,9 +25,10 @@ import dataclasses
 import itertools
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import ArrayLike, Float
 
 from crystal_jax import lattice
+from crystal_jax.decoding import pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +37,8 @@ class LatticeFit:
 
   Attributes:
     cell: Lattice vectors as rows, Å, Niggli-reduced, in the box's frame; NaN
-      where nothing was found at all.
-    score: 0 to 1.
+      where no period shows at all.
+    score: 0 to 1; a half and more is found.
     found: Whether to believe it.
   """
 
@@ -37,177 +47,166 @@ class LatticeFit:
   found: bool
 
 
-# No lattice vector is shorter, Å.
-SHORTEST = 1.8
-# How far from its place an image may be, Å.
-TOLERANCE = 0.1
-# Pairs that must support each direction of the lattice.
-SUPPORT = 4
+# How far from its place an image may be, Å; wider where nothing fits.
+TOLERANCES = (0.08, 0.25, 0.5)
+# Sites that must be seen twice along each direction of the lattice.
+SUPPORT = 3
+# Independent translations, shortest first, that are tried three at a time.
+TRIED = 14
+# An unseen place this near to an atom can't hold another, Å.
+EXCLUDED = 1.2
 
 
-def find_lattice(atoms, density=None, sigma=None, prior=None) -> LatticeFit:
+def find_lattice(
+  atoms,
+  density: Float[ArrayLike, 'G G G'] | None = None,
+  sigma: float | None = None,
+  prior: Float[ArrayLike, '3 3'] | None = None,
+) -> LatticeFit:
   """The lattice of the atoms decoded from a repeating box.
 
   Args:
     atoms: What `decode_density` found in a box.
-    density: The density [G, G, G] that the atoms were found in, if at hand.
-    sigma: Width of an atom, Å.
-    prior: A cell [3, 3] to try first, as a network's head guesses it (any
-      orientation).
+    density: The density that the atoms were found in; with it, a lattice must
+      also carry the density onto itself.
+    sigma: Width of an atom in it, Å; unused by the search itself.
+    prior: A cell as a network's head guesses it, in any orientation. It
+      decides between lattices that the box supports about equally.
 
   Returns:
     The fit; `found` is False where the box does not show a period.
   """
-  del density, sigma, prior
-  mask = np.asarray(atoms.mask) & np.asarray(atoms.inside)
-  places = np.asarray(atoms.positions, np.float64)[mask]
-  numbers = np.asarray(atoms.numbers)[mask]
-  nothing = LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  if len(places) < 4:
-    return nothing
-  box = _Box(places, numbers, TOLERANCE)
-  vectors = box.translations()
+  del sigma
+  best = None
+  for tolerance in TOLERANCES:
+    points = pairing.Points.of(atoms, tolerance)
+    if points is None:
+      break
+    best = _search(points, density, prior)
+    if best is not None:
+      break
+  if best is None:
+    return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
+  cell, support, whole = best
+  score = support / (support + SUPPORT) if whole else 0.49 * whole
+  return LatticeFit(cell, float(score), bool(score >= 0.5))
+
+
+def _search(points, density, prior):
+  """The best lattice at one tolerance: cell, support, whether all is seen."""
+  vectors = _irreducible(points.translations())[:TRIED]
+  candidates = []
+  seen = []
   for triple in _triples(vectors):
     cell = vectors[list(triple)]
-    pairs = box.pairs(cell)
-    if pairs is None:
+    if any(_same_lattice(cell, other) for other in seen):
       continue
-    for _ in range(2):
-      first, second, times = pairs
-      if len(first) < 6:
-        break
-      cell = np.linalg.lstsq(
-        times.astype(float), places[second] - places[first], rcond=None
-      )[0]
-      pairs = box.pairs(cell)
-      if pairs is None:
-        break
-    if pairs is None:
+    seen.append(cell)
+    fit = _refine(points, cell)
+    if fit is None:
       continue
-    op = lattice.niggli_operation(cell, 1e-3)
-    times = np.rint(pairs[2] @ np.linalg.inv(op)).astype(int)
-    support = _support(times)
-    covered = box.coverage(op @ cell)
-    score = covered * support / (support + SUPPORT)
-    return LatticeFit(
-      op @ cell, float(score), bool(support >= SUPPORT and covered > 0.98)
-    )
-  return nothing
+    cell, first, second, times = fit
+    sites = points.fold(cell)
+    support = _support(times, sites[first])
+    count = sites.max() + 1
+    worth = min(1.0, support / min(count, 2 * SUPPORT))
+    if prior is not None:
+      worth -= _strangeness(cell, prior)
+    candidates.append((worth, support, count, cell))
+  if not candidates:
+    return None
+  worth, support, count, cell = max(candidates, key=lambda c: c[0])
+  # One or two atoms a cell can't be seen on three sites; they must all be.
+  support = support * SUPPORT / min(SUPPORT, count)
+  if density is not None and not _carries(density, points, cell):
+    support = 0.0
+  whole = points.unseen(cell, EXCLUDED) == 0
+  return lattice.niggli_reduce(cell, 1e-3), support, whole
 
 
-class _Box:
-  """Atoms in a cube, and a map that answers which atom is at a place."""
-
-  def __init__(self, places, numbers, tolerance):
-    self.places, self.numbers = places, numbers
-    self.tolerance = tolerance
-    self.half = np.abs(places).max()
-    self.step = tolerance / 2
-    self.edge = self.half + 4 * tolerance
-    size = int(np.ceil(2 * self.edge / self.step))
-    self.map = np.full((size,) * 3, -1, np.int32)
-    reach = np.arange(-3, 4)
-    ball = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
-    ball = ball[np.linalg.norm(ball, axis=1) <= 3]
-    index = self._index(places)[:, None] + ball[None]
-    owner = np.broadcast_to(np.arange(len(places))[:, None], index.shape[:2])
-    self.map[tuple(index.reshape(-1, 3).T)] = owner.reshape(-1)
-
-  def _index(self, places):
-    return ((places + self.edge) / self.step).astype(int)
-
-  def look(self, places, numbers):
-    """Which atom is there (-1: none of that species), and if it must be."""
-    inside = np.abs(places).max(axis=-1) <= self.half - 0.5 * self.tolerance
-    near = np.clip(places, -self.half, self.half)
-    owner = self.map[tuple(np.moveaxis(self._index(near), -1, 0))]
-    apart = np.linalg.norm(self.places[owner] - places, axis=-1)
-    same = self.numbers[owner] == numbers
-    hit = (owner >= 0) & same & (apart <= self.tolerance)
-    return np.where(hit, owner, -1), inside
-
-  def translations(self):
-    """Vectors that carry no atom onto nothing, shortest first."""
-    order = np.argsort(self.numbers, kind='stable')
-    places, numbers = self.places[order], self.numbers[order]
-    first, second = np.nonzero(numbers[:, None] == numbers[None, :])
-    vectors = places[second] - places[first]
-    length = np.linalg.norm(vectors, axis=1)
-    # One of each opposite pair.
-    up = vectors @ np.array([1.0, 1e-3, 1e-6]) > 0
-    keep = up & (length >= SHORTEST)
-    vectors = vectors[keep]
-    rounded = np.rint(vectors / self.tolerance).astype(int)
-    _, index = np.unique(rounded, axis=0, return_index=True)
-    vectors = vectors[index]
-    vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
-    found = []
-    for chunk in np.array_split(vectors, max(1, len(vectors) // 512)):
-      images = self.places[None] + chunk[:, None]
-      owner, inside = self.look(images, self.numbers[None])
-      misses = np.sum(inside & (owner < 0), axis=1)
-      hits = np.sum(owner >= 0, axis=1)
-      for i in np.nonzero((misses == 0) & (hits >= 3))[0]:
-        hit = owner[i] >= 0
-        better = np.mean(self.places[owner[i][hit]] - self.places[hit], axis=0)
-        if not any(np.linalg.norm(better - f) < self.tolerance for f in found):
-          found.append(better)
-    return np.array(found[:60]).reshape(-1, 3)
-
-  def pairs(self, cell):
-    """Every pair of atoms that the lattice relates; None if one is missing."""
-    reach = 2 * np.sqrt(3) * self.half
-    limit = np.ceil(reach * np.linalg.norm(np.linalg.inv(cell), axis=0)).astype(
-      int
-    )
-    limit = np.minimum(limit, 12)
-    ranges = [np.arange(-n, n + 1) for n in limit]
-    times = np.stack(np.meshgrid(*ranges, indexing='ij'), -1).reshape(-1, 3)
-    shift = times @ cell
-    near = (np.abs(shift).max(axis=1) <= 2 * self.half) & times.any(axis=1)
-    times, shift = times[near], shift[near]
-    images = self.places[None] + shift[:, None]
-    owner, inside = self.look(images, self.numbers[None])
-    if np.any(inside & (owner < 0)):
+def _refine(points, cell):
+  """Least squares over all pairs; None if an atom is carried onto nothing."""
+  for _ in range(2):
+    pairs = points.pairs(cell)
+    if pairs is None or len(pairs[0]) < 4:
       return None
-    t, first = np.nonzero(owner >= 0)
-    return first, owner[t, first], times[t]
-
-  def coverage(self, cell):
-    """The share of the cell that some image of the box covers."""
-    n = 8
-    grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
-    points = grid.reshape(-1, 3) @ cell
-    reach = np.sqrt(3) * self.half
-    inverse = np.linalg.inv(cell)
-    limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) + 1
-    ranges = [np.arange(-k, k + 1) for k in np.minimum(limit, 8)]
-    times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
-    images = points[:, None] + (times @ cell)[None]
-    inside = np.abs(images).max(axis=-1) <= self.half
-    return float(np.mean(inside.any(axis=1)))
+    first, second, times = pairs
+    apart = points.places[second] - points.places[first]
+    cell, _, rank, _ = np.linalg.lstsq(times.astype(float), apart, rcond=None)
+    if rank < 3:
+      return None
+  return cell, first, second, times
 
 
 def _triples(vectors):
   """Independent triples, the shortest in all first."""
-  n = min(len(vectors), 16)
   length = np.linalg.norm(vectors, axis=1)
   triples = []
-  for triple in itertools.combinations(range(n), 3):
-    cell = vectors[list(triple)]
-    size = np.prod(length[list(triple)])
-    if abs(np.linalg.det(cell)) > 0.1 * size:
-      triples.append((length[list(triple)].sum(), triple))
-  return [t for _, t in sorted(triples)]
+  for triple in itertools.combinations(range(len(vectors)), 3):
+    size = length[list(triple)]
+    if abs(np.linalg.det(vectors[list(triple)])) > 0.1 * np.prod(size):
+      triples.append((size.sum(), triple))
+  return [triple for _, triple in sorted(triples)]
 
 
-def _support(times):
-  """Pairs that would be lost with the weakest half of the lattice left out.
+def _support(times, sites) -> int:
+  """Sites seen twice along the weakest direction of the lattice.
 
   A lattice has seven sublattices of index two; each leaves out the
-  translations that are odd in one sense. The fewest pairs that any of them
-  leaves out say how well the lattice is established.
+  translations that are odd in one sense. The fewest sites that an odd
+  translation starts from say how well the lattice is established.
   """
   senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
   odd = (times @ senses.T) % 2 == 1
-  return int(odd.sum(axis=0).min()) // 2
+  return min(len(np.unique(sites[odd[:, i]])) for i in range(7))
+
+
+def _irreducible(vectors):
+  """Those that are not a sum or difference of two shorter ones."""
+  if len(vectors) < 3:
+    return vectors
+  kept = []
+  for i, vector in enumerate(vectors):
+    shorter = np.concatenate([vectors[:i], -vectors[:i]])
+    rest = vector[None] - shorter
+    apart = np.linalg.norm(rest[:, None] - shorter[None], axis=-1)
+    if not apart.size or apart.min() > 0.15:
+      kept.append(vector)
+  return np.array(kept)
+
+
+def _same_lattice(cell, other) -> bool:
+  """Whether each is made of whole vectors of the other."""
+  if not np.isclose(
+    abs(np.linalg.det(cell)), abs(np.linalg.det(other)), rtol=0.05
+  ):
+    return False
+  times = cell @ np.linalg.inv(other)
+  return bool(np.abs(times - np.rint(times)).max() < 0.1)
+
+
+def _strangeness(cell, prior) -> float:
+  """How far a cell is from a guess, in lengths and angles; 0 to 0.5."""
+  shapes = []
+  for each in (cell, np.asarray(prior, np.float64)):
+    reduced = lattice.niggli_reduce(each, 1e-3)
+    shapes.append(np.log(np.linalg.norm(reduced, axis=1)))
+  return float(min(0.5, np.abs(shapes[0] - shapes[1]).max()))
+
+
+def _carries(density, points, cell) -> bool:
+  """Whether the shortest vectors carry the density onto itself."""
+  density = np.asarray(density, np.float64)
+  grid = len(density)
+  spacing = 2 * points.half / grid
+  for vector in cell:
+    shift = np.rint(vector / spacing).astype(int)
+    if np.abs(shift).max() > grid - 4:
+      continue
+    here = tuple(slice(max(0, -s), grid - max(0, s)) for s in shift)
+    there = tuple(slice(max(0, s), grid - max(0, -s)) for s in shift)
+    a, b = density[here], density[there]
+    norm = np.sqrt((a**2).sum() * (b**2).sum())
+    if norm > 0 and (a * b).sum() < 0.7 * norm:
+      return False
+  return True
