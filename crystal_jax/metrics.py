@@ -114,7 +114,9 @@ def compare_atoms(
     distances, index = cKDTree(to_positions).query(from_positions)
     return np.minimum(distances, farthest), index
 
-  true_distances, index = nearest(true_positions[true_inside], decoded_positions)
+  true_distances, index = nearest(
+    true_positions[true_inside], decoded_positions
+  )
   decoded_distances, _ = nearest(
     decoded_positions[decoded_inside], true_positions
   )
@@ -152,9 +154,9 @@ def summarize_atoms(
   nan = float('nan')
   share = lambda mask: float(np.mean(mask)) if len(mask) else nan  # noqa: E731
   quantile = (  # noqa: E731
-    lambda distances, q: float(np.quantile(distances, q))
-    if len(distances)
-    else nan
+    lambda distances, q: (
+      float(np.quantile(distances, q)) if len(distances) else nan
+    )
   )
   return {
     'count_exact': share([c.count_exact for c in comparisons]),

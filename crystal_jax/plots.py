@@ -77,8 +77,11 @@ def atoms(
   views = [('top', (0, 1, 2)), ('front', (0, 2, 1))]
   both = np.concatenate([target[0], predicted[0]])
   low, high = both.min(0) - 1, both.max(0) + 1
-  panels = [(n, s, v) for v in views for n, s in
-            [('target', target), ('prediction', predicted)]]
+  panels = [
+    (n, s, v)
+    for v in views
+    for n, s in [('target', target), ('prediction', predicted)]
+  ]
   for ax, (name, (positions, numbers), (view, (x, y, depth))) in zip(
     axes, panels, strict=True
   ):

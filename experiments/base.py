@@ -1,4 +1,4 @@
-"""Every field of a config, with its unit. The experiments change what differs."""
+"""Every field of a config, with its unit. Experiments change what differs."""
 
 from ml_collections import ConfigDict
 

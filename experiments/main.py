@@ -6,9 +6,10 @@ Fields are overridden as `--config.train.steps=10`. With the same workdir a run
 goes on where it stopped.
 """
 
+import logging
 
 import jax
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 from crystal_jax.evaluation import evaluate
@@ -41,11 +42,27 @@ _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Of this process.')
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'What is {argv[1:]}? Flags begin with --.')
-  logging.set_verbosity(logging.INFO)
+  # Ours is worth reading; the libraries below say far too much.
+  logging.getLogger('crystal_jax').setLevel(logging.INFO)
   if _DISTRIBUTED.value:
     jax.distributed.initialize(
       _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
     )
+  try:
+    _run()
+  except (ValueError, OSError, loop.TrainingDivergedError) as error:
+    raise SystemExit(f'{type(error).__name__}: {error}') from error
+
+
+def _parse(argv):
+  """Parses flags; a mistyped field is a line with a suggestion."""
+  try:
+    return app.parse_flags_with_usage(argv)
+  except (AttributeError, KeyError, OSError) as error:
+    raise SystemExit(f'In {" ".join(argv[1:])}:\n{error.args[0]}') from error
+
+
+def _run():
   if _MODE.value == 'train':
     run, state = loop.train(_CONFIG.value, _WORKDIR.value)
     finished = int(state.step) >= _CONFIG.value.train.steps
@@ -58,4 +75,4 @@ def main(argv):
 
 if __name__ == '__main__':
   flags.mark_flags_as_required(['config', 'workdir'])
-  app.run(main)
+  app.run(main, flags_parser=_parse)

@@ -17,9 +17,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
-from absl import logging
+import logging
 
 Path = str | os.PathLike[str]
+
+_log = logging.getLogger(__name__)
 
 _SUFFIX = '_dataset_builder.py'
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -106,7 +108,7 @@ def prepare(
   made = _make(builder, data_dir)
   if made.data_path.exists():
     return made
-  logging.info('Preparing %s in %s.', made.name, made.data_path)
+  _log.info('Preparing %s in %s.', made.name, made.data_path)
   tfds.disable_progress_bar()  # It litters logs, for a second's work.
   try:
     made.download_and_prepare(

@@ -20,10 +20,11 @@ _UNITS = {
   'decoded_nearest_p90': 'Å',
 }
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
-  padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
+  margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; }
-td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
+td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd;
+  text-align: right; }
 td:first-child, th:first-child { text-align: left; }
 img { max-width: 100%; } pre { background: #f6f6f6; padding: 1rem; }
 """
@@ -75,8 +76,7 @@ def formula(numbers: np.ndarray) -> str:
   """Elements and counts in order of atomic number, as H2 O1."""
   found, counts = np.unique(numbers, return_counts=True)
   return ' '.join(
-    f'{elements.symbol(int(z))}{n}'
-    for z, n in zip(found, counts, strict=True)
+    f'{elements.symbol(int(z))}{n}' for z, n in zip(found, counts, strict=True)
   )
 
 

@@ -52,7 +52,9 @@ def pad_to_multiple(
   return pad_faces(x, spare // 2, spare - spare // 2, padding) if spare else x
 
 
-def crop_to(x: Float[Array, 'B H H H C'], size: int) -> Float[Array, 'B G G G C']:
+def crop_to(
+  x: Float[Array, 'B H H H C'], size: int
+) -> Float[Array, 'B G G G C']:
   """Undoes `pad_to_multiple`."""
   start = (x.shape[1] - size) // 2
   window = slice(start, start + size)
@@ -97,7 +99,7 @@ def cosines(f: int, width: int) -> np.ndarray:
 
 
 def upsample(x: Float[Array, 'B G G G C'], padding: str) -> Array:
-  """Trilinear upsampling by two; the centres of coarse and fine voxels align."""
+  """Trilinear upsampling by two; coarse voxels sit amid their fine ones."""
   b, g, _, _, c = x.shape
   padded = pad_faces(x, 1, 1, padding)
   shape = (b, *[2 * (g + 2)] * 3, c)
@@ -114,6 +116,7 @@ class Conv(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    """The field after it."""
     x = pad_faces(x, 1, 1, self.padding)
     init = nn.initializers.zeros if self.zero else nn.linear.default_kernel_init
     return nn.Conv(
@@ -133,6 +136,7 @@ class Downsample(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    """The field after it."""
     return nn.Conv(
       self.width, (2, 2, 2), strides=2, padding='VALID', dtype=self.dtype
     )(x)
@@ -151,6 +155,7 @@ class ResBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
+    """The field after it."""
     h = x
     for last in (False, True):
       groups = min(8, h.shape[-1])

@@ -59,9 +59,7 @@ class UNet(nn.Module):
     common = dict(padding=self.padding, dtype=self.dtype)
     size = density.shape[1]
     multiple = self.fold * 2 ** (len(self.widths) - 1)
-    full = blocks.pad_to_multiple(
-      density / self.scale, multiple, self.padding
-    )
+    full = blocks.pad_to_multiple(density / self.scale, multiple, self.padding)
     # Linear and logarithmic: lead and hydrogen both leave a mark.
     full = jnp.concatenate([full, jnp.log1p(30.0 * nn.relu(full))], axis=-1)
     x = nn.Dense(self.widths[0], dtype=self.dtype)(blocks.fold(full, self.fold))
@@ -149,6 +147,7 @@ class AttentionGate(nn.Module):
 
   @nn.compact
   def __call__(self, skip: Array, gate: Array) -> Array:
+    """The field after it."""
     inner = max(self.width // 2, 1)
     h = nn.Dense(inner, dtype=self.dtype)(skip)
     h = h + nn.Dense(inner, dtype=self.dtype)(gate)

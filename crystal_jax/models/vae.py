@@ -48,6 +48,7 @@ class VAE(nn.Module):
   dtype: jnp.dtype = jnp.float32
 
   def setup(self):
+    """Builds the layers; called by flax."""
     common = dict(padding=self.padding, dtype=self.dtype)
     self.entrance = nn.Dense(
       self.widths[0], dtype=self.dtype, kernel_init=self._cosines
@@ -183,5 +184,5 @@ def sample_latent(mean: Array, log_var: Array, noise: Array) -> Array:
 def latent_noise(
   keys: Array, latent_shape: tuple[int, ...]
 ) -> Float[Array, 'B *L']:
-  """Standard normal noise, one key an example: the same on any number of devices."""
+  """Standard normal noise; one key an example, whatever device it is on."""
   return jax.vmap(lambda key: jax.random.normal(key, latent_shape))(keys)

@@ -81,7 +81,9 @@ class ExampleMaker:
       atoms = example['positions'], example['numbers'], example['cell']
       if isinstance(self.grid, CellGrid):
         cell = example['cell']
-        positions = augment.shift(example_key, *atoms) if self.turn else atoms[0]
+        positions = (
+          augment.shift(example_key, *atoms) if self.turn else atoms[0]
+        )
       else:
         positions, cell = augment.place(
           example_key,

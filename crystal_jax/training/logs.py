@@ -1,6 +1,7 @@
-"""What a run says: lines for people, JSON lines and TensorBoard for machines."""
+"""What a run says: lines for people, JSON and TensorBoard for machines."""
 
 import json
+import logging
 import os
 import pathlib
 import sys
@@ -9,8 +10,9 @@ from collections.abc import Mapping
 
 import jax
 import tensorboardX
-from absl import logging
 from tqdm import tqdm
+
+_log = logging.getLogger(__name__)
 
 METRICS_FILE = 'metrics.jsonl'
 
@@ -49,7 +51,9 @@ class RunLog:
     """One row of metrics of a split ('train' or 'heldout')."""
     if not self._main:
       return
-    self._file.write(json.dumps({'step': step, 'split': split, **metrics}) + '\n')
+    self._file.write(
+      json.dumps({'step': step, 'split': split, **metrics}) + '\n'
+    )
     self._file.flush()
     for name, value in metrics.items():
       self._tensorboard.add_scalar(f'{split}/{name}', value, step)
@@ -60,7 +64,7 @@ class RunLog:
       return
     begun, first = self._start
     rate = (step - first) / max(time.monotonic() - begun, 1e-9)
-    logging.info(
+    _log.info(
       'step %d of %d (%.2f a second), %s: %s',
       step,
       self._steps,
@@ -87,5 +91,5 @@ def read_metrics(path: pathlib.Path) -> list[dict]:
       try:
         rows.append(json.loads(line))
       except json.JSONDecodeError:
-        logging.warning('%s: a line was cut short and is left out.', path)
+        _log.warning('%s: a line was cut short and is left out.', path)
   return rows

@@ -1,5 +1,6 @@
 """The loop that trains whatever a config asks for, and can be cut anywhere."""
 
+import logging
 import math
 import os
 import pathlib
@@ -9,7 +10,6 @@ import time
 import jax
 import ml_collections
 import numpy as np
-from absl import logging
 
 from crystal_jax import metrics as metrics_lib
 from crystal_jax.training import checkpoints as checkpoints_lib
@@ -17,8 +17,10 @@ from crystal_jax.training import logs, parallel
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
+_log = logging.getLogger(__name__)
 
-class TrainingDiverged(RuntimeError):
+
+class TrainingDivergedError(RuntimeError):
   """The loss is not finite; the message names the step and what is left."""
 
 
@@ -53,7 +55,7 @@ def train(
     if checkpoints.latest_step() is not None:
       state, data_state = checkpoints_lib.restore(checkpoints, state)
       batches.set_state(data_state)
-      logging.info('Resuming at step %d of %s.', int(state.step), workdir)
+      _log.info('Resuming at step %d of %s.', int(state.step), workdir)
     first = int(state.step)
     log = logs.RunLog(workdir, first, config.train.steps)
     try:
@@ -96,7 +98,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
         heldout = None
       if terminated.flag:
         checkpoints.wait_until_finished()
-        logging.info('Terminated: saved at step %d.', step)
+        _log.info('Terminated: saved at step %d.', step)
         break
   checkpoints.wait_until_finished()
   return state
@@ -120,10 +122,10 @@ def _collect(pending, step, checkpoints) -> dict[str, float]:
   rows = [metrics_lib.divide(sums) for sums in jax.device_get(pending)]
   rows = [_with_loss(row) for row in rows]
   for at, row in zip(range(step - len(rows) + 1, step + 1), rows, strict=True):
-    if not math.isfinite(row['loss']) or not math.isfinite(row['gradient_norm']):
+    if not math.isfinite(row['loss'] + row['gradient_norm']):
       checkpoints.wait_until_finished()
       good = checkpoints.latest_step()
-      raise TrainingDiverged(
+      raise TrainingDivergedError(
         f'The loss was {row["loss"]} and the gradient norm '
         f'{row["gradient_norm"]} at step {at}. The last good checkpoint is '
         f'{"none" if good is None else f"step {good}"} in '

@@ -5,6 +5,7 @@ This is the one place where a config's fields meet the functions that use them.
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
-from absl import logging
 
 from crystal_jax import data, elements, images, lattice, models
 from crystal_jax.grids import BoxGrid, CellGrid, Grid
@@ -24,6 +24,8 @@ from crystal_jax.training.state import (
   create_state,
   make_optimizer,
 )
+
+_log = logging.getLogger(__name__)
 
 # Of the density inside the networks: a lone atom of this number peaks at one.
 _UNIT_NUMBER = 30.0
@@ -232,18 +234,18 @@ def make_networks(config: ml_collections.ConfigDict) -> steps.Networks:
 def describe(run: Run) -> None:
   """Logs the size of the data and of the networks."""
   for split, arrays in run.arrays.items():
-    logging.info('%s: %d crystals.', split, len(arrays['numbers']))
-  logging.info('At most %d images reach the grid.', run.examples.max_images)
+    _log.info('%s: %d crystals.', split, len(arrays['numbers']))
+  _log.info('At most %d images reach the grid.', run.examples.max_images)
   one = jax.ShapeDtypeStruct(
     (1, *run.grid.shape, run.num_channels), jnp.float32
   )
   params = jax.eval_shape(run.networks.init, jax.random.key(0), one)
   for name, tree in params.items():
     count = sum(leaf.size for leaf in jax.tree.leaves(tree))
-    logging.info('%s: %.3g million parameters.', name, count / 1e6)
+    _log.info('%s: %.3g million parameters.', name, count / 1e6)
   forward = jax.jit(run.networks.predict).lower(params, one)
   cost = forward.cost_analysis() or {}
-  logging.info(
+  _log.info(
     'Forward: %.3g GFLOP an example.', cost.get('flops', float('nan')) / 1e9
   )
 
@@ -259,7 +261,7 @@ def _load(config, grid, split) -> data.Arrays:
       arrays, length=grid.length, sigma=config.grid.sigma
     )
     if dropped:
-      logging.info(
+      _log.info(
         '%s: %d crystals do not fit the box and are left out:\n%s',
         split,
         len(dropped),

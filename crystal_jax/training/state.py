@@ -80,7 +80,10 @@ def make_optimizer(
     decay_steps=steps,
     end_value=0.01 * learning_rate,
   )
-  decayed = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)
+
+  def decayed(params):
+    return jax.tree.map(lambda p: p.ndim > 1, params)
+
   optimizer = optax.chain(
     optax.clip_by_global_norm(clip),
     optax.adamw(schedule, weight_decay=weight_decay, mask=decayed),

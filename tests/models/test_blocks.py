@@ -25,7 +25,9 @@ def test_fold_keeps_a_block_together():
   np.testing.assert_array_equal(folded[0, 1, 0, 1], x[0, 3:, :3, 3:].ravel())
 
 
-@pytest.mark.parametrize(('size', 'multiple', 'grown'), [(60, 16, 64), (30, 8, 32)])
+@pytest.mark.parametrize(
+  ('size', 'multiple', 'grown'), [(60, 16, 64), (30, 8, 32)]
+)
 def test_growing_and_cropping(size, multiple, grown):
   x = jnp.arange(size, dtype=jnp.float32)[None, :, None, None, None]
   x = jnp.broadcast_to(x, (1, size, size, size, 1))

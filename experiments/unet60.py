@@ -1,0 +1,16 @@
+r"""The U-Net alone, on true densities of 60³ voxels.
+
+What it reaches is the most that it could with a perfect VAE before it. Not yet
+trained: it takes accelerators.
+
+  python -m experiments.main --config=experiments/unet60.py \
+    --workdir=runs/unet60
+"""
+
+from experiments import vae60
+
+
+def get_config():
+  config = vae60.get_config()
+  config.train.networks = 'unet'
+  return config

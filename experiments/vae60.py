@@ -1,0 +1,19 @@
+r"""VAE and U-Net on 60³ voxels of a 10 Å box, as in arXiv:1909.00949.
+
+The embedded OQMD set, repeating, three origins a crystal; a latent of 300.
+Not yet trained: it takes accelerators.
+
+  python -m experiments.main --config=experiments/vae60.py --workdir=runs/vae60
+"""
+
+from experiments import base
+
+
+def get_config():
+  config = base.get_config()
+  config.grid.size = 60
+  config.vae.widths = (16, 32, 64, 128, 256)
+  config.unet.widths = (64, 128, 256, 512, 1024)
+  config.train.dtype = 'bfloat16'
+  config.eval.batch_size = 4
+  return config
