@@ -6,6 +6,8 @@ Rows of `cell` are the lattice vectors a, b, c in Å, so that
 reductions, which are integer searches and run on the host.
 """
 
+import functools
+import itertools
 
 import jax.numpy as jnp
 import numpy as np
@@ -145,6 +147,39 @@ def niggli_operation(
       return op.T @ first
     op = op @ np.asarray(change, np.int64)
   return op.T @ first  # a tie at the tolerance: any of its cells will do
+
+
+def idealize(
+  cell: Float[ArrayLike, '3 3'], tolerance: float = 1e-3
+) -> Float[np.ndarray, '3 3']:
+  """The cell with the symmetry that its lattice has within a tolerance.
+
+  The metric tensor is averaged over the integer matrices that keep it within
+  the tolerance; the basis and, as near as can be, the orientation stay.
+
+  Args:
+    cell: A reduced cell, Å.
+    tolerance: How far a matrix may change the metric, relative to the lengths.
+  """
+  cell = _checked(cell)
+  metric = cell @ cell.T
+  size = np.sqrt(np.diag(metric))
+  every = _unimodular()
+  moved = every @ metric @ every.transpose(0, 2, 1)
+  change = np.abs(moved - metric[None]) / np.outer(size, size)[None]
+  mean = moved[change.max(axis=(1, 2)) < 2 * tolerance].mean(axis=0)
+  # The symmetric stretch that turns one metric into the other.
+  ideal = np.linalg.cholesky(mean)
+  left, _, right = np.linalg.svd(np.linalg.inv(ideal) @ cell)
+  return ideal @ left @ right
+
+
+@functools.cache
+def _unimodular() -> np.ndarray:
+  """Matrices of -1, 0 and 1 that turn a basis into a basis, [6960, 3, 3]."""
+  every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
+  every = every.reshape(-1, 3, 3)
+  return every[np.abs(np.rint(np.linalg.det(every))) == 1]
 
 
 def _niggli_step(metric, eps):

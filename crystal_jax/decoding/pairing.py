@@ -66,6 +66,9 @@ class Points:
     object.__setattr__(self, 'step', step)
     object.__setattr__(self, 'edge', edge)
     object.__setattr__(self, 'owners', owners)
+    inner = self.places[: self.inner]
+    probe = np.argsort(np.linalg.norm(inner, axis=1))[:12]
+    object.__setattr__(self, '_probe', probe)
     reach = np.arange(-3, 4)
     ball = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
     near = (self.tolerance + np.sqrt(3) * step) / step
@@ -104,8 +107,13 @@ class Points:
     vectors = vectors[index]
     vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
     found = np.zeros((0, 3))
-    for chunk in np.array_split(vectors, len(vectors) // 256 + 1):
-      owner, misses = self._carry(chunk)
+    for chunk in np.array_split(vectors, len(vectors) // 512 + 1):
+      # A few atoms refute most candidates; the rest get the whole question.
+      chunk = chunk[self.missing(chunk, self._probe) == 0]
+      owner, _ = self.look(
+        self.places[None] + chunk[:, None], self.numbers[None]
+      )
+      misses = self.missing(chunk)
       hits = np.sum(owner >= 0, axis=1)
       for i in np.nonzero((misses == 0) & (hits >= 2))[0]:
         hit = owner[i] >= 0
@@ -117,18 +125,14 @@ class Points:
         break
     return found[np.argsort(np.linalg.norm(found, axis=1))]
 
-  def _carry(self, vectors):
-    """Owner [T, N] of each atom's image, and how many are missing [T]."""
-    owner, must = self.look(
-      self.places[None] + vectors[:, None], self.numbers[None]
-    )
-    back, must_back = self.look(
-      self.places[None] - vectors[:, None], self.numbers[None]
-    )
-    inner = np.arange(len(self.places)) < self.inner
-    missing = (must & (owner < 0)) & inner[None]
-    missing_back = (must_back & (back < 0)) & inner[None]
-    return owner, missing.sum(axis=1) + missing_back.sum(axis=1)
+  def missing(self, vectors, atoms=None) -> Int[np.ndarray, 'T']:
+    """How many atoms each vector, or its opposite, carries onto nothing."""
+    atoms = np.arange(self.inner) if atoms is None else atoms
+    both = np.concatenate([vectors, -vectors])
+    images = self.places[atoms][None] + both[:, None]
+    owner, must = self.look(images, self.numbers[atoms][None])
+    missing = (must & (owner < 0)).sum(axis=1)
+    return missing[: len(vectors)] + missing[len(vectors) :]
 
   def pairs(self, cell):
     """Every pair of atoms that a lattice relates; None if one is missing.
@@ -162,7 +166,7 @@ class Points:
       count += 1
     return sites
 
-  def unseen(self, cell, excluded: float) -> float:
+  def unseen(self, cell, excluded: float, margin: float = 0.0) -> float:
     """The share of the cell that no part of the box shows.
 
     Places that lie within `excluded` of an atom do not count.
@@ -175,7 +179,7 @@ class Points:
     left = points
     for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
       images = left[:, None] + chunk[None]
-      inside = (np.abs(images) <= self.half).all(axis=-1).any(axis=1)
+      inside = (np.abs(images) <= self.half + margin).all(axis=-1).any(axis=1)
       left = left[~inside]
     if not len(left):
       return 0.0

@@ -53,8 +53,14 @@ TOLERANCES = (0.08, 0.25, 0.5)
 SUPPORT = 3
 # Independent translations, shortest first, that are tried three at a time.
 TRIED = 14
-# An unseen place this near to an atom can't hold another, Å.
-EXCLUDED = 1.2
+# ... and the share of all sites that they must be.
+WEAKEST = 0.15
+# An unseen place this near to an atom can't hold another, Å; atoms that lie
+# less than SEEN outside the walls are found; the share of the cell that may
+# stay unseen.
+EXCLUDED, SEEN, UNSEEN = 1.5, 0.5, 0.003
+# Lengths, relative, that differ by less are made equal.
+IDEAL = 1e-3
 
 
 def find_lattice(
@@ -94,12 +100,12 @@ def find_lattice(
 
 def _search(points, density, prior):
   """The best lattice at one tolerance: cell, support, whether all is seen."""
-  vectors = _irreducible(points.translations())[:TRIED]
+  vectors = _irreducible(points.translations())
   candidates = []
   seen = []
-  for triple in _triples(vectors):
+  for triple in _triples(vectors, points):
     cell = vectors[list(triple)]
-    if any(_same_lattice(cell, other) for other in seen):
+    if _known(cell, seen):
       continue
     seen.append(cell)
     fit = _refine(points, cell)
@@ -107,21 +113,24 @@ def _search(points, density, prior):
       continue
     cell, first, second, times = fit
     sites = points.fold(cell)
-    support = _support(times, sites[first])
-    count = sites.max() + 1
-    worth = min(1.0, support / min(count, 2 * SUPPORT))
+    support, pairs = _support(times, sites[first])
+    count = int(sites.max()) + 1
+    worth = support / count + 0.1 * min(1, pairs / 100)
     if prior is not None:
       worth -= _strangeness(cell, prior)
     candidates.append((worth, support, count, cell))
+    if support == count and pairs > 20:
+      break  # the shortest of those with nothing left to wish for
   if not candidates:
     return None
-  worth, support, count, cell = max(candidates, key=lambda c: c[0])
+  _, support, count, cell = max(candidates, key=lambda c: c[0])
   # One or two atoms a cell can't be seen on three sites; they must all be.
   support = support * SUPPORT / min(SUPPORT, count)
   if density is not None and not _carries(density, points, cell):
     support = 0.0
-  whole = points.unseen(cell, EXCLUDED) == 0
-  return lattice.niggli_reduce(cell, 1e-3), support, whole
+  whole = points.unseen(cell, EXCLUDED, SEEN) <= UNSEEN
+  cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
+  return cell, support, whole and support >= WEAKEST * count
 
 
 def _refine(points, cell):
@@ -138,51 +147,63 @@ def _refine(points, cell):
   return cell, first, second, times
 
 
-def _triples(vectors):
-  """Independent triples, the shortest in all first."""
-  length = np.linalg.norm(vectors, axis=1)
-  triples = []
-  for triple in itertools.combinations(range(len(vectors)), 3):
-    size = length[list(triple)]
-    if abs(np.linalg.det(vectors[list(triple)])) > 0.1 * np.prod(size):
-      triples.append((size.sum(), triple))
-  return [triple for _, triple in sorted(triples)]
+def _triples(vectors, points):
+  """Independent triples, the shortest in all first.
+
+  With two translations their sum and their difference are translations too.
+  """
+  n = len(vectors)
+  if n < 3:
+    return []
+  sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
+  missing = points.missing(sums.reshape(-1, 3)).reshape(2, n, n)
+  agree = (missing == 0).all(axis=0)
+  triples = np.array(list(itertools.combinations(range(n), 3)))
+  a, b, c = triples.T
+  length = np.linalg.norm(vectors, axis=1)[triples]
+  flat = np.abs(np.linalg.det(vectors[triples])) < 0.1 * length.prod(axis=1)
+  keep = agree[a, b] & agree[a, c] & agree[b, c] & ~flat
+  order = np.argsort(length.sum(axis=1), kind='stable')
+  return [tuple(triples[i]) for i in order if keep[i]]
 
 
-def _support(times, sites) -> int:
+def _support(times, sites) -> tuple[int, int]:
   """Sites seen twice along the weakest direction of the lattice.
 
   A lattice has seven sublattices of index two; each leaves out the
   translations that are odd in one sense. The fewest sites that an odd
   translation starts from say how well the lattice is established.
+
+  Returns:
+    Those sites, and how many pairs there are along that direction.
   """
   senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
   odd = (times @ senses.T) % 2 == 1
-  return min(len(np.unique(sites[odd[:, i]])) for i in range(7))
+  each = [(len(np.unique(sites[o])), int(o.sum()) // 2) for o in odd.T]
+  return min(each)
 
 
 def _irreducible(vectors):
-  """Those that are not a sum or difference of two shorter ones."""
-  if len(vectors) < 3:
-    return vectors
+  """The first that are not a sum or difference of two shorter ones."""
   kept = []
   for i, vector in enumerate(vectors):
     shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    rest = vector[None] - shorter
-    apart = np.linalg.norm(rest[:, None] - shorter[None], axis=-1)
-    if not apart.size or apart.min() > 0.15:
+    apart = (vector - shorter)[:, None] - shorter[None]
+    if not i or np.einsum('ijk,ijk->ij', apart, apart).min() > 0.15**2:
       kept.append(vector)
-  return np.array(kept)
+    if len(kept) == TRIED:
+      break
+  return np.array(kept).reshape(-1, 3)
 
 
-def _same_lattice(cell, other) -> bool:
-  """Whether each is made of whole vectors of the other."""
-  if not np.isclose(
-    abs(np.linalg.det(cell)), abs(np.linalg.det(other)), rtol=0.05
-  ):
+def _known(cell, seen) -> bool:
+  """Whether one of the lattices seen is the same."""
+  if not seen:
     return False
-  times = cell @ np.linalg.inv(other)
-  return bool(np.abs(times - np.rint(times)).max() < 0.1)
+  times = cell[None] @ np.linalg.inv(np.array(seen))
+  whole = np.abs(times - np.rint(times)).max(axis=(1, 2)) < 0.1
+  same = np.abs(np.abs(np.linalg.det(times)) - 1) < 0.1
+  return bool((whole & same).any())
 
 
 def _strangeness(cell, prior) -> float:
