@@ -35,7 +35,7 @@ setuptools.setup(
   install_requires=[
     f'jax{_JAX}',
     'flax>=0.12',  # the networks (linen)
-    'optax>=0.2.4',  # optimizers and schedules
+    'optax>=0.2.5',  # optimizers and schedules
     'orbax-checkpoint>=0.11',  # checkpoints
     'numpy>=1.26',
     'scipy>=1.12',  # sparse sums, assignments

@@ -77,7 +77,8 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
       with jax.transfer_guard_device_to_host('disallow'):
         state, sums = train_step(state, batch)
       pending.append(sums)
-      last = step == config.train.steps or terminated.flag
+      stopping = terminated.flag  # Read once: the signal may come any time.
+      last = step == config.train.steps or stopping
       due = lambda every: last or step % every == 0  # noqa: B023, E731
       if due(config.train.log_every) or due(config.train.checkpoint_every):
         row = _collect(pending, step, checkpoints)
@@ -96,7 +97,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
           checkpoints, state, batches.get_state(), config, heldout
         )
         heldout = None
-      if terminated.flag:
+      if stopping:
         checkpoints.wait_until_finished()
         _log.info('Terminated: saved at step %d.', step)
         break

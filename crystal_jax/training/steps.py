@@ -201,7 +201,7 @@ def make_train_step(
     decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
     sums = step_sums(outputs, made, labels, terms)
-    sums['gradient_norm'] = optax.global_norm(grads), jnp.float32(1.0)
+    sums['gradient_norm'] = optax.tree.norm(grads), jnp.float32(1.0)
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state, ema=ema
     )

@@ -1,0 +1,153 @@
+"""Runs that stop and go on: by plan, by signal, by kill, by NaN."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from crystal_jax.training import checkpoints, logs, loop
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _leaves(state):
+  state = state.replace(key=jax.random.key_data(state.key))
+  return jax.tree.leaves(jax.device_get(state))
+
+
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+  tiny_config, tmp_path
+):
+  _, unbroken = loop.train(tiny_config, tmp_path / 'unbroken')
+  with checkpoints.open_checkpoints(tmp_path / 'unbroken') as manager:
+    assert manager.latest_step() == 6
+  # What a run killed after step 3 leaves: the checkpoint of step 3.
+  (tmp_path / 'broken' / checkpoints.FOLDER).mkdir(parents=True)
+  os.rename(
+    tmp_path / 'unbroken' / checkpoints.FOLDER / '3',
+    tmp_path / 'broken' / checkpoints.FOLDER / '3',
+  )
+  _, resumed = loop.train(tiny_config, tmp_path / 'broken')
+  for a, b in zip(_leaves(unbroken), _leaves(resumed), strict=True):
+    np.testing.assert_array_equal(a, b)
+  rows = logs.read_metrics(tmp_path / 'broken' / logs.METRICS_FILE)
+  assert [r['step'] for r in rows if r['split'] == 'train'] == [4, 6]
+  rows = logs.read_metrics(tmp_path / 'unbroken' / logs.METRICS_FILE)
+  assert [r['step'] for r in rows if r['split'] == 'train'] == [2, 3, 4, 6]
+  assert [r['step'] for r in rows if r['split'] == 'heldout'] == [3, 6]
+
+
+def test_a_finished_run_is_left_as_it_is(tiny_config, tmp_path):
+  tiny_config.train.steps = 2
+  _, first = loop.train(tiny_config, tmp_path)
+  _, again = loop.train(tiny_config, tmp_path)
+  for a, b in zip(_leaves(first), _leaves(again), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_nan_stops_the_run_and_names_the_last_good_step(
+  tiny_config, tmp_path, monkeypatch
+):
+  from crystal_jax import losses
+
+  kl = losses.kl
+  # The KL's weight rises with the step: from some step on it is infinite.
+  monkeypatch.setattr(
+    losses, 'kl', lambda mean, log_var, free: kl(mean, log_var, free) * 1e38
+  )
+  tiny_config.loss.beta = 1e3
+  with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
+    loop.train(tiny_config, tmp_path)
+  assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
+
+
+def test_sigterm_saves_and_returns(tiny_config, tmp_path):
+  tiny_config.train.steps = 100_000
+  tiny_config.train.checkpoint_every = 100_000
+  tiny_config.train.eval_every = 100_000
+
+  def terminate_once_running():
+    metrics = tmp_path / logs.METRICS_FILE
+    while not (metrics.exists() and metrics.read_text()):
+      time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+  thread = threading.Thread(target=terminate_once_running)
+  thread.start()
+  _, state = loop.train(tiny_config, tmp_path)
+  thread.join()
+  stopped = int(state.step)
+  assert 2 <= stopped < 100_000
+  with checkpoints.open_checkpoints(tmp_path) as manager:
+    assert manager.latest_step() == stopped
+
+
+def test_another_config_in_the_same_workdir_is_said(tiny_config, tmp_path):
+  tiny_config.train.steps = 2
+  loop.train(tiny_config, tmp_path)
+  tiny_config.vae.latent = 4
+  with pytest.raises(ValueError, match='does not fit this config'):
+    loop.train(tiny_config, tmp_path)
+
+
+def test_nothing_to_load_is_said(tiny_config, tmp_path):
+  with pytest.raises(FileNotFoundError, match='train first'):
+    loop.load(tiny_config, tmp_path)
+
+
+def test_a_line_cut_short_is_left_out(tmp_path, caplog):
+  path = tmp_path / logs.METRICS_FILE
+  path.write_text(json.dumps({'step': 1}) + '\n{"step": 2, "sp')
+  assert logs.read_metrics(path) == [{'step': 1}]
+  assert 'cut short' in caplog.text
+
+
+@pytest.mark.slow
+def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
+  """Killed in the midst, a run goes on from a whole checkpoint."""
+  script = tmp_path / 'run.py'
+  script.write_text(
+    'import json, sys\n'
+    'import ml_collections\n'
+    'from crystal_jax.training import loop\n'
+    'config = json.load(open(sys.argv[1]))\n'
+    'for name in ("vae", "unet"):\n'
+    '  config[name]["widths"] = tuple(config[name]["widths"])\n'
+    'loop.train(ml_collections.ConfigDict(config), sys.argv[2])\n'
+  )
+  tiny_config.train.steps = 100_000
+  tiny_config.train.checkpoint_every = 5
+  tiny_config.train.eval_every = 100_000
+  config_file = tmp_path / 'config.json'
+  config_file.write_text(json.dumps(tiny_config.to_dict()))
+  workdir = tmp_path / 'work'
+  reached = 0
+  for wait in (3.0, 4.1):
+    process = subprocess.Popen(
+      [sys.executable, script, config_file, workdir], cwd=ROOT,
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    deadline = time.monotonic() + 240
+    rows = []
+    while not rows or rows[-1]['step'] <= reached:
+      assert time.monotonic() < deadline and process.poll() is None
+      time.sleep(0.2)
+      rows = logs.read_metrics(workdir / logs.METRICS_FILE)
+    time.sleep(wait)
+    process.kill()
+    process.wait()
+    last = logs.read_metrics(workdir / logs.METRICS_FILE)[-1]['step']
+    with checkpoints.open_checkpoints(workdir) as manager:
+      saved = manager.latest_step()
+    # One more interval: a save in the background when the kill came.
+    assert saved >= last - 2 * tiny_config.train.checkpoint_every
+    assert saved > reached
+    reached = saved

@@ -1,0 +1,160 @@
+"""The laws of a training step, on a tiny network and real crystals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crystal_jax.training import parallel
+from crystal_jax.training import run as run_lib
+from crystal_jax.training import steps
+
+
+def _batch(run, devices):
+  """The first global batch, spread over some devices."""
+  batch = next(run.batches('train'))
+  flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in batch.items()}
+  return {k: v.reshape(devices, -1, *v.shape[1:]) for k, v in flat.items()}
+
+
+def _step(run, devices, number=2):
+  """Some steps on the first `devices` devices."""
+  step = jax.pmap(
+    run.train_step,
+    axis_name=parallel.AXIS,
+    in_axes=(None, 0),
+    out_axes=(None, None),
+    devices=jax.devices()[:devices],
+  )
+  state = run.fresh_state()
+  for _ in range(number):
+    state, sums = step(state, _batch(run, devices))
+  return jax.device_get((state.params, state.ema, sums))
+
+
+@pytest.mark.parametrize('filling', ['repeating', 'single_cell'])
+def test_two_devices_equal_one(tiny_config, filling):
+  tiny_config.data.filling = filling
+  run = run_lib.set_up(tiny_config)
+  one, two = _step(run, 1), _step(run, 2)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
+    one,
+    two,
+  )
+  loss = two[2]['loss_reconstruction']
+  assert loss[0] / loss[1] > 0
+
+
+def test_the_step_is_traced_once(tiny_config):
+  run = run_lib.set_up(tiny_config)
+  traces = []
+
+  def counted(state, batch):
+    traces.append(1)
+    return run.train_step(state, batch)
+
+  step = parallel.parallel_train_step(counted)
+  state = parallel.replicate(run.fresh_state())
+  for _ in range(3):
+    state, _ = step(state, _batch(run, 2))
+  assert int(state.step) == 3
+  assert len(traces) == 1
+
+
+@pytest.mark.parametrize('networks', ['vae', 'unet', 'both'])
+@pytest.mark.parametrize('kind', ['box', 'cell'])
+def test_every_combination_learns(tiny_config, networks, kind):
+  """Many steps on one batch bring the loss down."""
+  tiny_config.train.networks = networks
+  tiny_config.grid.kind = kind
+  tiny_config.train.learning_rate = 3e-3
+  tiny_config.data.channels = 'elements' if kind == 'cell' else 'number'
+  tiny_config.lattice_head.enabled = networks != 'unet'
+  run = run_lib.set_up(tiny_config)
+  step = parallel.parallel_train_step(run.train_step)
+  state, batch = parallel.replicate(run.fresh_state()), _batch(run, 2)
+  losses = []
+  for _ in range(12):
+    state, sums = step(state, batch)
+    sums = jax.device_get(sums)
+    losses.append(
+      sum(t / c for k, (t, c) in sums.items() if k.startswith('loss_'))
+    )
+  assert np.isfinite(losses).all()
+  assert losses[-1] < 0.95 * losses[0]
+  expected = {'vae': {'vae'}, 'unet': {'unet'}, 'both': {'vae', 'unet'}}
+  if tiny_config.lattice_head.enabled:
+    expected[networks].add('lattice_head')
+  assert set(state.params) == expected[networks]
+
+
+def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
+  tiny_config.data.max_images = 40
+  run = run_lib.set_up(tiny_config)
+  params, _, sums = _step(run, 2, number=1)
+  assert 0 < sums['overflowed'][0] < tiny_config.train.batch_size
+  assert sums['reconstruction_mse'][1] == (
+    tiny_config.train.batch_size - sums['overflowed'][0]
+  )
+  assert all(np.isfinite(p).all() for p in jax.tree.leaves(params))
+
+
+def test_rotations_depend_on_the_step_and_the_example(tiny_config):
+  run = run_lib.set_up(tiny_config)
+  batch = {k: v[0] for k, v in _batch(run, 2).items()}
+  make = jax.jit(run.examples)
+  first = make(jax.random.key(0), batch)
+  again = make(jax.random.key(0), batch)
+  other = make(jax.random.key(1), batch)
+  np.testing.assert_array_equal(first.density, again.density)
+  assert jnp.abs(first.density - other.density).max() > 0.1
+  same = {k: np.repeat(v[:1], 2, axis=0) for k, v in batch.items()}
+  same['index'] = np.array([0, 1], np.int32)
+  two = make(jax.random.key(0), same)
+  assert jnp.abs(two.density[0] - two.density[1]).max() > 0.1
+
+
+def test_densities_and_labels_are_of_the_same_atoms(tiny_config):
+  """The Z-weighted density integrates to what the labels count."""
+  tiny_config.grid.kind = 'cell'
+  tiny_config.grid.size = 24
+  run = run_lib.set_up(tiny_config)
+  batch = {k: v[0] for k, v in _batch(run, 2).items()}
+  made = jax.jit(run.examples)(jax.random.key(0), batch)
+  for density, labels, cell, numbers in zip(
+    made.density, made.labels, made.cell, batch['numbers'], strict=True
+  ):
+    voxel = abs(np.linalg.det(cell)) / 24**3
+    np.testing.assert_allclose(
+      density.sum() * voxel, numbers.sum(), rtol=1e-3
+    )
+    assert set(np.unique(labels)) - {0} <= set(numbers[numbers > 0])
+
+
+def test_an_unknown_species_loss_is_named():
+  with pytest.raises(ValueError, match="'dice'"):
+    steps.LossWeights(
+      beta=1.0,
+      beta_warmup=1,
+      free_bits=0.0,
+      gamma=1.0,
+      species='dice',
+      balance=0.5,
+      lattice=1.0,
+      species_voxels=0,
+    )
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'),
+  [
+    ('train.networks', 'gan'),
+    ('grid.kind', 'sphere'),
+    ('data.channels', 'colours'),
+  ],
+)
+def test_a_wrong_choice_is_named(tiny_config, field, value):
+  tiny_config.update_from_flattened_dict({field: value})
+  with pytest.raises(ValueError, match=value):
+    run_lib.set_up(tiny_config)
