@@ -84,8 +84,7 @@ def fourier_density(
     spectrum = jax.lax.complex(parts[0], parts[1])
     if whole:
       return jnp.fft.ifftn(spectrum).real
-    spectrum = jnp.fft.ifft2(spectrum, axes=(0, 1))
-    return jnp.fft.irfft(spectrum, grid.shape[2], axis=2)
+    return jnp.fft.irfftn(spectrum, grid.shape)
 
   density = jax.lax.map(channel, weights.T) * float(np.prod(grid.shape))
   return jnp.moveaxis(density, 0, -1)

@@ -218,7 +218,7 @@ def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
 def _find_max_images(positions, weights, cells, sigma, grid, band_limit):
   """What the largest of some crystals needs, rounded up to the ladder."""
   try:
-    known = [np.asarray(jax.lax.stop_gradient(sigma))]
+    known = [_known(sigma)]
     for args in zip(positions, weights, cells, strict=True):
       known.append([_known(a) for a in args])
   except jax.errors.TracerArrayConversionError:
@@ -242,7 +242,9 @@ def _find_max_images(positions, weights, cells, sigma, grid, band_limit):
 
 def _known(x) -> np.ndarray | None:
   """The value of an array, also under grad, where JAX hides it a little."""
-  return None if x is None else np.asarray(jax.lax.stop_gradient(x))
+  if isinstance(x, jax.core.Tracer):
+    x = jax.lax.stop_gradient(x)
+  return None if x is None else np.asarray(x)
 
 
 def _check(

@@ -1,5 +1,8 @@
 """Species labels against a float64 twin, and who wins a voxel."""
 
+import functools
+
+import jax
 import numpy as np
 import pytest
 
@@ -28,3 +31,41 @@ def test_tie_goes_to_the_lower_index():
   for numbers in ([8, 26], [26, 8]):
     labels = cj.label_species(positions, np.array(numbers), None, grid=grid)
     assert labels.item() == numbers[0]
+
+
+def test_too_few_images_give_no_label_at_all():
+  rng = np.random.default_rng(1)
+  positions, numbers = rng.uniform(-3, 3, (9, 3)), np.arange(1, 10)
+  labels = cj.label_species(
+    positions, numbers, CELL, grid=cj.BoxGrid(8.0, 8), max_images=4
+  )
+  assert (np.asarray(labels) == -1).all()
+
+
+def test_inside_jit_and_vmap_with_empty_slots():
+  rng = np.random.default_rng(2)
+  grid = cj.BoxGrid(6.0, 8)
+  positions = rng.uniform(-3, 3, (2, 6, 3)).astype(np.float32)
+  numbers = rng.integers(1, 90, (2, 6)) * (np.arange(6) % 3 > 0)[None]
+  cells = np.stack([CELL, CELL * 1.2]).astype(np.float32)
+  run = functools.partial(cj.label_species, grid=grid, max_images=128)
+  labels = jax.jit(jax.vmap(run))(positions, numbers, cells)
+  for i in range(2):
+    truth = reference.labels(positions[i], numbers[i], cells[i], grid)
+    np.testing.assert_array_equal(labels[i], truth)
+  with pytest.raises(ValueError, match='max_images'):
+    jax.jit(functools.partial(cj.label_species, grid=grid))(
+      positions[0], numbers[0], cells[0]
+    )
+
+
+def test_mistakes_are_named():
+  grid = cj.CellGrid(4)
+  with pytest.raises(ValueError, match='numbers'):
+    cj.label_species(np.zeros((3, 3)), np.ones(2, int), CELL, grid=grid)
+  with pytest.raises(ValueError, match='cell'):
+    cj.label_species(np.zeros((3, 3)), np.ones(3, int), None, grid=grid)
+  with pytest.raises(ValueError, match='radius'):
+    cj.label_species(
+      np.zeros((3, 3)), np.ones(3, int), CELL, grid=grid, radius=-1.0
+    )
