@@ -46,17 +46,11 @@ def assemble(
   cell = np.asarray(fit, np.float64)
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
-  if not inside.any():
+  places, numbers, inner = pairing.believed(atoms)
+  if not inner:
     raise ValueError('No atoms were found inside the walls.')
-  weights = np.asarray(atoms.weights, np.float64)
-  sound = np.abs(weights - np.asarray(atoms.numbers)) < pairing.SOUND
-  outside = np.asarray(atoms.mask) & ~inside & sound
   # Those inside come first: the others only fill sites that are not seen.
-  order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
-  places = np.asarray(atoms.positions, np.float64)[order]
-  numbers = np.asarray(atoms.numbers)[order]
-  folded, numbers = _merge(places, numbers, int(inside.sum()), cell)
+  folded, numbers = _merge(places, numbers, inner, cell)
   crystal = crystal_lib.Crystal(
     numbers=numbers, positions=folded @ cell, cell=cell
   )

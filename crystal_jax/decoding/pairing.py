@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 
 # No lattice vector is shorter, Å.
 SHORTEST = 1.8
-# Atoms outside the walls are believed if their weight is this near to a whole
-# number: they are seen well.
-SOUND = 0.1
+# Atoms this near outside the walls, Å, are seen well enough to be believed,
+# if their weight is this near to a whole number.
+BEYOND, SOUND = 0.5, 0.1
 # Most translations that are looked at, shortest first.
 MOST = 250
 
@@ -42,21 +42,11 @@ class Points:
   @classmethod
   def of(cls, atoms, tolerance: float) -> Points | None:
     """The points of decoded atoms; None if there are too few to repeat."""
-    inside = np.asarray(atoms.inside)
-    outside = np.asarray(atoms.mask) & ~inside
-    weights = np.asarray(atoms.weights, np.float64)
-    outside &= np.abs(weights - np.asarray(atoms.numbers)) < SOUND
-    places = np.asarray(atoms.positions, np.float64)
-    if inside.sum() < 3:
+    places, numbers, inner = believed(atoms)
+    if inner < 3:
       return None
-    order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
-    return cls(
-      places[order],
-      np.asarray(atoms.numbers)[order],
-      int(inside.sum()),
-      float(np.abs(places[inside]).max()),
-      tolerance,
-    )
+    half = float(np.abs(places[:inner]).max())
+    return cls(places, numbers, inner, half, tolerance)
 
   def __post_init__(self):
     step = max(0.1, self.tolerance / 2)
@@ -166,7 +156,7 @@ class Points:
       count += 1
     return sites
 
-  def unseen(self, cell, excluded: float, margin: float = 0.0) -> float:
+  def unseen(self, cell, excluded: float) -> float:
     """The share of the cell that no part of the box shows.
 
     Places that lie within `excluded` of an atom do not count.
@@ -174,12 +164,13 @@ class Points:
     n = 10
     grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
     points = grid.reshape(-1, 3) @ cell
+    seen = self.half + (BEYOND if len(self.places) > self.inner else 0)
     times = self._times(cell, 2.8 * self.half)
     shifts = times @ cell
     left = points
     for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
       images = left[:, None] + chunk[None]
-      inside = (np.abs(images) <= self.half + margin).all(axis=-1).any(axis=1)
+      inside = (np.abs(images) <= seen).all(axis=-1).any(axis=1)
       left = left[~inside]
     if not len(left):
       return 0.0
@@ -197,3 +188,20 @@ class Points:
     ranges = [np.arange(-k, k + 1) for k in limit]
     times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
     return times[np.abs(times @ cell).max(axis=1) <= reach]
+
+
+def believed(atoms) -> tuple[np.ndarray, np.ndarray, int]:
+  """Places and numbers of the atoms that count; how many are inside.
+
+  Those inside the walls come first, those just outside that are sound after.
+  """
+  inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
+  places = np.asarray(atoms.positions, np.float64)
+  numbers = np.asarray(atoms.numbers)
+  weights = np.asarray(atoms.weights, np.float64)
+  half = np.abs(places[inside]).max(initial=0.0)
+  outside = np.asarray(atoms.mask) & ~inside
+  outside &= np.abs(places).max(axis=1) <= half + BEYOND
+  outside &= np.abs(weights - numbers) < SOUND
+  order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
+  return places[order], numbers[order], int(inside.sum())

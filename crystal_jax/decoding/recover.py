@@ -55,10 +55,9 @@ SUPPORT = 3
 TRIED = 14
 # ... and the share of all sites that they must be.
 WEAKEST = 0.15
-# An unseen place this near to an atom can't hold another, Å; atoms that lie
-# less than SEEN outside the walls are found; the share of the cell that may
-# stay unseen.
-EXCLUDED, SEEN, UNSEEN = 1.5, 0.5, 0.003
+# An unseen place this near to an atom can't hold another, Å; the share of the
+# cell that may stay unseen.
+EXCLUDED, UNSEEN = 1.5, 0.003
 # Lengths, relative, that differ by less are made equal.
 IDEAL = 1e-3
 
@@ -128,7 +127,7 @@ def _search(points, density, prior):
   support = support * SUPPORT / min(SUPPORT, count)
   if density is not None and not _carries(density, points, cell):
     support = 0.0
-  whole = points.unseen(cell, EXCLUDED, SEEN) <= UNSEEN
+  whole = points.unseen(cell, EXCLUDED) <= UNSEEN
   cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
   return cell, support, whole and support >= WEAKEST * count
 

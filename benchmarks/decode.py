@@ -1,0 +1,293 @@
+"""Density back to crystals, with no network: what comes back, and how fast.
+
+Prints one row a grid and filling. The truth is 1000 crystals of the published
+MP-20 validation rows, drawn with a fixed seed and rotated at random.
+
+  python -m benchmarks.decode                 # all rows, on 1000 crystals
+  python -m benchmarks.decode --rows=cell,paper --crystals=100
+  python -m benchmarks.decode --noise         # a plot of noise against matches
+
+Needs `pip install -e '.[eval]'`.
+"""
+
+import argparse
+import pathlib
+import time
+import warnings
+
+import jax
+import numpy as np
+from pymatgen.analysis import structure_matcher
+from pymatgen.core import Lattice, Structure
+
+import crystal_jax as cj
+from crystal_jax import lattice
+
+DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
+ROWS = {
+  'cell': (cj.CellGrid(32), 0.5, 64),
+  'single': (cj.BoxGrid(10.0, 60), 0.5, 64),
+  'repeating': (cj.BoxGrid(10.0, 60), 0.5, 512),
+  'paper': (cj.BoxGrid(10.0, 30), 1.0, 64),
+}
+# Within this of the truth an atom is found, Å.
+CLOSE = {0.5: 0.02, 1.0: 0.1}
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--data', type=pathlib.Path, default=DATA)
+  parser.add_argument('--set', default='mp_20_part_val')
+  parser.add_argument('--crystals', type=int, default=1000)
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--rows', default=','.join(ROWS))
+  parser.add_argument('--noise', action='store_true')
+  args = parser.parse_args()
+  crystals = load(args.data / f'{args.set}.npz', args.crystals, args.seed)
+  if args.noise:
+    from benchmarks import decode_noise
+
+    return decode_noise.main(crystals)
+  for name in args.rows.split(','):
+    run(name, crystals, verbose=True)
+
+
+def load(path, count, seed):
+  """`count` crystals of a compact file, in an order set by the seed."""
+  data = np.load(path)
+  order = np.random.default_rng(seed).permutation(len(data['cell']))[:count]
+  crystals = []
+  for i in order:
+    atoms = slice(*data['offsets'][i : i + 2])
+    cell = data['cell'][i].astype(np.float64)
+    positions = data['frac'][atoms].astype(np.float64) @ cell
+    numbers = data['numbers'][atoms].astype(np.int32)
+    crystals.append(cj.Crystal(numbers, positions, cell))
+  return crystals
+
+
+def rotations(count, seed=1):
+  """Uniform rotations."""
+  q = np.random.default_rng(seed).normal(size=(count, 4))
+  w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
+  rows = [
+    [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+  ]
+  return np.moveaxis(np.array(rows), -1, 0)
+
+
+def run(name, crystals, *, noise=None, verbose=False):
+  """One row: {figure: value}."""
+  grid, sigma, slots = ROWS[name]
+  counts, cases, spent = {}, [], []
+  turns = rotations(len(crystals))
+  for i, (crystal, turn) in enumerate(zip(crystals, turns, strict=True)):
+    placed = place(name, crystal, turn, grid, sigma)
+    if placed is None:
+      continue
+    density = render(name, placed, grid, sigma)
+    if noise is not None:
+      density = density + noise(i, density, sigma)
+    cell = placed.cell if name == 'cell' else None
+    options = dict(grid=grid, sigma=sigma, max_atoms=slots)
+    if not cases:  # compile
+      decode_one(density, cell, options)
+    start = time.perf_counter()
+    atoms = decode_one(density, cell, options)
+    spent.append(time.perf_counter() - start)
+    case = score(name, placed, atoms, grid, sigma, spent)
+    case['crystal'] = i
+    cases.append(case)
+  counts = summarize(name, cases)
+  counts['median ms a crystal'] = 1e3 * float(np.median(spent))
+  counts['mean ms a crystal'] = 1e3 * float(np.mean(spent))
+  if verbose:
+    print(f'\n{name}: {grid}, sigma {sigma}, {len(cases)} crystals')
+    for key, value in counts.items():
+      print(f'  {key:44s} {value:.6g}')
+    missed = [c['crystal'] for c in cases if not c['good']]
+    print(f'  missed: {missed[:40]}', flush=True)
+  return counts
+
+
+def place(name, crystal, turn, grid, sigma):
+  """The crystal as the row wants it; None if it does not fit the box."""
+  if name == 'cell':
+    return crystal
+  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
+  positions = (fractional % 1.0) @ crystal.cell
+  positions = (positions - positions.mean(axis=0)) @ turn.T
+  if name != 'repeating':
+    far = np.linalg.norm(positions, axis=1).max()
+    if far > grid.length / 2 - 2 * sigma:
+      return None
+  return cj.Crystal(crystal.numbers, positions, crystal.cell @ turn.T)
+
+
+def render(name, crystal, grid, sigma):
+  cell = None if name in ('single', 'paper') else crystal.cell
+  crystal = crystal.pad(-(-len(crystal.numbers) // 32) * 32)  # few traces
+  return cj.voxelize(
+    crystal.positions,
+    crystal.numbers,
+    cell,
+    grid=grid,
+    sigma=sigma,
+    band_limit=name == 'cell',
+  )
+
+
+def decode_one(density, cell, options):
+  """A batch of one: what `decode_batch` takes a crystal, without a queue."""
+  cell = None if cell is None else cell[None]
+  atoms = cj.decode_batch(density[None], cell=cell, **options)
+  return jax.tree.map(lambda x: np.asarray(x)[0], atoms)
+
+
+def score(name, truth, atoms, grid, sigma, spent):
+  """What came back of one crystal."""
+  if name == 'cell':
+    return score_cell(truth, atoms)
+  case = score_atoms(name, truth, atoms, grid, sigma)
+  if name == 'repeating':
+    start = time.perf_counter()
+    fit = cj.find_lattice(atoms)
+    case['lattice ms'] = 1e3 * (time.perf_counter() - start)
+    reduced = lattice.niggli_reduce(truth.cell, 1e-3)
+    case['longest'] = np.linalg.norm(reduced, axis=1).max()
+    case['said'] = fit.found
+    case['strict'] = fit.found and strict(truth, cj.assemble(atoms, fit))[0]
+  return case
+
+
+def score_cell(truth, atoms):
+  found = cj.assemble(atoms, truth.cell) if atoms.mask.any() else None
+  exact, match, rmse, is_strict = False, False, np.nan, False
+  if found is not None:
+    apart = _nearest(found.positions, truth.positions, truth.cell)
+    nearest = apart.argmin(axis=1)
+    exact = (
+      len(found.numbers) == len(truth.numbers)
+      and len(set(nearest)) == len(nearest)
+      and (found.numbers == truth.numbers[nearest]).all()
+      and apart.min(axis=1).max() < 0.02
+    )
+    is_strict, rmse = strict(truth, found)
+    match = rmse is not None
+  return dict(good=exact, match=match, rmse=rmse, strict=is_strict)
+
+
+def score_atoms(name, truth, atoms, grid, sigma):
+  """Found, right and spurious atoms, away from the walls if repeating."""
+  depth = grid.length / 2 - (0.5 if name == 'repeating' else 0.0)
+  places, numbers = truth.positions, truth.numbers
+  if name == 'repeating':
+    places, numbers = images(truth, grid.length / 2 + 1.0)
+  got, species = atoms.positions[atoms.mask], atoms.numbers[atoms.mask]
+  inner = np.abs(places).max(axis=1) <= depth
+  apart = np.linalg.norm(places[:, None] - got[None], axis=-1)
+  apart = np.concatenate([apart, np.full((len(places), 1), 99.0)], axis=1)
+  species = np.append(species, 0)
+  close = apart.min(axis=1) < CLOSE[sigma]
+  right = close & (species[apart.argmin(axis=1)] == numbers)
+  deep = np.abs(got).max(axis=1) <= depth if len(got) else np.zeros(0, bool)
+  spurious = deep & (apart[:, :-1].min(axis=0) >= CLOSE[sigma])
+  case = dict(
+    atoms=inner.sum(),
+    close=(close & inner).sum(),
+    right=(right & inner).sum(),
+    got=deep.sum(),
+    spurious=spurious.sum(),
+  )
+  case['good'] = case['right'] == case['atoms'] and not case['spurious']
+  return case
+
+
+def images(crystal, half):
+  """Every image in a cube: places and numbers."""
+  reach = half * np.sqrt(3)
+  inverse = np.linalg.inv(crystal.cell)
+  limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) + 2
+  ranges = [np.arange(-k, k + 1) for k in limit]
+  times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
+  places = crystal.positions[:, None] + (times @ crystal.cell)[None]
+  inside = (np.abs(places) <= half).all(axis=-1)
+  numbers = np.broadcast_to(crystal.numbers[:, None], inside.shape)
+  return places[inside], numbers[inside]
+
+
+def strict(truth, found):
+  """Whether a strict match (design.md section 2), and the lenient RMSE."""
+  a, b = _structure(truth), _structure(found)
+  settings = dict(stol=0.5, angle_tol=10, ltol=0.3)
+  lenient = structure_matcher.StructureMatcher(**settings).get_rms_dist(a, b)
+  rmse = None if lenient is None else lenient[0]
+  a, b = a.get_primitive_structure(), b.get_primitive_structure()
+  if len(a) != len(b) or abs(a.volume / b.volume - 1) > 0.02:
+    return False, rmse
+  # Niggli cells jump where two of their conditions are nearly equal; so the
+  # same lengths and angles are looked for in any basis.
+  if a.lattice.find_mapping(b.lattice, ltol=0.01, atol=1.0) is None:
+    return False, rmse
+  matcher = structure_matcher.StructureMatcher(scale=False, **settings)
+  rms = matcher.get_rms_dist(a, b)
+  return rms is not None and rms[0] <= 0.02, rmse
+
+
+def summarize(name, cases):
+  """Shares over all crystals."""
+  if name == 'cell':
+    rmse = [c['rmse'] for c in cases if c['match']]
+    return {
+      'all atoms and species exact': np.mean([c['good'] for c in cases]),
+      'match': np.mean([c['match'] for c in cases]),
+      'strict match': np.mean([c['strict'] for c in cases]),
+      'median RMSE': np.median(rmse),
+    }
+  total = {
+    k: sum(c[k] for c in cases)
+    for k in ('atoms', 'close', 'right', 'got', 'spurious')
+  }
+  out = {
+    'atoms found': total['close'] / total['atoms'],
+    'atoms found with the right species': total['right'] / total['atoms'],
+    'spurious atoms': total['spurious'] / max(1, total['got']),
+    'crystals without a fault': np.mean([c['good'] for c in cases]),
+  }
+  if name == 'repeating':
+    longest = np.array([c['longest'] for c in cases])
+    right = np.array([c['strict'] for c in cases])
+    said = np.array([c['said'] for c in cases])
+    out['strict match, of all'] = right.mean()
+    for limit in (6.67, 10.0):
+      some = longest <= limit
+      key = f'strict match, Niggli vectors <= {limit}'
+      out[f'{key} ({some.sum()})'] = right[some].mean()
+    out['said found, but no strict match'] = (said & ~right).mean()
+    out['median ms of find_lattice'] = np.median(
+      [c['lattice ms'] for c in cases]
+    )
+    wrong = [c['crystal'] for c in cases if c['said'] and not c['strict']]
+    print(f'wrong lattices: {wrong}')
+  return out
+
+
+def _structure(crystal):
+  return Structure(
+    Lattice(crystal.cell),
+    crystal.numbers,
+    crystal.positions,
+    coords_are_cartesian=True,
+  )
+
+
+def _nearest(a, b, cell):
+  apart = (a[:, None] - b[None]) @ np.linalg.inv(cell)
+  return np.linalg.norm((apart - np.rint(apart)) @ cell, axis=-1)
+
+
+if __name__ == '__main__':
+  warnings.filterwarnings('ignore', module='pymatgen|spglib')
+  main()
