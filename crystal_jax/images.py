@@ -170,8 +170,10 @@ def count_reaching(
 ) -> int:
   """Slots that `find_images` needs, found on the host. At least 1."""
   positions = np.asarray(positions, np.float64).reshape(-1, 3)
+  # What is not finite reaches nothing here, and gives NaN later.
+  positions = positions[np.isfinite(positions).all(-1)]
   atoms = len(positions)
-  if cell is None:
+  if cell is None or not np.isfinite(cell).all():
     return max(atoms, 1)
   cell, reach = np.asarray(cell, np.float64), 1.0001 * reach
   inverse = np.linalg.inv(cell)

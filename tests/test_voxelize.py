@@ -265,7 +265,10 @@ def test_derivatives_equal_finite_differences(grid, sigma):
     assert abs(forward - slope) < 1e-4 * size
 
 
-@pytest.mark.parametrize('name', ['slabs', 'low rank', 'fourier'])
+@pytest.mark.parametrize(
+  'name',
+  ['slabs', pytest.param('low rank', marks=pytest.mark.slow), 'fourier'],
+)
 def test_hessian_vector_product_equals_finite_differences(name):
   grid, sigma = FORMS[name]
   loss, twin, args, along = loss_and_twin(grid, sigma)
@@ -287,16 +290,26 @@ def test_hessian_vector_product_equals_finite_differences(name):
   assert abs(np.vdot(product, direction) - curvature) < 1e-4 * size
 
 
-def test_no_nan_in_the_gradient_of_an_atom_on_a_voxel():
-  grid = cj.CellGrid(8)
-  for where in (grid, cj.BoxGrid(3.0, 3)):
-    grads = jax.grad(
-      lambda p, c, where=where: (
-        cj.voxelize(p, np.ones(2), c, grid=where, sigma=0.5) ** 2
-      ).sum(),
-      argnums=(0, 1),
-    )(jnp.zeros((2, 3)), jnp.eye(3) * 4)
-    assert all(jnp.isfinite(g).all() for g in grads)
+@pytest.mark.parametrize(
+  'grid',
+  [
+    cj.BoxGrid(3.0, 3),
+    cj.CellGrid(16),
+    pytest.param(cj.CellGrid(8), marks=pytest.mark.slow),
+  ],
+  ids=str,
+)
+def test_no_nan_in_the_gradient_of_an_atom_on_a_voxel(grid):
+  def loss(positions, cell):
+    density = cj.voxelize(
+      positions, np.ones(2), cell, grid=grid, sigma=0.5, max_images=64
+    )
+    return (density**2).sum()
+
+  args = jnp.zeros((2, 3)), jnp.eye(3) * 4
+  assert jnp.isfinite(loss(*args))
+  for grad in jax.grad(loss, argnums=(0, 1))(*args):
+    assert jnp.isfinite(grad).all()
 
 
 # JAX behaviour.
@@ -321,11 +334,16 @@ def test_nan_in_gives_nan_out(grid, sigma):
   broken = positions.copy()
   broken[1, 2] = np.nan
   assert jnp.isnan(run(broken, weights, CELL)).all()
+  found = functools.partial(run, max_images=None)
+  assert jnp.isnan(found(broken, weights, CELL)).all()
+  assert jnp.isnan(found(positions, weights, CELL * np.nan)).all()
   assert jnp.isnan(run(positions, weights, CELL * np.nan)).all()
   assert jnp.isfinite(run(broken, weights * [1, 0, 1, 1], CELL)).all()
 
 
-@pytest.mark.parametrize('name', ['slabs', 'direct'])
+@pytest.mark.parametrize(
+  'name', ['slabs', pytest.param('direct', marks=pytest.mark.slow)]
+)
 def test_inside_transformations(name):
   grid, sigma = FORMS[name]
   batch = [crystal(seed) for seed in range(2)]
@@ -398,6 +416,7 @@ def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():
     ({'positions': np.zeros((4, 2))}, 'positions'),
     ({'weights': np.zeros(3)}, 'weights'),
     ({'cell': np.eye(2)}, 'cell'),
+    ({'cell': np.ones((3, 3))}, 'volume'),
     ({'cell': None}, 'CellGrid'),
     ({'sigma': 0.0}, 'sigma'),
     ({'sigma': np.ones(4)}, 'sigma'),
