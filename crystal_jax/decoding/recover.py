@@ -58,6 +58,9 @@ WEAKEST = 0.15
 # An unseen place this near to an atom can't hold another, Å; the share of the
 # cell that may stay unseen.
 EXCLUDED, UNSEEN = 1.5, 0.003
+# Atoms a volume in the box, over those in the cell. Above one in the mean, as
+# the walls are taken to be at the outermost atom.
+CROWD = 0.85, 1.4
 # Lengths, relative, that differ by less are made equal.
 IDEAL = 1e-3
 
@@ -128,6 +131,10 @@ def _search(points, density, prior):
   if density is not None and not _carries(density, points, cell):
     support = 0.0
   whole = points.unseen(cell, EXCLUDED) <= UNSEEN
+  # The cell has to hold as many atoms for its volume as the box does.
+  crowd = points.inner / (2 * points.half) ** 3
+  crowd = crowd * abs(np.linalg.det(cell)) / count
+  whole = whole and CROWD[0] <= crowd <= CROWD[1]
   cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
   return cell, support, whole and support >= WEAKEST * count
 
