@@ -124,10 +124,13 @@ class Baseline:
       counts = counts + np.bincount(labels.ravel(), minlength=95)
       examples += valid.sum()
     mean = (total / examples).astype(np.float32)
-    cell = np.eye(3, dtype=np.float32) * 10.0
-    atoms = decoded_atoms(
-      _decode(run, mean[None], None, cell[None]), 0, run.grid, cell
+    # A whole batch of it: the decoder is then compiled for one shape only.
+    same = np.broadcast_to(mean, (run.config.eval.batch_size, *mean.shape))
+    cells = np.broadcast_to(
+      10.0 * np.eye(3, dtype=np.float32), (len(same), 3, 3)
     )
+    found = _decode(run, same, None, cells)
+    atoms = decoded_atoms(found, 0, run.grid, cells[0])
     # Given to every voxel, a species has the IoU of its share of them.
     return cls(mean, int(np.argmax(counts[1:])) + 1, atoms)
 

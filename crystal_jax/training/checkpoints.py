@@ -5,6 +5,7 @@ the config. Orbax writes each under a temporary name and renames it when it is
 complete, so a killed run never leaves half of one.
 """
 
+import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ def save(
 def restore(
   checkpoints: ocp.CheckpointManager,
   state: TrainState,
+  config: ml_collections.ConfigDict,
   step: int | None = None,
 ) -> tuple[TrainState, dict[str, Any]]:
   """The state and the data position at a step; None: the latest.
@@ -74,31 +76,32 @@ def restore(
   Args:
     checkpoints: Of the run.
     state: A fresh state of the same shapes, whose values are not used.
+    config: What that state was made of.
     step: Which checkpoint.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
-    ValueError: If its parameters are not those of this config.
+    ValueError: If its networks are not those of this config.
   """
   step = checkpoints.latest_step() if step is None else step
   if step is None:
     raise FileNotFoundError(
       f'{checkpoints.directory} holds no checkpoint; train first.'
     )
-  try:
-    restored = checkpoints.restore(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(_plain(state)),
-        data=ocp.args.JsonRestore(),
-      ),
-    )
-  except (ValueError, KeyError) as error:
+  changed = _changed(restore_config(checkpoints, step), config)
+  if changed:
     raise ValueError(
       f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
-      'this config: was it made with another? Use another --workdir, or the '
-      f'config it was made with. ({error})'
-    ) from error
+      f'this config, which changed {", ".join(changed)}. Use another --workdir, '
+      'or the config it was made with.'
+    )
+  restored = checkpoints.restore(
+    step,
+    args=ocp.args.Composite(
+      state=ocp.args.StandardRestore(_plain(state)),
+      data=ocp.args.JsonRestore(),
+    ),
+  )
   plain = restored['state']
   key = jax.random.wrap_key_data(plain['key'])
   state = replicate(TrainState(**{**plain, 'key': key}))
@@ -106,20 +109,38 @@ def restore(
 
 
 def restore_config(
-  checkpoints: ocp.CheckpointManager,
+  checkpoints: ocp.CheckpointManager, step: int | None = None
 ) -> ml_collections.ConfigDict:
-  """The config a run was made with.
+  """The config a run was made with; at a step, or the latest.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
   """
-  if checkpoints.latest_step() is None:
+  step = checkpoints.latest_step() if step is None else step
+  if step is None:
     raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint.')
   restored = checkpoints.restore(
-    checkpoints.latest_step(),
+    step,
     args=ocp.args.Composite(config=ocp.args.JsonRestore()),
   )
   return ml_collections.ConfigDict(restored['config'])
+
+
+def _changed(old, new) -> list[str]:
+  """Fields that shape the parameters and differ, as `vae.latent`."""
+  new = json.loads(json.dumps(new.to_dict()))
+  names = [
+    f'{part}.{field}'
+    for part in ('vae', 'unet', 'lattice_head', 'grid')
+    for field in new[part]
+  ]
+  names += ['data.channels', 'train.networks']
+  different = []
+  for name in names:
+    part, field = name.split('.')
+    if old[part].get(field) != new[part][field]:
+      different.append(name)
+  return different
 
 
 def _plain(state: TrainState) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def train(
     workdir, config.train.keep
   ) as checkpoints:
     if checkpoints.latest_step() is not None:
-      state, data_state = checkpoints_lib.restore(checkpoints, state)
+      state, data_state = checkpoints_lib.restore(checkpoints, state, config)
       batches.set_state(data_state)
       _log.info('Resuming at step %d of %s.', int(state.step), workdir)
     first = int(state.step)
@@ -171,5 +171,7 @@ def load(
   """
   run = run_lib.set_up(config)
   with checkpoints_lib.open_checkpoints(workdir) as checkpoints:
-    state, _ = checkpoints_lib.restore(checkpoints, run.fresh_state())
+    state, _ = checkpoints_lib.restore(
+      checkpoints, run.fresh_state(), config
+    )
   return run, state

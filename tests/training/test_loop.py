@@ -94,7 +94,7 @@ def test_another_config_in_the_same_workdir_is_said(tiny_config, tmp_path):
   tiny_config.train.steps = 2
   loop.train(tiny_config, tmp_path)
   tiny_config.vae.latent = 4
-  with pytest.raises(ValueError, match='does not fit this config'):
+  with pytest.raises(ValueError, match='changed vae.latent'):
     loop.train(tiny_config, tmp_path)
 
 

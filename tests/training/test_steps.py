@@ -90,7 +90,7 @@ def test_every_combination_learns(tiny_config, networks, kind):
 
 
 def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
-  tiny_config.data.max_images = 40
+  tiny_config.data.max_images = 80
   run = run_lib.set_up(tiny_config)
   params, _, sums = _step(run, 2, number=1)
   assert 0 < sums['overflowed'][0] < tiny_config.train.batch_size

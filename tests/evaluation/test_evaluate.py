@@ -1,0 +1,93 @@
+"""A run evaluated: what is written, and that its numbers mean something."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.evaluation import evaluate
+from crystal_jax.evaluation.atoms import true_atoms
+from crystal_jax.training import run as run_lib
+
+NAMES = {
+  'crystals',
+  'reconstruction_mse',
+  'species_iou',
+  'species_accuracy',
+  'count_exact',
+  'nearest_median',
+  'nearest_p90',
+}
+
+
+@pytest.mark.parametrize('kind', ['box', 'cell'])
+def test_everything_is_written_and_the_oracle_is_right(
+  tiny_config, tmp_path, kind
+):
+  tiny_config.grid.kind = kind
+  if kind == 'cell':
+    tiny_config.grid.size = 24
+  run = run_lib.set_up(tiny_config)
+  results = evaluate.evaluate(run, run.fresh_state(), tmp_path)
+  written = json.loads((tmp_path / 'metrics.json').read_text())
+  assert list(written) == ['train', 'heldout', 'oracle', 'baseline']
+  for name, row in written.items():
+    assert set(row) >= NAMES, name
+    assert row['crystals'] == tiny_config.eval.crystals
+  oracle, baseline = results['oracle'], results['baseline']
+  assert oracle['reconstruction_mse'] == 0
+  assert oracle['species_iou'] == 1
+  assert oracle['nearest_median'] < 0.01
+  assert oracle['atoms_right'] > 0.95
+  # Folded networks start as a cosine transform: some density comes through.
+  assert results['heldout']['reconstruction_mse'] < (
+    baseline['reconstruction_mse']
+  )
+  assert 0 < baseline['species_iou'] < 0.2
+  page = (tmp_path / 'report.html').read_text()
+  assert page.count('<img') >= 3 and 'http' not in page
+  for path in (tmp_path / 'cif').glob('*.cif'):
+    assert cj.read(path).num_atoms > 0
+  assert not list(tmp_path.glob('*.partial'))
+
+
+def test_true_atoms_of_a_box_against_a_supercell():
+  rng = np.random.default_rng(0)
+  cell = np.array([[3.1, 0.2, 0.0], [0.9, 3.3, -0.3], [-0.4, 1.0, 4.0]])
+  positions = rng.uniform(-9, 9, (3, 3))
+  numbers = np.array([8, 22, 0])
+  grid = cj.BoxGrid(length=6.0, size=12)
+  atoms = true_atoms(positions, numbers, cell, grid, margin=1.5)
+  steps = np.stack(np.meshgrid(*[np.arange(-12, 13)] * 3), -1).reshape(-1, 3)
+  every = (positions[:2, None] + steps @ cell).reshape(-1, 3)
+  assert len(atoms.positions) == (np.abs(every) <= 4.5).all(-1).sum()
+  assert atoms.inside.sum() == (np.abs(every) <= 3.0).all(-1).sum()
+  assert set(atoms.numbers) == {8, 22}
+
+
+def test_true_atoms_of_a_cell_count_each_once():
+  cell = np.diag([4.0, 5.0, 6.0])
+  positions = np.array([[-0.1, 7.0, 3.0], [4.0, 0.0, 0.0]])
+  atoms = true_atoms(
+    positions, np.array([1, 2]), cell, cj.CellGrid(8), margin=2.0
+  )
+  assert atoms.inside.sum() == 2
+  home = atoms.positions[atoms.inside] @ np.linalg.inv(cell)
+  assert (home > -1e-5).all() and (home < 1).all()
+  distances = np.linalg.norm(
+    atoms.positions[:, None] - atoms.positions[None], axis=-1
+  )
+  assert (distances + 9 * np.eye(len(distances)) > 0.5).all()
+
+
+def test_the_last_batch_is_padded_and_every_crystal_comes_once(tiny_config):
+  tiny_config.eval.crystals = 5
+  tiny_config.eval.batch_size = 4
+  run = run_lib.set_up(tiny_config)
+  batches = list(evaluate._batches(run, 'heldout'))
+  assert [len(ids) for ids, _ in batches] == [4, 1]
+  assert [b['mask'].sum() for _, b in batches] == [4, 1]
+  assert len({i for ids, _ in batches for i in ids}) == 5
+  jax.tree.map(lambda a, b: None, batches[0][1], batches[1][1])
