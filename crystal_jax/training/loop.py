@@ -108,11 +108,14 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
 def heldout_loss(run, state, loss_step) -> dict[str, float]:
   """Mean loss of the averaged parameters over some held-out batches."""
   # The same key whatever the step: losses at two steps compare.
-  variables = {'params': state.ema, 'key': jax.random.key(0)}
-  variables = {**variables, 'key': parallel.replicate(variables['key'])}
+  variables = {
+    'params': state.ema,
+    'key': parallel.replicate(jax.random.key(0)),
+    'step': state.step,
+  }
   total = None
   for batch in run.batches('heldout', limit=run.config.train.eval_batches):
-    sums = loss_step({**variables, 'step': state.step}, batch)
+    sums = loss_step(variables, batch)
     sums = jax.tree.map(lambda x: x.addressable_data(0)[0], sums)
     total = metrics_lib.add(total, jax.device_get(sums))
   return _with_loss(metrics_lib.divide(total))

@@ -8,6 +8,8 @@ devices. Inside the step, `AXIS` names the axis over all devices.
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = 'devices'
@@ -19,8 +21,15 @@ def replicate(tree):
   Placed so from the start, the second step finds what the first one left, and
   nothing is compiled twice.
   """
-  mesh = Mesh(jax.devices(), (AXIS,))
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  sharding = NamedSharding(Mesh(jax.devices(), (AXIS,)), PartitionSpec())
+
+  def put(leaf):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+      return jax.random.wrap_key_data(put(jax.random.key_data(leaf)))
+    # Not device_put, which refuses devices of other processes.
+    return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
+
+  return jax.tree.map(put, tree)
 
 
 def parallel_train_step(step: Callable) -> Callable:

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax.training import parallel
+from crystal_jax.training import parallel, steps
 from crystal_jax.training import run as run_lib
-from crystal_jax.training import steps
 
 
 def _batch(run, devices):

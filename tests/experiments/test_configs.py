@@ -1,0 +1,96 @@
+"""Every experiment builds; a mistyped field is answered with the right one."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from crystal_jax.models.unet import NUM_CLASSES
+from crystal_jax.training import run as run_lib
+from experiments import base
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAMES = sorted(
+  path.stem
+  for path in (ROOT / 'experiments').glob('*.py')
+  if path.stem not in ('main', 'base', '__init__')
+)
+
+
+def _shapes(config):
+  """What the networks of a config make of one density, traced only."""
+  networks = run_lib.make_networks(config)
+  channels = len(run_lib.make_channels(config.data.channels)[0])
+  density = jax.ShapeDtypeStruct(
+    (1, *run_lib.make_grid(config.grid).shape, channels), jnp.float32
+  )
+  params = jax.eval_shape(networks.init, jax.random.key(0), density)
+  return params, jax.eval_shape(networks.predict, params, density)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_experiment_builds(name):
+  config = importlib.import_module(f'experiments.{name}').get_config()
+  params, outputs = _shapes(config)
+  size = config.grid.size
+  assert outputs['density'].shape == (1, size, size, size, 1)
+  assert outputs['logits'].shape == (1, size, size, size, NUM_CLASSES)
+  assert set(params) == {
+    'both': {'vae', 'unet'}, 'unet': {'unet'}, 'vae': {'vae'},
+  }[config.train.networks]  # fmt: skip
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_experiments_only_change_fields_that_exist(name):
+  config = importlib.import_module(f'experiments.{name}').get_config()
+
+  def fields(tree):
+    return {
+      (part, field)
+      for part, values in tree.items()
+      if hasattr(values, 'keys')
+      for field in values
+    }
+
+  assert fields(config) == fields(base.get_config())
+
+
+def _main(*arguments):
+  return subprocess.run(
+    [sys.executable, '-m', 'experiments.main', *arguments],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+
+
+def test_a_mistyped_field_gets_a_suggestion(tmp_path):
+  done = _main(
+    '--config=experiments/quickstart.py',
+    f'--workdir={tmp_path}',
+    '--config.train.stpes=10',
+  )
+  assert done.returncode != 0
+  assert 'Did you mean "steps"' in done.stderr
+  assert 'Traceback' not in done.stderr
+
+
+def test_a_workdir_without_a_checkpoint_is_said(tmp_path, data_dir):
+  done = _main(
+    '--config=experiments/quickstart.py',
+    f'--workdir={tmp_path}',
+    f'--config.data.data_dir={data_dir}',
+    '--config.data.train_split=train[:8]',
+    '--config.data.heldout_split=val[:8]',
+    '--mode=eval',
+  )
+  assert done.returncode != 0
+  assert 'train first' in done.stderr
+  assert 'Traceback' not in done.stderr
