@@ -54,8 +54,12 @@ def save(
   metrics: Mapping[str, float] | None,
 ) -> None:
   """Saves in the background; the state may be used on at once."""
+  step = int(state.step)
+  if jax.process_count() > 1:
+    # pmap returns arrays of this process; orbax saves those of all.
+    state = replicate(state)
   checkpoints.save(
-    int(state.step),
+    step,
     args=ocp.args.Composite(
       state=ocp.args.StandardSave(_plain(state)),
       data=ocp.args.JsonSave(dict(data_state)),

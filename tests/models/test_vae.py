@@ -88,3 +88,11 @@ def test_noise_is_each_examples_own():
   np.testing.assert_array_equal(noise[2:], latent_noise(keys[2:], (3, 3)))
   moved = sample_latent(jnp.ones(3), jnp.log(4.0 * jnp.ones(3)), jnp.ones(3))
   np.testing.assert_allclose(moved, 3.0, rtol=1e-6)
+
+
+def test_bfloat16_stays_inside():
+  vae = VAE(dtype=jnp.bfloat16, **SMALL)
+  params, density, noise = _start(vae)
+  assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
+  for output in vae.apply(params, density, noise):
+    assert output.dtype == jnp.float32 and jnp.isfinite(output).all()
