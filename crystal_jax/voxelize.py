@@ -265,7 +265,8 @@ def _check(
     batches.add(np.shape(cell)[:batch])
     if np.shape(cell)[batch:] != (3, 3):
       raise ValueError(f'Need a 3×3 cell, not {np.shape(cell)}.')
-    if isinstance(cell, np.ndarray) and (np.linalg.det(cell) == 0).any():
+    known = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
+    if known and (np.linalg.det(cell) == 0).any():
       raise ValueError(f'Need a cell with a volume, not {cell.tolist()}.')
   if len(batches) > 1:
     raise ValueError(f'Batch sizes differ: {sorted(batches)}.')

@@ -97,13 +97,12 @@ def test_split_adds_up_and_carries_derivatives():
   np.testing.assert_array_equal(slope(jnp.float32(x)), np.ones(9))
 
 
-def test_count_images_is_enough_and_not_much_more():
-  rng = np.random.default_rng(1)
-  for cell in CELLS.values():
-    for grid in (cj.BoxGrid(6.0, 8), cj.CellGrid(8)):
-      positions = rng.random((4, 3)) @ cell
-      most = cj.count_images(positions, cell, grid=grid, sigma=0.3)
-      density = cj.voxelize(
-        positions, np.ones(4), cell, grid=grid, sigma=0.3, max_images=most
-      )
-      assert jnp.isfinite(density).all()
+@pytest.mark.parametrize('grid', [cj.BoxGrid(6.0, 8), cj.CellGrid(8)])
+def test_count_images_is_enough(grid):
+  cell = CELLS['sharp']
+  positions = np.random.default_rng(1).random((4, 3)) @ cell
+  most = cj.count_images(positions, cell, grid=grid, sigma=0.3)
+  density = cj.voxelize(
+    positions, np.ones(4), cell, grid=grid, sigma=0.3, max_images=most
+  )
+  assert jnp.isfinite(density).all()
