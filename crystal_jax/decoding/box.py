@@ -15,6 +15,9 @@ from jaxtyping import Array, Float
 
 from crystal_jax import grids
 
+# Width that maps of species are blurred with, Å: labels are balls of 0.65 Å.
+SMOOTH = 0.3
+
 
 @dataclasses.dataclass(frozen=True)
 class BoxSpace:
@@ -24,6 +27,10 @@ class BoxSpace:
   sigma: float
 
   periodic = False
+
+  def ringing(self) -> float:
+    """Height of the ringing around a sharpened atom, of its peak."""
+    return 0.05
 
   def prepare(self, density: Float[Array, 'G G G']) -> Float[Array, 'R R R']:
     """The density in the subspace that Gaussians span, along each axis.
@@ -127,6 +134,12 @@ class BoxSpace:
     g = np.exp(-0.5 * (sparse[:, None] - axis[None]) ** 2)
     norm = np.sqrt(np.pi) * self.sigma / self.grid.spacing  # g ⋆ g, an axis
     return each_axis(residual, g / norm * self.peak() ** (-1 / 3))
+
+  def smooth(self, field: Float[Array, 'G G G']) -> Array:
+    """A map of blobs as wide as labels are, made smooth."""
+    axis = np.arange(self.grid.size) * self.grid.spacing
+    blur = np.exp(-0.5 * ((axis[:, None] - axis[None]) / SMOOTH) ** 2)
+    return each_axis(field, blur / blur.sum(axis=1, keepdims=True))
 
   def margin(self) -> int:
     """Voxels past each wall that sharpening looks at."""

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax import grids
-from crystal_jax.decoding import box
+from crystal_jax.decoding import box, fourier
 
 dot = box.dot
 
@@ -55,6 +55,13 @@ class CellSpace:
     object.__setattr__(self, 'inverse', jnp.linalg.inv(self.cell))
     object.__setattr__(self, 'volume', jnp.abs(jnp.linalg.det(self.cell)))
 
+  def ringing(self) -> Array:
+    """Height of the ringing around a sharpened atom, of its peak.
+
+    Where the grid doesn't resolve σ, the band limit rings by itself.
+    """
+    return jnp.where(self.resolved(), 0.05, 0.2)
+
   def prepare(self, density: Float[Array, 'X Y Z']) -> Array:
     """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1]."""
     return jnp.fft.rfftn(density) / density.size
@@ -85,18 +92,18 @@ class CellSpace:
 
     def explain(i, left):
       _, phases, damping = term(i)
-      re, im = _forward(waves, weights * phases[0], weights * phases[1])
+      re, im = fourier.forward(waves, weights * phases[0], weights * phases[1])
       return left[0] - re * damping, left[1] - im * damping
 
     residual = (spectrum.real, spectrum.imag)
     residual = jax.lax.fori_loop(0, count, explain, residual)
-    twice = jnp.asarray(_twice(self.grid.shape[2]), fractional.dtype)
+    twice = jnp.asarray(fourier.twice(self.grid.shape[2]), fractional.dtype)
     re, im = (x * twice[None, None] for x in residual)
 
     def pull(i, gradient):
       shift, phases, damping = term(i)
       orders = self._orders(shift)
-      return gradient + _backward(
+      return gradient + fourier.backward(
         waves, orders, re * damping, im * damping, phases
       )
 
@@ -154,6 +161,14 @@ class CellSpace:
   def sharpen(self, density, width: float, ridge: float) -> Array:
     """As `BoxSpace.sharpen`: a Wiener filter."""
     return self._filter(density, self._inverse_blur(width, ridge))
+
+  def smooth(self, field: Float[Array, 'X Y Z']) -> Array:
+    """As `BoxSpace.smooth`."""
+    return self._filter(field, self.spectrum(box.SMOOTH))
+
+  def margin(self) -> int:
+    """A cell has no walls to look past."""
+    return 0
 
   def gain(self, width: float, ridge: float) -> Array:
     """What sharpening multiplies white noise with, root mean square."""
@@ -248,66 +263,3 @@ class CellSpace:
       matters = matters & (self.aliased | jnp.all(steps == 0, axis=1))
     order = jnp.argsort(~matters, stable=True)
     return jnp.sum(matters), steps[order]
-
-
-def _twice(size: int) -> np.ndarray:
-  """How often each frequency of the half spectrum counts."""
-  twice = np.full(size // 2 + 1, 2.0)
-  twice[0] = 1.0
-  if size % 2 == 0:
-    twice[-1] = 1.0
-  return twice
-
-
-def _forward(waves, re, im):
-  """Σ w exp(-2πi k f), real and imaginary; in real products, which are fast."""
-  (cx, sx), (cy, sy), (cz, sz) = waves
-  a, b = cx * re[None] - sx * im[None], sx * re[None] + cx * im[None]
-  plane_re = a[:, None] * cy[None] - b[:, None] * sy[None]
-  plane_im = a[:, None] * sy[None] + b[:, None] * cy[None]
-  x, y, k = plane_re.shape
-  plane = jnp.concatenate([plane_re, plane_im], axis=-1).reshape(x * y, 2 * k)
-  both = jnp.block([[cz.T, sz.T], [-sz.T, cz.T]])
-  out = dot(plane, both).reshape(x, y, 2, -1)
-  return out[:, :, 0], out[:, :, 1]
-
-
-def _backward(waves, orders, re, im, phases):
-  """Σ_k Re R conj(e) and, by fraction, its slopes: [4, K]."""
-  (cx, sx), (cy, sy), (cz, sz) = waves
-  x, y, z = re.shape
-  k = cx.shape[1]
-  kx, ky, kz = orders
-  lines = jnp.concatenate([re, im], axis=-1).reshape(x * y, 2 * z)
-  # conj(e) = c - i s: real part re c + im s, imaginary part im c - re s.
-  zs = [cz, cz * kz[:, None]], [sz, sz * kz[:, None]]
-  both = jnp.concatenate(
-    [
-      jnp.concatenate([zs[0][0], -zs[1][0], zs[0][1], -zs[1][1]], axis=1),
-      jnp.concatenate([zs[1][0], zs[0][0], zs[1][1], zs[0][1]], axis=1),
-    ]
-  )
-  out = dot(lines, both).reshape(x, y, 4, k)
-  value, slope = (out[:, :, 0], out[:, :, 1]), (out[:, :, 2], out[:, :, 3])
-
-  def along_y(pair, c, s):
-    r, i = pair
-    return (
-      jnp.sum(r * c[None] + i * s[None], axis=1),
-      jnp.sum(i * c[None] - r * s[None], axis=1),
-    )
-
-  def along_x(pair, c, s):
-    r, i = pair
-    r, i = jnp.sum(r * c + i * s, axis=0), jnp.sum(i * c - r * s, axis=0)
-    return r * phases[0] + i * phases[1], i * phases[0] - r * phases[1]
-
-  flat = along_y(value, cy, sy)
-  weight = along_x(flat, cx, sx)[0]
-  # d/df of conj(e) brings 2πi k, so the slope is -2π of the imaginary part.
-  by_x = along_x(flat, cx * kx[:, None], sx * kx[:, None])[1]
-  flat = along_y(value, cy * ky[:, None], sy * ky[:, None])
-  by_y = along_x(flat, cx, sx)[1]
-  by_z = along_x(along_y(slope, cy, sy), cx, sx)[1]
-  slopes = -2 * np.pi * jnp.stack([by_x, by_y, by_z])
-  return jnp.concatenate([slopes, weight[None]])

@@ -1,37 +1,23 @@
-"""Density to atoms: look for peaks, fit them, look again at what is left.
+"""Density to atoms, on a box with open walls or on a periodic cell.
 
-Each round sharpens what the atoms so far do not explain, takes its maxima as
-new atoms, and refits all positions and weights together by damped
-Gauss-Newton steps (Levenberg-Marquardt) on the exact sum of Gaussians. Weights
-stay non-negative; atoms that explain nothing are dropped, and atoms that fall
-together are merged. The loop ends when a round finds nothing new. In a box,
-atoms just outside the walls shine in: they are fitted too, and flagged.
+The atoms come from `pursuit`; here they get species, flags and an order. In a
+box, atoms just outside the walls shine in: they are fitted too, and flagged.
 
 The density is Z-weighted Gaussians, not an electron density.
 """
 
 import dataclasses
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax import grids
-from crystal_jax.decoding import box, peaks, refit, species
+from crystal_jax.decoding import box, pursuit, species
 from crystal_jax.decoding import cell as cell_space
-
-# Two atoms are never closer; closer seeds are one atom. Å.
-CLOSEST = 0.4
-# Lightest atom that is kept, where the noise allows: hydrogen weighs 1.
-LIGHTEST = 0.5
-# Narrower width over σ, and ridge, of each level of sharpening.
-LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2))
-# Height of the ringing around a sharpened atom, of its peak.
-RINGING = 0.05
-# Standard deviations of what is left that a further atom must stand out by.
-NOISE = 5.0
-ROUNDS = 12
 
 
 @jax.tree_util.register_dataclass
@@ -90,7 +76,8 @@ def decode_density(
   cell = _checked_cell(cell, grid, ())
   if logits is not None:
     logits = _checked(logits, grid, 'logits', 1)
-  return _decode(density, cell, logits, grid, float(sigma), int(max_atoms))
+  atoms = _decode(density, cell, logits, grid, float(sigma), int(max_atoms))
+  return _warned(atoms, max_atoms)
 
 
 def decode_batch(
@@ -116,9 +103,10 @@ def decode_batch(
     logits = jnp.asarray(logits)
     if logits.shape[:-1] != density.shape:
       raise ValueError(f'logits {logits.shape}, density {density.shape}.')
-  return _decode_batch(
+  atoms = _decode_batch(
     _floating(density), cell, logits, grid, float(sigma), int(max_atoms)
   )
+  return _warned(atoms, max_atoms)
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
@@ -139,143 +127,8 @@ def _decode(density, cell, logits, grid, sigma, max_atoms):
     space = cell_space.CellSpace(
       grid, sigma, cell, aliased=jnp.min(density) > -deepest
     )
-  level = _level(space, density)
-  target = space.prepare(density)
-
-  def unfinished(state):
-    return (state.phase < _DONE) & (state.turn < ROUNDS)
-
-  def look_again(state):
-    def look(state):
-      seeds = _seeds(space, state.residual, level, max_atoms, state.turn > 0)
-      return _insert(space, state, *seeds)
-
-    known = jnp.sum(state.weights > 0)
-    before = jnp.std(state.residual)
-    state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
-    positions, weights, left, moving = refit.refit(
-      space, target, state.positions, state.weights
-    )
-    residual = space.residual(density, target, left)
-    positions, weights, fewer = _clean(space, positions, weights)
-    # What is added and dropped again, round after round, is no gain.
-    gained = jnp.sum(weights > 0) > known
-    gained = gained | (jnp.std(residual) < 0.7 * before)
-    again = jnp.where(moving | fewer, _SETTLE, _DONE)
-    phase = jnp.where(gained & (state.phase == _LOOK), _LOOK, again)
-    return dataclasses.replace(
-      state,
-      positions=positions,
-      weights=weights,
-      residual=residual,
-      phase=phase,
-      turn=state.turn + 1,
-    )
-
-  none = jnp.zeros((max_atoms, 3), density.dtype)
-  state = _Search(
-    positions=none,
-    weights=none[:, 0],
-    residual=density,
-    phase=jnp.int32(_LOOK),
-    turn=jnp.int32(0),
-    overflow=jnp.bool_(False),
-  )
-  state = jax.lax.while_loop(unfinished, look_again, state)
+  state = pursuit.pursue(space, density, max_atoms, logits)
   return _finish(space, density, logits, state)
-
-
-# Whether it is looked for further atoms, or those there are come to rest.
-_LOOK, _SETTLE, _DONE = 0, 1, 2
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class _Search:
-  """Atoms so far, filled slots first, and what they leave unexplained."""
-
-  positions: Float[Array, 'K 3']
-  weights: Float[Array, 'K']
-  residual: Float[Array, 'G G G']
-  phase: Int[Array, '']
-  turn: Int[Array, '']
-  overflow: Bool[Array, '']
-
-
-def _level(space, density):
-  """The sharpest level whose noise stays below the lightest atom's peak."""
-  noise = peaks.white_noise(density)
-  noise = jnp.maximum(noise, 3e-6 * jnp.max(jnp.abs(density)))
-  level = jnp.int32(len(LEVELS) - 1)
-  for i, (ratio, ridge) in reversed(list(enumerate(LEVELS[:-1]))):
-    width = ratio * space.sigma
-    noisy = 5 * noise * space.gain(width, ridge)
-    level = jnp.where(noisy < LIGHTEST * space.peak(width), i, level)
-  return level
-
-
-def _seeds(space, residual, level, slots, again):
-  """Maxima of the sharpened residual: places, weights, how many."""
-
-  def at(ratio, ridge):
-    def look(residual):
-      width = ratio * space.sigma
-      field = space.sharpen(residual, width, ridge)
-      unit = space.peak(width)
-      # Sharpening rings; what hides in the ringing shows in the next round,
-      # when it has to stand out from what else is left.
-      least = jnp.maximum(0.5 * LIGHTEST * unit, RINGING * jnp.max(field))
-      noise = jnp.where(again, NOISE * peaks.spread(field), 0)
-      least = jnp.maximum(least, noise)
-      index, heights, count = peaks.maxima(
-        field, least, slots, periodic=space.periodic
-      )
-      return space.locate(index), heights / unit, count
-
-    return look
-
-  return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
-
-
-def _insert(space, state, places, heights, count):
-  """Seeds after the atoms, those on top of an atom left out."""
-  slots = len(heights)
-  full = state.weights > 0
-  near = space.distances(places, state.positions) < CLOSEST
-  new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
-  slot = jnp.sum(full) + jnp.cumsum(new) - 1
-  overflow = jnp.any(new & (slot >= slots)) | (count > slots)
-  slot = jnp.where(new, slot, slots)  # past the end: dropped
-  return dataclasses.replace(
-    state,
-    positions=state.positions.at[slot].set(places, mode='drop'),
-    weights=state.weights.at[slot].set(heights, mode='drop'),
-    overflow=state.overflow | overflow,
-  )
-
-
-def _clean(space, positions, weights):
-  """Drops what explains nothing, merges, and fills the gaps in the slots."""
-  before = jnp.sum(weights > 0)
-  weights = jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
-  positions, weights = _merge(space, positions, weights)
-  order = jnp.argsort(weights <= 0, stable=True)
-  fewer = jnp.sum(weights > 0) < before
-  return positions[order], weights[order], fewer
-
-
-def _merge(space, positions, weights):
-  """Atoms that fell together become one; the heavier stays, with the sum."""
-  index = jnp.arange(len(weights))
-  full = weights > 0
-  close = space.distances(positions, positions) < CLOSEST
-  close = close & full[None, :] & full[:, None]
-  heavier = (weights[None, :] > weights[:, None]) | (
-    (weights[None, :] == weights[:, None]) & (index[None] < index[:, None])
-  )
-  swallowed = jnp.any(close & heavier, axis=1)
-  total = jnp.sum(jnp.where(close, weights[None, :], 0), axis=1)
-  return positions, jnp.where(swallowed | ~full, 0, total)
 
 
 def _finish(space, density, logits, state):
@@ -284,7 +137,7 @@ def _finish(space, density, logits, state):
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
   doubt = jnp.std(space.correlate(residual))
-  kept = weights > jnp.maximum(LIGHTEST, 3 * doubt)
+  kept = weights > jnp.maximum(pursuit.LIGHTEST, 3 * doubt)
   inside = space.inside(positions)
   positions = space.fold(positions)
   numbers = species.vote(space, positions, weights, doubt, logits)
@@ -301,6 +154,16 @@ def _finish(space, density, logits, state):
     residual=unexplained,
     overflow=state.overflow,
   )
+
+
+def _warned(atoms, max_atoms):
+  """Says that slots were too few, where there are values to see it from."""
+  if not isinstance(atoms.overflow, jax.core.Tracer):
+    if np.any(np.asarray(atoms.overflow)):
+      warnings.warn(
+        f'There are more atoms than {max_atoms=}; raise it.', stacklevel=3
+      )
+  return atoms
 
 
 def _floating(x):

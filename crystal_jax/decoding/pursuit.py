@@ -1,0 +1,192 @@
+"""The pursuit: look for peaks, fit them, look again at what is left.
+
+Each round sharpens what the atoms so far do not explain, takes its maxima as
+new atoms, and refits all positions and weights together. Atoms that explain
+nothing are dropped, atoms that fall together are merged. It ends when a round
+gains nothing. So an oxygen beside a titanium, which has no maximum of its own
+at σ = 1 Å, shows once the titanium is taken away.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from crystal_jax.decoding import peaks, refit
+
+# Two atoms are never closer; closer seeds are one atom. Å.
+CLOSEST = 0.4
+# Lightest atom that is kept, where the noise allows: hydrogen weighs 1.
+LIGHTEST = 0.5
+# Narrower width over σ, and ridge, of each level of sharpening.
+LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2))
+# Standard deviations of what is left that a further atom must stand out by.
+NOISE = 5.0
+ROUNDS = 12
+
+
+def pursue(space, density, max_atoms: int, logits=None):
+  """Atoms that explain a density.
+
+  Args:
+    space: Where the density lives.
+    density: [G, G, G].
+    max_atoms: Slots. Static.
+    logits: [G, G, G, classes] or None; the blobs of the foreground are seeds.
+
+  Returns:
+    The end of the search: positions, weights, residual, overflow.
+  """
+  level = _level(space, density)
+  target = space.prepare(density)
+
+  def unfinished(state):
+    return (state.phase < _DONE) & (state.turn < ROUNDS)
+
+  def look_again(state):
+    def look(state):
+      seeds = _seeds(space, state.residual, level, max_atoms, state.turn > 0)
+      return _insert(space, state, *seeds)
+
+    known = jnp.sum(state.weights > 0)
+    before = jnp.std(state.residual)
+    state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
+    positions, weights, left, moving = refit.refit(
+      space, target, state.positions, state.weights
+    )
+    residual = space.residual(density, target, left)
+    positions, weights, fewer = _clean(space, positions, weights)
+    # What is added and dropped again, round after round, is no gain.
+    gained = jnp.sum(weights > 0) > known
+    gained = gained | (jnp.std(residual) < 0.7 * before)
+    again = jnp.where(moving | fewer, _SETTLE, _DONE)
+    phase = jnp.where(gained & (state.phase == _LOOK), _LOOK, again)
+    return dataclasses.replace(
+      state,
+      positions=positions,
+      weights=weights,
+      residual=residual,
+      phase=phase,
+      turn=state.turn + 1,
+    )
+
+  none = jnp.zeros((max_atoms, 3), density.dtype)
+  state = Search(
+    positions=none,
+    weights=none[:, 0],
+    residual=density,
+    phase=jnp.int32(_LOOK),
+    turn=jnp.int32(0),
+    overflow=jnp.bool_(False),
+  )
+  if logits is not None:
+    state = _insert(space, state, *_blobs(space, density, logits, max_atoms))
+  return jax.lax.while_loop(unfinished, look_again, state)
+
+
+# Whether it is looked for further atoms, or those there are come to rest.
+_LOOK, _SETTLE, _DONE = 0, 1, 2
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Search:
+  """Atoms so far, filled slots first, and what they leave unexplained."""
+
+  positions: Float[Array, 'K 3']
+  weights: Float[Array, 'K']
+  residual: Float[Array, 'G G G']
+  phase: Int[Array, '']
+  turn: Int[Array, '']
+  overflow: Bool[Array, '']
+
+
+def _level(space, density):
+  """The sharpest level whose noise stays below the lightest atom's peak."""
+  noise = peaks.white_noise(density)
+  noise = jnp.maximum(noise, 3e-6 * jnp.max(jnp.abs(density)))
+  level = jnp.int32(len(LEVELS) - 1)
+  for i, (ratio, ridge) in reversed(list(enumerate(LEVELS[:-1]))):
+    width = ratio * space.sigma
+    noisy = 5 * noise * space.gain(width, ridge)
+    level = jnp.where(noisy < LIGHTEST * space.peak(width), i, level)
+  return level
+
+
+def _seeds(space, residual, level, slots, again):
+  """Maxima of the sharpened residual: places, weights, how many."""
+
+  def at(ratio, ridge):
+    def look(residual):
+      width = ratio * space.sigma
+      field = space.sharpen(residual, width, ridge)
+      unit = space.peak(width)
+      # Sharpening rings; what hides in the ringing shows in the next round,
+      # when it has to stand out from what else is left.
+      least = jnp.maximum(
+        0.5 * LIGHTEST * unit, space.ringing() * jnp.max(field)
+      )
+      noise = jnp.where(again, NOISE * peaks.spread(field), 0)
+      least = jnp.maximum(least, noise)
+      index, heights, count = peaks.maxima(
+        field, least, slots, periodic=space.periodic
+      )
+      return space.locate(index), heights / unit, count
+
+    return look
+
+  return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
+
+
+def _insert(space, state, places, heights, count):
+  """Seeds after the atoms, those on top of an atom left out."""
+  slots = len(heights)
+  full = state.weights > 0
+  near = space.distances(places, state.positions) < CLOSEST
+  new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
+  slot = jnp.sum(full) + jnp.cumsum(new) - 1
+  overflow = jnp.any(new & (slot >= slots)) | (count > slots)
+  slot = jnp.where(new, slot, slots)  # past the end: dropped
+  return dataclasses.replace(
+    state,
+    positions=state.positions.at[slot].set(places, mode='drop'),
+    weights=state.weights.at[slot].set(heights, mode='drop'),
+    overflow=state.overflow | overflow,
+  )
+
+
+def _clean(space, positions, weights):
+  """Drops what explains nothing, merges, and fills the gaps in the slots."""
+  before = jnp.sum(weights > 0)
+  weights = jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
+  positions, weights = _merge(space, positions, weights)
+  order = jnp.argsort(weights <= 0, stable=True)
+  fewer = jnp.sum(weights > 0) < before
+  return positions[order], weights[order], fewer
+
+
+def _merge(space, positions, weights):
+  """Atoms that fell together become one; the heavier stays, with the sum."""
+  index = jnp.arange(len(weights))
+  full = weights > 0
+  close = space.distances(positions, positions) < CLOSEST
+  close = close & full[None, :] & full[:, None]
+  heavier = (weights[None, :] > weights[:, None]) | (
+    (weights[None, :] == weights[:, None]) & (index[None] < index[:, None])
+  )
+  swallowed = jnp.any(close & heavier, axis=1)
+  total = jnp.sum(jnp.where(close, weights[None, :], 0), axis=1)
+  return positions, jnp.where(swallowed | ~full, 0, total)
+
+
+def _blobs(space, density, logits, slots):
+  """Seeds where the species map sees an atom: places, weights, how many."""
+  seen = 1 - jax.nn.softmax(logits, axis=-1)[..., 0].astype(density.dtype)
+  index, heights, count = peaks.maxima(
+    space.smooth(seen), 0.3, slots, periodic=space.periodic
+  )
+  places = space.locate(index + space.margin())
+  here = density[tuple(space.voxel(places).T)]
+  weights = jnp.maximum(here / space.peak(), LIGHTEST)
+  return places, jnp.where(heights > 0, weights, 0), count
