@@ -54,17 +54,27 @@ def box_density(
     cores = _in_chunks(core, centers, weights)
     spread = functools.partial(_spread, basis=basis)
     return jnp.moveaxis(jax.lax.map(spread, cores), 0, -1)
-
-  def dense(centers, weights):
-    product = functools.partial(_product, axis=axis, sigma=sigma, basis=None)
-    return jnp.moveaxis(_in_chunks(product, centers, weights), 0, -1)
-
-  def slabs(centers, weights):
-    product = functools.partial(_slabs, axis=axis, sigma=sigma, reach=reach)
-    return _in_chunks(product, centers, weights)
-
   # Accelerators have the arithmetic to spare, and no liking for branches.
-  return jax.lax.platform_dependent(centers, weights, cpu=slabs, default=dense)
+  return jax.lax.platform_dependent(
+    centers,
+    weights,
+    cpu=functools.partial(slab_product, axis=axis, sigma=sigma, reach=reach),
+    default=functools.partial(plain_product, axis=axis, sigma=sigma),
+  )
+
+
+def slab_product(
+  centers, weights, *, axis, sigma, reach
+) -> Float[Array, 'G G G C']:
+  """Slab by slab along x, each with the images that reach it."""
+  form = functools.partial(_slabs, axis=axis, sigma=sigma, reach=reach)
+  return _in_chunks(form, centers, weights)
+
+
+def plain_product(centers, weights, *, axis, sigma) -> Float[Array, 'G G G C']:
+  """All images on all voxels."""
+  form = functools.partial(_product, axis=axis, sigma=sigma, basis=None)
+  return jnp.moveaxis(_in_chunks(form, centers, weights), 0, -1)
 
 
 @functools.lru_cache(maxsize=64)
@@ -120,7 +130,7 @@ def _spread(core: Float[Array, 'Q Q Q'], *, basis) -> Float[Array, 'G G G']:
 
 
 def _slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
-  """Slab by slab along x, each with the images that reach it."""
+  """`slab_product` of one chunk."""
   used = (weights != 0).any(-1)
   order = jnp.argsort(jnp.where(used, centers[:, 0], jnp.inf))
   centers, weights = centers[order], weights[order]

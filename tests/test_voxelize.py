@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import images
+from crystal_jax import box_density, images
 from crystal_jax.box_density import low_rank_basis
 from crystal_jax.grids import resolves
 from crystal_jax.voxelize import _voxelize
@@ -481,3 +481,24 @@ def test_128_voxels_a_side_and_400_atoms_fit_in_200_mb(grid):
   memory = compiled.memory_analysis()
   used = memory.temp_size_in_bytes + memory.output_size_in_bytes
   assert used < 200e6
+
+
+def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
+  # Chosen by platform, so it takes a call of its own to be run on a CPU.
+  grid, sigma = FORMS['slabs']
+  rng = np.random.default_rng(0)
+  centers = rng.uniform(-3, 3, (1500, 3)).astype(np.float32)  # two chunks
+  weights = rng.integers(0, 9, (1500, 2)).astype(np.float32)
+  scale = (2 * np.pi * sigma**2) ** -1.5
+  product = functools.partial(
+    box_density.plain_product,
+    axis=jnp.asarray(grid.axis(), jnp.float32),
+    sigma=jnp.float32(sigma),
+  )
+  density = product(centers, weights * scale)
+  truth = reference.density(centers, weights, None, grid, sigma)
+  np.testing.assert_allclose(density, truth, atol=5e-6 * truth.max())
+  slabs = cj.voxelize(
+    centers, weights, None, grid=grid, sigma=sigma, max_images=1500
+  )
+  np.testing.assert_allclose(density, slabs, atol=5e-6 * truth.max())
