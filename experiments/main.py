@@ -10,6 +10,7 @@ import logging
 
 import jax
 from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from crystal_jax.evaluation import evaluate
@@ -43,6 +44,7 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'What is {argv[1:]}? Flags begin with --.')
   # Ours is worth reading; the libraries below say far too much.
+  absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger('crystal_jax').setLevel(logging.INFO)
   if _DISTRIBUTED.value:
     jax.distributed.initialize(

@@ -8,9 +8,7 @@ from crystal_jax import metrics
 def test_species_iou_leaves_the_background_out():
   labels = jnp.array([[0, 0, 8, 8, 22, 22]])
   predicted = jnp.array([[0, 8, 8, 8, 22, 0]])
-  values = metrics.divide(
-    metrics.species_sums(predicted, labels, jnp.ones(1))
-  )
+  values = metrics.divide(metrics.species_sums(predicted, labels, jnp.ones(1)))
   assert values['species_iou'] == pytest.approx(3 / 5)
   assert values['species_voxels'] == pytest.approx(3 / 4)
 
@@ -23,9 +21,7 @@ def test_sums_add_up_whatever_the_batches():
   parts = None
   for i in range(4):
     one = slice(i, i + 1)
-    parts = metrics.add(
-      parts, metrics.density_sums(a[one], b[one], valid[one])
-    )
+    parts = metrics.add(parts, metrics.density_sums(a[one], b[one], valid[one]))
   assert metrics.divide(parts) == pytest.approx(metrics.divide(whole))
   expected = np.mean((a[:3] - b[:3]) ** 2)
   got = metrics.divide(whole)['reconstruction_mse']

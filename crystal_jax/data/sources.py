@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import os
 import pathlib
 import sys
@@ -17,7 +18,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
-import logging
 
 Path = str | os.PathLike[str]
 

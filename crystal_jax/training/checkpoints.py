@@ -96,8 +96,8 @@ def restore(
   if changed:
     raise ValueError(
       f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
-      f'this config, which changed {", ".join(changed)}. Use another --workdir, '
-      'or the config it was made with.'
+      f'this config, which changed {", ".join(changed)}. Use another '
+      '--workdir, or the config it was made with.'
     )
   restored = checkpoints.restore(
     step,

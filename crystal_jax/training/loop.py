@@ -174,7 +174,5 @@ def load(
   """
   run = run_lib.set_up(config)
   with checkpoints_lib.open_checkpoints(workdir) as checkpoints:
-    state, _ = checkpoints_lib.restore(
-      checkpoints, run.fresh_state(), config
-    )
+    state, _ = checkpoints_lib.restore(checkpoints, run.fresh_state(), config)
   return run, state

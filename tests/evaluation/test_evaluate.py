@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.evaluation import evaluate
+from crystal_jax.evaluation import cases, evaluate
 from crystal_jax.evaluation.atoms import true_atoms
 from crystal_jax.training import run as run_lib
 
@@ -42,8 +42,8 @@ def test_everything_is_written_and_the_oracle_is_right(
   assert oracle['nearest_median'] < 0.01
   assert oracle['atoms_right'] > 0.95
   # Folded networks start as a cosine transform: some density comes through.
-  assert results['heldout']['reconstruction_mse'] < (
-    baseline['reconstruction_mse']
+  assert (
+    results['heldout']['reconstruction_mse'] < (baseline['reconstruction_mse'])
   )
   assert 0 < baseline['species_iou'] < 0.2
   page = (tmp_path / 'report.html').read_text()
@@ -86,7 +86,7 @@ def test_the_last_batch_is_padded_and_every_crystal_comes_once(tiny_config):
   tiny_config.eval.crystals = 5
   tiny_config.eval.batch_size = 4
   run = run_lib.set_up(tiny_config)
-  batches = list(evaluate._batches(run, 'heldout'))
+  batches = list(cases.batches(run, 'heldout'))
   assert [len(ids) for ids, _ in batches] == [4, 1]
   assert [b['mask'].sum() for _, b in batches] == [4, 1]
   assert len({i for ids, _ in batches for i in ids}) == 5

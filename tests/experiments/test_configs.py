@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from crystal_jax.models.unet import NUM_CLASSES
-from crystal_jax.training import run as run_lib
+from crystal_jax.training import build
 from experiments import base
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,10 +24,10 @@ NAMES = sorted(
 
 def _shapes(config):
   """What the networks of a config make of one density, traced only."""
-  networks = run_lib.make_networks(config)
-  channels = len(run_lib.make_channels(config.data.channels)[0])
+  networks = build.make_networks(config)
+  channels = len(build.make_channels(config.data.channels)[0])
   density = jax.ShapeDtypeStruct(
-    (1, *run_lib.make_grid(config.grid).shape, channels), jnp.float32
+    (1, *build.make_grid(config.grid).shape, channels), jnp.float32
   )
   params = jax.eval_shape(networks.init, jax.random.key(0), density)
   return params, jax.eval_shape(networks.predict, params, density)

@@ -37,13 +37,9 @@ def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number):
   grid = cj.BoxGrid(length=8.0, size=24)
   centre = np.array([[0.11, -0.07, 0.2]])
   unit = (2 * np.pi * 0.5**2) ** -1.5
-  density = cj.voxelize(
-    centre, np.array([number]), None, grid=grid, sigma=0.5
-  )
+  density = cj.voxelize(centre, np.array([number]), None, grid=grid, sigma=0.5)
   log = jnp.log(density[None, ..., None] / unit)
   height = log + log_descent(log, 0.5 / grid.spacing, 'replicate')
   points = np.asarray(cj.grids.points(grid))
   near = np.linalg.norm(points - centre, axis=-1) < 0.6
-  np.testing.assert_allclose(
-    np.exp(height[0, ..., 0])[near], number, rtol=0.02
-  )
+  np.testing.assert_allclose(np.exp(height[0, ..., 0])[near], number, rtol=0.02)

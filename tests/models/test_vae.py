@@ -61,9 +61,7 @@ def test_folded_spatial_starts_as_a_truncated_cosine_transform():
     grid=grid,
     sigma=0.5,
   )[None, ..., None]
-  vae = VAE(
-    size=24, fold=6, widths=(96,), latent=64, spatial=True, scale=15.0
-  )
+  vae = VAE(size=24, fold=6, widths=(96,), latent=64, spatial=True, scale=15.0)
   params = vae.init(
     jax.random.key(0), density, jnp.zeros((1, *vae.latent_shape))
   )

@@ -132,7 +132,8 @@ def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
   reached = 0
   for wait in (3.0, 4.1):
     process = subprocess.Popen(
-      [sys.executable, script, config_file, workdir], cwd=ROOT,
+      [sys.executable, script, config_file, workdir],
+      cwd=ROOT,
       env={**os.environ, 'PYTHONPATH': str(ROOT)},
     )
     deadline = time.monotonic() + 240

@@ -125,9 +125,7 @@ def test_densities_and_labels_are_of_the_same_atoms(tiny_config):
     made.density, made.labels, made.cell, batch['numbers'], strict=True
   ):
     voxel = abs(np.linalg.det(cell)) / 24**3
-    np.testing.assert_allclose(
-      density.sum() * voxel, numbers.sum(), rtol=1e-3
-    )
+    np.testing.assert_allclose(density.sum() * voxel, numbers.sum(), rtol=1e-3)
     assert set(np.unique(labels)) - {0} <= set(numbers[numbers > 0])
 
 
