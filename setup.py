@@ -40,6 +40,7 @@ setuptools.setup(
     'numpy>=1.26',
     'scipy>=1.12',  # sparse sums, assignments
     'ase>=3.23',  # reads and writes crystal files
+    'spglib>=2.5',  # symmetrises a decoded crystal, when asked
     'jaxtyping>=0.2.36',  # shapes in signatures
     'absl-py>=2',  # flags, logging
     'ml-collections>=1.0',  # experiment configs
