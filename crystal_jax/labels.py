@@ -65,11 +65,12 @@ def label_species(
     jnp.asarray(radius, dtype),
     grid=grid,
     max_images=max_images,
+    voxels=_across(radius, grid),
   )
 
 
-@functools.partial(jax.jit, static_argnames=('grid', 'max_images'))
-def _label(positions, numbers, cell, radius, *, grid, max_images):
+@functools.partial(jax.jit, static_argnames=('grid', 'max_images', 'voxels'))
+def _label(positions, numbers, cell, radius, *, grid, max_images, voxels):
   if not numbers.size:
     return jnp.zeros(grid.shape, jnp.int32)
   # Labels are whole numbers; their derivative is zero and never computed.
@@ -84,24 +85,60 @@ def _label(positions, numbers, cell, radius, *, grid, max_images):
   )
   centers = periodic.place(images, positions, cell).value
   labels = jnp.where(images.filled, numbers[images.atom], 0)
-  points = grids.points(grid, None if cell is None else cell.value)
-  x, y, z = jnp.moveaxis(points.astype(centers.dtype), -1, 0)
+  near = _window(grid, cell, radius, voxels, centers.dtype)
 
-  def nearer(i, carry):
-    label, nearest = carry
-    center, number = centers[i], labels[i]
-    squares = (x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2
-    closer = (squares < nearest) & (squares <= radius**2) & (number > 0)
-    nearest = jnp.where(closer, squares - _TIE, nearest)
-    return jnp.where(closer, number, label), nearest
+  def nearer(i, state):  # label and squared distance of each voxel
+    corner, squares = near(centers[i])
+    corner = (0, *corner)
+    old = jax.lax.dynamic_slice(state, corner, (2, *squares.shape))
+    closer = (squares < old[1]) & (squares <= radius**2) & (labels[i] > 0)
+    label = jnp.full_like(squares, labels[i])
+    new = jnp.where(closer[None], jnp.stack([label, squares - _TIE]), old)
+    return jax.lax.dynamic_update_slice(state, new, corner)
 
-  start = (
-    jnp.zeros(grid.shape, jnp.int32),
-    jnp.full(grid.shape, jnp.inf, x.dtype),
-  )
+  far = jnp.full(grid.shape, jnp.inf, centers.dtype)
+  state = jnp.stack([jnp.zeros_like(far), far])
   # Filled slots come first: no time goes into empty ones.
-  label, _ = jax.lax.fori_loop(0, images.filled.sum(), nearer, start)
-  return jnp.where(images.complete, label, -1)
+  state = jax.lax.fori_loop(0, images.filled.sum(), nearer, state)
+  return jnp.where(images.complete, state[0].astype(jnp.int32), -1)
+
+
+def _across(radius, grid) -> int | None:
+  """Voxels along the diameter of a label and two to spare, or all of them."""
+  if isinstance(grid, CellGrid):
+    return None
+  if isinstance(radius, jax.core.Tracer):
+    return grid.size
+  return min(grid.size, int(2 * radius / grid.spacing) + 3)
+
+
+def _window(grid, cell, radius, voxels, dtype):
+  """Where an atom's voxels are, and how far: squared distances in a window.
+
+  In a box it is a cube of `voxels` a side, the atom in its midst or cut off
+  by the walls; on a cell's grid, whose shape is not known, it is the whole.
+  """
+  if isinstance(grid, CellGrid):
+    x, y, z = jnp.moveaxis(grids.points(grid, cell.value), -1, 0)
+
+    def near(center):
+      offsets = x - center[0], y - center[1], z - center[2]
+      return (0, 0, 0), sum(offset**2 for offset in offsets)
+
+    return near
+  axis = jnp.asarray(grid.axis(), dtype)
+
+  def near(center):
+    corner = jnp.floor((center - radius - axis[0]) / grid.spacing)
+    corner = jnp.clip(corner, 0, grid.size - voxels).astype(jnp.int32)
+    x, y, z = (
+      (jax.lax.dynamic_slice(axis, (corner[i],), (voxels,)) - center[i]) ** 2
+      for i in range(3)
+    )
+    squares = x[:, None, None] + y[None, :, None] + z[None, None]
+    return tuple(corner), squares
+
+  return near
 
 
 def _find_max_images(positions, numbers, cell, grid, radius) -> int:
