@@ -17,8 +17,9 @@ import sys
 import jax
 import numpy as np
 
-from crystal_jax import decoding, grids, io, voxelize
+from crystal_jax import decoding, grids, io
 from crystal_jax.decoding import cubes
+from crystal_jax.voxelize import voxelize
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -85,7 +86,7 @@ def _to_cube(args) -> int:
     grid = grids.BoxGrid(args.length, args.size or 60)
   else:
     grid = grids.CellGrid(args.size or 32)
-  density = voxelize.voxelize(
+  density = voxelize(
     crystal.positions,
     crystal.numbers,
     crystal.cell,
