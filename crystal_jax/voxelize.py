@@ -62,7 +62,7 @@ def voxelize(
   _check(positions, weights, cell, sigma, grid, max_images, band_limit, 0)
   if max_images is None:
     max_images = _find_max_images(
-      [positions], [weights], [cell], sigma, grid, band_limit
+      positions, weights, cell, sigma, grid, band_limit
     )
   dtype = periodic.float_type(positions, cell)
   return _voxelize(
@@ -108,9 +108,8 @@ def voxelize_batch(
   """
   _check(positions, weights, cell, sigma, grid, max_images, band_limit, 1)
   if max_images is None:
-    cells = [None] * len(positions) if cell is None else cell
     max_images = _find_max_images(
-      positions, weights, cells, sigma, grid, band_limit
+      positions, weights, cell, sigma, grid, band_limit
     )
   dtype = periodic.float_type(positions, cell)
   return _voxelize_batch(
@@ -218,26 +217,28 @@ def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
 def _find_max_images(positions, weights, cells, sigma, grid, band_limit):
   """What the largest of some crystals needs, rounded up to the ladder."""
   try:
-    known = [_known(sigma)]
-    for args in zip(positions, weights, cells, strict=True):
-      known.append([_known(a) for a in args])
+    positions, cells, sigma = map(_known, (positions, cells, sigma))
   except jax.errors.TracerArrayConversionError:
     raise ValueError(
       'Give voxelize max_images= inside jit, vmap or scan, where positions, '
       'cell and sigma have no values yet to find it from (count_images finds '
       'it outside).'
     ) from None
-  sigma, *crystals = known
+  try:
+    filled = _known(weights) != 0
+  except jax.errors.TracerArrayConversionError:
+    filled = np.ones(positions.shape[:-1], bool)
+  if filled.ndim == positions.ndim:
+    filled = filled.any(-1)
+  if positions.ndim == 2:
+    positions, filled = positions[None], filled[None]
+    cells = None if cells is None else cells[None]
   most = 1
-  for where, weight, cell in crystals:
-    filled = (weight != 0).any(axis=tuple(range(1, weight.ndim)))
-    most = max(
-      most,
-      filled.sum()
-      if band_limit
-      else count_images(where[filled], cell, grid=grid, sigma=sigma),
-    )
-  return periodic.ladder(int(most))
+  for i, slots in enumerate(filled):
+    atoms, cell = positions[i][slots], None if cells is None else cells[i]
+    count = functools.partial(count_images, grid=grid, sigma=sigma)
+    most = max(most, len(atoms) if band_limit else count(atoms, cell))
+  return periodic.ladder(most)
 
 
 def _known(x) -> np.ndarray | None:

@@ -426,6 +426,12 @@ def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():
 
   positions = jnp.asarray(positions, jnp.float32)
   assert jnp.isfinite(jax.grad(total)(positions)).all()
+  linear = jax.jit(
+    lambda w: cj.voxelize(
+      np.asarray(positions), w, CELL, grid=cj.CellGrid(16), sigma=0.5
+    ).sum()
+  )  # positions are known here, so that is enough
+  np.testing.assert_allclose(linear(weights), total(positions), rtol=1e-5)
   with pytest.raises(ValueError, match='max_images'):
     jax.jit(total)(positions)
   with pytest.raises(ValueError, match='max_images'):
