@@ -252,6 +252,6 @@ def _checked(cell) -> np.ndarray:
   if cell.shape != (3, 3):
     raise ValueError(f'A cell is 3 by 3, not {cell.shape}.')
   size = np.prod(np.linalg.norm(cell, axis=1))
-  if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-9 * size:
+  if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) <= 1e-9 * size:
     raise ValueError(f'A cell of zero volume: {cell.tolist()}.')
   return cell

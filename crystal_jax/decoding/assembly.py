@@ -1,5 +1,7 @@
 """Atoms and a lattice to a crystal: fold, merge images by vote, count once."""
 
+import warnings
+
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
@@ -73,12 +75,14 @@ def symmetrize(
 
   cell = np.asarray(crystal.cell, np.float64)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  found = spglib.standardize_cell(
-    (cell, fractional, np.asarray(crystal.numbers)),
-    to_primitive=True,
-    no_idealize=False,
-    symprec=symprec,
-  )
+  with warnings.catch_warnings():  # spglib deprecates how it says errors
+    warnings.simplefilter('ignore', DeprecationWarning)
+    found = spglib.standardize_cell(
+      (cell, fractional, np.asarray(crystal.numbers)),
+      to_primitive=True,
+      no_idealize=False,
+      symprec=symprec,
+    )
   if found is None:
     return crystal
   cell, fractional, numbers = found

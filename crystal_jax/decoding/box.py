@@ -148,7 +148,8 @@ class BoxSpace:
   def sharpen(self, density, width: float, ridge: float):
     """The density as atoms of a narrower width would show it, [H, H, H].
 
-    H = G + 2 `margin`: ridge regression on lines that reach past the walls.
+    H = G + 2 `margin`: ridge regression on lines that reach past the walls. A
+    width above σ blurs instead.
     """
     return each_axis(density, self._inverse_blur(width, ridge))
 
@@ -162,9 +163,11 @@ class BoxSpace:
     h, margin = self.grid.spacing, self.margin()
     wide = np.arange(-margin, self.grid.size + margin) * h
     axis = np.arange(self.grid.size) * h
-    var = self.sigma**2 - width**2
+    var = abs(self.sigma**2 - width**2)
     blur = np.exp(-0.5 * (axis[:, None] - wide[None]) ** 2 / var)
     blur *= h / np.sqrt(2 * np.pi * var)
+    if width > self.sigma:
+      return blur.T
     normal = blur.T @ blur + ridge * np.eye(len(wide))
     return np.linalg.solve(normal, blur.T)
 

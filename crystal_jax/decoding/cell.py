@@ -175,7 +175,9 @@ class CellSpace:
     return jnp.sqrt(jnp.mean(self._inverse_blur(width, ridge) ** 2))
 
   def _inverse_blur(self, width, ridge):
-    blur = self.spectrum(np.sqrt(self.sigma**2 - width**2))
+    blur = self.spectrum(np.sqrt(abs(self.sigma**2 - width**2)))
+    if width > self.sigma:
+      return blur
     return blur / (blur**2 + ridge)
 
   def _filter(self, field, filtering):

@@ -152,7 +152,7 @@ def _finish(space, density, logits, state):
     mask=kept,
     inside=kept & inside,
     residual=unexplained,
-    overflow=state.overflow,
+    overflow=state.overflow & jnp.all(kept),
   )
 
 

@@ -19,8 +19,9 @@ from crystal_jax.decoding import peaks, refit
 CLOSEST = 0.4
 # Lightest atom that is kept, where the noise allows: hydrogen weighs 1.
 LIGHTEST = 0.5
-# Narrower width over σ, and ridge, of each level of sharpening.
-LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2))
+# Width over σ, and ridge, of each level of sharpening. The last is none: it is
+# the matched filter, which stands the most noise.
+LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # Standard deviations of what is left that a further atom must stand out by.
 NOISE = 5.0
 ROUNDS = 12
@@ -46,7 +47,7 @@ def pursue(space, density, max_atoms: int, logits=None):
 
   def look_again(state):
     def look(state):
-      seeds = _seeds(space, state.residual, level, max_atoms, state.turn > 0)
+      seeds = _seeds(space, state.residual, level, max_atoms)
       return _insert(space, state, *seeds)
 
     known = jnp.sum(state.weights > 0)
@@ -114,7 +115,7 @@ def _level(space, density):
   return level
 
 
-def _seeds(space, residual, level, slots, again):
+def _seeds(space, residual, level, slots):
   """Maxima of the sharpened residual: places, weights, how many."""
 
   def at(ratio, ridge):
@@ -122,13 +123,12 @@ def _seeds(space, residual, level, slots, again):
       width = ratio * space.sigma
       field = space.sharpen(residual, width, ridge)
       unit = space.peak(width)
-      # Sharpening rings; what hides in the ringing shows in the next round,
-      # when it has to stand out from what else is left.
+      # Sharpening rings; what hides in the ringing or does not stand out from
+      # the rest of the field shows in the next round.
       least = jnp.maximum(
-        0.5 * LIGHTEST * unit, space.ringing() * jnp.max(field)
+        space.ringing() * jnp.max(field), NOISE * peaks.spread(field)
       )
-      noise = jnp.where(again, NOISE * peaks.spread(field), 0)
-      least = jnp.maximum(least, noise)
+      least = jnp.maximum(least, 0.5 * LIGHTEST * unit)
       index, heights, count = peaks.maxima(
         field, least, slots, periodic=space.periodic
       )

@@ -85,23 +85,24 @@ def find_lattice(
     The fit; `found` is False where the box does not show a period.
   """
   del sigma
-  best = None
+  fits = []
   for tolerance in TOLERANCES:
     points = pairing.Points.of(atoms, tolerance)
-    if points is None:
+    found = None if points is None else _search(points, density, prior)
+    if found is None:
+      continue
+    fit, worth, rms = found
+    fits.append((fit.found, worth, fit))
+    # Images that hardly fit the tolerance say that it is too small.
+    if fit.found and rms < tolerance / 5:
       break
-    best = _search(points, density, prior)
-    if best is not None:
-      break
-  if best is None:
+  if not fits:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  cell, support, whole = best
-  score = support / (support + SUPPORT) if whole else 0.49 * whole
-  return LatticeFit(cell, float(score), bool(score >= 0.5))
+  return max(fits, key=lambda f: f[:2])[2]
 
 
 def _search(points, density, prior):
-  """The best lattice at one tolerance: cell, support, whether all is seen."""
+  """The best lattice at one tolerance, its worth, and the RMS of its pairs."""
   vectors = _irreducible(points.translations())
   candidates = []
   seen = []
@@ -113,19 +114,19 @@ def _search(points, density, prior):
     fit = _refine(points, cell)
     if fit is None:
       continue
-    cell, first, second, times = fit
+    cell, first, second, times, rms = fit
     sites = points.fold(cell)
     support, pairs = _support(times, sites[first])
     count = int(sites.max()) + 1
     worth = support / count + 0.1 * min(1, pairs / 100)
     if prior is not None:
       worth -= _strangeness(cell, prior)
-    candidates.append((worth, support, count, cell))
+    candidates.append((worth, support, count, cell, rms))
     if support == count and pairs > 20:
       break  # the shortest of those with nothing left to wish for
   if not candidates:
     return None
-  _, support, count, cell = max(candidates, key=lambda c: c[0])
+  worth, support, count, cell, rms = max(candidates, key=lambda c: c[0])
   # One or two atoms a cell can't be seen on three sites; they must all be.
   support = support * SUPPORT / min(SUPPORT, count)
   if density is not None and not _carries(density, points, cell):
@@ -136,7 +137,9 @@ def _search(points, density, prior):
   crowd = crowd * abs(np.linalg.det(cell)) / count
   whole = whole and CROWD[0] <= crowd <= CROWD[1]
   cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
-  return cell, support, whole and support >= WEAKEST * count
+  whole = whole and support >= WEAKEST * count
+  score = float(whole * support / (support + SUPPORT))
+  return LatticeFit(cell, score, score >= 0.5), worth, rms
 
 
 def _refine(points, cell):
@@ -150,7 +153,8 @@ def _refine(points, cell):
     cell, _, rank, _ = np.linalg.lstsq(times.astype(float), apart, rcond=None)
     if rank < 3:
       return None
-  return cell, first, second, times
+  rms = np.sqrt(np.mean(np.sum((apart - times @ cell) ** 2, axis=1)))
+  return cell, first, second, times, rms
 
 
 def _triples(vectors, points):
