@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import warnings
 from collections.abc import Iterator
 
 import jax
@@ -32,6 +33,7 @@ class Case:
   lattice_found: bool
   crystal: Crystal | None
   mse: float
+  overflow: bool
   picture: dict[str, np.ndarray] | None = None
 
   def compare(self, which: Atoms) -> metrics.AtomComparison:
@@ -103,6 +105,7 @@ def run_split(run, state, split, baseline):
           lattice_found=lattice_found,
           crystal=crystal,
           mse=float(np.mean(error**2)),
+          overflow=bool(found.overflow[i]),
           picture=picture,
         )
       )
@@ -144,14 +147,17 @@ def batches(run: Run, split: str) -> Iterator[tuple[list[str], dict]]:
 
 def decode(run, density, logits, cell) -> decoding.DecodedAtoms:
   """Atoms of a batch of densities; logits and, in a box, cell may be None."""
-  return decoding.decode_batch(
-    density,
-    grid=run.grid,
-    sigma=run.config.grid.sigma,
-    cell=None if isinstance(run.grid, BoxGrid) else cell,
-    logits=logits,
-    max_atoms=run.config.eval.max_atoms,
-  )
+  with warnings.catch_warnings():
+    # Too few slots warn; here that is counted, as `overflow`.
+    warnings.simplefilter('ignore', UserWarning)
+    return decoding.decode_batch(
+      density,
+      grid=run.grid,
+      sigma=run.config.grid.sigma,
+      cell=None if isinstance(run.grid, BoxGrid) else cell,
+      logits=logits,
+      max_atoms=run.config.eval.max_atoms,
+    )
 
 
 def _assemble(run, found, i, cell) -> tuple[Crystal | None, bool]:

@@ -42,7 +42,8 @@ def evaluate(
   Returns:
     What `metrics.json` holds: for each of train, heldout, oracle and baseline
     the number of crystals, the error of the density (weight² Å⁻⁶), the species
-    map's IoU and what `metrics.summarize_atoms` gives.
+    map's IoU and what `metrics.summarize_atoms` gives; of the networks also
+    how often the decoder ran out of slots (`overflow`) and found a lattice.
   """
   workdir = pathlib.Path(workdir)
   workdir.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,9 @@ def evaluate(
   for split in ('train', 'heldout'):
     sums, cases[split] = run_split(run, state, split, baseline)
     results[split] = _row(sums['network'], cases[split], 'decoded')
+    results[split]['overflow'] = float(
+      np.mean([case.overflow for case in cases[split]])
+    )
     results[split] |= _lattices(run, cases[split])
     _log.info('%s: %s', split, _line(results[split]))
   results['oracle'] = _row(sums['oracle'], cases['heldout'], 'oracle')

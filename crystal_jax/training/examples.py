@@ -5,6 +5,7 @@ here, freshly rotated, and never leave the device.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from crystal_jax import augment
 from crystal_jax.grids import CellGrid, Grid
 from crystal_jax.labels import label_species
-from crystal_jax.voxelize import voxelize
+from crystal_jax.voxelize import voxelize_batch
 
 
 @struct.dataclass
@@ -74,35 +75,29 @@ class ExampleMaker:
       batch: `numbers [B, N]`, `positions [B, N, 3]`, `cell [B, 3, 3]`,
         `index [B]`, `sample [B]` and `mask [B]`.
     """
+    numbers = batch['numbers']
+    positions, cell = jax.vmap(self._place, (None, 0))(key, batch)
     table = jnp.asarray(np.asarray(self.channels, np.float32))
+    images = dict(grid=self.grid, max_images=self.max_images)
+    repeats = cell if self.repeats else None
+    density = voxelize_batch(
+      positions,
+      table[numbers],
+      repeats,
+      sigma=self.sigma,
+      # What a long cell's grid cannot resolve is better not there at all.
+      band_limit=isinstance(self.grid, CellGrid),
+      **images,
+    )
 
-    def one(example):
-      example_key = jax.random.fold_in(key, example['index'])
-      atoms = example['positions'], example['numbers'], example['cell']
-      if isinstance(self.grid, CellGrid):
-        cell = example['cell']
-        positions = (
-          augment.shift(example_key, *atoms) if self.turn else atoms[0]
-        )
-      else:
-        positions, cell = augment.place(
-          example_key,
-          *atoms,
-          filling=self.filling,
-          sample=example['sample'],
-          rotate=self.turn,
-        )
-      numbers, repeats = example['numbers'], cell if self.repeats else None
-      images = dict(grid=self.grid, max_images=self.max_images)
-      density = voxelize(
-        positions, table[numbers], repeats, sigma=self.sigma, **images
-      )
-      labels = label_species(
-        positions, numbers, repeats, radius=self.radius, **images
-      )
-      return positions, cell, density, labels
+    def label(args):
+      return label_species(*args, radius=self.radius, **images)
 
-    positions, cell, density, labels = jax.lax.map(one, batch)
+    labels = jax.lax.platform_dependent(
+      (positions, numbers, repeats),
+      cpu=functools.partial(jax.lax.map, label),
+      default=jax.vmap(label),
+    )
     fits = jnp.isfinite(density).all(axis=(1, 2, 3, 4))
     real = batch['mask'].astype(jnp.float32)
     return Examples(
@@ -112,4 +107,19 @@ class ExampleMaker:
       overflowed=real * ~fits,
       positions=positions,
       cell=cell,
+    )
+
+  def _place(self, key, example):
+    """Positions and cell as the grid sees them."""
+    key = jax.random.fold_in(key, example['index'])
+    atoms = example['positions'], example['numbers'], example['cell']
+    if isinstance(self.grid, CellGrid):
+      positions, _, cell = atoms
+      return (augment.shift(key, *atoms) if self.turn else positions), cell
+    return augment.place(
+      key,
+      *atoms,
+      filling=self.filling,
+      sample=example['sample'],
+      rotate=self.turn,
     )

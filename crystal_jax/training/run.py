@@ -251,8 +251,11 @@ def _max_images(config, grid, arrays) -> int:
       dense = (filled.sum(1) / volumes).max()
       count = 1.1 * dense * (grid.length + 2 * reach) ** 3 + 50
     else:
-      count = max(
-        images.count_images(p[f], c, grid=grid, sigma=config.grid.sigma)
+      # The density takes each atom once; the labels, those near the cell.
+      count = 1.5 * max(
+        images.count_reaching(
+          p[f], c, grid=grid, reach=config.grid.label_radius
+        )
         for p, f, c in zip(part['positions'], filled, part['cell'], strict=True)
       )
     most = max(most, int(count))
