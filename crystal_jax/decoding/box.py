@@ -28,6 +28,10 @@ class BoxSpace:
 
   periodic = False
 
+  def coarse(self) -> bool:
+    """Whether voxels lie farther apart than σ."""
+    return self.grid.spacing > self.sigma
+
   def ringing(self) -> float:
     """Height of the ringing around a sharpened atom, of its peak."""
     return 0.05

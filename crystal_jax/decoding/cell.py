@@ -23,6 +23,8 @@ from crystal_jax.decoding import box, fourier
 
 dot = box.dot
 
+# Most slots whose normal matrix is summed over Fourier coefficients.
+MOST_DIRECT = 32
 # Images of a pair that can overlap: two cells either way, after wrapping.
 _IMAGES = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
 # Aliases that are looked at: three sampling frequencies either way.
@@ -55,16 +57,25 @@ class CellSpace:
     object.__setattr__(self, 'inverse', jnp.linalg.inv(self.cell))
     object.__setattr__(self, 'volume', jnp.abs(jnp.linalg.det(self.cell)))
 
-  def ringing(self) -> Array:
-    """Height of the ringing around a sharpened atom, of its peak.
+  def coarse(self) -> Array:
+    """Whether voxels lie farther apart than σ along an axis.
 
-    Where the grid doesn't resolve σ, the band limit rings by itself.
+    The band limit then rings by itself, and the more the sharper it is made.
     """
-    return jnp.where(self.resolved(), 0.05, 0.2)
+    size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
+    return jnp.any(size > self.sigma * self._shape(size.dtype)[0])
+
+  def ringing(self) -> Array:
+    """Height of the ringing around a sharpened atom, of its peak."""
+    return jnp.where(self.coarse(), 0.2, 0.05)
 
   def prepare(self, density: Float[Array, 'X Y Z']) -> Array:
-    """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1]."""
-    return jnp.fft.rfftn(density) / density.size
+    """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1].
+
+    Without those at Nyquist of an even count, where one number stands for two
+    frequencies.
+    """
+    return jnp.fft.rfftn(density) / density.size * self._below_nyquist()
 
   def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
     """As `BoxSpace.residual`."""
@@ -88,6 +99,7 @@ class CellSpace:
       shift = aliases[i] * jnp.asarray(self.grid.shape, fractional.dtype)
       angle = -2 * jnp.pi * jnp.sum(fractional * shift[None], axis=1)
       damping = self.spectrum(self.sigma, shift) / self.volume
+      damping = damping * self._below_nyquist()
       return shift, (jnp.cos(angle), jnp.sin(angle)), damping
 
     def explain(i, left):
@@ -118,7 +130,42 @@ class CellSpace:
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
   ) -> Float[Array, '4*K 4*K']:
-    """As `BoxSpace.normal`, the voxel sum replaced by the integral."""
+    """As `BoxSpace.normal`.
+
+    The voxel sum is replaced by the integral, but for a few atoms on a coarse
+    grid with a band limit, where that is too far from the truth.
+    """
+    if len(weights) > MOST_DIRECT:
+      return self._overlaps(positions, weights)
+    return jax.lax.cond(
+      self.coarse() & ~jnp.asarray(self.aliased),
+      self._products,
+      self._overlaps,
+      positions,
+      weights,
+    )
+
+  def _products(self, positions, weights):
+    """JᵀJ, summed over the Fourier coefficients: right and slow."""
+    waves = self._waves(dot(positions, self.inverse))
+    x, y, z = (jax.lax.complex(c, s) for c, s in waves)
+    damping = self.spectrum(self.sigma) / self.volume * self._below_nyquist()
+    twice = jnp.asarray(fourier.twice(self.grid.shape[2]), damping.dtype)
+    damping = damping * jnp.sqrt(twice * np.prod(self.grid.shape))[None, None]
+    phases = x[:, None, None] * y[None, :, None] * z[None, None]
+    phases = (phases * damping[..., None]).reshape(-1, len(weights))
+    orders = jnp.stack(jnp.meshgrid(*self._orders(), indexing='ij'), axis=-1)
+    slopes = -2 * jnp.pi * dot(orders.reshape(-1, 3), self.inverse.T)
+    columns = [
+      phases * weights[None] * jax.lax.complex(0 * slope, slope)[:, None]
+      for slope in slopes.T
+    ]
+    columns = jnp.concatenate([*columns, phases], axis=1)
+    both = jnp.concatenate([columns.real, columns.imag])
+    return dot(both.T, both)
+
+  def _overlaps(self, positions, weights):
+    """JᵀJ as integrals: overlaps of Gaussians, summed over images."""
     var = self.sigma**2
     norm = (4 * np.pi * var) ** -1.5 * np.prod(self.grid.shape) / self.volume
     fractional = dot(positions, self.inverse)
@@ -210,13 +257,17 @@ class CellSpace:
     """[K]: a cell has no walls."""
     return jnp.ones(len(positions), bool)
 
-  def resolved(self) -> Array:
-    """Whether the grid holds all of the density, to 1e-5 of an atom's."""
-    count, _ = self._aliases(force=True)
-    return count == 1
-
   def _shape(self, dtype):
     return jnp.asarray(self.grid.shape, dtype)[None]
+
+  def _below_nyquist(self):
+    """One, and zero at Nyquist of an even count: [X, Y, Z//2 + 1]."""
+    x, y, z = (
+      jnp.abs(k) < n / 2
+      for k, n in zip(self._orders(), self.grid.shape, strict=True)
+    )
+    keep = x[:, None, None] & y[None, :, None] & z[None, None]
+    return keep.astype(self.cell.dtype)
 
   def _orders(self, shift=(0.0, 0.0, 0.0)):
     """Whole frequencies of the half spectrum along each axis, and a shift.
@@ -247,7 +298,11 @@ class CellSpace:
       square += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
     return jnp.exp(-2 * (np.pi * width) ** 2 * square)
 
-  def _aliases(self, force=False):
+  def resolved(self) -> Array:
+    """Whether the grid holds all of the density, to 1e-5 of an atom's."""
+    return dataclasses.replace(self, aliased=True)._aliases()[0] == 1
+
+  def _aliases(self):
     """How many aliases matter, and their order: [343, 3], whole numbers.
 
     An alias n matters if a Gaussian is not yet gone at the point of its
@@ -261,7 +316,6 @@ class CellSpace:
     least = jnp.maximum(jnp.abs(steps) - 0.5, 0) * (shape / size)[None]
     least = jnp.max(least, axis=1)
     matters = 2 * (np.pi * self.sigma * least) ** 2 < 11.5  # 1e-5
-    if not force:
-      matters = matters & (self.aliased | jnp.all(steps == 0, axis=1))
+    matters = matters & (self.aliased | jnp.all(steps == 0, axis=1))
     order = jnp.argsort(~matters, stable=True)
     return jnp.sum(matters), steps[order]

@@ -119,16 +119,48 @@ def _decode_batch(density, cell, logits, grid, sigma, max_atoms):
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
 def _decode(density, cell, logits, grid, sigma, max_atoms):
+  search = functools.partial(
+    pursuit.pursue, density=density, max_atoms=max_atoms, logits=logits
+  )
   if isinstance(grid, grids.BoxGrid):
     space = box.BoxSpace(grid, sigma)
+    state = search(space)
   else:
-    # A band-limited density rings below zero; sampled Gaussians never do.
-    deepest = 1e-3 * jnp.max(density)
-    space = cell_space.CellSpace(
-      grid, sigma, cell, aliased=jnp.min(density) > -deepest
-    )
-  state = pursuit.pursue(space, density, max_atoms, logits)
+    space = cell_space.CellSpace(grid, sigma, cell)
+    state = _search_cell(space, density, search)
   return _finish(space, density, logits, state)
+
+
+def _search_cell(space, density, search):
+  """The better of two readings of a grid that doesn't resolve the atoms.
+
+  Its density is either limited to what the grid resolves or sampled at points.
+  The first mostly rings below zero, the second never does; that is tried
+  first, and the other where it fails.
+  """
+  guess = jnp.min(density) > -1e-3 * jnp.max(density)
+  rms = jnp.std(density)
+
+  def left(state):
+    return jnp.sqrt(jnp.mean(state.residual**2))
+
+  def unsure(carry):
+    turn, best = carry
+    known = (left(best) < 1e-3 * rms) | space.resolved()
+    return (turn == 0) | ((turn == 1) & ~known)
+
+  def attempt(carry):
+    turn, best = carry
+    aliased = jnp.where(turn == 0, guess, ~guess)
+    state = search(dataclasses.replace(space, aliased=aliased))
+    better = (turn == 0) | (left(state) < left(best))
+    best = jax.tree.map(lambda n, o: jnp.where(better, n, o), state, best)
+    return turn + 1, best
+
+  start = jax.tree.map(
+    lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: search(space))
+  )
+  return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]
 
 
 def _finish(space, density, logits, state):

@@ -112,7 +112,7 @@ def _level(space, density):
     width = ratio * space.sigma
     noisy = 5 * noise * space.gain(width, ridge)
     level = jnp.where(noisy < LIGHTEST * space.peak(width), i, level)
-  return level
+  return jnp.maximum(level, jnp.where(space.coarse(), 2, 0))
 
 
 def _seeds(space, residual, level, slots):
@@ -125,9 +125,9 @@ def _seeds(space, residual, level, slots):
       unit = space.peak(width)
       # Sharpening rings; what hides in the ringing or does not stand out from
       # the rest of the field shows in the next round.
-      least = jnp.maximum(
-        space.ringing() * jnp.max(field), NOISE * peaks.spread(field)
-      )
+      top = jnp.max(field)
+      noise = jnp.minimum(NOISE * peaks.spread(field), 0.3 * top)
+      least = jnp.maximum(space.ringing() * top, noise)
       least = jnp.maximum(least, 0.5 * LIGHTEST * unit)
       index, heights, count = peaks.maxima(
         field, least, slots, periodic=space.periodic

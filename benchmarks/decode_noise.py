@@ -1,0 +1,61 @@
+"""How the decoder degrades with noise: the plot of `decode.py --noise`.
+
+White noise, and smooth noise as wide as the atoms, at 0, 1, 3 and 10 % of a
+carbon atom's peak (root mean square).
+"""
+
+import pathlib
+
+import numpy as np
+import scipy.ndimage
+from matplotlib import figure
+
+from benchmarks import decode
+
+SHARES = (0.0, 0.01, 0.03, 0.1)
+SHOWN = {
+  'cell': 'strict match',
+  'single': 'atoms found with the right species',
+  'repeating': 'strict match, of all',
+}
+
+
+def main(crystals):
+  axes_of, canvas = {}, figure.Figure(figsize=(8, 3.6), layout='constrained')
+  for kind, axes in zip(
+    ('white', 'smooth'), canvas.subplots(1, 2, sharey=True), strict=True
+  ):
+    axes_of[kind] = axes
+    axes.set(title=f'{kind} noise', xlabel='of the peak of carbon, %')
+  print('noise, of a carbon peak | ' + ' | '.join(SHOWN))
+  for kind, axes in axes_of.items():
+    table = []
+    for share in SHARES:
+      noise = maker(kind, share)
+      row = [
+        decode.run(name, crystals, noise=noise)[key]
+        for name, key in SHOWN.items()
+      ]
+      table.append(row)
+      print(f'{kind} {share:.0%}: ' + '  '.join(f'{x:.3f}' for x in row))
+    for name, values in zip(SHOWN, np.array(table).T, strict=True):
+      label = f'{name}: {SHOWN[name]}'
+      axes.plot([100 * s for s in SHARES], values, 'o-', label=label)
+  axes_of['white'].legend(fontsize=8, loc='lower left')
+  path = pathlib.Path(__file__).parent / 'decode_noise.png'
+  canvas.savefig(path, dpi=110)
+  print(f'wrote {path.name}')
+
+
+def maker(kind, share):
+  """noise(i, density, sigma): an array of the density's shape."""
+
+  def noise(i, density, sigma):
+    field = np.random.default_rng(i).normal(size=density.shape)
+    if kind == 'smooth':
+      field = scipy.ndimage.gaussian_filter(field, 3.0, mode='wrap')
+      field /= field.std()
+    peak = 6 * (2 * np.pi * sigma**2) ** -1.5
+    return (share * peak * field).astype(np.float32)
+
+  return noise
