@@ -11,6 +11,7 @@ band-limited one does not. Both are modelled.
 """
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -19,14 +20,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax import grids
-from crystal_jax.decoding import box, fourier
+from crystal_jax.decoding import box, fourier, overlaps
 
 dot = box.dot
 
 # Most slots whose normal matrix is summed over Fourier coefficients.
 MOST_DIRECT = 32
-# Images of a pair that can overlap: two cells either way, after wrapping.
-_IMAGES = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
 # Aliases that are looked at: three sampling frequencies either way.
 _ALIASES = np.array(
   sorted(itertools.product(range(-3, 4), repeat=3), key=np.linalg.norm)
@@ -136,11 +135,11 @@ class CellSpace:
     grid with a band limit, where that is too far from the truth.
     """
     if len(weights) > MOST_DIRECT:
-      return self._overlaps(positions, weights)
+      return overlaps.normal(self, positions, weights)
     return jax.lax.cond(
       self.coarse() & ~jnp.asarray(self.aliased),
       self._products,
-      self._overlaps,
+      functools.partial(overlaps.normal, self),
       positions,
       weights,
     )
@@ -163,38 +162,6 @@ class CellSpace:
     columns = jnp.concatenate([*columns, phases], axis=1)
     both = jnp.concatenate([columns.real, columns.imag])
     return dot(both.T, both)
-
-  def _overlaps(self, positions, weights):
-    """JᵀJ as integrals: overlaps of Gaussians, summed over images."""
-    var = self.sigma**2
-    norm = (4 * np.pi * var) ** -1.5 * np.prod(self.grid.shape) / self.volume
-    fractional = dot(positions, self.inverse)
-    apart = fractional[:, None] - fractional[None]
-    apart = dot(apart - jnp.round(apart), self.cell)
-    images = dot(jnp.asarray(_IMAGES, apart.dtype), self.cell)
-
-    def add(total, image):  # [25, 3]: a sheet of images
-      d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
-      overlap = jnp.exp(-(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) / (4 * var))
-      moments = [overlap] + [overlap * x for x in d]
-      moments += [moments[1] * d[0], moments[1] * d[1], moments[1] * d[2]]
-      moments += [moments[2] * d[1], moments[2] * d[2], moments[3] * d[2]]
-      return total + jnp.stack([jnp.sum(m, axis=0) for m in moments]), None
-
-    zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
-    sums, _ = jax.lax.scan(add, zero, images.reshape(5, 25, 3))
-    sums = sums * norm
-    second = {(0, 0): 4, (0, 1): 5, (0, 2): 6, (1, 1): 7, (1, 2): 8, (2, 2): 9}
-
-    def block(p, q):
-      if p == q == 3:
-        return sums[0]
-      if q == 3:
-        return -sums[1 + p] / (2 * var)
-      bend = -sums[second[p, q]] / (4 * var**2)
-      return bend + sums[0] / (2 * var) if p == q else bend
-
-    return box.assemble_normal(block, weights)
 
   def peak(self, width: float | None = None) -> float:
     """Height of an atom of weight one, per Å³."""
