@@ -56,6 +56,7 @@ setuptools.setup(
     'test': [
       'pytest>=8',
       'pytest-xdist>=3.5',
+      'hypothesis>=6.100',  # cells of all shapes
       'gemmi>=0.7',  # a second opinion on symmetry
       'pymatgen>=2024.8',  # and on structures
     ],
