@@ -94,7 +94,7 @@ def find_lattice(
     fit, worth, rms = found
     fits.append((fit.found, worth, fit))
     # Images that hardly fit the tolerance say that it is too small.
-    if fit.found and rms < tolerance / 5:
+    if rms < tolerance / 5:
       break
   if not fits:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
