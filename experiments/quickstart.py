@@ -21,7 +21,7 @@ def get_config():
   config.unet.fold = 6
   config.unet.widths = (128,)
   config.unet.features = 16
-  config.train.steps = 240
+  config.train.steps = 200
   config.train.batch_size = 16
   config.train.learning_rate = 5e-4
   config.train.warmup_steps = 20
