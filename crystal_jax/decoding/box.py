@@ -194,9 +194,10 @@ class BoxSpace:
     """Positions as they are reported."""
     return positions
 
-  def inside(self, positions: Float[Array, 'K 3']) -> Array:
-    """[K]: not outside a wall."""
-    return jnp.all(jnp.abs(positions) <= self.grid.length / 2, axis=-1)
+  def inside(self, positions: Float[Array, 'K 3'], beyond=0.0) -> Array:
+    """[K]: not outside a wall, or not so far, Å."""
+    wall = self.grid.length / 2 + beyond
+    return jnp.all(jnp.abs(positions) <= wall, axis=-1)
 
 
 def dot(a, b):

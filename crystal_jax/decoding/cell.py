@@ -55,6 +55,9 @@ class CellSpace:
     # Columns of the inverse are the reciprocal vectors without the 2π.
     object.__setattr__(self, 'inverse', jnp.linalg.inv(self.cell))
     object.__setattr__(self, 'volume', jnp.abs(jnp.linalg.det(self.cell)))
+    # Here, so that they are computed once, and not at each step of a fit.
+    object.__setattr__(self, '_first', fourier.lines(self.damping()))
+    object.__setattr__(self, '_others', self._aliases())
 
   def coarse(self) -> Array:
     """Whether voxels lie farther apart than σ along an axis.
@@ -68,63 +71,64 @@ class CellSpace:
     """Height of the ringing around a sharpened atom, of its peak."""
     return jnp.where(self.coarse(), 0.2, 0.05)
 
-  def prepare(self, density: Float[Array, 'X Y Z']) -> Array:
-    """Fourier coefficients of a density, half of them: [X, Y, Z//2 + 1].
+  def prepare(self, density: Float[Array, 'X Y Z']) -> Float[Array, 'L M']:
+    """Fourier coefficients of a density, half of them, as `fourier.lines`.
 
     Without those at Nyquist of an even count, where one number stands for two
     frequencies.
     """
-    return jnp.fft.rfftn(density) / density.size * self._below_nyquist()
+    spectrum = jnp.fft.rfftn(density) / density.size * self._below_nyquist()
+    return fourier.lines(spectrum)
 
   def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
     """As `BoxSpace.residual`."""
     del density, target
-    field = jnp.fft.irfftn(left, s=self.grid.shape, axes=(0, 1, 2))
+    x, y, z = self.grid.shape
+    spectrum = fourier.spectrum(left, (x, y, z // 2 + 1))
+    field = jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
     return field * np.prod(self.grid.shape)
 
   def misfit(
     self,
-    spectrum: Array,
+    target: Float[Array, 'L M'],
     positions: Float[Array, 'K 3'],
     weights: Float[Array, 'K'],
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
     """As `BoxSpace.misfit`, on Fourier coefficients."""
     fractional = dot(positions, self.inverse)
-    waves = self._waves(fractional)
-    count, aliases = self._aliases()
+    x, y, z = self._waves(fractional)
+    planes = fourier.planes(x, y)
+    count, aliases = self._others
+    twice = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
+    twice = jnp.asarray(twice, fractional.dtype)
 
     def term(i):
-      """Phases [2, K] and damping [X, Y, Z] of the i-th alias."""
-      shift = aliases[i] * jnp.asarray(self.grid.shape, fractional.dtype)
+      """Orders, damping as lines, and phases [2, K] of an alias."""
+      shift = aliases[i] * self._shape(fractional.dtype)[0]
       angle = -2 * jnp.pi * jnp.sum(fractional * shift[None], axis=1)
-      damping = self.spectrum(self.sigma, shift) / self.volume
-      damping = damping * self._below_nyquist()
-      return shift, (jnp.cos(angle), jnp.sin(angle)), damping
+      phases = jnp.cos(angle), jnp.sin(angle)
+      return self.orders(shift), fourier.lines(self.damping(shift)), phases
 
-    def explain(i, left):
-      _, phases, damping = term(i)
-      re, im = fourier.forward(waves, weights * phases[0], weights * phases[1])
-      return left[0] - re * damping, left[1] - im * damping
+    def explain(left, damping, phases):
+      re, im = (weights * phase for phase in phases)
+      return left - fourier.forward(planes, z, re, im) * damping
 
-    residual = (spectrum.real, spectrum.imag)
-    residual = jax.lax.fori_loop(0, count, explain, residual)
-    twice = jnp.asarray(fourier.twice(self.grid.shape[2]), fractional.dtype)
-    re, im = (x * twice[None, None] for x in residual)
+    def pull(orders, damping, phases):
+      lines = left * damping * twice
+      return fourier.backward(planes, z, orders, lines, phases)
 
-    def pull(i, gradient):
-      shift, phases, damping = term(i)
-      orders = self._orders(shift)
-      return gradient + fourier.backward(
-        waves, orders, re * damping, im * damping, phases
-      )
-
-    zero = jnp.zeros((4, len(weights)), fractional.dtype)
-    by_fraction = jax.lax.fori_loop(0, count, pull, zero)
+    first = self.orders(), self._first, (jnp.ones_like(weights), 0 * weights)
+    left = explain(target, *first[1:])
+    left = jax.lax.fori_loop(
+      1, count, lambda i, left: explain(left, *term(i)[1:]), left
+    )
+    by_fraction = jax.lax.fori_loop(
+      1, count, lambda i, total: total + pull(*term(i)), pull(*first)
+    )
     slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
     scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
     gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
-    square = jnp.sum(re * residual[0] + im * residual[1]) * scale
-    return square, gradient, jax.lax.complex(*residual)
+    return jnp.sum(left**2 * twice) * scale, gradient, left
 
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
@@ -137,31 +141,12 @@ class CellSpace:
     if len(weights) > MOST_DIRECT:
       return overlaps.normal(self, positions, weights)
     return jax.lax.cond(
-      self.coarse() & ~jnp.asarray(self.aliased),
-      self._products,
+      self.coarse() & ~jnp.asarray(self.aliased) & overlaps.few(self),
+      functools.partial(overlaps.band_limited, self),
       functools.partial(overlaps.normal, self),
       positions,
       weights,
     )
-
-  def _products(self, positions, weights):
-    """JᵀJ, summed over the Fourier coefficients: right and slow."""
-    waves = self._waves(dot(positions, self.inverse))
-    x, y, z = (jax.lax.complex(c, s) for c, s in waves)
-    damping = self.spectrum(self.sigma) / self.volume * self._below_nyquist()
-    twice = jnp.asarray(fourier.twice(self.grid.shape[2]), damping.dtype)
-    damping = damping * jnp.sqrt(twice * np.prod(self.grid.shape))[None, None]
-    phases = x[:, None, None] * y[None, :, None] * z[None, None]
-    phases = (phases * damping[..., None]).reshape(-1, len(weights))
-    orders = jnp.stack(jnp.meshgrid(*self._orders(), indexing='ij'), axis=-1)
-    slopes = -2 * jnp.pi * dot(orders.reshape(-1, 3), self.inverse.T)
-    columns = [
-      phases * weights[None] * jax.lax.complex(0 * slope, slope)[:, None]
-      for slope in slopes.T
-    ]
-    columns = jnp.concatenate([*columns, phases], axis=1)
-    both = jnp.concatenate([columns.real, columns.imag])
-    return dot(both.T, both)
 
   def peak(self, width: float | None = None) -> float:
     """Height of an atom of weight one, per Å³."""
@@ -220,8 +205,9 @@ class CellSpace:
     fractional = dot(positions, self.inverse)
     return dot(fractional - jnp.floor(fractional), self.cell)
 
-  def inside(self, positions: Float[Array, 'K 3']) -> Array:
+  def inside(self, positions: Float[Array, 'K 3'], beyond=0.0) -> Array:
     """[K]: a cell has no walls."""
+    del beyond
     return jnp.ones(len(positions), bool)
 
   def _shape(self, dtype):
@@ -231,12 +217,12 @@ class CellSpace:
     """One, and zero at Nyquist of an even count: [X, Y, Z//2 + 1]."""
     x, y, z = (
       jnp.abs(k) < n / 2
-      for k, n in zip(self._orders(), self.grid.shape, strict=True)
+      for k, n in zip(self.orders(), self.grid.shape, strict=True)
     )
     keep = x[:, None, None] & y[None, :, None] & z[None, None]
     return keep.astype(self.cell.dtype)
 
-  def _orders(self, shift=(0.0, 0.0, 0.0)):
+  def orders(self, shift=(0.0, 0.0, 0.0)):
     """Whole frequencies of the half spectrum along each axis, and a shift.
 
     At Nyquist of an even count, -n/2 stands for both, as in `voxelize`.
@@ -252,22 +238,27 @@ class CellSpace:
     """Cosines and sines [n, K] of -2π k f along each axis."""
     angles = [
       -2 * jnp.pi * k[:, None] * f[None]
-      for k, f in zip(self._orders(), fractional.T, strict=True)
+      for k, f in zip(self.orders(), fractional.T, strict=True)
     ]
     return [(jnp.cos(a), jnp.sin(a)) for a in angles]
 
   def spectrum(self, width, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
     """exp(-width² |G|² / 2) at the frequencies of the half spectrum."""
     square = 0.0
-    orders = self._orders(shift)
+    orders = self.orders(shift)
     for row in self.inverse:  # the Cartesian components of G / 2π
       x, y, z = (k * r for k, r in zip(orders, row, strict=True))
       square += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
     return jnp.exp(-2 * (np.pi * width) ** 2 * square)
 
+  def damping(self, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
+    """What an atom of weight one gives each coefficient, but for its phase."""
+    spectrum = self.spectrum(self.sigma, shift)
+    return spectrum / self.volume * self._below_nyquist()
+
   def resolved(self) -> Array:
     """Whether the grid holds all of the density, to 1e-5 of an atom's."""
-    return dataclasses.replace(self, aliased=True)._aliases()[0] == 1
+    return dataclasses.replace(self, aliased=True)._others[0] == 1
 
   def _aliases(self):
     """How many aliases matter, and their order: [343, 3], whole numbers.

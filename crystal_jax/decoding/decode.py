@@ -135,10 +135,11 @@ def _search_cell(space, density, search):
   """The better of two readings of a grid that doesn't resolve the atoms.
 
   Its density is either limited to what the grid resolves or sampled at points.
-  The first mostly rings below zero, the second never does; that is tried
-  first, and the other where it fails.
+  The first, which is the cheaper, is tried first, but where it would have to
+  ring below zero and does not; then the other, where that fails.
   """
-  guess = jnp.min(density) > -1e-3 * jnp.max(density)
+  rings = jnp.min(density) < -1e-3 * jnp.max(density)
+  guess = space.coarse() & ~rings
   rms = jnp.std(density)
 
   def left(state):
@@ -146,7 +147,7 @@ def _search_cell(space, density, search):
 
   def unsure(carry):
     turn, best = carry
-    known = (left(best) < 1e-3 * rms) | space.resolved()
+    known = (left(best) < 1e-4 * rms) | space.resolved()
     return (turn == 0) | ((turn == 1) & ~known)
 
   def attempt(carry):

@@ -1,13 +1,29 @@
 """Structure factors and their gradients, as products of real matrices.
 
-The phase of an atom is a product of three, one an axis; complex matrix
-products are slow on a CPU, so cosines and sines go separately.
+The phase of an atom is a product of three, one an axis. Those of x and y are
+taken together, so that what is left is a matrix product with those of z.
+Complex products are slow on a CPU, so a spectrum is real `lines` here,
+[2 Z, X Y]: the real parts, and the imaginary parts below them.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.decoding.box import dot
+
+
+def lines(spectrum):
+  """[X, Y, Z], complex, to [2 Z, X Y]; a real one as if for both parts."""
+  flat = spectrum.reshape(-1, spectrum.shape[2]).T
+  real = not jnp.iscomplexobj(flat)
+  return jnp.concatenate([flat, flat] if real else [flat.real, flat.imag])
+
+
+def spectrum(lines, shape):
+  """What `lines` were made of."""
+  re, im = jnp.split(lines, 2)
+  return jax.lax.complex(re, im).T.reshape(shape)
 
 
 def twice(size: int) -> np.ndarray:
@@ -19,55 +35,44 @@ def twice(size: int) -> np.ndarray:
   return twice
 
 
-def forward(waves, re, im):
-  """Σ w exp(-2πi k f), real and imaginary; in real products, which are fast."""
-  (cx, sx), (cy, sy), (cz, sz) = waves
-  a, b = cx * re[None] - sx * im[None], sx * re[None] + cx * im[None]
-  plane_re = a[:, None] * cy[None] - b[:, None] * sy[None]
-  plane_im = a[:, None] * sy[None] + b[:, None] * cy[None]
-  x, y, k = plane_re.shape
-  plane = jnp.concatenate([plane_re, plane_im], axis=-1).reshape(x * y, 2 * k)
-  both = jnp.block([[cz.T, sz.T], [-sz.T, cz.T]])
-  out = dot(plane, both).reshape(x, y, 2, -1)
-  return out[:, :, 0], out[:, :, 1]
+def planes(x, y):
+  """Products of the phases of two axes: [2 K, X Y]."""
+  (cx, sx), (cy, sy) = ((a.T[:, :, None], b.T[:, :, None]) for a, b in (x, y))
+  cy, sy = cy.swapaxes(1, 2), sy.swapaxes(1, 2)
+  both = jnp.concatenate([cx * cy - sx * sy, cx * sy + sx * cy])
+  return both.reshape(len(both), -1)
 
 
-def backward(waves, orders, re, im, phases):
-  """Σ_k Re R conj(e) and, by fraction, its slopes: [4, K]."""
-  (cx, sx), (cy, sy), (cz, sz) = waves
-  x, y, z = re.shape
-  k = cx.shape[1]
+def forward(planes, z, re, im):
+  """Σ w exp(-2πi k f) of complex weights, as lines."""
+  (c, s), (re, im) = z, (re[None], im[None])
+  a, b = c * re - s * im, s * re + c * im
+  return dot(jnp.block([[a, -b], [b, a]]), planes)
+
+
+def backward(planes, z, orders, lines, phases):
+  """Σ_k Re R conj(e) and, by fraction, its slopes: [4, K].
+
+  The slope of conj(e) brings 2πi k.
+
+  Args:
+    planes: From `planes`.
+    z: Cosines and sines of the third axis, [Z, K].
+    orders: Whole frequencies along each axis.
+    lines: R.
+    phases: Cosine and sine [K] that e has beside those of the axes.
+  """
   kx, ky, kz = orders
-  lines = jnp.concatenate([re, im], axis=-1).reshape(x * y, 2 * z)
-  # conj(e) = c - i s: real part re c + im s, imaginary part im c - re s.
-  zs = [cz, cz * kz[:, None]], [sz, sz * kz[:, None]]
-  both = jnp.concatenate(
-    [
-      jnp.concatenate([zs[0][0], -zs[1][0], zs[0][1], -zs[1][1]], axis=1),
-      jnp.concatenate([zs[1][0], zs[0][0], zs[1][1], zs[0][1]], axis=1),
-    ]
-  )
-  out = dot(lines, both).reshape(x, y, 4, k)
-  value, slope = (out[:, :, 0], out[:, :, 1]), (out[:, :, 2], out[:, :, 3])
-
-  def along_y(pair, c, s):
-    r, i = pair
-    return (
-      jnp.sum(r * c[None] + i * s[None], axis=1),
-      jnp.sum(i * c[None] - r * s[None], axis=1),
-    )
-
-  def along_x(pair, c, s):
-    r, i = pair
-    r, i = jnp.sum(r * c + i * s, axis=0), jnp.sum(i * c - r * s, axis=0)
-    return r * phases[0] + i * phases[1], i * phases[0] - r * phases[1]
-
-  flat = along_y(value, cy, sy)
-  weight = along_x(flat, cx, sx)[0]
-  # d/df of conj(e) brings 2πi k, so the slope is -2π of the imaginary part.
-  by_x = along_x(flat, cx * kx[:, None], sx * kx[:, None])[1]
-  flat = along_y(value, cy * ky[:, None], sy * ky[:, None])
-  by_y = along_x(flat, cx, sx)[1]
-  by_z = along_x(along_y(slope, cy, sy), cx, sx)[1]
+  kx, ky = (k.reshape(1, -1) for k in jnp.meshgrid(kx, ky, indexing='ij'))
+  lines = jnp.concatenate([lines, lines * kx, lines * ky])
+  products = dot(lines, planes.T).reshape(3, 2, len(kz), 2, -1)
+  re = products[:, 0, :, 0] + products[:, 1, :, 1]
+  im = products[:, 1, :, 0] - products[:, 0, :, 1]
+  c = z[0] * phases[0][None] - z[1] * phases[1][None]
+  s = z[1] * phases[0][None] + z[0] * phases[1][None]
+  turned = im * c[None] - re * s[None]
+  by_x, by_y = jnp.sum(turned[1:], axis=1)
+  by_z = jnp.sum(turned[0] * kz[:, None], axis=0)
+  weight = jnp.sum(re[0] * c + im[0] * s, axis=0)
   slopes = -2 * np.pi * jnp.stack([by_x, by_y, by_z])
   return jnp.concatenate([slopes, weight[None]])

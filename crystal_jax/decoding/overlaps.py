@@ -1,4 +1,8 @@
-"""Normal equations of a cell as overlaps of Gaussians, summed over images."""
+"""Normal equations of a cell: the overlaps of its Gaussians.
+
+Summed over images, which is fast and right for a grid that resolves them; or
+over the coefficients that a band-limited coarse grid holds.
+"""
 
 import itertools
 
@@ -6,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax.decoding import box
+from crystal_jax.decoding import box, fourier, peaks
 
-# Images of a pair that can overlap: two cells either way, after wrapping.
-_IMAGES = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
+# Overlaps are followed to exp(-REACH² / 4) of their height.
+REACH = 6.8
+# Most Fourier coefficients of a coarse grid that are summed over.
+COEFFICIENTS = 4096
 
 
 def normal(space, positions, weights):
@@ -23,9 +29,8 @@ def normal(space, positions, weights):
   fractional = box.dot(positions, space.inverse)
   apart = fractional[:, None] - fractional[None]
   apart = box.dot(apart - jnp.round(apart), space.cell)
-  images = box.dot(jnp.asarray(_IMAGES, apart.dtype), space.cell)
 
-  def add(total, image):  # [25, 3]: a sheet of images
+  def add(total, image):  # [sheet, 3]
     d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
     overlap = jnp.exp(-(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) / (4 * var))
     moments = [overlap] + [overlap * x for x in d]
@@ -33,9 +38,19 @@ def normal(space, positions, weights):
     moments += [moments[2] * d[1], moments[2] * d[2], moments[3] * d[2]]
     return total + jnp.stack([jnp.sum(m, axis=0) for m in moments]), None
 
-  zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
-  sums, _ = jax.lax.scan(add, zero, images.reshape(5, 25, 3))
-  sums = sums * norm
+  def over(cells):
+    """Sums over the images so many cells either way, sheet by sheet."""
+    side = range(-cells, cells + 1)
+    images = np.array(list(itertools.product(side, repeat=3)))
+    images = box.dot(jnp.asarray(images, apart.dtype), space.cell)
+    images = images.reshape(len(side), -1, 3)
+    zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
+    return jax.lax.scan(add, zero, images)[0]
+
+  # After wrapping, what is left out of one cell either way is 1.5 planes away.
+  planes = jax.lax.rsqrt(jnp.sum(space.inverse**2, axis=0))
+  wide = 1.5 * jnp.min(planes) > REACH * space.sigma
+  sums = norm * jax.lax.cond(wide, lambda: over(1), lambda: over(2))
   second = {(0, 0): 4, (0, 1): 5, (0, 2): 6, (1, 1): 7, (1, 2): 8, (2, 2): 9}
 
   def block(p, q):
@@ -47,3 +62,34 @@ def normal(space, positions, weights):
     return bend + sums[0] / (2 * var) if p == q else bend
 
   return box.assemble_normal(block, weights)
+
+
+def few(space):
+  """Whether `band_limited` has room for all the coefficients that matter."""
+  return jnp.sum(_strong(space)) <= COEFFICIENTS
+
+
+def band_limited(space, positions, weights):
+  """`normal`, summed over the strong Fourier coefficients."""
+  index, there, _ = peaks.compact(_strong(space), COEFFICIENTS)
+  x, y, z = index.T
+  orders = zip(space.orders(), index.T, strict=True)
+  orders = jnp.stack([order[i] for order, i in orders], axis=-1)
+  fractional = box.dot(positions, space.inverse)
+  angles = -2 * jnp.pi * box.dot(orders, fractional.T)
+  twice = jnp.asarray(fourier.twice(space.grid.shape[2]), angles.dtype)
+  size = space.damping()[x, y, z]
+  size = size * jnp.sqrt(twice[z] * np.prod(space.grid.shape))
+  size = jnp.where(there, size, 0)[:, None]
+  re, im = size * jnp.cos(angles), size * jnp.sin(angles)
+  slopes = -2 * jnp.pi * box.dot(orders, space.inverse.T)
+  slopes = [weights[None] * slope[:, None] for slope in slopes.T]
+  columns = jnp.block(
+    [[*(-im * s for s in slopes), re], [*(re * s for s in slopes), im]]
+  )
+  return box.dot(columns.T, columns)
+
+
+def _strong(space):
+  """The coefficients whose squares make up an atom, to 1e-5: [X, Y, Z]."""
+  return space.damping() * space.volume > 3e-3

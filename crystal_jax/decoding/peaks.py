@@ -23,7 +23,7 @@ def white_noise(density: Float[Array, 'X Y Z']) -> Float[Array, '']:
 def spread(field: Float[Array, 'X Y Z']) -> Float[Array, '']:
   """Standard deviation of the bulk of a field, its peaks left out."""
   some = jnp.abs(field).reshape(-1)
-  some = some[:: max(1, len(some) // 4000)]
+  some = some[:: max(1, len(some) // 1000)]
   return jnp.median(some) / 0.6745
 
 
@@ -58,14 +58,14 @@ def maxima(
   for axis in range(3):
     highest = _max3(highest, axis, periodic)
   is_peak = (tilted >= highest) & (field > threshold)
-  whole, found, count = _compact(is_peak, 2 * slots)
+  whole, found, count = compact(is_peak, 2 * slots)
   heights = jnp.where(found, field[tuple(whole.T)], 0)
   best = jnp.argsort(-heights)[:slots]
   whole, heights = whole[best], heights[best]
   return whole + _offsets(field, whole, periodic), heights, count
 
 
-def _compact(flags, slots):
+def compact(flags, slots):
   """Indices [slots, 3] of the first True voxels, which are there, how many.
 
   Rows first, then places in the rows that hold one: a running sum over all

@@ -25,6 +25,9 @@ LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # Standard deviations of what is left that a further atom must stand out by.
 NOISE = 5.0
 ROUNDS = 12
+# From this round on, seeds count only so far outside the walls, in σ: there is
+# no end to the faint ones.
+LATE, BEYOND = 2, 0.5
 
 
 def pursue(space, density, max_atoms: int, logits=None):
@@ -51,23 +54,22 @@ def pursue(space, density, max_atoms: int, logits=None):
       return _insert(space, state, *seeds)
 
     known = jnp.sum(state.weights > 0)
-    before = jnp.std(state.residual)
     state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
-    positions, weights, left, moving = refit.refit(
+    positions, weights, cost, left, moving = refit.refit(
       space, target, state.positions, state.weights
     )
-    residual = space.residual(density, target, left)
     positions, weights, fewer = _clean(space, positions, weights)
     # What is added and dropped again, round after round, is no gain.
     gained = jnp.sum(weights > 0) > known
-    gained = gained | (jnp.std(residual) < 0.7 * before)
+    gained = gained | (cost < 0.5 * state.cost)
     again = jnp.where(moving | fewer, _SETTLE, _DONE)
     phase = jnp.where(gained & (state.phase == _LOOK), _LOOK, again)
     return dataclasses.replace(
       state,
       positions=positions,
       weights=weights,
-      residual=residual,
+      cost=cost,
+      residual=space.residual(density, target, left),
       phase=phase,
       turn=state.turn + 1,
     )
@@ -76,6 +78,7 @@ def pursue(space, density, max_atoms: int, logits=None):
   state = Search(
     positions=none,
     weights=none[:, 0],
+    cost=jnp.asarray(jnp.inf, density.dtype),
     residual=density,
     phase=jnp.int32(_LOOK),
     turn=jnp.int32(0),
@@ -97,6 +100,7 @@ class Search:
 
   positions: Float[Array, 'K 3']
   weights: Float[Array, 'K']
+  cost: Float[Array, '']
   residual: Float[Array, 'G G G']
   phase: Int[Array, '']
   turn: Int[Array, '']
@@ -145,6 +149,7 @@ def _insert(space, state, places, heights, count):
   full = state.weights > 0
   near = space.distances(places, state.positions) < CLOSEST
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
+  new &= (state.turn < LATE) | space.inside(places, BEYOND * space.sigma)
   slot = jnp.sum(full) + jnp.cumsum(new) - 1
   overflow = jnp.any(new & (slot >= slots)) | (count > slots)
   slot = jnp.where(new, slot, slots)  # past the end: dropped

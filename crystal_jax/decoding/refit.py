@@ -15,13 +15,15 @@ from crystal_jax.decoding import box
 STEPS = 4
 # Slots from which conjugate gradients beat a Cholesky factorization.
 DIRECT = 64
+# How far conjugate gradients go.
+TOLERANCE, MOST = 1e-3, 15
 # Slots are tried in these sizes, so that few atoms don't pay for many slots.
-LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384)
+LADDER = (8, 16, 24, 32, 64, 96, 128, 192, 256, 384)
 
 
 def refit(
   space, target, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
-) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array]:
+) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array, Array]:
   """Atoms moved and weighed so that they explain the density better.
 
   Args:
@@ -31,8 +33,8 @@ def refit(
     weights: Filled slots first, zeros after.
 
   Returns:
-    Positions, weights, the residual in the form of the target, and whether
-    the atoms still move.
+    Positions, weights, the sum of squares that is left, the residual in the
+    form of the target, and whether the atoms still move.
   """
   slots = len(weights)
   sizes = [n for n in LADDER if n < slots] + [slots]
@@ -40,11 +42,11 @@ def refit(
 
   def run(size):
     def one(positions, weights):
-      few, light, residual, moving = _descend(
+      few, light, *rest = _descend(
         space, target, positions[:size], weights[:size]
       )
       positions = positions.at[:size].set(few)
-      return positions, weights.at[:size].set(light), residual, moving
+      return positions, weights.at[:size].set(light), *rest
 
     return one
 
@@ -83,8 +85,8 @@ def _descend(space, target, positions, weights):
   state = atoms, space.misfit(target, *atoms), damping
   state = (*state, jnp.int32(0), jnp.bool_(True))
   state = jax.lax.while_loop(unfinished, step, state)
-  (positions, weights), (_, _, residual), _, _, moving = state
-  return positions, weights, residual, moving
+  (positions, weights), (cost, _, residual), _, _, moving = state
+  return positions, weights, cost, residual, moving
 
 
 def _solve(space, positions, weights, gradient, damping):
@@ -113,8 +115,16 @@ def _solve(space, positions, weights, gradient, damping):
     factor = jax.scipy.linalg.cho_factor(matrix)
     move = jax.scipy.linalg.cho_solve(factor, right)
   else:
+    own = matrix.reshape(4, k, 4, k).diagonal(axis1=1, axis2=3)  # [4, 4, K]
+    own = jnp.linalg.inv(jnp.moveaxis(own, -1, 0))
     move, _ = jax.scipy.sparse.linalg.cg(
-      lambda x: box.dot(matrix, x), right, tol=3e-3, maxiter=30
+      lambda x: box.dot(matrix, x),
+      right,
+      tol=TOLERANCE,
+      maxiter=MOST,
+      # An atom near a wall hardly tells its place from its weight; that is
+      # solved atom by atom, and the little that is left between atoms by turns.
+      M=lambda x: jnp.einsum('kij,jk->ik', own, x.reshape(4, k)).reshape(-1),
     )
   move = jnp.where(full & jnp.isfinite(move), move * scale, 0)
   return move.reshape(4, k), units / unit

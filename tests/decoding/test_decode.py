@@ -142,7 +142,7 @@ def test_atoms_stand_out_from_noise_of_a_share_of_a_carbon_peak(share, smooth):
   assert distances.min(axis=1).max() < (0.05 if share < 0.05 else 0.15)
   nearest = distances.argmin(axis=1)
   if smooth and share == 0.1:
-    # Blobs as wide as atoms and nearly as heavy as the noise allows pass for light atoms.
+    # Blobs as wide and as heavy as the noise allows pass for light atoms.
     spare = np.delete(atoms.weights[atoms.mask], nearest)
     assert spare.max() < 6
   else:
