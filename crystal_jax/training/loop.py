@@ -77,7 +77,10 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
       with jax.transfer_guard_device_to_host('disallow'):
         state, sums = train_step(state, batch)
       pending.append(sums)
-      stopping = terminated.flag  # Read once: the signal may come any time.
+      # Read once, as the signal may come any time, and by several processes
+      # together, which have to stop at the same step.
+      asked = jax.process_count() == 1 or step % config.train.log_every == 0
+      stopping = asked and parallel.anywhere(terminated.flag)
       last = step == config.train.steps or stopping
       due = lambda every: last or step % every == 0  # noqa: B023, E731
       if due(config.train.log_every) or due(config.train.checkpoint_every):

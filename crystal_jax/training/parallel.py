@@ -5,6 +5,7 @@ unstack of every parameter a step. Batches carry a leading axis of local
 devices. Inside the step, `AXIS` names the axis over all devices.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -50,3 +51,16 @@ def parallel_train_step(step: Callable) -> Callable:
 def parallel_eval_step(step: Callable) -> Callable:
   """`(params, batch) -> outputs` on every device; outputs keep its axis."""
   return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=0)
+
+
+def anywhere(flag: bool) -> bool:
+  """Whether `flag` is set in any process; every process has to ask."""
+  if jax.process_count() == 1:
+    return flag
+  flags = np.full(jax.local_device_count(), flag, np.int32)
+  return bool(np.asarray(_largest()(flags).addressable_data(0)).any())
+
+
+@functools.cache
+def _largest():
+  return jax.pmap(lambda x: jax.lax.pmax(x, AXIS), axis_name=AXIS)

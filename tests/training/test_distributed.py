@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -30,8 +32,8 @@ np.savez(out, *leaves)
 """
 
 
-def _launch(config, tmp_path, name, count, devices):
-  """Runs `count` processes of `devices` devices; returns their parameters."""
+def _start(config, tmp_path, name, count, devices):
+  """`count` processes of `devices` devices."""
   with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{probe.getsockname()[1]}'
@@ -39,7 +41,7 @@ def _launch(config, tmp_path, name, count, devices):
   script = tmp_path / 'script.py'
   script.write_text(_SCRIPT)
   flags = f'--xla_force_host_platform_device_count={devices}'
-  processes = [
+  return [
     subprocess.Popen(
       [sys.executable, script, tmp_path / 'config.json', tmp_path / name]
       + [tmp_path / f'{name}{i}.npz', address, str(count), str(i)],
@@ -50,18 +52,45 @@ def _launch(config, tmp_path, name, count, devices):
     )
     for i in range(count)
   ]
+
+
+def _finish(processes, tmp_path, name):
+  """Waits for them; returns their parameters."""
   for process in processes:
     _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors[-3000:]
   return [
-    list(np.load(tmp_path / f'{name}{i}.npz').values()) for i in range(count)
+    list(np.load(tmp_path / f'{name}{i}.npz').values())
+    for i in range(len(processes))
   ]
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one_of_two_devices(tiny_config, tmp_path):
-  (one,) = _launch(tiny_config, tmp_path, 'one', count=1, devices=2)
-  first, second = _launch(tiny_config, tmp_path, 'two', count=2, devices=1)
+  (one,) = _finish(_start(tiny_config, tmp_path, 'one', 1, 2), tmp_path, 'one')
+  first, second = _finish(
+    _start(tiny_config, tmp_path, 'two', 2, 1), tmp_path, 'two'
+  )
   for a, b, c in zip(one, first, second, strict=True):
     np.testing.assert_array_equal(b, c)
     np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_both_at_the_same_step(
+  tiny_config, tmp_path
+):
+  with tiny_config.unlocked():
+    tiny_config.train.update(steps=100_000, log_every=2)
+  processes = _start(tiny_config, tmp_path, 'cut', 2, 1)
+  rows = tmp_path / 'cut' / 'metrics.jsonl'
+  begun = time.monotonic()
+  while not (rows.exists() and rows.read_text()):
+    assert time.monotonic() - begun < 300, 'no row of metrics in 5 minutes'
+    time.sleep(0.5)
+  processes[1].send_signal(signal.SIGTERM)
+  first, second = _finish(processes, tmp_path, 'cut')
+  for a, b in zip(first, second, strict=True):
+    np.testing.assert_array_equal(a, b)
+  saved = [int(p.name) for p in (tmp_path / 'cut' / 'checkpoints').iterdir()]
+  assert max(saved) < 100_000 and max(saved) % 2 == 0
