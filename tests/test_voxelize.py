@@ -497,7 +497,7 @@ def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
   weights = rng.integers(0, 9, (1500, 2)).astype(np.float32)
   scale = (2 * np.pi * sigma**2) ** -1.5
   product = functools.partial(
-    box_density.plain_product,
+    box_density.product,
     axis=jnp.asarray(grid.axis(), jnp.float32),
     sigma=jnp.float32(sigma),
   )
