@@ -23,9 +23,10 @@ from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
 
-# Images a product; more are summed in turns, which bounds both the workspace
-# and what rounding can add up to.
-_CHUNK = 1024
+# Images that one product takes. More come in chunks, which bounds both the
+# workspace and what rounding can add up to.
+_MOST = 1024
+_CHUNK = 128
 _dot = functools.partial(jnp.matmul, precision='highest')
 
 
@@ -81,7 +82,8 @@ def low_rank_basis(
   gaussians = np.exp(-0.5 * offset**2)
   vectors = np.linalg.svd(gaussians, full_matrices=False)[0]
   for rank in range(8, int(0.6 * grid.size) + 1, 8):
-    basis = vectors[:, :rank]
+    # The small terms of a sum come first, which rounds less.
+    basis = vectors[:, rank - 1 :: -1]
     missing = gaussians - basis @ (basis.T @ gaussians)
     if np.abs(missing).max() < tolerance:
       return basis
@@ -110,9 +112,9 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   first, step = axis[0] - reach, (axis[-1] - axis[0] + 2 * reach) / 2**20
   place = jnp.clip((centers[:, 0] - first) / step, 0, 2**20 - 1)
   place = jnp.where((weights != 0).any(-1), place, 2**20).astype(jnp.int32)
-  keys = jax.lax.sort(place * _CHUNK + jnp.arange(images, dtype=jnp.int32))
-  centers, weights = centers[keys % _CHUNK], weights[keys % _CHUNK]
-  along = keys // _CHUNK * step + first
+  keys = jax.lax.sort(place * _MOST + jnp.arange(images, dtype=jnp.int32))
+  centers, weights = centers[keys % _MOST], weights[keys % _MOST]
+  along = keys // _MOST * step + first
 
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)
   walls = axis.reshape(-1, planes)
@@ -159,7 +161,7 @@ def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
 
 def _in_chunks(form, centers, weights):
   """Adds up `form(centers, weights)` over chunks of images."""
-  if len(centers) <= _CHUNK:
+  if len(centers) <= _MOST:
     return form(centers, weights)
   form = jax.checkpoint(form)
   chunks = []
@@ -167,8 +169,12 @@ def _in_chunks(form, centers, weights):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     chunks.append(padded.reshape(-1, _CHUNK, array.shape[1]))
 
-  def add(total, chunk):
-    return total + form(*chunk), None
+  def add(carry, chunk):
+    total, surplus = carry  # Kahan: what rounding added goes off the next
+    part = form(*chunk) - surplus
+    new = total + part
+    return (new, new - total - part), None
 
   first = form(*(chunk[0] for chunk in chunks))
-  return jax.lax.scan(add, first, tuple(chunk[1:] for chunk in chunks))[0]
+  rest = tuple(chunk[1:] for chunk in chunks)
+  return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]

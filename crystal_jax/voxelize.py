@@ -103,7 +103,7 @@ def _enter(
     jnp.asarray(weights, dtype),
     None if cell is None else periodic.split(cell, dtype),
     jnp.asarray(sigma, dtype),
-    _find_basis(sigma, grid, dtype),
+    _find_basis(sigma, grid, max_images, dtype),
     grid=grid,
     max_images=max_images,
     band_limit=band_limit,
@@ -145,7 +145,7 @@ def _voxelize(
       *atoms, grid=grid, reach=reach, max_images=max_images
     )
     centers, weights = place(images)
-    return centers, weights * (2 * np.pi * sigma**2) ** -1.5
+    return centers, weights * ((2 * np.pi) ** -1.5 / sigma**3)
 
   def direct():
     return direct_density(*near(), cell, sigma, grid=grid)
@@ -168,7 +168,7 @@ def _voxelize(
   return density.reshape(shape)
 
 
-def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
+def _find_basis(sigma, grid, max_images, dtype) -> Float[Array, 'G Q'] | None:
   """What makes a box cheap, where sigma has a value."""
   sigma = periodic.known(sigma)
   if sigma is None or not isinstance(grid, BoxGrid):
@@ -176,8 +176,12 @@ def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
   sigma = float(sigma[0])
   if not np.isfinite(sigma):
     return None
-  tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
   reach = periodic.cutoff(sigma, dtype)
+  # Where the density is many single peaks high a basis rounds too much.
+  peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
+  if peaks > 6:
+    return None
+  tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
   basis = low_rank_basis(grid, sigma, reach, tolerance)
   return None if basis is None else jnp.asarray(basis, dtype)
 
