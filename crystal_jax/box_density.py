@@ -134,8 +134,9 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
     return _dot((x[:, None] * y_[None]).reshape(-1, length), z_.T)
 
   # A window has one of eight lengths, each a product of its own.
-  longer = 8 * -(-images // 64)
-  lengths = sorted({min(images, longer * (i + 1)) for i in range(8)})
+  shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16
+  lengths = np.unique(np.minimum(8 * np.ceil(shares * images / 8), images))
+  lengths = lengths.astype(int).tolist()
   forms = [jax.checkpoint(functools.partial(window, n)) for n in lengths]
 
   def slab(args):
