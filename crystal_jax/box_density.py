@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
+from crystal_jax.images import Split
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
@@ -31,7 +32,7 @@ _dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def box_density(
-  centers: Float[Array, 'M 3'],
+  centers: Split,
   weights: Float[Array, 'M C'],
   sigma: Float[Array, ''],
   *,
@@ -39,17 +40,18 @@ def box_density(
   basis: Float[Array, 'G Q'] | None,
   grid: BoxGrid,
 ) -> Float[Array, 'G G G C']:
-  """Σ_m w_m exp(-|r - r_m|² / 2σ²) at the voxels of a box.
+  """Weight per Å³ at the voxels of a box.
 
   Args:
-    centers: Where the images are, Å.
+    centers: Where the images are [M, 3], Å.
     weights: Their weights, zero in unused slots.
     sigma: Standard deviation, Å.
     reach: How far a Gaussian is followed, Å.
     basis: From `low_rank_basis`, or None.
     grid: The box. Static.
   """
-  axis = jnp.asarray(grid.axis(), centers.dtype)
+  axis = jnp.asarray(grid.axis(), weights.dtype)
+  weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   plain = functools.partial(product, axis=axis, sigma=sigma, basis=basis)
   windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
 
@@ -61,7 +63,7 @@ def box_density(
       centers, weights, cpu=windowed, default=plain
     )
 
-  density = _in_chunks(form, centers, weights)
+  density = _in_chunks(form, centers.value, weights)
   return density if basis is None else _spread(density, basis)
 
 

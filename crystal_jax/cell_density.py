@@ -24,11 +24,11 @@ _dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def fourier_density(
-  centers: Float[Array, 'M 3'],
+  centers: Split,
   weights: Float[Array, 'M C'],
-  cell: Float[Array, '3 3'],
   sigma: Float[Array, ''],
   *,
+  cell: Split,
   grid: CellGrid,
 ) -> Float[Array, 'G G G C']:
   """Weight per Å³ up to the Nyquist frequency, each atom given once.
@@ -37,17 +37,17 @@ def fourier_density(
   coefficient of -n/2 stands for it, and the real part is taken.
 
   Args:
-    centers: Where the atoms are, Å.
+    centers: Where the atoms are [M, 3], Å.
     weights: Their weights, zero in unused slots.
-    cell: Lattice vectors as rows, Å.
     sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
     grid: The grid. Static.
   """
-  inverse, volume = lattice.invert(cell)
-  fractional = _dot(centers, inverse)
+  inverse, volume = lattice.invert(cell.value)
+  fractional = _dot(centers.value, inverse)
   orders = [_orders(n) for n in grid.shape]
   orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
-  orders = [jnp.asarray(n, centers.dtype) for n in orders]
+  orders = [jnp.asarray(n, weights.dtype) for n in orders]
 
   # |k|² on the grid of frequencies, for the Gaussian's own transform.
   waves = [n[:, None] * inverse.T[i][None] for i, n in enumerate(orders)]
@@ -113,21 +113,22 @@ def _merge_nyquist(spectrum, grid) -> Complex[Array, 'X Y Z']:
 def direct_density(
   centers: Split,
   weights: Float[Array, 'M C'],
-  cell: Split,
   sigma: Float[Array, ''],
   *,
+  cell: Split,
   grid: CellGrid,
 ) -> Float[Array, 'G G G C']:
-  """Σ_m w_m exp(-|r - r_m|² / 2σ²) image by image, at any spacing.
+  """Weight per Å³, image by image, at any spacing.
 
   Args:
-    centers: Where the images are, Å.
+    centers: Where the images are [M, 3], Å.
     weights: Their weights, zero in unused slots.
-    cell: Lattice vectors as rows, Å.
     sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
     grid: The grid. Static.
   """
   dtype = weights.dtype
+  weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   sizes = jnp.asarray(grid.shape, dtype)
   inverse, _ = lattice.invert(cell.value)
   nearest = jax.lax.stop_gradient(

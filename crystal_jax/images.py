@@ -146,13 +146,14 @@ def each_atom(
 
 def place(images: Images, positions: Split, cell: Split | None) -> Split:
   """Cartesian positions [M, 3] of the images, Å; zero in unused slots."""
-  parts = []
-  for i in range(2):  # coarse, fine
-    part = positions[i][images.atom]
-    if cell is not None:
-      part = part + _dot(images.translation.astype(part.dtype), cell[i])
-    parts.append(jnp.where(images.filled[:, None], part, 0.0))
-  return Split(*parts)
+
+  def part(position, vectors):
+    moved = position[images.atom]
+    if vectors is not None:
+      moved += _dot(images.translation.astype(moved.dtype), vectors)
+    return jnp.where(images.filled[:, None], moved, 0.0)
+
+  return Split(*map(part, positions, cell or (None, None)))
 
 
 def count_images(

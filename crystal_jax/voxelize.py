@@ -59,8 +59,8 @@ def voxelize(
   References:
     Hoffmann et al., arXiv:1909.00949.
   """
-  static = {'grid': grid, 'max_images': max_images, 'band_limit': band_limit}
-  return _enter(_voxelize, 2, positions, weights, cell, sigma, **static)
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize, 2, *args)
 
 
 def voxelize_batch(
@@ -80,12 +80,12 @@ def voxelize_batch(
   Arguments, result and errors are those of `voxelize`; sigma is the same for
   all, and `max_images` enough for the largest.
   """
-  static = {'grid': grid, 'max_images': max_images, 'band_limit': band_limit}
-  return _enter(_voxelize_batch, 3, positions, weights, cell, sigma, **static)
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize_batch, 3, *args)
 
 
 def _enter(
-  form, axes, positions, weights, cell, sigma, *, grid, max_images, band_limit
+  form, axes, positions, weights, cell, sigma, grid, max_images, band_limit
 ):
   """What is done outside of jit: checks, and what needs values."""
   _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit)
@@ -134,32 +134,28 @@ def _voxelize(
   atoms = positions.value, (weights != 0).any(-1)
   atoms += (None if cell is None else cell.value,)
 
-  def place(images):
-    """Where images are and what they weigh, NaN if some are missing."""
+  def total(form, images, **options):
+    """Sums the images up in one of the forms; NaN if some are missing."""
     used = jnp.where(images.complete, 1.0 * images.filled, jnp.nan)
     weight = weights[images.atom] * used.astype(weights.dtype)[:, None]
-    return periodic.place(images, positions, cell), weight
+    centers = periodic.place(images, positions, cell)
+    return form(centers, weight, sigma, grid=grid, **options)
 
-  def near():
+  def near(form, **options):
     images = periodic.find_images(
       *atoms, grid=grid, reach=reach, max_images=max_images
     )
-    centers, weights = place(images)
-    return centers, weights * ((2 * np.pi) ** -1.5 / sigma**3)
+    return total(form, images, **options)
 
   def direct():
-    return direct_density(*near(), cell, sigma, grid=grid)
+    return near(direct_density, cell=cell)
 
   def fourier():
     images = periodic.each_atom(*atoms, max_images=max_images)
-    centers, weights = place(images)
-    return fourier_density(centers.value, weights, cell.value, sigma, grid=grid)
+    return total(fourier_density, images, cell=cell)
 
   if isinstance(grid, BoxGrid):
-    centers, weights = near()
-    density = box_density(
-      centers.value, weights, sigma, reach=reach, basis=basis, grid=grid
-    )
+    density = near(box_density, reach=reach, basis=basis)
   elif band_limit:
     density = fourier()
   else:
@@ -170,16 +166,14 @@ def _voxelize(
 
 def _find_basis(sigma, grid, max_images, dtype) -> Float[Array, 'G Q'] | None:
   """What makes a box cheap, where sigma has a value."""
-  sigma = periodic.known(sigma)
-  if sigma is None or not isinstance(grid, BoxGrid):
+  value = periodic.known(sigma)
+  if value is None or not isinstance(grid, BoxGrid):
     return None
-  sigma = float(sigma[0])
-  if not np.isfinite(sigma):
-    return None
+  sigma = float(value[0])
   reach = periodic.cutoff(sigma, dtype)
   # Where the density is many single peaks high a basis rounds too much.
   peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
-  if peaks > 6:
+  if not peaks < 6:  # nor where sigma is NaN
     return None
   tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
   basis = low_rank_basis(grid, sigma, reach, tolerance)
