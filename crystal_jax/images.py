@@ -212,12 +212,8 @@ def count_reaching(
 def slots_for(count, positions, weights, cell, width) -> int:
   """`max_images` for the largest of some crystals, rounded up to the ladder.
 
-  Args:
-    count: Called with one crystal's atoms, its cell and the width.
-    positions: Cartesian positions [*B, N, 3], Å.
-    weights: What is zero in empty slots, [*B, N, *C].
-    cell: Lattice vectors [*B, 3, 3] as rows, Å, or None.
-    width: What sets the reach, Å.
+  What one of them needs is `count(atoms, cell, width)`; they come as positions
+  [*B, N, 3], weights [*B, N, *C] and cells [*B, 3, 3] or None.
 
   Raises:
     ValueError: Where a transformation hides one of them (but the weights).
