@@ -1,7 +1,7 @@
 """How fast `voxelize` is, beside every peer that is installed, in one run.
 
   pip install -e '.[bench]'
-  taskset -c 1 python benchmarks/voxelize.py
+  taskset -c 1 python -m benchmarks.voxelize
 
 Times are the median CPU time of this process, in milliseconds: on one core
 that is the time on the clock, less what other programs take from it. Every
@@ -11,7 +11,6 @@ A peer that is not installed is named as missing.
 
 import argparse
 import functools
-import importlib
 import platform
 import time
 
@@ -20,8 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import crystal_jax as cj
+from benchmarks.voxelize_peers import load_peers, numpy_cell, pad
 from crystal_jax import images as periodic
+from crystal_jax import lattice
 
+SLOTS = 24  # atoms are padded to a multiple of this
 WORKS = [(30, 0.5), (60, 0.5), (128, 0.5), (60, 1.0), (60, 0.25)]
 GOALS = {  # against libmolgrid: density, with images and rotation; of peak
   (30, 0.5): (15, 8, 0.35),
@@ -35,7 +37,7 @@ GOALS = {  # against libmolgrid: density, with images and rotation; of peak
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--random', type=int, default=8)
-  parser.add_argument('--real', type=int, default=8, help='for every peer')
+  parser.add_argument('--real', type=int, default=32, help='for all peers')
   parser.add_argument('--many', type=int, default=200, help='real, in a batch')
   args = parser.parse_args()
   real = real_crystals(max(args.real, args.many))
@@ -70,7 +72,7 @@ def main():
 
   gradient(crystals)
   batches(real[: args.many])
-  cell_grids(real[: args.real])
+  cell_grids(real[:16])
   growth()
 
 
@@ -105,9 +107,9 @@ def verdict(size, sigma, times, peak):
 # What is measured.
 
 
-def clock(function, *args, repeats=7) -> float:
-  """Median CPU milliseconds of one call, after two to warm up."""
-  for _ in range(2):
+def clock(function, *args, repeats=7, warm=2) -> float:
+  """Median CPU milliseconds of one call, after some to warm up."""
+  for _ in range(warm):
     jax.block_until_ready(function(*args))
   times = []
   for _ in range(repeats):
@@ -123,20 +125,16 @@ def compare(crystal, grid, sigma, peers):
   centers, weights = all_images(crystal, grid, sigma)
   most = periodic.ladder(len(centers))
   static = {'grid': grid, 'sigma': sigma, 'max_images': most}
-  turn = jnp.asarray(
-    np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-  )
-
-  def rotated(positions, numbers, cell, turn):
-    return cj.voxelize(positions @ turn, numbers, cell @ turn, **static)
+  turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+  turn = jnp.asarray(turn)
 
   row = {'images': len(centers)}
   padded = pad(centers, most), pad(weights, most)
-  density = jit_once(cj.voxelize, **static)
+  density = jitted(cj.voxelize, **static)
   row['ours'] = clock(lambda: density(*padded, None))
-  slots = -(-len(numbers) // 8) * 8
+  slots = -(-len(numbers) // SLOTS) * SLOTS
   args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
-  whole = jit_once(rotated, **static)
+  whole = jitted(rotated, **static)
   row['ours+images'] = clock(lambda: whole(*args, turn))
 
   truth = np.asarray(density(*padded, None))
@@ -144,28 +142,21 @@ def compare(crystal, grid, sigma, peers):
   for name, make in peers.items():
     run, result = make(centers, weights, grid, sigma)
     slow = grid.size > 100 and name in ('libmolgrid', 'numba', 'numpy')
-    row[name] = clock(run, repeats=2 if slow else 5)
+    row[name] = clock(run, repeats=1 if slow else 5, warm=1)
     if result is not None:
       wrong = np.abs(result() - truth).max() / highest
       assert wrong < 1e-5, f'{name} is off by {wrong} of a peak'
   return row
 
 
-_JITTED = {}
-
-
-def jit_once(function, **static):
+@functools.cache
+def jitted(function, **static):
   """One jit for each signature, so that crystals share a trace."""
-  key = (function.__name__, *sorted((k, v) for k, v in static.items()))
-  if function.__name__ == 'voxelize':
-    function = functools.partial(function, **static)
-  return _JITTED.setdefault(str(key), jax.jit(function))
+  return jax.jit(functools.partial(function, **static))
 
 
-def pad(array, slots):
-  array = np.asarray(array, np.float32)
-  spare = [(0, slots - len(array))] + [(0, 0)] * (array.ndim - 1)
-  return jnp.asarray(np.pad(array, spare))
+def rotated(positions, numbers, cell, turn, **static):
+  return cj.voxelize(positions @ turn, numbers, cell @ turn, **static)
 
 
 def all_images(crystal, grid, sigma):
@@ -244,7 +235,7 @@ def cell_grids(crystals):
     grid, ours, theirs = cj.CellGrid(size), [], []
     for positions, numbers, cell in crystals:
       slots = periodic.ladder(len(numbers))
-      run = jit_once(
+      run = jitted(
         cj.voxelize, grid=grid, sigma=0.5, max_images=slots, band_limit=True
       )
       args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
@@ -294,21 +285,13 @@ def random_crystals(count):
   rng, crystals = np.random.default_rng(0), []
   while len(crystals) < count:
     lengths, angles = rng.uniform(2.5, 9, 3), rng.uniform(50, 130, 3)
-    cell = cj.Crystal.from_ase(_ase_cell(lengths, angles)).cell
-    atoms = round(abs(np.linalg.det(cell)) / 15)
+    cell = lattice.from_lengths_and_angles(lengths, angles)
+    cell = np.asarray(cell, np.float64)  # NaN where no cell has these angles
+    atoms = np.nan_to_num(np.abs(np.linalg.det(cell)) / 15).round().astype(int)
     if 1 <= atoms <= 20:
       positions = rng.random((atoms, 3)) @ cell
       crystals.append((positions, rng.integers(1, 90, atoms), cell))
   return crystals
-
-
-def _ase_cell(lengths, angles):
-  import ase
-
-  try:
-    return ase.Atoms('H', cell=[*lengths, *angles], pbc=True)
-  except AssertionError:  # no such angles
-    return ase.Atoms('H', cell=[1, 1, 1], pbc=True)
 
 
 def real_crystals(count):
@@ -329,157 +312,6 @@ def real_crystals(count):
       )
     )
   return crystals
-
-
-# Peers. Each makes a function to time, and one that gives its density.
-
-
-def load_peers():
-  makers = {
-    'libmolgrid': ('molgrid', molgrid_peer),
-    'cryojax': ('cryojax', cryojax_peer),
-    'numba': ('numba', numba_peer),
-  }
-  peers, missing = {}, []
-  for name, (module, make) in makers.items():
-    try:
-      importlib.import_module(module)
-    except ImportError as problem:
-      missing.append(f'{name} ({problem})')
-    else:
-      peers[name] = make
-  return peers | {'jnp.einsum': einsum_peer, 'numpy': numpy_peer}, missing
-
-
-def molgrid_peer(centers, weights, grid, sigma):
-  import molgrid
-
-  count, size = len(centers), grid.size
-  # Its Gaussian is exp(-2 d²/r²) out to 2.75 r: r is 2 σ.
-  maker = molgrid.GridMaker(
-    grid.spacing, grid.length - grid.spacing, False, False, 1.0, 2.75
-  )
-  where = molgrid.MGrid2f(count, 3)
-  types = molgrid.MGrid2f(count, 1)
-  radii = molgrid.MGrid1f(count)
-  out = molgrid.MGrid4f(1, size, size, size)
-  for i in range(count):
-    for k in range(3):
-      where[i][k] = float(centers[i, k])
-    types[i][0] = float(weights[i] * (2 * np.pi * sigma**2) ** -1.5)
-    radii[i] = 2 * sigma
-  origin = molgrid.float3(0, 0, 0)
-
-  def run():
-    maker.forward(origin, where.cpu(), types.cpu(), radii.cpu(), out.cpu())
-
-  return run, None  # read voxel by voxel: checked once, by hand
-
-
-def cryojax_peer(centers, weights, grid, sigma):
-  from cryojax import simulator
-
-  render = simulator.GaussianMixtureRenderFn(grid.shape, grid.spacing)
-
-  @jax.jit
-  def run(centers, weights):
-    volume = simulator.GaussianMixtureVolume(centers, weights, sigma**2)
-    return render(volume)
-
-  most = periodic.ladder(len(centers))
-  args = pad(centers, most), pad(weights, most)
-  key = ('cryojax', grid, sigma, most)
-  run = _JITTED.setdefault(str(key), run)
-  return lambda: run(*args), None  # it averages over a voxel: not the same sum
-
-
-def einsum_peer(centers, weights, grid, sigma):
-  def einsum(centers, weights):
-    axis = jnp.asarray(grid.axis(), jnp.float32)
-    offset = (axis[:, None, None] - centers[None]) / sigma
-    x, y, z = jnp.moveaxis(jnp.exp(-0.5 * offset**2), -1, 0)
-    x *= weights[None] * (2 * np.pi * sigma**2) ** -1.5
-    return jnp.einsum('im,jm,km->ijk', x, y, z)
-
-  most = periodic.ladder(len(centers))
-  run = jit_once(einsum, grid=grid, sigma=sigma)
-  args = pad(centers, most), pad(weights, most)
-  return lambda: run(*args), lambda: np.asarray(run(*args))
-
-
-def numpy_peer(centers, weights, grid, sigma):
-  def run():
-    axis = grid.axis().astype(np.float32)
-    offset = (axis[:, None, None] - centers[None]) / np.float32(sigma)
-    x, y, z = np.moveaxis(np.exp(-0.5 * offset**2), -1, 0)
-    x = x * (weights * (2 * np.pi * sigma**2) ** -1.5).astype(np.float32)
-    pairs = (x[:, None] * y[None]).reshape(-1, len(centers))
-    return (pairs @ z.T).reshape(grid.shape)
-
-  return run, run
-
-
-def numba_peer(centers, weights, grid, sigma):
-  splat = numba_splat()
-  scaled = (weights * (2 * np.pi * sigma**2) ** -1.5).astype(np.float32)
-  axis = grid.axis().astype(np.float32)
-  run = functools.partial(
-    splat, centers, scaled, axis, np.float32(sigma), np.float32(5.5 * sigma)
-  )
-  return run, run
-
-
-@functools.cache
-def numba_splat():
-  import numba
-
-  @numba.njit(fastmath=True)
-  def splat(centers, weights, axis, sigma, reach):
-    size, spacing = len(axis), axis[1] - axis[0]
-    out = np.zeros((size, size, size), np.float32)
-    factor = np.zeros((3, size), np.float32)
-    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for m in range(len(centers)):
-      for d in range(3):
-        first = (centers[m, d] - reach - axis[0]) / spacing
-        last = (centers[m, d] + reach - axis[0]) / spacing
-        low[d] = max(0, int(np.ceil(first)))
-        high[d] = min(size - 1, int(np.floor(last)))
-        for i in range(low[d], high[d] + 1):
-          t = (axis[i] - centers[m, d]) / sigma
-          factor[d, i] = np.exp(np.float32(-0.5) * t * t)
-      for i in range(low[0], high[0] + 1):
-        for j in range(low[1], high[1] + 1):
-          xy = weights[m] * factor[0, i] * factor[1, j]
-          for k in range(low[2], high[2] + 1):
-            out[i, j, k] += xy * factor[2, k]
-    return out
-
-  return splat
-
-
-def numpy_cell(positions, numbers, cell, size, sigma):
-  """Structure factors by a matrix product, then irfftn."""
-  inverse = np.linalg.inv(cell)
-  fractional = (positions @ inverse).astype(np.float32)
-  n = np.fft.fftfreq(size) * size
-  orders = [n, n, n[: size // 2 + 1]]
-  x, y, z = (
-    np.exp(-2j * np.pi * np.outer(fractional[:, i], n)).astype(np.complex64)
-    for i, n in enumerate(orders)
-  )
-  pairs = (y[:, :, None] * z[:, None]).reshape(len(numbers), -1)
-  factors = ((x * numbers[:, None].astype(np.float32)).T @ pairs).reshape(
-    size, size, -1
-  )
-  waves = [np.outer(n, inverse.T[i]) for i, n in enumerate(orders)]
-  squares = 0.0
-  for i in range(3):
-    a, b, c = (wave[:, i].astype(np.float32) for wave in waves)
-    squares = squares + (a[:, None, None] + b[None, :, None] + c) ** 2
-  envelope = np.exp(np.float32(-2 * (np.pi * sigma) ** 2) * squares)
-  density = np.fft.irfftn(factors * envelope, (size,) * 3, axes=(0, 1, 2))
-  return density * (size**3 / abs(np.linalg.det(cell)))
 
 
 if __name__ == '__main__':

@@ -22,15 +22,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
+from crystal_jax.images import Split
 
-# Images a product; more are summed in turns, which bounds both the workspace
-# and what rounding can add up to.
-_CHUNK = 1024
+# Images that one product takes. More come in chunks, which bounds both the
+# workspace and what rounding can add up to.
+_MOST = 1024
+_CHUNK = 128
 _dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def box_density(
-  centers: Float[Array, 'M 3'],
+  centers: Split,
   weights: Float[Array, 'M C'],
   sigma: Float[Array, ''],
   *,
@@ -38,43 +40,31 @@ def box_density(
   basis: Float[Array, 'G Q'] | None,
   grid: BoxGrid,
 ) -> Float[Array, 'G G G C']:
-  """Σ_m w_m exp(-|r - r_m|² / 2σ²) at the voxels of a box.
+  """Weight per Å³ at the voxels of a box.
 
   Args:
-    centers: Where the images are, Å.
+    centers: Where the images are [M, 3], Å.
     weights: Their weights, zero in unused slots.
     sigma: Standard deviation, Å.
     reach: How far a Gaussian is followed, Å.
     basis: From `low_rank_basis`, or None.
     grid: The box. Static.
   """
-  axis = jnp.asarray(grid.axis(), centers.dtype)
-  if basis is not None:
-    core = functools.partial(_product, axis=axis, sigma=sigma, basis=basis)
-    cores = _in_chunks(core, centers, weights)
-    spread = functools.partial(_spread, basis=basis)
-    return jnp.moveaxis(jax.lax.map(spread, cores), 0, -1)
-  # Accelerators have the arithmetic to spare, and no liking for branches.
-  return jax.lax.platform_dependent(
-    centers,
-    weights,
-    cpu=functools.partial(slab_product, axis=axis, sigma=sigma, reach=reach),
-    default=functools.partial(plain_product, axis=axis, sigma=sigma),
-  )
+  axis = jnp.asarray(grid.axis(), weights.dtype)
+  weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
+  plain = functools.partial(product, axis=axis, sigma=sigma, basis=basis)
+  windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
 
+  def form(centers, weights):
+    if basis is not None:
+      return plain(centers, weights)
+    # Accelerators have the arithmetic to spare, and no liking for branches.
+    return jax.lax.platform_dependent(
+      centers, weights, cpu=windowed, default=plain
+    )
 
-def slab_product(
-  centers, weights, *, axis, sigma, reach
-) -> Float[Array, 'G G G C']:
-  """Slab by slab along x, each with the images that reach it."""
-  form = functools.partial(_slabs, axis=axis, sigma=sigma, reach=reach)
-  return _in_chunks(form, centers, weights)
-
-
-def plain_product(centers, weights, *, axis, sigma) -> Float[Array, 'G G G C']:
-  """All images on all voxels."""
-  form = functools.partial(_product, axis=axis, sigma=sigma, basis=None)
-  return jnp.moveaxis(_in_chunks(form, centers, weights), 0, -1)
+  density = _in_chunks(form, centers.value, weights)
+  return density if basis is None else _spread(density, basis)
 
 
 @functools.lru_cache(maxsize=64)
@@ -94,95 +84,100 @@ def low_rank_basis(
   gaussians = np.exp(-0.5 * offset**2)
   vectors = np.linalg.svd(gaussians, full_matrices=False)[0]
   for rank in range(8, int(0.6 * grid.size) + 1, 8):
-    basis = vectors[:, :rank]
+    # The small terms of a sum come first, which rounds less.
+    basis = vectors[:, rank - 1 :: -1]
     missing = gaussians - basis @ (basis.T @ gaussians)
     if np.abs(missing).max() < tolerance:
       return basis
   return None
 
 
-def _gaussians(axis, centers, sigma) -> Float[Array, 'M G']:
-  """One axis of every image."""
-  offset = (axis[None] - centers[:, None]) / sigma
-  return jnp.exp(-0.5 * offset**2)
-
-
-def _product(
-  centers, weights, *, axis, sigma, basis
-) -> Float[Array, 'C Q Q Q']:
+def product(
+  centers, weights, *, axis, sigma, basis=None
+) -> Float[Array, 'Q Q Q C']:
   """The trilinear sum, in a basis of the axes or voxel by voxel."""
-  x, y, z = (_gaussians(axis, c, sigma) for c in centers.T)
+  offset = (axis[None, None] - centers.T[..., None]) / sigma
+  x, y, z = jnp.exp(-0.5 * offset**2)  # [M, G]
   if basis is not None:
     x, y, z = (_dot(factor, basis) for factor in (x, y, z))
   images, size = x.shape
   # einsum rather than a broadcast: its transpose is a batched product.
   pairs = jnp.einsum('mj,mk->mjk', y, z).reshape(images, -1)
   rows = jnp.einsum('mc,mi->mci', weights, x).reshape(images, -1)
-  return _dot(rows.T, pairs).reshape(-1, size, size, size)
+  return jnp.moveaxis(_dot(rows.T, pairs).reshape(-1, *(size,) * 3), 0, -1)
 
 
-def _spread(core: Float[Array, 'Q Q Q'], *, basis) -> Float[Array, 'G G G']:
-  """From a basis of each axis to its voxels."""
-  voxels, rank = basis.shape
-  density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
-  density = _dot(density.reshape(-1, rank), basis.T)
-  return _dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
+def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
+  """Slab by slab along x, each with the images that reach it."""
+  images, voxels = len(centers), len(axis)
+  # Place along x and index in one integer: it sorts faster than two arrays.
+  first, step = axis[0] - reach, (axis[-1] - axis[0] + 2 * reach) / 2**20
+  place = jnp.clip((centers[:, 0] - first) / step, 0, 2**20 - 1)
+  place = jnp.where((weights != 0).any(-1), place, 2**20).astype(jnp.int32)
+  keys = jax.lax.sort(place * _MOST + jnp.arange(images, dtype=jnp.int32))
+  centers, weights = centers[keys % _MOST], weights[keys % _MOST]
+  along = keys // _MOST * step + first
 
-
-def _slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
-  """`slab_product` of one chunk."""
-  used = (weights != 0).any(-1)
-  order = jnp.argsort(jnp.where(used, centers[:, 0], jnp.inf))
-  centers, weights = centers[order], weights[order]
-  along = jnp.where(used[order], centers[:, 0], jnp.inf)
-
-  voxels, images = len(axis), len(centers)
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)
-  walls = axis.reshape(-1, planes)[:, jnp.array([0, -1])]
+  walls = axis.reshape(-1, planes)
   start = jnp.searchsorted(along, walls[:, 0] - reach)
-  count = jnp.searchsorted(along, walls[:, 1] + reach) - start
+  count = jnp.searchsorted(along, walls[:, -1] + reach) - start
 
   offset = (axis[:, None, None] - centers.T[None]) / sigma
   x, y, z = jnp.moveaxis(jnp.exp(-0.5 * offset**2), 1, 0)  # [G, M]
   z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
 
-  # A window has one of eight lengths, each a product of its own.
-  step = max(32, 8 * -(-images // 64))
-  lengths = sorted({min(images, step * (i + 1)) for i in range(8)})
-
   def window(length, x, start):
     start = jnp.minimum(start, images - length)
-    cut = functools.partial(
-      jax.lax.dynamic_slice_in_dim,
-      start_index=start,
-      slice_size=length,
-      axis=1,
+    x, y_, z_ = (
+      jax.lax.dynamic_slice_in_dim(factor, start, length, axis=1)
+      for factor in (x, y, z)
     )
-    pairs = (cut(x)[:, None] * cut(y)[None]).reshape(-1, length)
-    return _dot(pairs, cut(z).T)
+    return _dot((x[:, None] * y_[None]).reshape(-1, length), z_.T)
+
+  # A window has one of eight lengths, each a product of its own.
+  shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16
+  lengths = np.unique(np.minimum(8 * np.ceil(shares * images / 8), images))
+  lengths = lengths.astype(int).tolist()
+  forms = [jax.checkpoint(functools.partial(window, n)) for n in lengths]
 
   def slab(args):
     x, start, count = args
     which = jnp.searchsorted(jnp.array(lengths), count)
-    forms = [jax.checkpoint(functools.partial(window, n)) for n in lengths]
     return jax.lax.switch(which, forms, x, start)
 
   density = jax.lax.map(slab, (x.reshape(-1, planes, images), start, count))
   return density.reshape(voxels, voxels, voxels, -1)
 
 
+def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
+  """From a basis of each axis to its voxels, a channel at a time."""
+  voxels, rank = basis.shape
+
+  def spread(core):
+    density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
+    density = _dot(density.reshape(-1, rank), basis.T)
+    return _dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
+
+  return jnp.moveaxis(jax.lax.map(spread, jnp.moveaxis(cores, -1, 0)), 0, -1)
+
+
 def _in_chunks(form, centers, weights):
   """Adds up `form(centers, weights)` over chunks of images."""
-  if len(centers) <= _CHUNK:
+  if len(centers) <= _MOST:
     return form(centers, weights)
   form = jax.checkpoint(form)
   chunks = []
   for array in (centers, weights):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     chunks.append(padded.reshape(-1, _CHUNK, array.shape[1]))
+
+  def add(carry, chunk):
+    total, surplus = carry  # Kahan: what rounding added goes off the next
+    part = form(*chunk) - surplus
+    new = total + part
+    return (new, new - total - part), None
+
   first = form(*(chunk[0] for chunk in chunks))
-
-  def add(total, chunk):
-    return total + form(*chunk), None
-
-  return jax.lax.scan(add, first, tuple(chunk[1:] for chunk in chunks))[0]
+  rest = tuple(chunk[1:] for chunk in chunks)
+  return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]

@@ -13,9 +13,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from crystal_jax import images as periodic
+from crystal_jax import lattice
 from crystal_jax.grids import CellGrid
 from crystal_jax.images import Split
 
@@ -23,13 +24,12 @@ _dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def fourier_density(
-  centers: Float[Array, 'M 3'],
+  centers: Split,
   weights: Float[Array, 'M C'],
-  cell: Float[Array, '3 3'],
   sigma: Float[Array, ''],
   *,
+  cell: Split,
   grid: CellGrid,
-  whole: bool,
 ) -> Float[Array, 'G G G C']:
   """Weight per Å³ up to the Nyquist frequency, each atom given once.
 
@@ -37,29 +37,25 @@ def fourier_density(
   coefficient of -n/2 stands for it, and the real part is taken.
 
   Args:
-    centers: Where the atoms are, Å.
+    centers: Where the atoms are [M, 3], Å.
     weights: Their weights, zero in unused slots.
-    cell: Lattice vectors as rows, Å.
     sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
     grid: The grid. Static.
-    whole: Take the whole spectrum. Half of it is enough for a real density,
-      but that there is something at Nyquist. Static.
   """
-  inverse = jnp.linalg.inv(cell)
-  fractional = _dot(centers, inverse)
-  orders = [np.fft.fftfreq(n) * n for n in grid.shape]
-  if not whole:
-    orders[2] = orders[2][: grid.shape[2] // 2 + 1]
-  orders = [jnp.asarray(n, centers.dtype) for n in orders]
-  nx, ny, nz = map(len, orders)
+  inverse, volume = lattice.invert(cell.value)
+  fractional = _dot(centers.value, inverse)
+  orders = [_orders(n) for n in grid.shape]
+  orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
+  orders = [jnp.asarray(n, weights.dtype) for n in orders]
 
   # |k|² on the grid of frequencies, for the Gaussian's own transform.
   waves = [n[:, None] * inverse.T[i][None] for i, n in enumerate(orders)]
   squares = 0.0
   for x, y, z in zip(*(wave.T for wave in waves), strict=True):
     squares += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
-  volume = jnp.abs(jnp.linalg.det(cell))
-  envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares) / volume
+  envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares)
+  envelope *= np.prod(grid.shape) / volume
 
   # Structure factors Σ_m w_m exp(-2πi n·f_m), in real arithmetic.
   angles = [
@@ -79,38 +75,64 @@ def fourier_density(
     left = jnp.concatenate(
       [jnp.concatenate([c, s], 1), jnp.concatenate([-s, c], 1)]
     )  # [2M, 2 nx]
-    parts = _dot(left.T, right)
-    parts = parts.reshape(2, nx, ny, nz) * envelope[None]
-    spectrum = jax.lax.complex(parts[0], parts[1])
-    if whole:
-      return jnp.fft.ifftn(spectrum).real
+    parts = _dot(left.T, right).reshape(2, *envelope.shape) * envelope[None]
+    spectrum = _merge_nyquist(jax.lax.complex(parts[0], parts[1]), grid)
     return jnp.fft.irfftn(spectrum, grid.shape)
 
-  density = jax.lax.map(channel, weights.T) * float(np.prod(grid.shape))
-  return jnp.moveaxis(density, 0, -1)
+  return jnp.moveaxis(jax.lax.map(channel, weights.T), 0, -1)
+
+
+def _orders(count: int) -> np.ndarray:
+  """Frequencies 0, 1, .. -1 of an axis; an even count has +n/2 at the end."""
+  orders = np.fft.fftfreq(count) * count
+  return orders if count % 2 else np.append(orders, count / 2)
+
+
+def _merge_nyquist(spectrum, grid) -> Complex[Array, 'X Y Z']:
+  """Half a spectrum with +n/2 and -n/2 of x and of y averaged.
+
+  Where z's own frequency is 0 or Nyquist nothing is done: there the inverse
+  transform takes the real part by itself.
+  """
+  nx, ny, nz = grid.shape
+  inner = slice(1, (nz + 1) // 2)
+  merged = spectrum[:nx, :ny]
+  # The opposite of -n/2 is the last; of all others, itself.
+  across, along = (
+    np.where(_orders(n)[:n] == -n / 2, n, np.arange(n)) for n in (nx, ny)
+  )
+  if nx % 2 == 0:
+    plane = (spectrum[nx // 2, :ny] + spectrum[nx, along]) / 2
+    merged = merged.at[nx // 2, :, inner].set(plane[:, inner])
+  if ny % 2 == 0:
+    plane = (spectrum[:nx, ny // 2] + spectrum[across, ny]) / 2
+    merged = merged.at[:, ny // 2, inner].set(plane[:, inner])
+  return merged
 
 
 def direct_density(
   centers: Split,
   weights: Float[Array, 'M C'],
-  cell: Split,
   sigma: Float[Array, ''],
   *,
+  cell: Split,
   grid: CellGrid,
 ) -> Float[Array, 'G G G C']:
-  """Σ_m w_m exp(-|r - r_m|² / 2σ²) image by image, at any spacing.
+  """Weight per Å³, image by image, at any spacing.
 
   Args:
-    centers: Where the images are, Å.
+    centers: Where the images are [M, 3], Å.
     weights: Their weights, zero in unused slots.
-    cell: Lattice vectors as rows, Å.
     sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
     grid: The grid. Static.
   """
   dtype = weights.dtype
+  weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   sizes = jnp.asarray(grid.shape, dtype)
+  inverse, _ = lattice.invert(cell.value)
   nearest = jax.lax.stop_gradient(
-    jnp.round(_dot(centers.value, jnp.linalg.inv(cell.value)) * sizes[None])
+    jnp.round(_dot(centers.value, inverse) * sizes[None])
   )
   # From an image to its nearest voxel is a small difference of large numbers,
   # so it is taken in whole quanta; from there on all numbers are small.

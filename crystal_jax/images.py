@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from crystal_jax import lattice
 from crystal_jax.grids import BoxGrid, CellGrid, Grid, resolves
 
 # Coordinates are split into whole multiples of this, which add up without
@@ -54,8 +55,7 @@ class Split(NamedTuple):
 
 def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
   """Splits a coordinate; NumPy's float64 keeps its precision in float32."""
-  traced = isinstance(x, jax.Array)
-  x = x.astype(dtype) if traced else np.asarray(x, np.float64)
+  x = x.astype(dtype) if isinstance(x, jax.Array) else np.asarray(x, np.float64)
   coarse = quantize(x)
   return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
 
@@ -73,6 +73,11 @@ def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
   return jnp.result_type(jnp.float32, *types)
 
 
+def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
+  """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
+  return (7.0 if dtype == jnp.float64 else 5.5) * sigma
+
+
 def find_images(
   positions: Float[Array, 'N 3'],
   filled: Bool[Array, 'N'],
@@ -84,6 +89,10 @@ def find_images(
 ) -> Images:
   """The images of filled slots that lie within `reach` of the grid.
 
+  All images of an atom lie on lines along the lattice vector that has most
+  of them near the grid. Lines are listed first, and what the grid's walls
+  leave of each is an interval of whole numbers.
+
   Args:
     positions: Cartesian positions, Å.
     filled: Which slots hold an atom; the others take no image slot.
@@ -93,20 +102,32 @@ def find_images(
     max_images: Slots. Static.
   """
   positions, cell, reach = jax.lax.stop_gradient((positions, cell, reach))
-  finite = jnp.all(jnp.isfinite(jnp.where(filled[:, None], positions, 0.0)))
   if cell is None:
-    inside = jnp.abs(positions) <= grid.length / 2 + reach
-    atom, _, used, total = _expand(filled & inside.all(-1), max_images)
-    still = jnp.zeros((max_images, 3), jnp.int32)
-    return Images(atom, still, used, finite & (total <= max_images))
-  inverse = jnp.linalg.inv(cell)
-  finite &= jnp.all(jnp.isfinite(inverse))
-  fractional = positions @ inverse
-  choose = _reach_box if isinstance(grid, BoxGrid) else _reach_cell
-  atom, translation, used, fits = choose(
-    fractional, filled, cell, inverse, grid, reach, max_images
+    far = jnp.abs(positions) > grid.length / 2 + reach  # False for NaN
+    return _once(positions, filled & ~far.any(-1), max_images)
+  inverse, _ = lattice.invert(cell)
+  fractional = _dot(positions, inverse)
+  order, vectors, walls, (first, last) = _walls(cell, inverse, grid, reach, jnp)
+  shifted = fractional[:, order]
+
+  across = jnp.clip(jnp.floor(last - first) + 1, 1, 2**15)
+  lines = jnp.clip(across[1] * across[2], 1, 2**18).astype(jnp.int32)
+  atom, rank, used, wanted = _expand(
+    jnp.where(filled, lines, 0), 2 * max_images + 4 * len(filled)
   )
-  return Images(atom, translation, used, finite & fits)
+  fits = wanted <= len(atom)
+  across = across.astype(jnp.int32)
+  rest = jnp.stack([rank % across[1], rank // across[1]], -1)
+  rest = rest + jnp.ceil(first[None] - shifted)[atom, 1:]
+  base = _dot(shifted[atom, 1:] + rest, vectors[1:])  # [L, 3]
+  start, counts = _interval(base, shifted[atom, 0], vectors, walls, jnp)
+
+  counts = jnp.where(used, counts, 0).astype(jnp.int32)
+  line, rank, used, total = _expand(counts, max_images)
+  steps = jnp.concatenate([(start[line] + rank)[:, None], rest[line]], -1)
+  steps = steps[:, jnp.argsort(order)].astype(jnp.int32)
+  finite = jnp.isfinite(jnp.where(filled[:, None], fractional, 0.0)).all()
+  return Images(atom[line], steps, used, finite & fits & (total <= max_images))
 
 
 def each_atom(
@@ -117,24 +138,22 @@ def each_atom(
   max_images: int,
 ) -> Images:
   """Every filled slot once, in the unit cell: for sums over frequencies."""
-  inverse = jnp.linalg.inv(cell)
-  fractional = jax.lax.stop_gradient(positions @ inverse)
-  atom, _, used, total = _expand(filled, max_images)
-  finite = jnp.isfinite(jnp.where(filled[:, None], fractional, 0.0)).all()
-  step = -jnp.floor(fractional[atom]).astype(jnp.int32)
-  return Images(atom, step, used, finite & (total <= max_images))
+  inverse, _ = lattice.invert(jax.lax.stop_gradient(cell))
+  fractional = _dot(jax.lax.stop_gradient(positions), inverse)
+  images = _once(fractional, filled, max_images)
+  return images._replace(translation=-jnp.floor(fractional).astype(jnp.int32))
 
 
 def place(images: Images, positions: Split, cell: Split | None) -> Split:
   """Cartesian positions [M, 3] of the images, Å; zero in unused slots."""
-  parts = []
-  for i in range(2):  # coarse, fine
-    part = positions[i][images.atom]
-    if cell is not None:
-      step = images.translation.astype(part.dtype)
-      part = part + jnp.matmul(step, cell[i], precision='highest')
-    parts.append(jnp.where(images.filled[:, None], part, 0.0))
-  return Split(*parts)
+
+  def part(position, vectors):
+    moved = position[images.atom]
+    if vectors is not None:
+      moved += _dot(images.translation.astype(moved.dtype), vectors)
+    return jnp.where(images.filled[:, None], moved, 0.0)
+
+  return Split(*map(part, positions, cell or (None, None)))
 
 
 def count_images(
@@ -164,32 +183,69 @@ def count_images(
 def count_reaching(
   positions: Float[ArrayLike, 'N 3'],
   cell: Float[ArrayLike, '3 3'] | None,
+  reach: float,
   *,
   grid: Grid,
-  reach: float,
 ) -> int:
   """Slots that `find_images` needs, found on the host. At least 1."""
   positions = np.asarray(positions, np.float64).reshape(-1, 3)
   # What is not finite reaches nothing here, and gives NaN later.
   positions = positions[np.isfinite(positions).all(-1)]
-  atoms = len(positions)
   if cell is None or not np.isfinite(cell).all():
-    return max(atoms, 1)
-  cell, reach = np.asarray(cell, np.float64), 1.0001 * reach
+    return max(len(positions), 1)
+  cell = np.asarray(cell, np.float64)
   inverse = np.linalg.inv(cell)
-  fractional = positions @ inverse
-  if isinstance(grid, CellGrid):
-    _, counts = _cell_range(fractional, inverse, grid, reach, np)
-    return max(int(counts.prod(-1).sum()), 1)
-  half = grid.length / 2 + reach
-  extent = half * np.abs(inverse).sum(0)
-  whole = [np.arange(-np.floor(e) - 1, np.floor(e) + 1) for e in extent]
-  steps = np.stack(np.meshgrid(*whole), -1).reshape(1, -1, 3)
-  moved = ((fractional - np.floor(fractional))[:, None] + steps) @ cell
-  images = int((np.abs(moved) <= half).all(-1).sum())
-  # The lines of `_reach_box` have to fit too; they do but for odd cells.
-  lines = atoms * np.prod(np.floor(2 * np.sort(extent)[:2]) + 1)
-  return max(images, int(lines - 4 * atoms) // 2 + 1, 1)
+  order, vectors, walls, (first, last) = _walls(
+    cell, inverse, grid, 1.0001 * reach, np
+  )
+  shifted = (positions @ inverse)[:, None, order]
+  _, *across = np.floor(last - first) + 1
+  rest = np.stack(np.meshgrid(*map(np.arange, across)), -1).reshape(-1, 2)
+  rest = rest + np.ceil(first - shifted)[..., 1:]  # [N, L, 2]
+  base = (shifted[..., 1:] + rest) @ vectors[1:]
+  _, counts = _interval(base, shifted[..., 0], vectors, walls, np)
+  # The lines have to fit too; they do but for odd cells.
+  lines = counts.size - 4 * len(positions)
+  return max(int(counts.sum()), lines // 2 + 1, 1)
+
+
+def slots_for(count, positions, weights, cell, width) -> int:
+  """`max_images` for the largest of some crystals, rounded up to the ladder.
+
+  What one of them needs is `count(atoms, cell, width)`; they come as positions
+  [*B, N, 3], weights [*B, N, *C] and cells [*B, 3, 3] or None.
+
+  Raises:
+    ValueError: Where a transformation hides one of them (but the weights).
+  """
+  values = known(positions, cell, width)
+  if values is None:
+    raise ValueError(
+      'Give max_images= inside jit, vmap or scan, where positions, cell and '
+      'width have no values yet to find it from (count_images does, outside).'
+    )
+  positions, cell, width = values
+  (weights,) = known(weights) or [np.ones(positions.shape[:-1])]
+  filled = weights != 0
+  if filled.ndim == positions.ndim:
+    filled = filled.any(-1)
+  most = 1
+  for one in np.ndindex(positions.shape[:-2]):
+    atoms = positions[one][filled[one]]
+    most = max(most, count(atoms, cell if cell is None else cell[one], width))
+  return ladder(most)
+
+
+def known(*arrays: ArrayLike | None) -> list[np.ndarray | None] | None:
+  """The values of arrays, also under grad; None where one is hidden."""
+  shown = [
+    jax.lax.stop_gradient(a) if isinstance(a, jax.core.Tracer) else a
+    for a in arrays
+  ]
+  try:
+    return [None if a is None else np.asarray(a) for a in shown]
+  except jax.errors.TracerArrayConversionError:
+    return None
 
 
 def ladder(count: int) -> int:
@@ -198,70 +254,48 @@ def ladder(count: int) -> int:
   return -(-max(count, 1) // step) * step
 
 
-def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
-  """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
-  return (7.0 if dtype == jnp.float64 else 5.5) * sigma
+def _dot(a, b):
+  return jnp.matmul(a, b, precision='highest')
 
 
-def _reach_box(fractional, filled, cell, inverse, grid, reach, max_images):
-  """Images in a box: lines along one lattice vector, clipped by its walls.
+def _once(positions, filled, max_images):
+  """Each filled slot where it is."""
+  finite = jnp.isfinite(jnp.where(filled[:, None], positions, 0.0)).all()
+  still = jnp.zeros(positions.shape, jnp.int32)
+  complete = finite & (filled.sum() <= max_images)
+  return Images(jnp.arange(len(filled)), still, filled, complete)
 
-  All images of an atom lie on lines along the lattice vector that has most
-  of them in the box. Lines are listed first, and what the walls leave of each
-  is an interval of whole numbers.
+
+def _walls(cell, inverse, grid, reach, xp):
+  """The walls that images lie between, `reach` outside of the grid's own.
+
+  Returns:
+    The order of the lattice vectors, the one with most images first; these
+    vectors in coordinates across the walls, the walls (low, high) in the same;
+    and the walls' bounds (low, high) in fractional coordinates.
   """
-  half = grid.length / 2 + reach
-  extent = half * jnp.abs(inverse).sum(0)  # of the box, in lattice vectors
-  order = jnp.argsort(-extent)
-  extent, cell, fractional = extent[order], cell[order], fractional[:, order]
-
-  first = jnp.ceil(-extent[None] - fractional)  # [N, 3]
-  across = jnp.clip(jnp.floor(2 * extent) + 1, 1, 2**15)  # [3]
-  lines = jnp.clip(across[1] * across[2], 1, 2**18).astype(jnp.int32)
-  atom, rank, used, wanted = _expand(
-    jnp.where(filled, lines, 0), 2 * max_images + 4 * len(filled)
-  )
-  fits = wanted <= len(atom)
-  across = across.astype(jnp.int32)
-  rest = jnp.stack([rank % across[1], rank // across[1]], -1) + first[atom, 1:]
-  base = jnp.matmul(
-    fractional[atom, 1:] + rest, cell[1:], precision='highest'
-  )  # [L, 3]
-
-  along = jnp.where(jnp.abs(cell[0]) < 1e-9, 1e-9, cell[0])[None]
-  enter, leave = (-half - base) / along, (half - base) / along
-  start = jnp.ceil(jnp.minimum(enter, leave).max(-1) - fractional[atom, 0])
-  stop = jnp.floor(jnp.maximum(enter, leave).min(-1) - fractional[atom, 0])
-  counts = jnp.where(used, jnp.clip(stop - start + 1, 0, 2**15), 0)
-  line, rank, used, total = _expand(counts.astype(jnp.int32), max_images)
-  translation = jnp.concatenate(
-    [(start[line] + rank)[:, None], rest[line]], -1
-  )[:, jnp.argsort(order)]
-  fits &= total <= max_images
-  return atom[line], translation.astype(jnp.int32), used, fits
+  if isinstance(grid, BoxGrid):
+    half = xp.full(3, grid.length / 2 + reach, inverse.dtype)
+    extent = half * xp.abs(inverse).sum(0)
+    walls, bounds, vectors = (-half, half), (-extent, extent), cell
+  else:
+    extent = reach * xp.linalg.norm(inverse, axis=0)
+    last = 1 - 1 / np.array(grid.shape, inverse.dtype)
+    walls = bounds = (-extent, last + extent)
+    vectors = xp.eye(3, dtype=inverse.dtype)
+  order = xp.argsort(bounds[0] - bounds[1])
+  return order, vectors[order], walls, tuple(b[order] for b in bounds)
 
 
-def _reach_cell(fractional, filled, cell, inverse, grid, reach, max_images):
-  """Images near the unit cell: an interval of translations an axis."""
-  del cell
-  first, counts = _cell_range(fractional, inverse, grid, reach, jnp)
-  counts = jnp.clip(counts, 0, 2**8).astype(jnp.int32)
-  atom, rank, used, total = _expand(
-    jnp.where(filled, counts.prod(-1), 0), max_images
-  )
-  x, y, _ = counts[atom].T
-  rank = jnp.stack([rank % x, rank // x % y, rank // (x * y)], -1)
-  translation = first[atom].astype(jnp.int32) + rank
-  return atom, translation, used, total <= max_images
-
-
-def _cell_range(fractional, inverse, grid, reach, xp):
-  """First translation and how many reach the cell, an atom and axis."""
-  extent = reach * xp.linalg.norm(inverse, axis=0)
-  last = 1 - 1 / np.array(grid.shape, inverse.dtype)
-  first = xp.ceil(-extent[None] - fractional)
-  counts = xp.floor((last + extent)[None] - fractional) - first + 1
-  return first, xp.maximum(counts, 0)
+def _interval(base, offset, vectors, walls, xp):
+  """First step along `vectors[0]` and how many stay between the walls."""
+  axes = (1,) * (base.ndim - 1) + (3,)
+  low, high, along = (x.reshape(axes) for x in (*walls, vectors[0]))
+  along = xp.where(xp.abs(along) < 1e-9, 1e-9, along)
+  enter, leave = (low - base) / along, (high - base) / along
+  start = xp.ceil(xp.minimum(enter, leave).max(-1) - offset)
+  stop = xp.floor(xp.maximum(enter, leave).min(-1) - offset)
+  return start, xp.clip(stop - start + 1, 0, 2**15)
 
 
 def _expand(counts: Int[Array, 'K'], slots: int):

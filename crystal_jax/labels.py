@@ -56,7 +56,13 @@ def label_species(
   if isinstance(radius, int | float) and not radius > 0:
     raise ValueError(f'Need a positive {radius=} in Å.')
   if max_images is None:
-    max_images = _find_max_images(positions, numbers, cell, grid, radius)
+    max_images = periodic.slots_for(
+      functools.partial(periodic.count_reaching, grid=grid),
+      positions,
+      numbers,
+      cell,
+      radius,
+    )
   dtype = periodic.float_type(positions, cell)
   return _label(
     periodic.split(positions, dtype),
@@ -139,19 +145,3 @@ def _window(grid, cell, radius, voxels, dtype):
     return tuple(corner), squares
 
   return near
-
-
-def _find_max_images(positions, numbers, cell, grid, radius) -> int:
-  """What this crystal needs, rounded up to the ladder."""
-  try:
-    positions, numbers, radius = map(np.asarray, (positions, numbers, radius))
-    cell = None if cell is None else np.asarray(cell)
-  except jax.errors.TracerArrayConversionError:
-    raise ValueError(
-      'Give label_species max_images= inside jit, vmap or scan, where the '
-      'positions have no values yet to find it from.'
-    ) from None
-  count = periodic.count_reaching(
-    positions[numbers != 0], cell, grid=grid, reach=float(radius)
-  )
-  return periodic.ladder(count)

@@ -59,22 +59,8 @@ def voxelize(
   References:
     Hoffmann et al., arXiv:1909.00949.
   """
-  _check(positions, weights, cell, sigma, grid, max_images, band_limit, 0)
-  if max_images is None:
-    max_images = _find_max_images(
-      positions, weights, cell, sigma, grid, band_limit
-    )
-  dtype = periodic.float_type(positions, cell)
-  return _voxelize(
-    periodic.split(positions, dtype),
-    jnp.asarray(weights, dtype),
-    None if cell is None else periodic.split(cell, dtype),
-    jnp.asarray(sigma, dtype),
-    _find_basis(sigma, grid, dtype),
-    grid=grid,
-    max_images=max_images,
-    band_limit=band_limit,
-  )
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize, 2, *args)
 
 
 def voxelize_batch(
@@ -91,33 +77,33 @@ def voxelize_batch(
 
   One after the other on a CPU, all at once on an accelerator.
 
-  Args:
-    positions: Cartesian positions, Å.
-    weights: What each atom contributes; zero marks an empty slot.
-    cell: Lattice vectors as rows, Å, or None.
-    grid: Where the densities are sampled. Static.
-    sigma: Standard deviation of one atom, Å, the same for all.
-    max_images: Most images of any one crystal. Static. None: found here.
-    band_limit: As in `voxelize`. Static.
-
-  Returns:
-    Weight per Å³, as from `voxelize`.
-
-  Raises:
-    ValueError: As `voxelize` does.
+  Arguments, result and errors are those of `voxelize`; sigma is the same for
+  all, and `max_images` enough for the largest.
   """
-  _check(positions, weights, cell, sigma, grid, max_images, band_limit, 1)
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize_batch, 3, *args)
+
+
+def _enter(
+  form, axes, positions, weights, cell, sigma, grid, max_images, band_limit
+):
+  """What is done outside of jit: checks, and what needs values."""
+  _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit)
+
+  def count(atoms, cell, sigma):
+    if band_limit:
+      return len(atoms)
+    return count_images(atoms, cell, grid=grid, sigma=sigma)
+
   if max_images is None:
-    max_images = _find_max_images(
-      positions, weights, cell, sigma, grid, band_limit
-    )
+    max_images = periodic.slots_for(count, positions, weights, cell, sigma)
   dtype = periodic.float_type(positions, cell)
-  return _voxelize_batch(
+  return form(
     periodic.split(positions, dtype),
     jnp.asarray(weights, dtype),
     None if cell is None else periodic.split(cell, dtype),
     jnp.asarray(sigma, dtype),
-    _find_basis(sigma, grid, dtype),
+    _find_basis(sigma, grid, max_images, dtype),
     grid=grid,
     max_images=max_images,
     band_limit=band_limit,
@@ -144,142 +130,87 @@ def _voxelize(
   if not weights.size:
     return jnp.zeros(shape, weights.dtype)
   weights = weights.reshape(len(weights), -1)
-  filled = (weights != 0).any(-1)
   reach = periodic.cutoff(sigma, weights.dtype)
-  normal = (2 * np.pi * sigma**2) ** -1.5
-  matrix = None if cell is None else cell.value
+  atoms = positions.value, (weights != 0).any(-1)
+  atoms += (None if cell is None else cell.value,)
 
-  def take(images):
-    """Where the images are and what they weigh; NaN if some are missing."""
-    used = jnp.where(images.complete, images.filled * 1.0, jnp.nan)
-    used = used.astype(weights.dtype)[:, None]
-    return periodic.place(images, positions, cell), weights[images.atom] * used
+  def total(form, images, **options):
+    """Sums the images up in one of the forms; NaN if some are missing."""
+    used = jnp.where(images.complete, 1.0 * images.filled, jnp.nan)
+    weight = weights[images.atom] * used.astype(weights.dtype)[:, None]
+    centers = periodic.place(images, positions, cell)
+    return form(centers, weight, sigma, grid=grid, **options)
 
-  def near():
-    return take(
-      periodic.find_images(
-        positions.value,
-        filled,
-        matrix,
-        grid=grid,
-        reach=reach,
-        max_images=max_images,
-      )
+  def near(form, **options):
+    images = periodic.find_images(
+      *atoms, grid=grid, reach=reach, max_images=max_images
     )
-
-  def box():
-    centers, weights = near()
-    return box_density(
-      centers.value,
-      weights * normal,
-      sigma,
-      reach=reach,
-      basis=basis,
-      grid=grid,
-    )
+    return total(form, images, **options)
 
   def direct():
-    centers, weights = near()
-    return direct_density(centers, weights * normal, cell, sigma, grid=grid)
+    return near(direct_density, cell=cell)
 
   def fourier():
-    images = periodic.each_atom(
-      positions.value, filled, matrix, max_images=max_images
-    )
-    centers, weights = take(images)
-    return fourier_density(
-      centers.value, weights, matrix, sigma, grid=grid, whole=band_limit
-    )
+    images = periodic.each_atom(*atoms, max_images=max_images)
+    return total(fourier_density, images, cell=cell)
 
   if isinstance(grid, BoxGrid):
-    density = box()
+    density = near(box_density, reach=reach, basis=basis)
   elif band_limit:
     density = fourier()
   else:
-    density = jax.lax.cond(resolves(grid, matrix, sigma), fourier, direct)
+    resolved = resolves(grid, cell.value, sigma)
+    density = jax.lax.cond(resolved, fourier, direct)
   return density.reshape(shape)
 
 
-def _find_basis(sigma, grid, dtype) -> Float[Array, 'G Q'] | None:
+def _find_basis(sigma, grid, max_images, dtype) -> Float[Array, 'G Q'] | None:
   """What makes a box cheap, where sigma has a value."""
-  try:
-    sigma = float(_known(sigma))
-  except jax.errors.TracerArrayConversionError:
+  value = periodic.known(sigma)
+  if value is None or not isinstance(grid, BoxGrid):
     return None
-  if not isinstance(grid, BoxGrid) or not np.isfinite(sigma):
+  sigma = float(value[0])
+  reach = periodic.cutoff(sigma, dtype)
+  # Where the density is many single peaks high a basis rounds too much.
+  peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
+  if not peaks < 6:  # nor where sigma is NaN
     return None
-  reach = float(periodic.cutoff(sigma, dtype))
   tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
   basis = low_rank_basis(grid, sigma, reach, tolerance)
   return None if basis is None else jnp.asarray(basis, dtype)
 
 
-def _find_max_images(positions, weights, cells, sigma, grid, band_limit):
-  """What the largest of some crystals needs, rounded up to the ladder."""
-  try:
-    positions, cells, sigma = map(_known, (positions, cells, sigma))
-  except jax.errors.TracerArrayConversionError:
-    raise ValueError(
-      'Give voxelize max_images= inside jit, vmap or scan, where positions, '
-      'cell and sigma have no values yet to find it from (count_images finds '
-      'it outside).'
-    ) from None
-  try:
-    filled = _known(weights) != 0
-  except jax.errors.TracerArrayConversionError:
-    filled = np.ones(positions.shape[:-1], bool)
-  if filled.ndim == positions.ndim:
-    filled = filled.any(-1)
-  if positions.ndim == 2:
-    positions, filled = positions[None], filled[None]
-    cells = None if cells is None else cells[None]
-  most = 1
-  for i, slots in enumerate(filled):
-    atoms, cell = positions[i][slots], None if cells is None else cells[i]
-    count = functools.partial(count_images, grid=grid, sigma=sigma)
-    most = max(most, len(atoms) if band_limit else count(atoms, cell))
-  return periodic.ladder(most)
-
-
-def _known(x) -> np.ndarray | None:
-  """The value of an array, also under grad, where JAX hides it a little."""
-  if isinstance(x, jax.core.Tracer):
-    x = jax.lax.stop_gradient(x)
-  return None if x is None else np.asarray(x)
-
-
-def _check(
-  positions, weights, cell, sigma, grid, max_images, band_limit, batch
-):
+def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):
   """Static mistakes, said by name."""
-  batches = {np.shape(positions)[:batch], np.shape(weights)[:batch]}
-  shape, slots = np.shape(positions)[batch:], np.shape(weights)[batch:]
-  axes = 'B N 3' if batch else 'N 3'
-  if len(shape) != 2 or shape[1] != 3:
-    raise ValueError(f'Need positions [{axes}], not {np.shape(positions)}.')
-  if len(slots) not in (1, 2) or slots[0] != shape[0]:
-    raise ValueError(
-      f'Need weights [N] or [N, C] for positions {np.shape(positions)}, not '
-      f'{np.shape(weights)}.'
-    )
-  if cell is not None:
-    batches.add(np.shape(cell)[:batch])
-    if np.shape(cell)[batch:] != (3, 3):
-      raise ValueError(f'Need a 3×3 cell, not {np.shape(cell)}.')
-    known = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
-    if known and (np.linalg.det(cell) == 0).any():
-      raise ValueError(f'Need a cell with a volume, not {cell.tolist()}.')
-  if len(batches) > 1:
-    raise ValueError(f'Batch sizes differ: {sorted(batches)}.')
-  if not isinstance(grid, BoxGrid | CellGrid):
-    raise ValueError(f'Need a BoxGrid or a CellGrid, not {grid!r}.')
-  if isinstance(grid, CellGrid) and cell is None:
-    raise ValueError('A CellGrid needs a cell; only a BoxGrid goes without.')
-  if isinstance(grid, BoxGrid) and band_limit:
-    raise ValueError('band_limit=True is for a CellGrid; a box has no bands.')
-  if max_images is not None and not max_images >= 1:
-    raise ValueError(f'Need a positive {max_images=}.')
-  if np.shape(sigma) != ():
-    raise ValueError(f'Need one sigma for all atoms, not {np.shape(sigma)}.')
-  if isinstance(sigma, int | float | np.ndarray | np.generic) and not sigma > 0:
-    raise ValueError(f'Need a positive {sigma=} in Å.')
+  shape, slots = np.shape(positions), np.shape(weights)
+  square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
+  known = square and isinstance(cell, np.ndarray) and np.isfinite(cell).all()
+  box = isinstance(grid, BoxGrid)
+  number = isinstance(sigma, int | float | np.ndarray | np.generic)
+  names = 'N 3' if axes == 2 else 'B N 3'
+  for holds, need in [
+    (
+      len(shape) == axes and shape[-1] == 3,
+      f'positions [{names}], not {shape}',
+    ),
+    (
+      slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes),
+      f'weights [N] or [N, C] for positions {shape}, not {slots}',
+    ),
+    (square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}'),
+    (
+      not known or (np.linalg.det(cell) != 0).all(),
+      'a cell with a volume; this one is flat',
+    ),
+    (box or isinstance(grid, CellGrid), f'a BoxGrid or a CellGrid, not {grid}'),
+    (
+      box or cell is not None,
+      'a cell for a CellGrid; a BoxGrid can do without',
+    ),
+    (not (box and band_limit), 'a CellGrid for band_limit=True'),
+    (max_images is None or max_images >= 1, f'a positive {max_images=}'),
+    (np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}'),
+    (not number or np.all(sigma > 0), f'a positive {sigma=} in Å'),
+  ]:
+    if not holds:
+      raise ValueError(f'Need {need}.')
