@@ -40,19 +40,33 @@ class LatticeFit:
       where no period shows at all.
     score: 0 to 1; a half and more is found.
     found: Whether to believe it.
+    centre: If not None, the crystal also has the inversion x -> centre - x,
+      which may show sites that the box does not.
   """
 
   cell: Float[np.ndarray, '3 3']
   score: float
   found: bool
+  centre: Float[np.ndarray, '3'] | None = None
 
 
-# How far from its place an image may be, Å; wider where nothing fits.
-TOLERANCES = (0.08, 0.25, 0.5)
-# Sites that must be seen twice along each direction of the lattice.
+# (how far from its place an image may be, Å; how far its atomic number; the
+# share of images that may be missing), from exact atoms to noisy ones.
+RUNGS = (
+  (0.005, 0, 0.0),
+  (0.02, 0, 0.0),
+  (0.08, 0, 0.0),
+  (0.25, 0, 0.0),
+  (0.08, 2, 0.1),
+  (0.5, 0, 0.0),
+  (0.25, 2, 0.1),
+)
+# Sites that must be seen twice along each direction of the lattice: fewer are
+# enough where the images are exact.
 SUPPORT = 3
-# Independent translations, shortest first, that are tried three at a time.
-TRIED = 14
+# Independent translations, shortest first, that are tried three at a time, and
+# lattices that are looked at closely.
+TRIED, CLOSELY = 14, 25
 # ... and the share of all sites that they must be.
 WEAKEST = 0.15
 # An unseen place this near to an atom can't hold another, Å; the share of the
@@ -65,96 +79,182 @@ CROWD = 0.85, 1.4
 IDEAL = 1e-3
 
 
-def find_lattice(
-  atoms,
-  density: Float[ArrayLike, 'G G G'] | None = None,
-  sigma: float | None = None,
-  prior: Float[ArrayLike, '3 3'] | None = None,
-) -> LatticeFit:
-  """The lattice of the atoms decoded from a repeating box.
-
-  Args:
-    atoms: What `decode_density` found in a box.
-    density: The density that the atoms were found in; with it, a lattice must
-      also carry the density onto itself.
-    sigma: Width of an atom in it, Å; unused by the search itself.
-    prior: A cell as a network's head guesses it, in any orientation. It
-      decides between lattices that the box supports about equally.
-
-  Returns:
-    The fit; `found` is False where the box does not show a period.
-  """
-  del sigma
-  fits = []
-  for tolerance in TOLERANCES:
-    points = pairing.Points.of(atoms, tolerance)
-    found = None if points is None else _search(points, density, prior)
-    if found is None:
-      continue
-    fit, worth, rms = found
-    fits.append((fit.found, worth, fit))
-    # Images that hardly fit the tolerance say that it is too small.
-    if rms < tolerance / 5:
+def find_lattice(atoms, density=None, sigma=None, prior=None) -> LatticeFit:
+  del sigma, density
+  best = (False, -1.0, None)
+  for rung in RUNGS:
+    points = pairing.Points.of(atoms, *rung)
+    if points is None:
       break
-  if not fits:
+    view, exact = _search(points, prior)
+    if view is not None:
+      best = max(best, (view.found, view.worth, view), key=lambda b: b[:2])
+    if best[0] or exact:
+      break
+  view = best[2]
+  if view is None:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  return max(fits, key=lambda f: f[:2])[2]
+  cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
+  return LatticeFit(cell, view.score, view.found, view.centre)
 
 
-def _search(points, density, prior):
-  """The best lattice at one tolerance, its worth, and the RMS of its pairs."""
-  vectors = _irreducible(points.translations())
-  candidates = []
-  seen = []
+def _search(points, prior):
+  """The best lattice at one tolerance; whether the atoms are exact at it."""
+  start = _scarce(points)
+  vectors, hits = points.operations(start=start)
+  best = _best(points, vectors, None, prior)
+  if best is not None and best.complete:
+    reach = points.half - np.abs(points.places[start[0]]).max()
+    if np.linalg.norm(lattice.niggli_reduce(best.cell,1e-3), axis=1).max() <= reach:
+      return best, True
+  vectors, hits = points.operations()
+  exact = len(hits) > 0 and hits.max() >= 10
+  best = _best(points, vectors, None, prior)
+  if best is not None and best.found:
+    return best, True
+  centres, hits = points.operations(-1, most=60)
+  centres = centres[hits >= 3]
+  if len(centres):
+    n = len(centres)
+    i, j = np.triu_indices(n, 1)
+    more = centres[j] - centres[i]
+    more = more[np.linalg.norm(more, axis=1) >= pairing.SHORTEST]
+    more = more[~points.refuted(more)] if len(more) else more
+    vectors = np.concatenate([vectors, more])
+    vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
+    other = _best(points, vectors, centres[0], prior)
+    if other is not None and (best is None or (other.found, other.worth) > (best.found, best.worth)):
+      best = other
+  return best, exact
+
+
+def _scarce(points):
+  """The atom nearest the middle of the species that is scarcest."""
+  numbers = points.numbers[points.middle]
+  values, counts = np.unique(numbers, return_counts=True)
+  counts = np.where(counts > 3, counts, 999)
+  few = numbers == values[np.argmin(counts)]
+  return points.middle[few][:1]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """A lattice and what the box says for it."""
+  cell: object
+  centre: object
+  support: int
+  pairs: int
+  count: int
+  rms: float
+  unseen: float
+  crowd: float
+  worth: float
+  tolerance: float
+  extra: object = None
+
+  @property
+  def complete(self):
+    return self.support == self.count and self.pairs > 20 and self.found
+
+  @property
+  def score(self):
+    support = self.support * SUPPORT / min(SUPPORT, self.count)
+    whole = self.unseen <= UNSEEN and CROWD[0] <= self.crowd <= CROWD[1]
+    whole = whole and support >= WEAKEST * self.count
+    return float(whole * support / (support + SUPPORT))
+
+  @property
+  def found(self):
+    return self.score >= 0.5
+
+
+def _best(points, vectors, centre, prior):
+  vectors = _irreducible(vectors)
+  best, seen = None, []
   for triple in _triples(vectors, points):
     cell = vectors[list(triple)]
     if _known(cell, seen):
       continue
     seen.append(cell)
-    fit = _refine(points, cell)
-    if fit is None:
+    if len(seen) > CLOSELY:
+      break
+    view = _view(points, cell, centre, prior)
+    if view is None:
       continue
-    cell, first, second, times, rms = fit
-    sites = points.fold(cell)
-    support, pairs = _support(times, sites[first])
-    count = int(sites.max()) + 1
-    worth = support / count + 0.1 * min(1, pairs / 100)
-    if prior is not None:
-      worth -= _strangeness(cell, prior)
-    candidates.append((worth, support, count, cell, rms))
-    if support == count and pairs > 20:
+    if best is None or view.worth > best.worth:
+      best = view
+    if view.support == view.count and view.pairs > 20:
       break  # the shortest of those with nothing left to wish for
-  if not candidates:
+  return best
+
+
+def _view(points, cell, centre, prior):
+  fit = _refine(points, cell, centre)
+  if fit is None:
     return None
-  worth, support, count, cell, rms = max(candidates, key=lambda c: c[0])
-  # One or two atoms a cell can't be seen on three sites; they must all be.
-  support = support * SUPPORT / min(SUPPORT, count)
-  if density is not None and not _carries(density, points, cell):
-    support = 0.0
-  whole = points.unseen(cell, EXCLUDED) <= UNSEEN
-  # The cell has to hold as many atoms for its volume as the box does.
+  cell, centre, moves, turns, rms = fit
+  sites = points.fold(cell)
+  support, pairs, extra = _support(moves, turns, sites)
+  count = int(sites.max()) + 1
+  if centre is not None:
+    count = _count(points, cell, centre)
+  worth = support / count + 0.1 * min(1, pairs / 100)
+  if prior is not None:
+    worth -= _strangeness(cell, prior)
   crowd = points.inner / (2 * points.half) ** 3
   crowd = crowd * abs(np.linalg.det(cell)) / count
-  whole = whole and CROWD[0] <= crowd <= CROWD[1]
-  cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
-  whole = whole and support >= WEAKEST * count
-  score = float(whole * support / (support + SUPPORT))
-  return LatticeFit(cell, score, score >= 0.5), worth, rms
+  unseen = points.unseen(lattice.niggli_reduce(cell,1e-3), EXCLUDED, centre)
+  return View(cell, centre, support, pairs, count, rms, unseen, crowd, worth, points.tolerance, extra)
 
 
-def _refine(points, cell):
+def _count(points, cell, centre):
+  places = np.concatenate([points.places, centre - points.places])
+  slack = np.tile(points.slack, 2)
+  both = dataclasses.replace(points, places=places, slack=slack)
+  return int(both.fold(cell).max()) + 1
+
+
+def _refine(points, cell, centre):
   """Least squares over all pairs; None if an atom is carried onto nothing."""
   for _ in range(2):
-    pairs = points.pairs(cell)
-    if pairs is None or len(pairs[0]) < 4:
+    moves = points.pairs(cell)
+    if moves is None:
       return None
-    first, second, times = pairs
+    turns = None if centre is None else points.pairs(cell, centre)
+    if turns is None: centre = None
+    first, second, times = moves
+    rows = np.c_[times, np.zeros(len(times))]
     apart = points.places[second] - points.places[first]
-    cell, _, rank, _ = np.linalg.lstsq(times.astype(float), apart, rcond=None)
-    if rank < 3:
+    if turns is not None:
+      first, second, times = turns
+      rows = np.concatenate([rows, np.c_[times, np.ones(len(times))]])
+      apart = np.concatenate([apart, points.places[second] + points.places[first]])
+    if len(rows) < 4:
       return None
-  rms = np.sqrt(np.mean(np.sum((apart - times @ cell) ** 2, axis=1)))
-  return cell, first, second, times, rms
+    fit, _, rank, _ = np.linalg.lstsq(rows.astype(float), apart, rcond=None)
+    if rank < (3 if centre is None else 4):
+      return None
+    cell = fit[:3]
+    centre = None if centre is None else fit[3]
+  rms = np.sqrt(np.mean(np.sum((apart - rows @ fit) ** 2, axis=1)))
+  return cell, centre, moves, turns, rms
+
+
+def _support(moves, turns, sites):
+  senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
+  first, _, times = moves
+  odd = (times @ senses.T) % 2 == 1
+  each = []
+  for k in range(7):
+    o = odd[:, k]
+    a, n = len(np.unique(sites[first[o]])), int(o.sum()) // 2
+    b = (0, 0)
+    if turns is not None:
+      p = (turns[2] @ senses[k]) % 2 == 1
+      b = tuple(len(np.unique(sites[turns[0][q]])) // 2 for q in (p, ~p))
+      n += min(p.sum(), (~p).sum()) // 2
+    each.append((max(a, min(b)), n, (a, b)))
+  return min(each)
 
 
 def _triples(vectors, points):
@@ -166,8 +266,7 @@ def _triples(vectors, points):
   if n < 3:
     return []
   sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
-  missing = points.missing(sums.reshape(-1, 3)).reshape(2, n, n)
-  agree = (missing == 0).all(axis=0)
+  agree = ~points.refuted(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
   triples = np.array(list(itertools.combinations(range(n), 3)))
   a, b, c = triples.T
   length = np.linalg.norm(vectors, axis=1)[triples]
@@ -175,22 +274,6 @@ def _triples(vectors, points):
   keep = agree[a, b] & agree[a, c] & agree[b, c] & ~flat
   order = np.argsort(length.sum(axis=1), kind='stable')
   return [tuple(triples[i]) for i in order if keep[i]]
-
-
-def _support(times, sites) -> tuple[int, int]:
-  """Sites seen twice along the weakest direction of the lattice.
-
-  A lattice has seven sublattices of index two; each leaves out the
-  translations that are odd in one sense. The fewest sites that an odd
-  translation starts from say how well the lattice is established.
-
-  Returns:
-    Those sites, and how many pairs there are along that direction.
-  """
-  senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
-  odd = (times @ senses.T) % 2 == 1
-  each = [(len(np.unique(sites[o])), int(o.sum()) // 2) for o in odd.T]
-  return min(each)
 
 
 def _irreducible(vectors):
@@ -223,21 +306,3 @@ def _strangeness(cell, prior) -> float:
     reduced = lattice.niggli_reduce(each, 1e-3)
     shapes.append(np.log(np.linalg.norm(reduced, axis=1)))
   return float(min(0.5, np.abs(shapes[0] - shapes[1]).max()))
-
-
-def _carries(density, points, cell) -> bool:
-  """Whether the shortest vectors carry the density onto itself."""
-  density = np.asarray(density, np.float64)
-  grid = len(density)
-  spacing = 2 * points.half / grid
-  for vector in cell:
-    shift = np.rint(vector / spacing).astype(int)
-    if np.abs(shift).max() > grid - 4:
-      continue
-    here = tuple(slice(max(0, -s), grid - max(0, s)) for s in shift)
-    there = tuple(slice(max(0, s), grid - max(0, -s)) for s in shift)
-    a, b = density[here], density[there]
-    norm = np.sqrt((a**2).sum() * (b**2).sum())
-    if norm > 0 and (a * b).sum() < 0.7 * norm:
-      return False
-  return True
