@@ -20,7 +20,10 @@ SHORTEST = 1.8
 BEYOND, SOUND = 0.5, 0.1
 # Atoms nearest to the middle that are asked first: they refute most.
 PROBES = 12
+# An atom deeper inside the walls is more exact, Å.
 DEEP = 0.75
+# Share of the images that must be of exactly the same species.
+AGREE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Points:
     half = float(np.abs(places[:inner]).max())
     # A light atom, one near a wall, and one whose weight is off are less sure.
     deep = np.abs(places).max(axis=1) < half - DEEP
-    slack = np.where(deep, 0.015, 0.05) + 0.5 * np.abs(weights - numbers)
+    slack = np.where(deep, 0.015, 0.06) + 0.5 * np.abs(weights - numbers)
     slack = np.minimum(slack / numbers, 0.1)
     return cls(places, numbers, slack, inner, half, tolerance, alike, misses)
 
@@ -156,27 +159,36 @@ class Points:
     found, hits = np.zeros((0, 3)), []
     for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
       chunk = chunk[~self.refuted(chunk, sign, self.middle[:PROBES])]
-      chunk = chunk[~self.refuted(chunk, sign)]
-      owner, _ = self.look(chunk, sign)
-      for shift, on in zip(chunk, owner, strict=True):
-        (at,) = np.nonzero((on >= 0) & (on != np.arange(len(on))))
-        if len(at) < 2:
-          continue
-        if self.alike:
-          agree = self.numbers[on[at]] == self.numbers[at]
-          if agree.mean() < 0.6:
-            continue
-        mean = np.mean(self.places[on[at]] - sign * self.places[at], axis=0)
+      for mean, count in zip(*self._means(chunk, sign), strict=True):
         apart = np.linalg.norm(found - mean[None], axis=1)
         if not (apart < 0.05 + 2 * self.tolerance).any():
           found = np.concatenate([found, mean[None]])
-          hits.append(len(at))
+          hits.append(count)
       if len(found) >= most:
         break
     hits = np.array(hits, int)
     size = np.linalg.norm(found, axis=1) if sign == 1 else -hits
-    order = np.argsort(size, kind='stable')
+    order = np.argsort(size, kind='stable')[:most]
     return found[order], hits[order]
+
+  def _means(self, shifts, sign):
+    """Those of some operations that hold, averaged over pairs; their pairs."""
+    shifts = shifts[~self.refuted(shifts, sign)]
+    owner, _ = self.look(shifts, sign)
+    every = np.arange(len(self.places))
+    hit = (owner >= 0) & (owner != every)
+    hits = hit.sum(axis=1)
+    same = hit & (self.numbers[owner] == self.numbers)
+    keep = (hits >= 2) & (same.sum(axis=1) >= AGREE * hits)
+    owner, hit, hits = owner[keep], hit[keep], hits[keep]
+    weight = np.where(hit, self.trust(every, owner) ** 2, 0)
+    apart = self.places[owner] - sign * self.places
+    means = np.einsum('ta,tak->tk', weight, apart) / weight.sum(1)[:, None]
+    return means, hits
+
+  def trust(self, first, second):
+    """How exactly pairs are known, relative to one another."""
+    return 1 / (self.slack[first] + self.slack[second] + 1e-4)
 
   def pairs(self, cell, centre=None):
     """Every pair of atoms that a lattice relates; None if one is missing.
@@ -190,11 +202,12 @@ class Points:
       Indices of the first and the second atom, and how many of each lattice
       vector lie between them, [P, 3].
     """
-    times = self._times(cell, 2 * self.edge, centre)
     if centre is None:
+      times = whole(cell, 2 * self.edge)
       times = times[times.any(axis=1)]
       owner, must = self.look(times @ cell)
     else:
+      times = whole(cell, 2 * self.edge, centre)
       owner, must = self.look(centre + times @ cell, -1)
     must = must[:, : self.inner]
     lost = must & (owner[:, : self.inner] < 0)
@@ -203,61 +216,16 @@ class Points:
     t, first = np.nonzero(owner >= 0)
     return first, owner[t, first], times[t]
 
-  def fold(self, cell) -> Int[np.ndarray, 'N']:
-    """Which site of the cell each atom is an image of."""
-    fractional = self.places @ np.linalg.inv(cell)
-    sites = np.full(len(fractional), -1)
-    count = 0
-    for i in range(len(fractional)):
-      if sites[i] >= 0:
-        continue
-      apart = fractional - fractional[i]
-      apart = (apart - np.rint(apart)) @ cell
-      within = 2 * self.tolerance + self.slack + self.slack[i]
-      near = np.einsum('ij,ij->i', apart, apart) < within**2
-      sites[near & (sites < 0)] = count
-      count += 1
-    return sites
 
-  def unseen(self, cell, excluded: float, centre=None) -> float:
-    """The share of the cell that no part of the box shows.
-
-    Places that lie within `excluded` of an atom do not count.
-    """
-    seen = self.half + (BEYOND if len(self.places) > self.inner else 0)
-    if (np.abs(cell).sum(axis=0) <= 2 * seen).all():
-      return 0.0
-    n = 10
-    grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
-    left = grid.reshape(-1, 3) @ cell
-    shifts = self._times(cell, 2.8 * self.half) @ cell
-    for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
-      images = left[:, None] + chunk[None]
-      inside = (np.abs(images) <= seen).all(axis=-1).any(axis=1)
-      if centre is not None:
-        inside |= (np.abs(centre - images) <= seen).all(axis=-1).any(axis=1)
-      left = left[~inside]
-    if not len(left):
-      return 0.0
-    places = self.places
-    if centre is not None:
-      places = np.concatenate([places, centre - places])
-    fractional = places @ np.linalg.inv(cell)
-    apart = (left @ np.linalg.inv(cell))[:, None] - fractional[None]
-    apart = (apart - np.rint(apart)) @ cell
-    free = (np.linalg.norm(apart, axis=-1) > excluded).all(axis=1)
-    return float(free.sum() / n**3)
-
-  def _times(self, cell, reach, centre=None):
-    """Whole numbers of each vector that stay within a cube of `reach`."""
-    inverse = np.linalg.inv(cell)
-    limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int)
-    middle = 0 if centre is None else -np.rint(centre @ inverse).astype(int)
-    limit = np.minimum(limit + 1, 12)
-    ranges = [np.arange(-k, k + 1) for k in limit]
-    times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3) + middle
-    shifts = times @ cell + (0 if centre is None else centre)
-    return times[np.abs(shifts).max(axis=1) <= reach]
+def whole(cell, reach, start=0.0) -> Int[np.ndarray, 'T 3']:
+  """Whole numbers of each vector that, from `start`, stay within a cube."""
+  inverse = np.linalg.inv(cell)
+  limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int)
+  limit = np.minimum(limit + 1, 12)
+  ranges = [np.arange(-k, k + 1) for k in limit]
+  times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
+  times = times - np.rint(np.broadcast_to(start, 3) @ inverse).astype(int)
+  return times[np.abs(start + times @ cell).max(axis=1) <= reach]
 
 
 def believed(atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:

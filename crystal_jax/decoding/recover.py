@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import lattice
-from crystal_jax.decoding import pairing
+from crystal_jax.decoding import evidence, pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,8 @@ class LatticeFit:
       where no period shows at all.
     score: 0 to 1; a half and more is found.
     found: Whether to believe it.
-    centre: If not None, the crystal also has the inversion x -> centre - x,
-      which may show sites that the box does not.
+    centre: None, or the crystal has the inversion x -> centre - x too, Å. It
+      may show sites that the box does not.
   """
 
   cell: Float[np.ndarray, '3 3']
@@ -50,211 +50,143 @@ class LatticeFit:
   centre: Float[np.ndarray, '3'] | None = None
 
 
-# (how far from its place an image may be, Å; how far its atomic number; the
-# share of images that may be missing), from exact atoms to noisy ones.
+# From exact atoms to noisy ones: how far from its place an image may be, Å;
+# how far its atomic number; the share of the images that may be missing.
 RUNGS = (
-  (0.005, 0, 0.0),
-  (0.02, 0, 0.0),
+  (evidence.EXACT, 0, 0.0),
+  (0.01, 0, 0.0),
   (0.08, 0, 0.0),
   (0.25, 0, 0.0),
   (0.08, 2, 0.1),
   (0.5, 0, 0.0),
   (0.25, 2, 0.1),
 )
-# Sites that must be seen twice along each direction of the lattice: fewer are
-# enough where the images are exact.
-SUPPORT = 3
+# As many atoms that a translation carries onto others say that a tolerance is
+# wide enough.
+PROOF = 10
 # Independent translations, shortest first, that are tried three at a time, and
 # lattices that are looked at closely.
 TRIED, CLOSELY = 14, 25
-# ... and the share of all sites that they must be.
-WEAKEST = 0.15
-# An unseen place this near to an atom can't hold another, Å; the share of the
-# cell that may stay unseen.
-EXCLUDED, UNSEEN = 1.5, 0.003
-# Atoms a volume in the box, over those in the cell. Above one in the mean, as
-# the walls are taken to be at the outermost atom.
-CROWD = 0.85, 1.4
+# A lattice of so many times the sites is no rival.
+RIVAL = 1.5
+# Inversions that relate fewer atoms are left.
+TURNED = 3
 # Lengths, relative, that differ by less are made equal.
 IDEAL = 1e-3
 
 
-def find_lattice(atoms, density=None, sigma=None, prior=None) -> LatticeFit:
-  del sigma, density
-  best = (False, -1.0, None)
+def find_lattice(
+  atoms,
+  density: Float[ArrayLike, 'G G G'] | None = None,
+  sigma: float | None = None,
+  prior: Float[ArrayLike, '3 3'] | None = None,
+) -> LatticeFit:
+  """The lattice of the atoms decoded from a repeating box.
+
+  Args:
+    atoms: What `decode_density` found in a box.
+    density: The density that the atoms were found in; with it, a lattice must
+      also carry the density onto itself.
+    sigma: Width of an atom in it, Å; unused by the search itself.
+    prior: A cell as a network's head guesses it, in any orientation. It
+      decides between lattices that the box supports about equally.
+
+  Returns:
+    The fit; `found` is False where the box does not show a period.
+  """
+  del sigma
+  best, most = None, -1.0
   for rung in RUNGS:
     points = pairing.Points.of(atoms, *rung)
     if points is None:
       break
-    view, exact = _search(points, prior)
+    view, proof = _search(points, prior)
     if view is not None:
-      best = max(best, (view.found, view.worth, view), key=lambda b: b[:2])
-    if best[0] or exact:
+      score = view.score(points)
+      if density is not None and not _carries(density, points, view.cell):
+        score = 0.0
+      if score > most:
+        best, most = view, score
+    if most >= 0.5 or proof:
       break
-  view = best[2]
-  if view is None:
+  if best is None:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
-  return LatticeFit(cell, view.score, view.found, view.centre)
+  cell = lattice.idealize(lattice.niggli_reduce(best.cell, 1e-3), IDEAL)
+  return LatticeFit(cell, most, most >= 0.5, best.centre)
 
 
 def _search(points, prior):
-  """The best lattice at one tolerance; whether the atoms are exact at it."""
+  """The best lattice at one tolerance, and whether atoms are exact to it."""
+  # Nearly always all short vectors start from one atom near the middle.
   start = _scarce(points)
-  vectors, hits = points.operations(start=start)
+  vectors, _ = points.operations(start=start, most=60)
   best = _best(points, vectors, None, prior)
   if best is not None and best.complete:
-    reach = points.half - np.abs(points.places[start[0]]).max()
-    if np.linalg.norm(lattice.niggli_reduce(best.cell,1e-3), axis=1).max() <= reach:
+    reach = points.half - np.abs(points.places[start]).max()
+    if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= reach:
       return best, True
   vectors, hits = points.operations()
-  exact = len(hits) > 0 and hits.max() >= 10
+  proof = len(hits) > 0 and hits.max() >= PROOF
   best = _best(points, vectors, None, prior)
-  if best is not None and best.found:
+  if best is not None and best.score(points) >= 0.5:
     return best, True
   centres, hits = points.operations(-1, most=60)
-  centres = centres[hits >= 3]
-  if len(centres):
-    n = len(centres)
-    i, j = np.triu_indices(n, 1)
-    more = centres[j] - centres[i]
-    more = more[np.linalg.norm(more, axis=1) >= pairing.SHORTEST]
-    more = more[~points.refuted(more)] if len(more) else more
-    vectors = np.concatenate([vectors, more])
-    vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
-    other = _best(points, vectors, centres[0], prior)
-    if other is not None and (best is None or (other.found, other.worth) > (best.found, best.worth)):
-      best = other
-  return best, exact
+  centres = centres[hits >= TURNED]
+  if len(centres) < 2:
+    return best, proof
+  # One inversion after another is a translation.
+  i, j = np.triu_indices(len(centres), 1)
+  more = centres[j] - centres[i]
+  more = more[np.linalg.norm(more, axis=1) >= pairing.SHORTEST]
+  more = more[~points.refuted(more)]
+  vectors = np.concatenate([vectors, more])
+  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
+  other = _best(points, vectors, centres[0], prior)
+  each = [e for e in (best, other) if e is not None]
+  best = max(each, key=lambda e: (e.score(points), e.worth), default=None)
+  return best, proof
 
 
 def _scarce(points):
-  """The atom nearest the middle of the species that is scarcest."""
+  """The atom nearest the middle of the scarcest species."""
   numbers = points.numbers[points.middle]
   values, counts = np.unique(numbers, return_counts=True)
-  counts = np.where(counts > 3, counts, 999)
-  few = numbers == values[np.argmin(counts)]
-  return points.middle[few][:1]
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-  """A lattice and what the box says for it."""
-  cell: object
-  centre: object
-  support: int
-  pairs: int
-  count: int
-  rms: float
-  unseen: float
-  crowd: float
-  worth: float
-  tolerance: float
-  extra: object = None
-
-  @property
-  def complete(self):
-    return self.support == self.count and self.pairs > 20 and self.found
-
-  @property
-  def score(self):
-    support = self.support * SUPPORT / min(SUPPORT, self.count)
-    whole = self.unseen <= UNSEEN and CROWD[0] <= self.crowd <= CROWD[1]
-    whole = whole and support >= WEAKEST * self.count
-    return float(whole * support / (support + SUPPORT))
-
-  @property
-  def found(self):
-    return self.score >= 0.5
+  scarce = values[np.argmin(np.where(counts > 3, counts, 999))]
+  return points.middle[numbers == scarce][:1]
 
 
 def _best(points, vectors, centre, prior):
+  """The lattice of three of the vectors that the box supports best."""
   vectors = _irreducible(vectors)
-  best, seen = None, []
+  seen, views = [], []
   for triple in _triples(vectors, points):
     cell = vectors[list(triple)]
     if _known(cell, seen):
       continue
     seen.append(cell)
-    if len(seen) > CLOSELY:
+    view = evidence.weigh(points, cell, centre)
+    if view is not None:
+      views.append(view)
+      if view.complete:
+        return view  # the shortest of those with nothing left to wish for
+    if len(seen) == CLOSELY:
       break
-    view = _view(points, cell, centre, prior)
-    if view is None:
-      continue
-    if best is None or view.worth > best.worth:
-      best = view
-    if view.support == view.count and view.pairs > 20:
-      break  # the shortest of those with nothing left to wish for
-  return best
-
-
-def _view(points, cell, centre, prior):
-  fit = _refine(points, cell, centre)
-  if fit is None:
+  if not views:
     return None
-  cell, centre, moves, turns, rms = fit
-  sites = points.fold(cell)
-  support, pairs, extra = _support(moves, turns, sites)
-  count = int(sites.max()) + 1
-  if centre is not None:
-    count = _count(points, cell, centre)
-  worth = support / count + 0.1 * min(1, pairs / 100)
-  if prior is not None:
-    worth -= _strangeness(cell, prior)
-  crowd = points.inner / (2 * points.half) ** 3
-  crowd = crowd * abs(np.linalg.det(cell)) / count
-  unseen = points.unseen(lattice.niggli_reduce(cell,1e-3), EXCLUDED, centre)
-  return View(cell, centre, support, pairs, count, rms, unseen, crowd, worth, points.tolerance, extra)
 
+  def worth(view):
+    guess = 0.0 if prior is None else _strangeness(view.cell, prior)
+    return view.worth - guess
 
-def _count(points, cell, centre):
-  places = np.concatenate([points.places, centre - points.places])
-  slack = np.tile(points.slack, 2)
-  both = dataclasses.replace(points, places=places, slack=slack)
-  return int(both.fold(cell).max()) + 1
-
-
-def _refine(points, cell, centre):
-  """Least squares over all pairs; None if an atom is carried onto nothing."""
-  for _ in range(2):
-    moves = points.pairs(cell)
-    if moves is None:
-      return None
-    turns = None if centre is None else points.pairs(cell, centre)
-    if turns is None: centre = None
-    first, second, times = moves
-    rows = np.c_[times, np.zeros(len(times))]
-    apart = points.places[second] - points.places[first]
-    if turns is not None:
-      first, second, times = turns
-      rows = np.concatenate([rows, np.c_[times, np.ones(len(times))]])
-      apart = np.concatenate([apart, points.places[second] + points.places[first]])
-    if len(rows) < 4:
-      return None
-    fit, _, rank, _ = np.linalg.lstsq(rows.astype(float), apart, rcond=None)
-    if rank < (3 if centre is None else 4):
-      return None
-    cell = fit[:3]
-    centre = None if centre is None else fit[3]
-  rms = np.sqrt(np.mean(np.sum((apart - rows @ fit) ** 2, axis=1)))
-  return cell, centre, moves, turns, rms
-
-
-def _support(moves, turns, sites):
-  senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
-  first, _, times = moves
-  odd = (times @ senses.T) % 2 == 1
-  each = []
-  for k in range(7):
-    o = odd[:, k]
-    a, n = len(np.unique(sites[first[o]])), int(o.sum()) // 2
-    b = (0, 0)
-    if turns is not None:
-      p = (turns[2] @ senses[k]) % 2 == 1
-      b = tuple(len(np.unique(sites[turns[0][q]])) // 2 for q in (p, ~p))
-      n += min(p.sum(), (~p).sum()) // 2
-    each.append((max(a, min(b)), n, (a, b)))
-  return min(each)
+  best = max(views, key=worth)
+  rival = any(
+    v.support >= best.support
+    and v.count < RIVAL * best.count
+    and worth(v) > worth(best) - 0.2
+    and not _known(v.cell, [best.cell])
+    for v in views
+  )
+  return dataclasses.replace(best, rival=rival)
 
 
 def _triples(vectors, points):
@@ -306,3 +238,21 @@ def _strangeness(cell, prior) -> float:
     reduced = lattice.niggli_reduce(each, 1e-3)
     shapes.append(np.log(np.linalg.norm(reduced, axis=1)))
   return float(min(0.5, np.abs(shapes[0] - shapes[1]).max()))
+
+
+def _carries(density, points, cell) -> bool:
+  """Whether the shortest vectors carry the density onto itself."""
+  density = np.asarray(density, np.float64)
+  grid = len(density)
+  spacing = 2 * points.half / grid
+  for vector in cell:
+    shift = np.rint(vector / spacing).astype(int)
+    if np.abs(shift).max() > grid - 4:
+      continue
+    here = tuple(slice(max(0, -s), grid - max(0, s)) for s in shift)
+    there = tuple(slice(max(0, s), grid - max(0, -s)) for s in shift)
+    a, b = density[here], density[there]
+    norm = np.sqrt((a**2).sum() * (b**2).sum())
+    if norm > 0 and (a * b).sum() < 0.7 * norm:
+      return False
+  return True
