@@ -28,7 +28,7 @@ EXACT = 0.002
 WEAKEST = 0.15
 # An unseen place this near to an atom can't hold another, Å; the share of the
 # cell that may stay unseen.
-EXCLUDED, UNSEEN = 1.5, 0.003
+EXCLUDED, UNSEEN = 1.5, 0.01
 # Atoms a volume in the box, over those in the cell. Above one in the mean, as
 # the walls are taken to be at the outermost atom. A lattice of little support
 # is doubted below DENSE.

@@ -50,19 +50,12 @@ class LatticeFit:
   centre: Float[np.ndarray, '3'] | None = None
 
 
-# From exact atoms to noisy ones: how far from its place an image may be, Å;
-# how far its atomic number; the share of the images that may be missing.
-RUNGS = (
-  (evidence.EXACT, 0, 0.0),
-  (0.01, 0, 0.0),
-  (0.08, 0, 0.0),
-  (0.25, 0, 0.0),
-  (0.08, 2, 0.1),
-  (0.5, 0, 0.0),
-  (0.25, 2, 0.1),
-)
-# As many atoms that a translation carries onto others say that a tolerance is
-# wide enough.
+# How far from its place an image may be, Å; of exact atoms, and of noisy ones.
+TOLERANCES = (evidence.EXACT, 0.01, 0.08, 0.25, 0.5)
+# Where species are noisy: how far the atomic number of an image may be off, and
+# the share of the images that may be missing.
+NOISY = 2, 0.1
+# So many atoms that a translation carries onto others show how exact they are.
 PROOF = 10
 # Independent translations, shortest first, that are tried three at a time, and
 # lattices that are looked at closely.
@@ -95,28 +88,59 @@ def find_lattice(
     The fit; `found` is False where the box does not show a period.
   """
   del sigma
-  best, most = None, -1.0
-  for rung in RUNGS:
+  best = None
+  for rung in _rungs(atoms):
     points = pairing.Points.of(atoms, *rung)
     if points is None:
       break
-    view, proof = _search(points, prior)
-    if view is not None:
-      score = view.score(points)
-      if density is not None and not _carries(density, points, view.cell):
-        score = 0.0
-      if score > most:
-        best, most = view, score
-    if most >= 0.5 or proof:
+    view = _search(points, prior)
+    if view is None:
+      continue
+    score = view.score(points)
+    if density is not None and not _carries(density, points, view.cell):
+      score = 0.0
+    if best is None or (score, view.worth) > (best[0], best[1].worth):
+      best = score, view
+    if score >= 0.5:
       break
   if best is None:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  cell = lattice.idealize(lattice.niggli_reduce(best.cell, 1e-3), IDEAL)
-  return LatticeFit(cell, most, most >= 0.5, best.centre)
+  score, view = best
+  cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
+  return LatticeFit(cell, score, score >= 0.5, view.centre)
+
+
+def _rungs(atoms):
+  """What to allow for, in turn: a tolerance, and what species and images may.
+
+  The translations that a wide tolerance lets through say how exact the atoms
+  are. To allow for more would take a near translation for a true one; to allow
+  for less, a chance for a translation.
+  """
+  exact = [(t, 0, 0.0) for t in TOLERANCES]
+  noisy = [(t, *NOISY) for t in TOLERANCES[2:]]
+  points = pairing.Points.of(atoms, 0.25, *NOISY)
+  if points is None:
+    return []
+  for start in (_scarce(points), None):
+    shifts, hits = points.operations(start=start, most=60)
+    shifts = shifts[hits >= PROOF]
+    if len(shifts):
+      break
+  else:
+    return exact
+  owner, _ = points.look(shifts)
+  hit = owner >= 0
+  apart = points.places[owner] - points.places - shifts[:, None]
+  apart = np.where(hit, np.linalg.norm(apart, axis=-1), np.nan)
+  apart = np.nanmedian(apart, axis=1).min()
+  wrong = (hit & (points.numbers[owner] != points.numbers)).sum(axis=1)
+  rungs = exact if (wrong / hit.sum(axis=1)).min() < 0.01 else noisy
+  return [r for r in rungs if r[0] >= 3 * apart][:2] or rungs[-1:]
 
 
 def _search(points, prior):
-  """The best lattice at one tolerance, and whether atoms are exact to it."""
+  """The best lattice at one tolerance."""
   # Nearly always all short vectors start from one atom near the middle.
   start = _scarce(points)
   vectors, _ = points.operations(start=start, most=60)
@@ -124,16 +148,15 @@ def _search(points, prior):
   if best is not None and best.complete:
     reach = points.half - np.abs(points.places[start]).max()
     if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= reach:
-      return best, True
-  vectors, hits = points.operations()
-  proof = len(hits) > 0 and hits.max() >= PROOF
+      return best
+  vectors, _ = points.operations()
   best = _best(points, vectors, None, prior)
   if best is not None and best.score(points) >= 0.5:
-    return best, True
+    return best
   centres, hits = points.operations(-1, most=60)
   centres = centres[hits >= TURNED]
   if len(centres) < 2:
-    return best, proof
+    return best
   # One inversion after another is a translation.
   i, j = np.triu_indices(len(centres), 1)
   more = centres[j] - centres[i]
@@ -143,8 +166,7 @@ def _search(points, prior):
   vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
   other = _best(points, vectors, centres[0], prior)
   each = [e for e in (best, other) if e is not None]
-  best = max(each, key=lambda e: (e.score(points), e.worth), default=None)
-  return best, proof
+  return max(each, key=lambda e: (e.score(points), e.worth), default=None)
 
 
 def _scarce(points):
