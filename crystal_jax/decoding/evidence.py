@@ -75,7 +75,7 @@ class Evidence:
     needed += 2 * self.rival + (self.crowd < DENSE)
     fits = CROWD[0] <= self.crowd <= CROWD[1]
     fits = fits and self.support >= WEAKEST * self.count
-    fits = fits and self.rms <= max(0.3 * points.tolerance, 0.05)
+    fits = fits and self.rms <= max(0.4 * points.tolerance, 0.05)
     if not fits or unseen(points, self.cell, self.centre) > UNSEEN:
       return 0.0
     # One or two atoms a cell can't be seen on three sites; they must all be.

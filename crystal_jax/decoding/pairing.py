@@ -127,7 +127,7 @@ class Points:
       asked = asked[: len(shifts)] + asked[len(shifts) :]
     return lost > self.misses * asked
 
-  def operations(self, sign=1, start=None, most=250):
+  def operations(self, sign=1, start=None, most=120):
     """Operations that carry no atom onto nothing, and at least two onto others.
 
     Args:

@@ -60,6 +60,8 @@ PROOF = 10
 # Independent translations, shortest first, that are tried three at a time, and
 # lattices that are looked at closely.
 TRIED, CLOSELY = 14, 25
+# Translations that are looked at for these, shortest first.
+MOST = 120
 # A lattice of so many times the sites is no rival.
 RIVAL = 1.5
 # Inversions that relate fewer atoms are left.
@@ -128,15 +130,18 @@ def _rungs(atoms):
     if len(shifts):
       break
   else:
-    return exact
+    return exact[:-1]
   owner, _ = points.look(shifts)
   hit = owner >= 0
   apart = points.places[owner] - points.places - shifts[:, None]
   apart = np.where(hit, np.linalg.norm(apart, axis=-1), np.nan)
-  apart = np.nanmedian(apart, axis=1).min()
+  apart = np.nanmedian(apart, axis=1)
   wrong = (hit & (points.numbers[owner] != points.numbers)).sum(axis=1)
-  rungs = exact if (wrong / hit.sum(axis=1)).min() < 0.01 else noisy
-  return [r for r in rungs if r[0] >= 3 * apart][:2] or rungs[-1:]
+  # Where species are right, most translations carry none onto another.
+  wrong = np.median((wrong / hit.sum(axis=1))[apart <= 2 * apart.min()])
+  rungs = noisy if wrong > 0 else exact
+  rungs = [r for r in rungs if r[0] >= 2 * apart.min()] or rungs[-1:]
+  return rungs[: 1 if rungs[0] == exact[0] else 2]
 
 
 def _search(points, prior):
@@ -149,7 +154,7 @@ def _search(points, prior):
     reach = points.half - np.abs(points.places[start]).max()
     if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= reach:
       return best
-  vectors, _ = points.operations()
+  vectors, _ = points.operations(most=MOST)
   best = _best(points, vectors, None, prior)
   if best is not None and best.score(points) >= 0.5:
     return best
@@ -163,7 +168,7 @@ def _search(points, prior):
   more = more[np.linalg.norm(more, axis=1) >= pairing.SHORTEST]
   more = more[~points.refuted(more)]
   vectors = np.concatenate([vectors, more])
-  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
+  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))[:MOST]]
   other = _best(points, vectors, centres[0], prior)
   each = [e for e in (best, other) if e is not None]
   return max(each, key=lambda e: (e.score(points), e.worth), default=None)
