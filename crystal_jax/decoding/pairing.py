@@ -188,7 +188,7 @@ class Points:
 
   def trust(self, first, second):
     """How exactly pairs are known, relative to one another."""
-    return 1 / (self.slack[first] + self.slack[second] + 1e-4)
+    return 1 / (self.slack[first] + self.slack[second] + self.tolerance / 4)
 
   def pairs(self, cell, centre=None):
     """Every pair of atoms that a lattice relates; None if one is missing.

@@ -136,12 +136,15 @@ def _rungs(atoms):
   apart = points.places[owner] - points.places - shifts[:, None]
   apart = np.where(hit, np.linalg.norm(apart, axis=-1), np.nan)
   apart = np.nanmedian(apart, axis=1)
-  wrong = (hit & (points.numbers[owner] != points.numbers)).sum(axis=1)
-  # Where species are right, most translations carry none onto another.
-  wrong = np.median((wrong / hit.sum(axis=1))[apart <= 2 * apart.min()])
-  rungs = noisy if wrong > 0 else exact
-  rungs = [r for r in rungs if r[0] >= 2 * apart.min()] or rungs[-1:]
-  return rungs[: 1 if rungs[0] == exact[0] else 2]
+  wrong = hit & (points.numbers[owner] != points.numbers)
+  wrong = wrong.sum(axis=1) / hit.sum(axis=1)
+  if np.any((apart < evidence.EXACT / 2) & (wrong == 0)):
+    return exact[:1]
+  # Not all of them are true; those that are have the least of either.
+  many = hits[hits >= PROOF] >= hits.max() / 2
+  apart, wrong = np.quantile(apart[many], 0.2), np.quantile(wrong[many], 0.4)
+  rungs = noisy if wrong > 0 else exact[1:]
+  return [r for r in rungs if r[0] >= 3 * apart][:2] or rungs[-1:]
 
 
 def _search(points, prior):
