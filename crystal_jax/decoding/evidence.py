@@ -95,8 +95,10 @@ def weigh(points: pairing.Points, cell, centre=None) -> Evidence | None:
   if fit is None:
     return None
   cell, centre, moves, turns, rms = fit
-  support, pairs = _support(moves, turns, fold(points, cell))
-  count = int(fold(points, cell, centre).max()) + 1
+  sites = fold(points, cell)
+  support, pairs = _support(moves, turns, sites)
+  count = sites if centre is None else fold(points, cell, centre)
+  count = int(count.max()) + 1
   crowd = points.inner / (2 * points.half) ** 3
   crowd = crowd * abs(np.linalg.det(cell)) / count
   return Evidence(cell, centre, support, pairs, count, crowd, rms)

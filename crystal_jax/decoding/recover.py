@@ -154,8 +154,7 @@ def _search(points, prior):
   vectors, _ = points.operations(start=start, most=60)
   best = _best(points, vectors, None, prior)
   if best is not None and best.complete:
-    reach = points.half - np.abs(points.places[start]).max()
-    if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= reach:
+    if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= points.half:
       return best
   vectors, _ = points.operations(most=MOST)
   best = _best(points, vectors, None, prior)
