@@ -18,10 +18,13 @@ SHORTEST = 1.8
 # Atoms this near outside the walls, Å, are seen well enough to be believed,
 # if their weight is this near to a whole number.
 BEYOND, SOUND = 0.5, 0.1
+# Hydrogen and helium outside are as often fitted to nothing.
+LIGHT = 2
 # Atoms nearest to the middle that are asked first: they refute most.
 PROBES = 12
-# An atom deeper inside the walls is more exact, Å.
-DEEP = 0.75
+# How unsure the place of an atom of weight one is, Å, more than DEEP inside the
+# walls, and elsewhere; no atom is less sure than MOST_SLACK.
+DEEP, SLACK_DEEP, SLACK, MOST_SLACK = 0.75, 0.015, 0.06, 0.1
 # Share of the images that must be of exactly the same species.
 AGREE = 0.6
 
@@ -33,6 +36,7 @@ class Points:
   Attributes:
     places: [N, 3], Å.
     numbers: [N].
+    slack: [N], how unsure each place is, Å.
     inner: How many are inside the walls.
     half: The walls' distance from the origin, Å.
     tolerance: How far an image may be from an atom, Å.
@@ -58,8 +62,8 @@ class Points:
     half = float(np.abs(places[:inner]).max())
     # A light atom, one near a wall, and one whose weight is off are less sure.
     deep = np.abs(places).max(axis=1) < half - DEEP
-    slack = np.where(deep, 0.015, 0.06) + 0.5 * np.abs(weights - numbers)
-    slack = np.minimum(slack / numbers, 0.1)
+    slack = np.where(deep, SLACK_DEEP, SLACK) + 0.5 * np.abs(weights - numbers)
+    slack = np.minimum(slack / numbers, MOST_SLACK)
     return cls(places, numbers, slack, inner, half, tolerance, alike, misses)
 
   def __post_init__(self):
@@ -152,9 +156,7 @@ class Points:
       keep, size = i < j, np.abs(shifts).max(axis=1)
     shifts, size = shifts[keep], size[keep]
     key = np.rint(shifts / self.tolerance).astype(np.int64)
-    _, index = np.unique(
-      key @ np.array([1, 2**14, 2**28]), return_index=True
-    )
+    _, index = np.unique(key @ np.array([1, 2**14, 2**28]), return_index=True)
     shifts = shifts[index[np.argsort(size[index])]]
     found, hits = np.zeros((0, 3)), []
     for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
@@ -229,7 +231,7 @@ def whole(cell, reach, start=0.0) -> Int[np.ndarray, 'T 3']:
 
 
 def believed(atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-  """Places and numbers of the atoms that count; how many are inside.
+  """Places, numbers, weights of the atoms that count; how many are inside.
 
   Those inside the walls come first, those just outside that are sound after.
   """
@@ -240,6 +242,6 @@ def believed(atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
   half = np.abs(places[inside]).max(initial=0.0)
   outside = np.asarray(atoms.mask) & ~inside
   outside &= np.abs(places).max(axis=1) <= half + BEYOND
-  outside &= (np.abs(weights - numbers) < SOUND) & (numbers > 2)
+  outside &= (np.abs(weights - numbers) < SOUND) & (numbers > LIGHT)
   order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
   return places[order], numbers[order], weights[order], int(inside.sum())

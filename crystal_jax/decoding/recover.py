@@ -4,31 +4,40 @@ A translation of the crystal carries every atom whose image stays inside the
 box onto an atom of the same species. So every vector between two atoms of one
 species is a candidate, and stays if it carries no atom onto nothing. Three
 independent ones span a lattice; of the lattices that carry no atom onto
-nothing, the one that most sites support is taken, and refined by least squares
-over every pair that it relates.
+nothing, the one that most sites support is taken (`evidence`), and refined by
+least squares over every pair that it relates.
 
-What supports a direction is the number of *sites* that are seen twice along
-it, not of pairs: one plane of atoms that falls on another is one coincidence,
-however many atoms it has. The support of a lattice is that of its weakest
-direction. A lattice is found if the support is enough and no part of the cell
-stayed unseen that could hold an atom.
+Three things make it sure:
 
-Limits: a vector longer than what the box shows twice can't be found; a
-pseudo-translation whose flaw lies outside the box can't be told from a true
-one. Atoms just outside the walls, where their weights are sound, count as
-support, and never against a lattice.
+- How exact the atoms are is asked first, of the best translations. Exact ones
+  are held to 0.002 Å, at which no near translation passes and two sites seen
+  twice along each direction are enough. Noisy ones get a wider tolerance, and
+  where their species are noisy too, near species and some missing images pass.
+- A light atom, or one near a wall, is allowed more, as its place is less sure.
+- Where translations alone show no lattice, inversions help: one after another
+  they are a translation, and they reach further than the box does.
+
+A lattice is found if its support is enough, no other is as good, its cell is
+as densely filled as the box, and no part of it stayed unseen that could hold an
+atom.
+
+Limits: a vector longer than what the box shows twice, be it by an inversion,
+can't be found; nor can one along which only one site is seen twice, as that is
+a chance more often than not. A pseudo-translation whose flaw lies outside the
+box, or is smaller than the noise, can't be told from a true one. Of the other
+symmetries (mirrors, axes) none is used. Atoms just outside the walls, where
+their weights are sound, count as support, and never against a lattice.
 
 Host NumPy, float64.
 """
 
 import dataclasses
-import itertools
 
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import lattice
-from crystal_jax.decoding import evidence, pairing
+from crystal_jax.decoding import candidates, evidence, pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +66,11 @@ TOLERANCES = (evidence.EXACT, 0.01, 0.08, 0.25, 0.5)
 NOISY = 2, 0.1
 # So many atoms that a translation carries onto others show how exact they are.
 PROOF = 10
-# Independent translations, shortest first, that are tried three at a time, and
-# lattices that are looked at closely.
-TRIED, CLOSELY = 14, 25
-# Translations that are looked at for these, shortest first.
-MOST = 120
-# A lattice of so many times the sites is no rival.
-RIVAL = 1.5
+# Most translations, shortest first; those that start from one atom, and
+# inversions.
+MOST, FEW = 120, 60
+# A lattice of more times the sites, or of less worth by more, is no rival.
+RIVAL = 1.5, 0.2
 # Inversions that relate fewer atoms are left.
 TURNED = 3
 # Lengths, relative, that differ by less are made equal.
@@ -125,7 +132,7 @@ def _rungs(atoms):
   if points is None:
     return []
   for start in (_scarce(points), None):
-    shifts, hits = points.operations(start=start, most=60)
+    shifts, hits = points.operations(start=start, most=FEW)
     shifts = shifts[hits >= PROOF]
     if len(shifts):
       break
@@ -143,15 +150,16 @@ def _rungs(atoms):
   # Not all of them are true; those that are have the least of either.
   many = hits[hits >= PROOF] >= hits.max() / 2
   apart, wrong = np.quantile(apart[many], 0.2), np.quantile(wrong[many], 0.4)
-  rungs = noisy if wrong > 0 else exact[1:]
-  return [r for r in rungs if r[0] >= 3 * apart][:2] or rungs[-1:]
+  rungs = [noisy] if wrong > 0 else [exact[1:], noisy]
+  wide = [[r for r in each if r[0] >= 3 * apart] for each in rungs]
+  return sum((w[:2] or each[-1:] for w, each in zip(wide, rungs)), [])
 
 
 def _search(points, prior):
   """The best lattice at one tolerance."""
   # Nearly always all short vectors start from one atom near the middle.
   start = _scarce(points)
-  vectors, _ = points.operations(start=start, most=60)
+  vectors, _ = points.operations(start=start, most=FEW)
   best = _best(points, vectors, None, prior)
   if best is not None and best.complete:
     if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= points.half:
@@ -160,7 +168,7 @@ def _search(points, prior):
   best = _best(points, vectors, None, prior)
   if best is not None and best.score(points) >= 0.5:
     return best
-  centres, hits = points.operations(-1, most=60)
+  centres, hits = points.operations(-1, most=FEW)
   centres = centres[hits >= TURNED]
   if len(centres) < 2:
     return best
@@ -186,20 +194,13 @@ def _scarce(points):
 
 def _best(points, vectors, centre, prior):
   """The lattice of three of the vectors that the box supports best."""
-  vectors = _irreducible(vectors)
-  seen, views = [], []
-  for triple in _triples(vectors, points):
-    cell = vectors[list(triple)]
-    if _known(cell, seen):
-      continue
-    seen.append(cell)
+  views = []
+  for cell in candidates.lattices(points, vectors):
     view = evidence.weigh(points, cell, centre)
     if view is not None:
       views.append(view)
       if view.complete:
         return view  # the shortest of those with nothing left to wish for
-    if len(seen) == CLOSELY:
-      break
   if not views:
     return None
 
@@ -210,54 +211,12 @@ def _best(points, vectors, centre, prior):
   best = max(views, key=worth)
   rival = any(
     v.support >= best.support
-    and v.count < RIVAL * best.count
-    and worth(v) > worth(best) - 0.2
-    and not _known(v.cell, [best.cell])
+    and v.count < RIVAL[0] * best.count
+    and worth(v) > worth(best) - RIVAL[1]
+    and not candidates.known(v.cell, [best.cell])
     for v in views
   )
   return dataclasses.replace(best, rival=rival)
-
-
-def _triples(vectors, points):
-  """Independent triples, the shortest in all first.
-
-  With two translations their sum and their difference are translations too.
-  """
-  n = len(vectors)
-  if n < 3:
-    return []
-  sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
-  agree = ~points.refuted(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
-  triples = np.array(list(itertools.combinations(range(n), 3)))
-  a, b, c = triples.T
-  length = np.linalg.norm(vectors, axis=1)[triples]
-  flat = np.abs(np.linalg.det(vectors[triples])) < 0.1 * length.prod(axis=1)
-  keep = agree[a, b] & agree[a, c] & agree[b, c] & ~flat
-  order = np.argsort(length.sum(axis=1), kind='stable')
-  return [tuple(triples[i]) for i in order if keep[i]]
-
-
-def _irreducible(vectors):
-  """The first that are not a sum or difference of two shorter ones."""
-  kept = []
-  for i, vector in enumerate(vectors):
-    shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    apart = (vector - shorter)[:, None] - shorter[None]
-    if not i or np.einsum('ijk,ijk->ij', apart, apart).min() > 0.15**2:
-      kept.append(vector)
-    if len(kept) == TRIED:
-      break
-  return np.array(kept).reshape(-1, 3)
-
-
-def _known(cell, seen) -> bool:
-  """Whether one of the lattices seen is the same."""
-  if not seen:
-    return False
-  times = cell[None] @ np.linalg.inv(np.array(seen))
-  whole = np.abs(times - np.rint(times)).max(axis=(1, 2)) < 0.1
-  same = np.abs(np.abs(np.linalg.det(times)) - 1) < 0.1
-  return bool((whole & same).any())
 
 
 def _strangeness(cell, prior) -> float:
