@@ -116,7 +116,7 @@ def find_lattice(
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
   score, view = best
   cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
-  return LatticeFit(cell, score, score >= 0.5, view.centre)
+  return LatticeFit(cell, float(score), bool(score >= 0.5), view.centre)
 
 
 def _rungs(atoms):
@@ -150,9 +150,10 @@ def _rungs(atoms):
   # Not all of them are true; those that are have the least of either.
   many = hits[hits >= PROOF] >= hits.max() / 2
   apart, wrong = np.quantile(apart[many], 0.2), np.quantile(wrong[many], 0.4)
-  rungs = [noisy] if wrong > 0 else [exact[1:], noisy]
-  wide = [[r for r in each if r[0] >= 3 * apart] for each in rungs]
-  return sum((w[:2] or each[-1:] for w, each in zip(wide, rungs)), [])
+  rungs = []
+  for each in [noisy] if wrong > 0 else [exact[1:], noisy]:
+    rungs += [r for r in each if r[0] >= 3 * apart][:2] or each[-1:]
+  return rungs
 
 
 def _search(points, prior):
