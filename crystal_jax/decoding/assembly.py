@@ -44,13 +44,18 @@ def assemble(
         f'No lattice was found in the box (score {fit.score:.3f}); pass a cell '
         '[3, 3] in Å instead of the fit to fold the atoms by it.'
       )
-    fit = fit.cell
+    fit, centre = fit.cell, fit.centre
+  else:
+    centre = None
   cell = np.asarray(fit, np.float64)
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  places, numbers, inner = pairing.believed(atoms)
+  places, numbers, _, inner = pairing.believed(atoms)
   if not inner:
     raise ValueError('No atoms were found inside the walls.')
+  if centre is not None:
+    places = np.concatenate([places, centre - places])
+    numbers = np.concatenate([numbers, numbers])
   # Those inside come first: the others only fill sites that are not seen.
   folded, numbers = _merge(places, numbers, inner, cell)
   crystal = crystal_lib.Crystal(

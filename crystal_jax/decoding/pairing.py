@@ -1,8 +1,9 @@
-"""Atoms of a box, and which of them a translation carries onto which.
+"""Atoms of a box, and which of them an operation carries onto which.
 
-The one question of the lattice search, asked a million times, is whether there
-is an atom of this species at this place. A map of small voxels, each with the
-index of the atom it lies on, answers it with one look.
+An operation is a translation, x + t, or an inversion, t - x. The one question
+of the lattice search, asked a million times, is which atom lies at the image of
+another. A map of small voxels, each with the index of the atom that is near,
+answers it with one look.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ SHORTEST = 1.8
 # Atoms this near outside the walls, Å, are seen well enough to be believed,
 # if their weight is this near to a whole number.
 BEYOND, SOUND = 0.5, 0.1
-# Most translations that are looked at, shortest first.
-MOST = 250
+# Hydrogen and helium outside are as often fitted to nothing.
+LIGHT = 2
+# Atoms nearest to the middle that are asked first: they refute most.
+PROBES = 12
+# How unsure the place of an atom of weight one is, Å, more than DEEP inside the
+# walls, and elsewhere; no atom is less sure than MOST_SLACK.
+DEEP, SLACK_DEEP, SLACK, MOST_SLACK = 0.75, 0.015, 0.06, 0.1
+# Share of the images that must be of exactly the same species.
+AGREE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,170 +36,202 @@ class Points:
   Attributes:
     places: [N, 3], Å.
     numbers: [N].
+    slack: [N], how unsure each place is, Å.
     inner: How many are inside the walls.
     half: The walls' distance from the origin, Å.
     tolerance: How far an image may be from an atom, Å.
+    alike: Atomic numbers that differ by no more are taken for the same.
+    misses: Share of the images that need not be there.
   """
 
   places: Float[np.ndarray, 'N 3']
   numbers: Int[np.ndarray, 'N']
+  slack: Float[np.ndarray, 'N']
   inner: int
   half: float
   tolerance: float
+  alike: int = 0
+  misses: float = 0.0
 
   @classmethod
-  def of(cls, atoms, tolerance: float) -> Points | None:
+  def of(cls, atoms, tolerance, alike=0, misses=0.0) -> Points | None:
     """The points of decoded atoms; None if there are too few to repeat."""
-    places, numbers, inner = believed(atoms)
+    places, numbers, weights, inner = believed(atoms)
     if inner < 3:
       return None
     half = float(np.abs(places[:inner]).max())
-    return cls(places, numbers, inner, half, tolerance)
+    # A light atom, one near a wall, and one whose weight is off are less sure.
+    deep = np.abs(places).max(axis=1) < half - DEEP
+    slack = np.where(deep, SLACK_DEEP, SLACK) + 0.5 * np.abs(weights - numbers)
+    slack = np.minimum(slack / numbers, MOST_SLACK)
+    return cls(places, numbers, slack, inner, half, tolerance, alike, misses)
 
   def __post_init__(self):
     step = max(0.1, self.tolerance / 2)
     edge = np.abs(self.places).max() + 5 * step
     size = int(np.ceil(2 * edge / step))
     owners = np.full((size,) * 3, -1, np.int16)
-    object.__setattr__(self, 'step', step)
-    object.__setattr__(self, 'edge', edge)
-    object.__setattr__(self, 'owners', owners)
-    inner = self.places[: self.inner]
-    probe = np.argsort(np.linalg.norm(inner, axis=1))[:12]
-    object.__setattr__(self, '_probe', probe)
     reach = np.arange(-3, 4)
     ball = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
-    near = (self.tolerance + np.sqrt(3) * step) / step
+    near = (self.tolerance + 2 * self.slack.max() + np.sqrt(3) * step) / step
     ball = ball[np.linalg.norm(ball, axis=1) <= near]
-    index = self._index(self.places)[:, None] + ball[None]
+    index = ((self.places + edge) / step).astype(np.int32)
+    index = index[:, None] + ball[None]
     atom = np.arange(len(self.places), dtype=np.int16)
     owner = np.broadcast_to(atom[:, None], index.shape[:2])
     owners[tuple(index.reshape(-1, 3).T)] = owner.reshape(-1)
+    middle = np.abs(self.places[: self.inner]).max(axis=1)
+    object.__setattr__(self, 'step', step)
+    object.__setattr__(self, 'edge', edge)
+    object.__setattr__(self, 'owners', owners)
+    object.__setattr__(self, 'middle', np.argsort(middle))
 
-  def _index(self, places):
-    return ((places + self.edge) / self.step).astype(np.int32)
+  def look(self, shifts, sign=1, atoms=slice(None)):
+    """Which atom each image lies on, -1 for none, and if one must be there.
 
-  def look(self, places, numbers):
-    """Which atom is there (-1: none of that species), and if one must be."""
-    must = np.abs(places).max(axis=-1) <= self.half - 0.5 * self.tolerance
+    Args:
+      shifts: [T, 3], Å; the images are `sign * place + shift`.
+      sign: 1 for translations, -1 for inversions.
+      atoms: Which atoms to take the images of.
+
+    Returns:
+      Two arrays [T, A].
+    """
+    places = sign * self.places[atoms]
+    numbers = self.numbers[atoms]
     size = len(self.owners)
-    index = self._index(places)
-    there = ((index >= 0) & (index < size)).all(axis=-1)
-    x, y, z = np.moveaxis(np.where(there[..., None], index, 0), -1, 0)
-    owner = np.where(there, self.owners[x, y, z], -1)
-    apart = self.places[owner] - places
-    near = np.einsum('...i,...i', apart, apart) <= self.tolerance**2
-    hit = (owner >= 0) & near & (self.numbers[owner] == numbers)
-    return np.where(hit, owner, -1), must
+    wall = self.half - 0.5 * self.tolerance - 0.02
+    index, must = 0, True
+    images = []
+    for k in range(3):  # an axis at a time is much faster than all at once
+      image = places[None, :, k] + shifts[:, None, k]
+      must = must & (np.abs(image) <= wall)
+      voxel = ((image + self.edge) / self.step).astype(np.int32)
+      index = index * size + np.clip(voxel, 0, size - 1)
+      images.append(image)
+    owner = self.owners.reshape(-1)[index]
+    at = np.nonzero(owner >= 0)
+    on = owner[at]
+    apart = sum((images[k][at] - self.places[on, k]) ** 2 for k in range(3))
+    differ = np.abs(self.numbers[on] - numbers[at[1]])
+    within = self.tolerance + self.slack[on] + self.slack[atoms][at[1]]
+    wrong = (apart > within**2) | (differ > self.alike)
+    owner[at[0][wrong], at[1][wrong]] = -1
+    return owner, must
 
-  def translations(self) -> Float[np.ndarray, 'T 3']:
-    """Vectors that carry no atom onto nothing, shortest first."""
-    same = self.numbers[: self.inner, None] == self.numbers[None]
-    first, second = np.nonzero(same)
-    vectors = self.places[second] - self.places[first]
-    vectors *= np.where(vectors[:, :1] < 0, -1, 1)
-    vectors = vectors[np.linalg.norm(vectors, axis=1) >= SHORTEST]
-    rounded = np.rint(vectors / self.tolerance).astype(int)
-    key = (rounded @ np.array([1, 4096, 4096**2])).astype(np.int64)
-    _, index = np.unique(key, return_index=True)
-    vectors = vectors[index]
-    vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))]
-    found = np.zeros((0, 3))
-    for chunk in np.array_split(vectors, len(vectors) // 512 + 1):
-      # A few atoms refute most candidates; the rest get the whole question.
-      chunk = chunk[self.missing(chunk, self._probe) == 0]
-      owner, _ = self.look(
-        self.places[None] + chunk[:, None], self.numbers[None]
-      )
-      misses = self.missing(chunk)
-      hits = np.sum(owner >= 0, axis=1)
-      for i in np.nonzero((misses == 0) & (hits >= 2))[0]:
-        hit = owner[i] >= 0
-        mean = np.mean(self.places[owner[i][hit]] - self.places[hit], axis=0)
-        apart = np.linalg.norm(found - mean[None], axis=1)
-        if not (apart < 2 * self.tolerance).any():
-          found = np.concatenate([found, mean[None]])
-      if len(found) >= MOST:
-        break
-    return found[np.argsort(np.linalg.norm(found, axis=1))]
-
-  def missing(self, vectors, atoms=None) -> Int[np.ndarray, 'T']:
-    """How many atoms each vector, or its opposite, carries onto nothing."""
+  def refuted(self, shifts, sign=1, atoms=None):
+    """Whether each operation carries atoms onto nothing, [T]."""
     atoms = np.arange(self.inner) if atoms is None else atoms
-    both = np.concatenate([vectors, -vectors])
-    images = self.places[atoms][None] + both[:, None]
-    owner, must = self.look(images, self.numbers[atoms][None])
-    missing = (must & (owner < 0)).sum(axis=1)
-    return missing[: len(vectors)] + missing[len(vectors) :]
+    both = np.concatenate([shifts, -shifts]) if sign == 1 else shifts
+    owner, must = self.look(both, sign, atoms)
+    lost = (must & (owner < 0)).sum(axis=1)
+    asked = must.sum(axis=1)
+    if sign == 1:
+      lost = lost[: len(shifts)] + lost[len(shifts) :]
+      asked = asked[: len(shifts)] + asked[len(shifts) :]
+    return lost > self.misses * asked
 
-  def pairs(self, cell):
+  def operations(self, sign=1, start=None, most=120):
+    """Operations that carry no atom onto nothing, and at least two onto others.
+
+    Args:
+      sign: 1 for translations, shortest first; -1 for inversions, those that
+        relate most atoms first.
+      start: Atoms to start from; None: all.
+      most: How many are enough.
+
+    Returns:
+      Shifts [T, 3] in Å and how many atoms each carries onto others [T].
+    """
+    start = np.arange(self.inner) if start is None else start
+    apart = np.abs(self.numbers[start, None] - self.numbers[None])
+    i, j = np.nonzero(apart <= self.alike)
+    i = start[i]
+    shifts = self.places[j] - sign * self.places[i]
+    if sign == 1:
+      shifts *= np.where(shifts[:, :1] < 0, -1, 1)
+      size = np.linalg.norm(shifts, axis=1)
+      keep = size >= SHORTEST
+    else:
+      keep, size = i < j, np.abs(shifts).max(axis=1)
+    shifts, size = shifts[keep], size[keep]
+    key = np.rint(shifts / self.tolerance).astype(np.int64)
+    _, index = np.unique(key @ np.array([1, 2**14, 2**28]), return_index=True)
+    shifts = shifts[index[np.argsort(size[index])]]
+    found, hits = np.zeros((0, 3)), []
+    for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
+      chunk = chunk[~self.refuted(chunk, sign, self.middle[:PROBES])]
+      for mean, count in zip(*self._means(chunk, sign), strict=True):
+        apart = np.linalg.norm(found - mean[None], axis=1)
+        if not (apart < 0.05 + 2 * self.tolerance).any():
+          found = np.concatenate([found, mean[None]])
+          hits.append(count)
+      if len(found) >= most:
+        break
+    hits = np.array(hits, int)
+    size = np.linalg.norm(found, axis=1) if sign == 1 else -hits
+    order = np.argsort(size, kind='stable')[:most]
+    return found[order], hits[order]
+
+  def _means(self, shifts, sign):
+    """Those of some operations that hold, averaged over pairs; their pairs."""
+    shifts = shifts[~self.refuted(shifts, sign)]
+    owner, _ = self.look(shifts, sign)
+    every = np.arange(len(self.places))
+    hit = (owner >= 0) & (owner != every)
+    hits = hit.sum(axis=1)
+    same = hit & (self.numbers[owner] == self.numbers)
+    keep = (hits >= 2) & (same.sum(axis=1) >= AGREE * hits)
+    owner, hit, hits = owner[keep], hit[keep], hits[keep]
+    weight = np.where(hit, self.trust(every, owner) ** 2, 0)
+    apart = self.places[owner] - sign * self.places
+    means = np.einsum('ta,tak->tk', weight, apart) / weight.sum(1)[:, None]
+    return means, hits
+
+  def trust(self, first, second):
+    """How exactly pairs are known, relative to one another."""
+    return 1 / (self.slack[first] + self.slack[second] + self.tolerance / 4)
+
+  def pairs(self, cell, centre=None):
     """Every pair of atoms that a lattice relates; None if one is missing.
+
+    Args:
+      cell: The lattice.
+      centre: If given, pairs of the inversions `centre + times @ cell - x`
+        instead of those of the translations `x + times @ cell`.
 
     Returns:
       Indices of the first and the second atom, and how many of each lattice
       vector lie between them, [P, 3].
     """
-    times = self._times(cell, 2 * self.edge)
-    times = times[times.any(axis=1)]
-    owner, must = self.look(
-      self.places[None] + (times @ cell)[:, None], self.numbers[None]
-    )
-    if np.any((must & (owner < 0))[:, : self.inner]):
+    if centre is None:
+      times = whole(cell, 2 * self.edge)
+      times = times[times.any(axis=1)]
+      owner, must = self.look(times @ cell)
+    else:
+      times = whole(cell, 2 * self.edge, centre)
+      owner, must = self.look(centre + times @ cell, -1)
+    must = must[:, : self.inner]
+    lost = must & (owner[:, : self.inner] < 0)
+    if lost.sum() > self.misses * must.sum():
       return None
     t, first = np.nonzero(owner >= 0)
     return first, owner[t, first], times[t]
 
-  def fold(self, cell) -> Int[np.ndarray, 'N']:
-    """Which site of the cell each atom is an image of."""
-    fractional = self.places @ np.linalg.inv(cell)
-    sites = np.full(len(fractional), -1)
-    count = 0
-    for i in range(len(fractional)):
-      if sites[i] >= 0:
-        continue
-      apart = fractional - fractional[i]
-      apart = (apart - np.rint(apart)) @ cell
-      near = np.linalg.norm(apart, axis=1) < 2 * self.tolerance
-      sites[near & (sites < 0)] = count
-      count += 1
-    return sites
 
-  def unseen(self, cell, excluded: float) -> float:
-    """The share of the cell that no part of the box shows.
-
-    Places that lie within `excluded` of an atom do not count.
-    """
-    n = 10
-    grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
-    points = grid.reshape(-1, 3) @ cell
-    seen = self.half + (BEYOND if len(self.places) > self.inner else 0)
-    times = self._times(cell, 2.8 * self.half)
-    shifts = times @ cell
-    left = points
-    for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
-      images = left[:, None] + chunk[None]
-      inside = (np.abs(images) <= seen).all(axis=-1).any(axis=1)
-      left = left[~inside]
-    if not len(left):
-      return 0.0
-    fractional = self.places @ np.linalg.inv(cell)
-    apart = (left @ np.linalg.inv(cell))[:, None] - fractional[None]
-    apart = (apart - np.rint(apart)) @ cell
-    free = (np.linalg.norm(apart, axis=-1) > excluded).all(axis=1)
-    return float(free.sum() / n**3)
-
-  def _times(self, cell, reach):
-    """Whole numbers of each vector that stay within a cube of `reach`."""
-    inverse = np.linalg.inv(cell)
-    limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int)
-    limit = np.minimum(limit + 1, 12)
-    ranges = [np.arange(-k, k + 1) for k in limit]
-    times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
-    return times[np.abs(times @ cell).max(axis=1) <= reach]
+def whole(cell, reach, start=0.0) -> Int[np.ndarray, 'T 3']:
+  """Whole numbers of each vector that, from `start`, stay within a cube."""
+  inverse = np.linalg.inv(cell)
+  limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int)
+  limit = np.minimum(limit + 1, 12)
+  ranges = [np.arange(-k, k + 1) for k in limit]
+  times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
+  times = times - np.rint(np.broadcast_to(start, 3) @ inverse).astype(int)
+  return times[np.abs(start + times @ cell).max(axis=1) <= reach]
 
 
-def believed(atoms) -> tuple[np.ndarray, np.ndarray, int]:
-  """Places and numbers of the atoms that count; how many are inside.
+def believed(atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+  """Places, numbers, weights of the atoms that count; how many are inside.
 
   Those inside the walls come first, those just outside that are sound after.
   """
@@ -202,6 +242,6 @@ def believed(atoms) -> tuple[np.ndarray, np.ndarray, int]:
   half = np.abs(places[inside]).max(initial=0.0)
   outside = np.asarray(atoms.mask) & ~inside
   outside &= np.abs(places).max(axis=1) <= half + BEYOND
-  outside &= np.abs(weights - numbers) < SOUND
+  outside &= (np.abs(weights - numbers) < SOUND) & (numbers > LIGHT)
   order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
-  return places[order], numbers[order], int(inside.sum())
+  return places[order], numbers[order], weights[order], int(inside.sum())

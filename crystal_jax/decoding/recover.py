@@ -4,31 +4,40 @@ A translation of the crystal carries every atom whose image stays inside the
 box onto an atom of the same species. So every vector between two atoms of one
 species is a candidate, and stays if it carries no atom onto nothing. Three
 independent ones span a lattice; of the lattices that carry no atom onto
-nothing, the one that most sites support is taken, and refined by least squares
-over every pair that it relates.
+nothing, the one that most sites support is taken (`evidence`), and refined by
+least squares over every pair that it relates.
 
-What supports a direction is the number of *sites* that are seen twice along
-it, not of pairs: one plane of atoms that falls on another is one coincidence,
-however many atoms it has. The support of a lattice is that of its weakest
-direction. A lattice is found if the support is enough and no part of the cell
-stayed unseen that could hold an atom.
+Three things make it sure:
 
-Limits: a vector longer than what the box shows twice can't be found; a
-pseudo-translation whose flaw lies outside the box can't be told from a true
-one. Atoms just outside the walls, where their weights are sound, count as
-support, and never against a lattice.
+- How exact the atoms are is asked first, of the best translations. Exact ones
+  are held to 0.002 Å, at which no near translation passes and two sites seen
+  twice along each direction are enough. Noisy ones get a wider tolerance, and
+  where their species are noisy too, near species and some missing images pass.
+- A light atom, or one near a wall, is allowed more, as its place is less sure.
+- Where translations alone show no lattice, inversions help: one after another
+  they are a translation, and they reach further than the box does.
+
+A lattice is found if its support is enough, no other is as good, its cell is
+as densely filled as the box, and no part of it stayed unseen that could hold an
+atom.
+
+Limits: a vector longer than what the box shows twice, be it by an inversion,
+can't be found; nor can one along which only one site is seen twice, as that is
+a chance more often than not. A pseudo-translation whose flaw lies outside the
+box, or is smaller than the noise, can't be told from a true one. Of the other
+symmetries (mirrors, axes) none is used. Atoms just outside the walls, where
+their weights are sound, count as support, and never against a lattice.
 
 Host NumPy, float64.
 """
 
 import dataclasses
-import itertools
 
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import lattice
-from crystal_jax.decoding import pairing
+from crystal_jax.decoding import candidates, evidence, pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,27 +49,30 @@ class LatticeFit:
       where no period shows at all.
     score: 0 to 1; a half and more is found.
     found: Whether to believe it.
+    centre: None, or the crystal has the inversion x -> centre - x too, Å. It
+      may show sites that the box does not.
   """
 
   cell: Float[np.ndarray, '3 3']
   score: float
   found: bool
+  centre: Float[np.ndarray, '3'] | None = None
 
 
-# How far from its place an image may be, Å; wider where nothing fits.
-TOLERANCES = (0.08, 0.25, 0.5)
-# Sites that must be seen twice along each direction of the lattice.
-SUPPORT = 3
-# Independent translations, shortest first, that are tried three at a time.
-TRIED = 14
-# ... and the share of all sites that they must be.
-WEAKEST = 0.15
-# An unseen place this near to an atom can't hold another, Å; the share of the
-# cell that may stay unseen.
-EXCLUDED, UNSEEN = 1.5, 0.003
-# Atoms a volume in the box, over those in the cell. Above one in the mean, as
-# the walls are taken to be at the outermost atom.
-CROWD = 0.85, 1.4
+# How far from its place an image may be, Å; of exact atoms, and of noisy ones.
+TOLERANCES = (evidence.EXACT, 0.01, 0.08, 0.25, 0.5)
+# Where species are noisy: how far the atomic number of an image may be off, and
+# the share of the images that may be missing.
+NOISY = 2, 0.1
+# So many atoms that a translation carries onto others show how exact they are.
+PROOF = 10
+# Most translations, shortest first; those that start from one atom, and
+# inversions.
+MOST, FEW = 120, 60
+# A lattice of more times the sites, or of less worth by more, is no rival.
+RIVAL = 1.5, 0.2
+# Inversions that relate fewer atoms are left.
+TURNED = 3
 # Lengths, relative, that differ by less are made equal.
 IDEAL = 1e-3
 
@@ -85,135 +97,127 @@ def find_lattice(
     The fit; `found` is False where the box does not show a period.
   """
   del sigma
-  fits = []
-  for tolerance in TOLERANCES:
-    points = pairing.Points.of(atoms, tolerance)
-    found = None if points is None else _search(points, density, prior)
-    if found is None:
-      continue
-    fit, worth, rms = found
-    fits.append((fit.found, worth, fit))
-    # Images that hardly fit the tolerance say that it is too small.
-    if rms < tolerance / 5:
+  best = None
+  for rung in _rungs(atoms):
+    points = pairing.Points.of(atoms, *rung)
+    if points is None:
       break
-  if not fits:
+    view = _search(points, prior)
+    if view is None:
+      continue
+    score = view.score(points)
+    if density is not None and not _carries(density, points, view.cell):
+      score = 0.0
+    if best is None or (score, view.worth) > (best[0], best[1].worth):
+      best = score, view
+    if score >= 0.5:
+      break
+  if best is None:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  return max(fits, key=lambda f: f[:2])[2]
+  score, view = best
+  cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
+  return LatticeFit(cell, float(score), bool(score >= 0.5), view.centre)
 
 
-def _search(points, density, prior):
-  """The best lattice at one tolerance, its worth, and the RMS of its pairs."""
-  vectors = _irreducible(points.translations())
-  candidates = []
-  seen = []
-  for triple in _triples(vectors, points):
-    cell = vectors[list(triple)]
-    if _known(cell, seen):
-      continue
-    seen.append(cell)
-    fit = _refine(points, cell)
-    if fit is None:
-      continue
-    cell, first, second, times, rms = fit
-    sites = points.fold(cell)
-    support, pairs = _support(times, sites[first])
-    count = int(sites.max()) + 1
-    worth = support / count + 0.1 * min(1, pairs / 100)
-    if prior is not None:
-      worth -= _strangeness(cell, prior)
-    candidates.append((worth, support, count, cell, rms))
-    if support == count and pairs > 20:
-      break  # the shortest of those with nothing left to wish for
-  if not candidates:
-    return None
-  worth, support, count, cell, rms = max(candidates, key=lambda c: c[0])
-  # One or two atoms a cell can't be seen on three sites; they must all be.
-  support = support * SUPPORT / min(SUPPORT, count)
-  if density is not None and not _carries(density, points, cell):
-    support = 0.0
-  whole = points.unseen(cell, EXCLUDED) <= UNSEEN
-  # The cell has to hold as many atoms for its volume as the box does.
-  crowd = points.inner / (2 * points.half) ** 3
-  crowd = crowd * abs(np.linalg.det(cell)) / count
-  whole = whole and CROWD[0] <= crowd <= CROWD[1]
-  cell = lattice.idealize(lattice.niggli_reduce(cell, 1e-3), IDEAL)
-  whole = whole and support >= WEAKEST * count
-  score = float(whole * support / (support + SUPPORT))
-  return LatticeFit(cell, score, score >= 0.5), worth, rms
+def _rungs(atoms):
+  """What to allow for, in turn: a tolerance, and what species and images may.
 
-
-def _refine(points, cell):
-  """Least squares over all pairs; None if an atom is carried onto nothing."""
-  for _ in range(2):
-    pairs = points.pairs(cell)
-    if pairs is None or len(pairs[0]) < 4:
-      return None
-    first, second, times = pairs
-    apart = points.places[second] - points.places[first]
-    cell, _, rank, _ = np.linalg.lstsq(times.astype(float), apart, rcond=None)
-    if rank < 3:
-      return None
-  rms = np.sqrt(np.mean(np.sum((apart - times @ cell) ** 2, axis=1)))
-  return cell, first, second, times, rms
-
-
-def _triples(vectors, points):
-  """Independent triples, the shortest in all first.
-
-  With two translations their sum and their difference are translations too.
+  The translations that a wide tolerance lets through say how exact the atoms
+  are. To allow for more would take a near translation for a true one; to allow
+  for less, a chance for a translation.
   """
-  n = len(vectors)
-  if n < 3:
+  exact = [(t, 0, 0.0) for t in TOLERANCES]
+  noisy = [(t, *NOISY) for t in TOLERANCES[2:]]
+  points = pairing.Points.of(atoms, 0.25, *NOISY)
+  if points is None:
     return []
-  sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
-  missing = points.missing(sums.reshape(-1, 3)).reshape(2, n, n)
-  agree = (missing == 0).all(axis=0)
-  triples = np.array(list(itertools.combinations(range(n), 3)))
-  a, b, c = triples.T
-  length = np.linalg.norm(vectors, axis=1)[triples]
-  flat = np.abs(np.linalg.det(vectors[triples])) < 0.1 * length.prod(axis=1)
-  keep = agree[a, b] & agree[a, c] & agree[b, c] & ~flat
-  order = np.argsort(length.sum(axis=1), kind='stable')
-  return [tuple(triples[i]) for i in order if keep[i]]
-
-
-def _support(times, sites) -> tuple[int, int]:
-  """Sites seen twice along the weakest direction of the lattice.
-
-  A lattice has seven sublattices of index two; each leaves out the
-  translations that are odd in one sense. The fewest sites that an odd
-  translation starts from say how well the lattice is established.
-
-  Returns:
-    Those sites, and how many pairs there are along that direction.
-  """
-  senses = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
-  odd = (times @ senses.T) % 2 == 1
-  each = [(len(np.unique(sites[o])), int(o.sum()) // 2) for o in odd.T]
-  return min(each)
-
-
-def _irreducible(vectors):
-  """The first that are not a sum or difference of two shorter ones."""
-  kept = []
-  for i, vector in enumerate(vectors):
-    shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    apart = (vector - shorter)[:, None] - shorter[None]
-    if not i or np.einsum('ijk,ijk->ij', apart, apart).min() > 0.15**2:
-      kept.append(vector)
-    if len(kept) == TRIED:
+  for start in (_scarce(points), None):
+    shifts, hits = points.operations(start=start, most=FEW)
+    shifts = shifts[hits >= PROOF]
+    if len(shifts):
       break
-  return np.array(kept).reshape(-1, 3)
+  else:
+    return exact[:-1]
+  owner, _ = points.look(shifts)
+  hit = owner >= 0
+  apart = points.places[owner] - points.places - shifts[:, None]
+  apart = np.where(hit, np.linalg.norm(apart, axis=-1), np.nan)
+  apart = np.nanmedian(apart, axis=1)
+  wrong = hit & (points.numbers[owner] != points.numbers)
+  wrong = wrong.sum(axis=1) / hit.sum(axis=1)
+  if np.any((apart < evidence.EXACT / 2) & (wrong == 0)):
+    return exact[:1]
+  # Not all of them are true; those that are have the least of either.
+  many = hits[hits >= PROOF] >= hits.max() / 2
+  apart, wrong = np.quantile(apart[many], 0.2), np.quantile(wrong[many], 0.4)
+  rungs = []
+  for each in [noisy] if wrong > 0 else [exact[1:], noisy]:
+    rungs += [r for r in each if r[0] >= 3 * apart][:2] or each[-1:]
+  return rungs
 
 
-def _known(cell, seen) -> bool:
-  """Whether one of the lattices seen is the same."""
-  if not seen:
-    return False
-  times = cell[None] @ np.linalg.inv(np.array(seen))
-  whole = np.abs(times - np.rint(times)).max(axis=(1, 2)) < 0.1
-  same = np.abs(np.abs(np.linalg.det(times)) - 1) < 0.1
-  return bool((whole & same).any())
+def _search(points, prior):
+  """The best lattice at one tolerance."""
+  # Nearly always all short vectors start from one atom near the middle.
+  start = _scarce(points)
+  vectors, _ = points.operations(start=start, most=FEW)
+  best = _best(points, vectors, None, prior)
+  if best is not None and best.complete:
+    if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= points.half:
+      return best
+  vectors, _ = points.operations(most=MOST)
+  best = _best(points, vectors, None, prior)
+  if best is not None and best.score(points) >= 0.5:
+    return best
+  centres, hits = points.operations(-1, most=FEW)
+  centres = centres[hits >= TURNED]
+  if len(centres) < 2:
+    return best
+  # One inversion after another is a translation.
+  i, j = np.triu_indices(len(centres), 1)
+  more = centres[j] - centres[i]
+  more = more[np.linalg.norm(more, axis=1) >= pairing.SHORTEST]
+  more = more[~points.refuted(more)]
+  vectors = np.concatenate([vectors, more])
+  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))[:MOST]]
+  other = _best(points, vectors, centres[0], prior)
+  each = [e for e in (best, other) if e is not None]
+  return max(each, key=lambda e: (e.score(points), e.worth), default=None)
+
+
+def _scarce(points):
+  """The atom nearest the middle of the scarcest species."""
+  numbers = points.numbers[points.middle]
+  values, counts = np.unique(numbers, return_counts=True)
+  scarce = values[np.argmin(np.where(counts > 3, counts, 999))]
+  return points.middle[numbers == scarce][:1]
+
+
+def _best(points, vectors, centre, prior):
+  """The lattice of three of the vectors that the box supports best."""
+  views = []
+  for cell in candidates.lattices(points, vectors):
+    view = evidence.weigh(points, cell, centre)
+    if view is not None:
+      views.append(view)
+      if view.complete:
+        return view  # the shortest of those with nothing left to wish for
+  if not views:
+    return None
+
+  def worth(view):
+    guess = 0.0 if prior is None else _strangeness(view.cell, prior)
+    return view.worth - guess
+
+  best = max(views, key=worth)
+  rival = any(
+    v.support >= best.support
+    and v.count < RIVAL[0] * best.count
+    and worth(v) > worth(best) - RIVAL[1]
+    and not candidates.known(v.cell, [best.cell])
+    for v in views
+  )
+  return dataclasses.replace(best, rival=rival)
 
 
 def _strangeness(cell, prior) -> float:

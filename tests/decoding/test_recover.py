@@ -7,7 +7,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax import lattice
-from crystal_jax.decoding import assembly
+from crystal_jax.decoding import assembly, evidence, pairing, recover
 
 BOX = cj.BoxGrid(10.0, 60)
 
@@ -81,6 +81,71 @@ def test_lattice_of_atoms_at_any_rotation(make, noise):
     assert fit.found
     assert 0.5 <= fit.score <= 1
     assert_same_crystal(cj.assemble(atoms, fit), truth, within=0.06)
+
+
+def stacked(layer, shift):
+  """Two cells on one another, one atom of the upper one moved by `shift` Å."""
+  cell = layer.cell * [[1], [1], [2]]
+  positions = np.concatenate([layer.positions, layer.positions + layer.cell[2]])
+  positions[-1] += shift
+  return cj.Crystal(np.tile(layer.numbers, 2), positions, cell)
+
+
+@pytest.mark.parametrize('flaw', [0.02, 0.3])
+def test_pseudo_translation_with_a_small_flaw_is_none(flaw):
+  truth = rotated(stacked(crystals.perovskite(), [0.0, 0.0, flaw]), seed=2)
+  atoms = images(truth, noise=1e-4)
+  fit = cj.find_lattice(atoms)
+  assert fit.found
+  assert_same_crystal(cj.assemble(atoms, fit), truth)
+
+
+@pytest.mark.parametrize('make', SMALL, ids=lambda f: f.__name__)
+def test_lattice_of_noisy_atoms_of_which_some_are_taken_for_a_neighbour(make):
+  truth = rotated(make(), seed=3)
+  atoms = images(truth, noise=0.01)
+  rng = np.random.default_rng(4)
+  wrong = rng.random(len(atoms.numbers)) < 0.1
+  numbers = atoms.numbers + wrong * rng.choice([-1, 1], len(wrong))
+  numbers = np.maximum(numbers, 1)
+  atoms = cj.DecodedAtoms(**{**vars(atoms), 'numbers': numbers})
+  fit = cj.find_lattice(atoms)
+  assert fit.found
+  times = fit.cell @ np.linalg.inv(truth.cell)  # a site seen once has no vote
+  np.testing.assert_allclose(times, np.rint(times), atol=0.02)
+  assert abs(round(np.linalg.det(times))) == 1
+
+
+def test_light_atoms_near_the_walls_may_be_off():
+  truth = rotated(crystals.hydride(), seed=1)
+  atoms = images(truth)
+  off = (np.abs(atoms.positions).max(axis=1) > 4.5) & (atoms.numbers == 1)
+  assert off.any()
+  noise = 0.02 * np.random.default_rng(0).normal(size=atoms.positions.shape)
+  atoms = cj.DecodedAtoms(
+    **{**vars(atoms), 'positions': atoms.positions + noise * off[:, None]}
+  )
+  fit = cj.find_lattice(atoms)
+  assert fit.found
+  assert_same_crystal(cj.assemble(atoms, fit), truth)
+
+
+def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
+  rng = np.random.default_rng(5)
+  half = rng.random((10, 3))
+  cell = np.diag([4.0, 4.5, 12.0])
+  truth = cj.Crystal(
+    np.tile(rng.integers(20, 60, 10), 2).astype(np.int32),
+    (np.concatenate([half, -half]) + [0, 0, 0.25]) % 1 @ cell,
+    cell,
+  )
+  atoms = images(truth, noise=1e-4)
+  points = pairing.Points.of(atoms, 0.01)
+  assert evidence.weigh(points, cell) is None
+  view = evidence.weigh(points, cell, np.array([0.0, 0.0, 6.0]))
+  assert view.score(points) >= 0.5
+  fit = recover.LatticeFit(view.cell, 1.0, True, view.centre)
+  assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 
 def test_box_that_shows_no_period_is_said_to_be_one():
