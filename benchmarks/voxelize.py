@@ -37,7 +37,7 @@ GOALS = {  # against libmolgrid: density, with images and rotation; of peak
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--random', type=int, default=8)
-  parser.add_argument('--real', type=int, default=32, help='for all peers')
+  parser.add_argument('--real', type=int, default=12, help='for all peers')
   parser.add_argument('--many', type=int, default=200, help='real, in a batch')
   args = parser.parse_args()
   real = real_crystals(max(args.real, args.many))
