@@ -63,7 +63,7 @@ def box_density(
       centers, weights, cpu=windowed, default=plain
     )
 
-  density = _in_chunks(form, centers.value, weights)
+  density = _in_chunks(form, jnp.concatenate(centers, axis=1), weights)
   return density if basis is None else _spread(density, basis)
 
 
@@ -96,8 +96,7 @@ def product(
   centers, weights, *, axis, sigma, basis=None
 ) -> Float[Array, 'Q Q Q C']:
   """The trilinear sum, in a basis of the axes or voxel by voxel."""
-  offset = (axis[None, None] - centers.T[..., None]) / sigma
-  x, y, z = jnp.exp(-0.5 * offset**2)  # [M, G]
+  x, y, z = _gaussians(axis[None, None], centers.T[..., None], sigma)  # [M, G]
   if basis is not None:
     x, y, z = (_dot(factor, basis) for factor in (x, y, z))
   images, size = x.shape
@@ -107,12 +106,19 @@ def product(
   return jnp.moveaxis(_dot(rows.T, pairs).reshape(-1, *(size,) * 3), 0, -1)
 
 
+def _gaussians(voxels, centers, sigma, axis=0):
+  """Factors of the Gaussians; `centers` are coarse and fine along `axis`."""
+  coarse, fine = jnp.split(centers, 2, axis)
+  return jnp.exp(-0.5 * ((voxels - coarse - fine) / sigma) ** 2)
+
+
 def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   """Slab by slab along x, each with the images that reach it."""
   images, voxels = len(centers), len(axis)
   # Place along x and index in one integer: it sorts faster than two arrays.
   first, step = axis[0] - reach, (axis[-1] - axis[0] + 2 * reach) / 2**20
-  place = jnp.clip((centers[:, 0] - first) / step, 0, 2**20 - 1)
+  place = (centers[:, 0] + centers[:, 3] - first) / step
+  place = jnp.clip(place, 0, 2**20 - 1)
   place = jnp.where((weights != 0).any(-1), place, 2**20).astype(jnp.int32)
   keys = jax.lax.sort(place * _MOST + jnp.arange(images, dtype=jnp.int32))
   centers, weights = centers[keys % _MOST], weights[keys % _MOST]
@@ -123,8 +129,8 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   start = jnp.searchsorted(along, walls[:, 0] - reach)
   count = jnp.searchsorted(along, walls[:, -1] + reach) - start
 
-  offset = (axis[:, None, None] - centers.T[None]) / sigma
-  x, y, z = jnp.moveaxis(jnp.exp(-0.5 * offset**2), 1, 0)  # [G, M]
+  gaussians = _gaussians(axis[:, None, None], centers.T[None], sigma, axis=1)
+  x, y, z = jnp.moveaxis(gaussians, 1, 0)  # [G, M]
   z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
 
   def window(length, x, start):
