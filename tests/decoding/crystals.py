@@ -1,10 +1,14 @@
-"""Small crystals of many kinds, made by hand."""
+"""Small crystals of many kinds."""
+
+import pathlib
 
 import ase.build
 import ase.spacegroup
 import numpy as np
 
 import crystal_jax as cj
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _crystal(symbols, scaled, cell):
@@ -24,16 +28,13 @@ def wurtzite():
 
 
 def silicate():
-  """Triclinic; places and cell after low albite, made small."""
-  rng = np.random.default_rng(3)
-  cell = [7.1, 7.4, 7.7, 115.0, 107.0, 101.0]
-  numbers = [11, 13, 14, 14, 14] + [8] * 8
-  while True:  # places at random, none too near another
-    scaled = rng.random((len(numbers), 3))
-    atoms = ase.Atoms(numbers, scaled_positions=scaled, cell=cell, pbc=True)
-    apart = atoms.get_all_distances(mic=True) + 9 * np.eye(len(numbers))
-    if apart.min() > 1.55:
-      return cj.Crystal.from_ase(atoms)
+  """Kaolinite, Al2Si2O5(OH)4, triclinic; one of the embedded data set."""
+  with np.load(ROOT / 'datasets/oqmd_icsd20/data/train.npz') as file:
+    (i,) = np.nonzero(file['ids'] == '10576-14462-Al2Si2H4O9')[0]
+    atoms = slice(*file['offsets'][i : i + 2])
+    return _crystal(
+      file['numbers'][atoms], file['frac'][atoms], file['cell'][i]
+    )
 
 
 def bcc():

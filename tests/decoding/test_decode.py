@@ -22,7 +22,7 @@ def decode_cell(crystal, density=None, **options):
 
 
 def voxelize_cell(crystal):
-  padded = crystal.pad(16)
+  padded = crystal.pad(24)
   return cj.voxelize(
     padded.positions,
     padded.numbers,
@@ -66,7 +66,7 @@ def test_cell_gives_every_atom_back(make):
 
 def test_sampled_density_of_a_long_cell_is_no_worse_than_a_band_limited_one():
   crystal = crystals.layered()
-  padded = crystal.pad(16)
+  padded = crystal.pad(24)
   density = cj.voxelize(
     padded.positions, padded.numbers, padded.cell, grid=CELL, sigma=0.5
   )

@@ -187,7 +187,7 @@ def test_cif_to_cif_through_a_density(tmp_path):
   for make in SMALL:
     cj.write(tmp_path / 'in.cif', make())
     truth = rotated(cj.read(tmp_path / 'in.cif'), seed=1)
-    padded = truth.pad(16)
+    padded = truth.pad(24)
     density = cj.voxelize(
       padded.positions,
       padded.numbers,
