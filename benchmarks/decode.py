@@ -5,7 +5,6 @@ MP-20 validation rows, drawn with a fixed seed and rotated at random.
 
   taskset -c 1 python -m benchmarks.decode    # all rows, on 1000 crystals
   python -m benchmarks.decode --rows=cell,paper --crystals=100
-  python -m benchmarks.decode --noise         # a plot of noise against matches
 
 Needs `pip install -e '.[eval]'`.
 """
@@ -39,21 +38,22 @@ BATCH = 20
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('--data', type=pathlib.Path, default=DATA)
-  parser.add_argument('--set', default='mp_20_part_val')
-  parser.add_argument('--crystals', type=int, default=1000)
-  parser.add_argument('--seed', type=int, default=0)
+  parser = arguments(__doc__, crystals=1000)
   parser.add_argument('--rows', default=','.join(ROWS))
-  parser.add_argument('--noise', action='store_true')
   args = parser.parse_args()
   crystals = load(args.data / f'{args.set}.npz', args.crystals, args.seed)
-  if args.noise:
-    from benchmarks import decode_noise
-
-    return decode_noise.main(crystals)
   for name in args.rows.split(','):
     run(name, crystals, verbose=True)
+
+
+def arguments(doc, crystals):
+  """Which crystals to take."""
+  parser = argparse.ArgumentParser(description=doc.split('\n')[0])
+  parser.add_argument('--data', type=pathlib.Path, default=DATA)
+  parser.add_argument('--set', default='mp_20_part_val')
+  parser.add_argument('--crystals', type=int, default=crystals)
+  parser.add_argument('--seed', type=int, default=0)
+  return parser
 
 
 def load(path, count, seed):

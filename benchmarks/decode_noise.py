@@ -1,7 +1,9 @@
-"""How the decoder degrades with noise: the plot of `decode.py --noise`.
+"""How the decoder degrades with noise: a table and a plot.
 
 White noise, and smooth noise as wide as the atoms, at 0, 1, 3 and 10 % of a
 carbon atom's peak (root mean square).
+
+  python -m benchmarks.decode_noise
 """
 
 import pathlib
@@ -20,7 +22,10 @@ SHOWN = {
 }
 
 
-def main(crystals):
+def main():
+  args = decode.arguments(__doc__, crystals=40).parse_args()
+  path = args.data / f'{args.set}.npz'
+  crystals = decode.load(path, args.crystals, args.seed)
   axes_of, canvas = {}, figure.Figure(figsize=(8, 3.6), layout='constrained')
   for kind, axes in zip(
     ('white', 'smooth'), canvas.subplots(1, 2, sharey=True), strict=True
@@ -59,3 +64,7 @@ def maker(kind, share):
     return (share * peak * field).astype(np.float32)
 
   return noise
+
+
+if __name__ == '__main__':
+  main()
