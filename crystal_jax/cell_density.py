@@ -144,8 +144,7 @@ def direct_density(
   axes = [jnp.arange(n, dtype=dtype) for n in grid.shape]
 
   @jax.checkpoint
-  def add(density, image):
-    offset, voxel, weight = image
+  def one(offset, voxel, weight):
     squares = 0.0
     for i in range(3):
       x, y, z = (
@@ -157,7 +156,14 @@ def direct_density(
       part = x[:, None, None] + y[None, :, None] + z[None, None]
       squares += (part + offset[i]) ** 2
     atom = jnp.exp(-0.5 * squares / sigma**2)
-    return density + atom[..., None] * weight[None, None, None], None
+    return atom[..., None] * weight[None, None, None]
+
+  def add(carry, image):
+    total, surplus = carry  # Kahan: what rounding added goes off the next
+    part = one(*image) - surplus
+    new = total + part
+    return (new, jax.lax.stop_gradient(new - total - part)), None
 
   empty = jnp.zeros((*grid.shape, weights.shape[1]), dtype)
-  return jax.lax.scan(add, empty, (offsets, nearest, weights))[0]
+  images = offsets, nearest, weights
+  return jax.lax.scan(add, (empty, empty), images)[0][0]
