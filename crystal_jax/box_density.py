@@ -27,7 +27,7 @@ from crystal_jax.images import Split
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
 _MOST = 1024
-_CHUNK = 128
+_CHUNK = 64
 _dot = functools.partial(jnp.matmul, precision='highest')
 
 
