@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
-from crystal_jax.images import Split
+from crystal_jax.images import Split, split
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
@@ -50,7 +50,7 @@ def box_density(
     basis: From `low_rank_basis`, or None.
     grid: The box. Static.
   """
-  axis = jnp.asarray(grid.axis(), weights.dtype)
+  axis = split(grid.axis(), weights.dtype)
   weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   plain = functools.partial(product, axis=axis, sigma=sigma, basis=basis)
   windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
@@ -96,7 +96,7 @@ def product(
   centers, weights, *, axis, sigma, basis=None
 ) -> Float[Array, 'Q Q Q C']:
   """The trilinear sum, in a basis of the axes or voxel by voxel."""
-  x, y, z = _gaussians(axis[None, None], centers.T[..., None], sigma)  # [M, G]
+  x, y, z = (_gaussians(c, axis, sigma) for c in _columns(centers))  # [M, G]
   if basis is not None:
     x, y, z = (_dot(factor, basis) for factor in (x, y, z))
   images, size = x.shape
@@ -106,17 +106,24 @@ def product(
   return jnp.moveaxis(_dot(rows.T, pairs).reshape(-1, *(size,) * 3), 0, -1)
 
 
-def _gaussians(voxels, centers, sigma, axis=0):
-  """Factors of the Gaussians; `centers` are coarse and fine along `axis`."""
-  coarse, fine = jnp.split(centers, 2, axis)
-  return jnp.exp(-0.5 * ((voxels - coarse - fine) / sigma) ** 2)
+def _columns(centers: Float[Array, 'M 6']) -> list[Split]:
+  """x, y and z of centers that hold the coarse parts, then the fine ones."""
+  return [Split(centers[:, i], centers[:, i + 3]) for i in range(3)]
+
+
+def _gaussians(a: Split, b: Split, sigma) -> Float[Array, 'A B']:
+  """The Gaussian of every difference."""
+  offset = jnp.subtract.outer(a.coarse, b.coarse)
+  offset += jnp.subtract.outer(a.fine, b.fine)
+  return jnp.exp(-0.5 * (offset / sigma) ** 2)
 
 
 def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   """Slab by slab along x, each with the images that reach it."""
-  images, voxels = len(centers), len(axis)
+  points, images, voxels = axis.value, len(centers), len(axis.value)
   # Place along x and index in one integer: it sorts faster than two arrays.
-  first, step = axis[0] - reach, (axis[-1] - axis[0] + 2 * reach) / 2**20
+  first = points[0] - reach
+  step = (points[-1] + reach - first) / 2**20
   place = (centers[:, 0] + centers[:, 3] - first) / step
   place = jnp.clip(place, 0, 2**20 - 1)
   place = jnp.where((weights != 0).any(-1), place, 2**20).astype(jnp.int32)
@@ -125,13 +132,14 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   along = keys // _MOST * step + first
 
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)
-  walls = axis.reshape(-1, planes)
+  walls = points.reshape(-1, planes)
   start = jnp.searchsorted(along, walls[:, 0] - reach)
   count = jnp.searchsorted(along, walls[:, -1] + reach) - start
 
-  gaussians = _gaussians(axis[:, None, None], centers.T[None], sigma, axis=1)
-  x, y, z = jnp.moveaxis(gaussians, 1, 0)  # [G, M]
+  x, y, z = (_gaussians(axis, c, sigma) for c in _columns(centers))  # [G, M]
   z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
+  columns = len(z)
+  z = jnp.pad(z, ((0, -columns % 8), (0, 0)))  # a product of whole vectors
 
   def window(length, x, start):
     start = jnp.minimum(start, images - length)
@@ -139,7 +147,8 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
       jax.lax.dynamic_slice_in_dim(factor, start, length, axis=1)
       for factor in (x, y, z)
     )
-    return _dot((x[:, None] * y_[None]).reshape(-1, length), z_.T)
+    pairs = (x[:, None] * y_[None]).reshape(-1, length)
+    return _dot(pairs, z_.T)[:, :columns]
 
   # A window has one of eight lengths, each a product of its own.
   shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16

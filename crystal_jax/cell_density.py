@@ -43,7 +43,7 @@ def fourier_density(
     cell: Lattice vectors as rows, Å.
     grid: The grid. Static.
   """
-  inverse, volume = lattice.invert(cell.value)
+  inverse, _ = lattice.invert(cell.value)
   fractional = _dot(centers.value, inverse)
   orders = [_orders(n) for n in grid.shape]
   orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
@@ -55,7 +55,7 @@ def fourier_density(
   for x, y, z in zip(*(wave.T for wave in waves), strict=True):
     squares += (x[:, None, None] + y[None, :, None] + z[None, None]) ** 2
   envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares)
-  envelope *= np.prod(grid.shape) / volume
+  envelope *= np.prod(grid.shape) / periodic.volume(cell)
 
   # Structure factors Σ_m w_m exp(-2πi n·f_m), in real arithmetic.
   angles = [

@@ -67,6 +67,19 @@ def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
   return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
 
 
+def volume(cell: Split) -> Float[Array, '']:
+  """Volume of a cell, Å³, to the last digit also where it is small and flat."""
+  a, b, c = cell.value
+  coarse, fine = cell
+  # Whole quanta multiply without rounding while they have few digits.
+  normal = jnp.cross(coarse[1], coarse[2])
+  high = jnp.round(32 * normal) / 32
+  rest = fine[0] * jnp.cross(b, c) + coarse[0] * jnp.cross(fine[1], c)
+  rest += coarse[0] * jnp.cross(coarse[1], fine[2])
+  parts = coarse[0] * high, coarse[0] * (normal - high), rest
+  return jnp.abs(sum(part.sum() for part in parts))
+
+
 def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
   """float32, or float64 where x64 mode is on and an array has it."""
   types = [jnp.result_type(a) for a in arrays if a is not None]
