@@ -22,6 +22,7 @@ import crystal_jax as cj
 from benchmarks.voxelize_peers import load_peers, numpy_cell, pad
 from crystal_jax import images as periodic
 from crystal_jax import lattice
+from crystal_jax.slots import count_reaching, ladder
 
 SLOTS = 24  # atoms are padded to a multiple of this
 WORKS = [(30, 0.5), (60, 0.5), (128, 0.5), (60, 1.0), (60, 0.25)]
@@ -123,7 +124,7 @@ def compare(crystal, grid, sigma, peers):
   """One crystal, everybody."""
   positions, numbers, cell = crystal
   centers, weights = all_images(crystal, grid, sigma)
-  most = periodic.ladder(len(centers))
+  most = ladder(len(centers))
   static = {'grid': grid, 'sigma': sigma, 'max_images': most}
   turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
   turn = jnp.asarray(turn)
@@ -169,7 +170,7 @@ def all_images(crystal, grid, sigma):
     jnp.asarray(cell),
     grid=grid,
     reach=reach,
-    max_images=periodic.count_reaching(positions, cell, grid=grid, reach=reach),
+    max_images=count_reaching(positions, cell, grid=grid, reach=reach),
   )
   used = np.asarray(images.filled)
   centers = positions[images.atom] + np.asarray(images.translation) @ cell
@@ -184,9 +185,7 @@ def gradient(crystals):
   args = jnp.float32(positions), jnp.float32(numbers), jnp.float32(cell)
   for size, sigma in [(30, 0.5), (60, 0.5), (60, 1.0), (60, 0.25)]:
     grid = cj.BoxGrid(10.0, size)
-    most = periodic.ladder(
-      cj.count_images(positions, cell, grid=grid, sigma=sigma)
-    )
+    most = ladder(cj.count_images(positions, cell, grid=grid, sigma=sigma))
     run = functools.partial(
       cj.voxelize, grid=grid, sigma=sigma, max_images=most
     )
@@ -210,7 +209,7 @@ def batches(crystals):
   print('\n| 30³, σ 0.5, real crystals | ms a crystal |\n|---|---|')
   grid = cj.BoxGrid(10.0, 30)
   counts = [cj.count_images(p, c, grid=grid, sigma=0.5) for p, _, c in crystals]
-  most = periodic.ladder(max(counts))
+  most = ladder(max(counts))
   slots = max(len(n) for _, n, _ in crystals)
   for size in (1, 64, 1024):
     some = [crystals[i % len(crystals)] for i in range(size)]
@@ -234,7 +233,7 @@ def cell_grids(crystals):
   for size in (32, 64):
     grid, ours, theirs = cj.CellGrid(size), [], []
     for positions, numbers, cell in crystals:
-      slots = periodic.ladder(len(numbers))
+      slots = ladder(len(numbers))
       run = jitted(
         cj.voxelize, grid=grid, sigma=0.5, max_images=slots, band_limit=True
       )

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax import images as periodic
+from crystal_jax.slots import ladder
 
 
 def pad(array, slots):
@@ -76,7 +76,7 @@ def cryojax_render(shape, spacing, variance):
 
 
 def cryojax_peer(centers, weights, grid, sigma):
-  most = periodic.ladder(len(centers))
+  most = ladder(len(centers))
   run = cryojax_render(grid.shape, grid.spacing, sigma**2)
   args = pad(centers, most), pad(weights, most)
   return lambda: run(*args), None  # it averages over a voxel: not the same sum
@@ -92,7 +92,7 @@ def einsum(centers, weights, grid, sigma):
 
 
 def einsum_peer(centers, weights, grid, sigma):
-  most = periodic.ladder(len(centers))
+  most = ladder(len(centers))
   args = pad(centers, most), pad(weights, most), grid, sigma
   return lambda: einsum(*args), lambda: np.asarray(einsum(*args))
 

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
 from crystal_jax.images import Split, split
+from crystal_jax.sums import add_up
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
@@ -121,20 +122,20 @@ def _gaussians(a: Split, b: Split, sigma) -> Float[Array, 'A B']:
 def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   """Slab by slab along x, each with the images that reach it."""
   points, images, voxels = axis.value, len(centers), len(axis.value)
+  first, last = points[0] - reach, points[-1] + reach
+  filled = (weights != 0).any(-1)
+  along = jnp.where(filled, centers[:, 0] + centers[:, 3], jnp.inf)
   # Place along x and index in one integer: it sorts faster than two arrays.
-  first = points[0] - reach
-  step = (points[-1] + reach - first) / 2**20
-  place = (centers[:, 0] + centers[:, 3] - first) / step
-  place = jnp.clip(place, 0, 2**20 - 1)
-  place = jnp.where((weights != 0).any(-1), place, 2**20).astype(jnp.int32)
-  keys = jax.lax.sort(place * _MOST + jnp.arange(images, dtype=jnp.int32))
-  centers, weights = centers[keys % _MOST], weights[keys % _MOST]
-  along = keys // _MOST * step + first
+  place = 2**20 * jnp.clip((along - first) / (last - first), 0, 1)
+  keys = place.astype(jnp.int32) * _MOST + jnp.arange(images, dtype=jnp.int32)
+  order = jax.lax.sort(keys) % _MOST
+  centers, weights = centers[order], weights[order]
 
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)
   walls = points.reshape(-1, planes)
-  start = jnp.searchsorted(along, walls[:, 0] - reach)
-  count = jnp.searchsorted(along, walls[:, -1] + reach) - start
+  # Comparing all with all is quicker than a search, which is a loop.
+  start = (along[None] < walls[:, :1] - reach).sum(1)
+  count = (along[None] < walls[:, -1:] + reach).sum(1) - start
 
   x, y, z = (_gaussians(axis, c, sigma) for c in _columns(centers))  # [G, M]
   z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
@@ -158,7 +159,7 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
 
   def slab(args):
     x, start, count = args
-    which = jnp.searchsorted(jnp.array(lengths), count)
+    which = (count > np.array(lengths)).sum()
     return jax.lax.switch(which, forms, x, start)
 
   density = jax.lax.map(slab, (x.reshape(-1, planes, images), start, count))
@@ -181,18 +182,8 @@ def _in_chunks(form, centers, weights):
   """Adds up `form(centers, weights)` over chunks of images."""
   if len(centers) <= _MOST:
     return form(centers, weights)
-  form = jax.checkpoint(form)
   chunks = []
   for array in (centers, weights):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     chunks.append(padded.reshape(-1, _CHUNK, array.shape[1]))
-
-  def add(carry, chunk):
-    total, surplus = carry  # Kahan: what rounding added goes off the next
-    part = form(*chunk) - surplus
-    new = total + part
-    return (new, new - total - part), None
-
-  first = form(*(chunk[0] for chunk in chunks))
-  rest = tuple(chunk[1:] for chunk in chunks)
-  return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]
+  return add_up(form, *chunks)

@@ -129,6 +129,13 @@ def resolves(
   return xp.all(spacing <= 0.6 * sigma)
 
 
+def outer_sum(
+  x: Float[Array, 'X'], y: Float[Array, 'Y'], z: Float[Array, 'Z']
+) -> Float[Array, 'X Y Z']:
+  """Sums of one number from each axis, at every voxel."""
+  return x[:, None, None] + y[None, :, None] + z[None, None]
+
+
 def _voxels(size) -> int:
   if isinstance(size, bool) or int(size) != size or size < 1:
     raise ValueError(f'Need a positive whole number of voxels, not {size=}.')

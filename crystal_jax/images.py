@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax import lattice
-from crystal_jax.grids import BoxGrid, CellGrid, Grid, resolves
+from crystal_jax.grids import BoxGrid, Grid
 
 # Coordinates are split into whole multiples of this, which add up without
 # rounding in float32 for some 65,000 Å, and a small rest.
@@ -118,22 +118,18 @@ def find_images(
   if cell is None:
     far = jnp.abs(positions) > grid.length / 2 + reach  # False for NaN
     return _once(positions, filled & ~far.any(-1), max_images)
-  inverse, _ = lattice.invert(cell)
+  inverse = lattice.invert(cell)
   fractional = _dot(positions, inverse)
-  order, vectors, walls, (first, last) = _walls(cell, inverse, grid, reach, jnp)
+  order, across, lines = frame_lines(cell, inverse, grid, reach, jnp)
   shifted = fractional[:, order]
 
-  across = jnp.clip(jnp.floor(last - first) + 1, 1, 2**15)
-  lines = jnp.clip(across[1] * across[2], 1, 2**18).astype(jnp.int32)
+  across = jnp.clip(across, 1, 2**15).astype(jnp.int32)
+  each = jnp.minimum(across[1] * across[2], 2**18)
   atom, rank, used, wanted = _expand(
-    jnp.where(filled, lines, 0), 2 * max_images + 4 * len(filled)
+    jnp.where(filled, each, 0), 2 * max_images + 4 * len(filled)
   )
+  rest, start, counts = cut_lines(shifted[atom], rank, across, lines, jnp)
   fits = wanted <= len(atom)
-  across = across.astype(jnp.int32)
-  rest = jnp.stack([rank % across[1], rank // across[1]], -1)
-  rest = rest + jnp.ceil(first[None] - shifted)[atom, 1:]
-  base = _dot(shifted[atom, 1:] + rest, vectors[1:])  # [L, 3]
-  start, counts = _interval(base, shifted[atom, 0], vectors, walls, jnp)
 
   counts = jnp.where(used, counts, 0).astype(jnp.int32)
   line, rank, used, total = _expand(counts, max_images)
@@ -151,7 +147,7 @@ def each_atom(
   max_images: int,
 ) -> Images:
   """Every filled slot once, in the unit cell: for sums over frequencies."""
-  inverse, _ = lattice.invert(jax.lax.stop_gradient(cell))
+  inverse = lattice.invert(jax.lax.stop_gradient(cell))
   fractional = _dot(jax.lax.stop_gradient(positions), inverse)
   images = _once(fractional, filled, max_images)
   return images._replace(translation=-jnp.floor(fractional).astype(jnp.int32))
@@ -169,104 +165,6 @@ def place(images: Images, positions: Split, cell: Split | None) -> Split:
   return Split(*map(part, positions, cell or (None, None)))
 
 
-def count_images(
-  positions: Float[ArrayLike, 'N 3'],
-  cell: Float[ArrayLike, '3 3'] | None,
-  *,
-  grid: Grid,
-  sigma: float = 0.5,
-) -> int:
-  """A `max_images` that is enough for these atoms, found on the host.
-
-  Args:
-    positions: Cartesian positions of atoms (no empty slots), Å.
-    cell: Lattice vectors as rows, Å, or None.
-    grid: The grid to reach.
-    sigma: Standard deviation of an atom, Å.
-
-  Returns:
-    Images that reach the grid, or a little more. At least 1.
-  """
-  if isinstance(grid, CellGrid) and resolves(grid, np.asarray(cell), sigma):
-    return max(len(positions), 1)  # summed over frequencies, each atom once
-  reach = cutoff(np.float64(sigma), jnp.result_type(float))
-  return count_reaching(positions, cell, grid=grid, reach=reach)
-
-
-def count_reaching(
-  positions: Float[ArrayLike, 'N 3'],
-  cell: Float[ArrayLike, '3 3'] | None,
-  reach: float,
-  *,
-  grid: Grid,
-) -> int:
-  """Slots that `find_images` needs, found on the host. At least 1."""
-  positions = np.asarray(positions, np.float64).reshape(-1, 3)
-  # What is not finite reaches nothing here, and gives NaN later.
-  positions = positions[np.isfinite(positions).all(-1)]
-  if cell is None or not np.isfinite(cell).all():
-    return max(len(positions), 1)
-  cell = np.asarray(cell, np.float64)
-  inverse = np.linalg.inv(cell)
-  order, vectors, walls, (first, last) = _walls(
-    cell, inverse, grid, 1.0001 * reach, np
-  )
-  shifted = (positions @ inverse)[:, None, order]
-  _, *across = np.floor(last - first) + 1
-  rest = np.stack(np.meshgrid(*map(np.arange, across)), -1).reshape(-1, 2)
-  rest = rest + np.ceil(first - shifted)[..., 1:]  # [N, L, 2]
-  base = (shifted[..., 1:] + rest) @ vectors[1:]
-  _, counts = _interval(base, shifted[..., 0], vectors, walls, np)
-  # The lines have to fit too; they do but for odd cells.
-  lines = counts.size - 4 * len(positions)
-  return max(int(counts.sum()), lines // 2 + 1, 1)
-
-
-def slots_for(count, positions, weights, cell, width) -> int:
-  """`max_images` for the largest of some crystals, rounded up to the ladder.
-
-  What one of them needs is `count(atoms, cell, width)`; they come as positions
-  [*B, N, 3], weights [*B, N, *C] and cells [*B, 3, 3] or None.
-
-  Raises:
-    ValueError: Where a transformation hides one of them (but the weights).
-  """
-  values = known(positions, cell, width)
-  if values is None:
-    raise ValueError(
-      'Give max_images= inside jit, vmap or scan, where positions, cell and '
-      'width have no values yet to find it from (count_images does, outside).'
-    )
-  positions, cell, width = values
-  (weights,) = known(weights) or [np.ones(positions.shape[:-1])]
-  filled = weights != 0
-  if filled.ndim == positions.ndim:
-    filled = filled.any(-1)
-  most = 1
-  for one in np.ndindex(positions.shape[:-2]):
-    atoms = positions[one][filled[one]]
-    most = max(most, count(atoms, cell if cell is None else cell[one], width))
-  return ladder(most)
-
-
-def known(*arrays: ArrayLike | None) -> list[np.ndarray | None] | None:
-  """The values of arrays, also under grad; None where one is hidden."""
-  shown = [
-    jax.lax.stop_gradient(a) if isinstance(a, jax.core.Tracer) else a
-    for a in arrays
-  ]
-  try:
-    return [None if a is None else np.asarray(a) for a in shown]
-  except jax.errors.TracerArrayConversionError:
-    return None
-
-
-def ladder(count: int) -> int:
-  """The next of 8, 16, 24, .. 64, 80, .. 128, 160: crystals share a trace."""
-  step = max(8, 1 << max(0, (count - 1).bit_length() - 3))
-  return -(-max(count, 1) // step) * step
-
-
 def _dot(a, b):
   return jnp.matmul(a, b, precision='highest')
 
@@ -279,13 +177,14 @@ def _once(positions, filled, max_images):
   return Images(jnp.arange(len(filled)), still, filled, complete)
 
 
-def _walls(cell, inverse, grid, reach, xp):
-  """The walls that images lie between, `reach` outside of the grid's own.
+def frame_lines(cell, inverse, grid, reach, xp):
+  """The lines that images may lie on, and the walls that cut them.
 
   Returns:
-    The order of the lattice vectors, the one with most images first; these
-    vectors in coordinates across the walls, the walls (low, high) in the same;
-    and the walls' bounds (low, high) in fractional coordinates.
+    The order of the lattice vectors, the one with most images first; how many
+    steps there may be along each; and what `cut_lines` needs: these vectors in
+    coordinates across the walls, the walls (low, high) in the same, and where
+    the steps begin, in fractional coordinates.
   """
   if isinstance(grid, BoxGrid):
     half = xp.full(3, grid.length / 2 + reach, inverse.dtype)
@@ -297,18 +196,33 @@ def _walls(cell, inverse, grid, reach, xp):
     walls = bounds = (-extent, last + extent)
     vectors = xp.eye(3, dtype=inverse.dtype)
   order = xp.argsort(bounds[0] - bounds[1])
-  return order, vectors[order], walls, tuple(b[order] for b in bounds)
+  first, last = (b[order] for b in bounds)
+  return order, xp.floor(last - first) + 1, (vectors[order], walls, first)
 
 
-def _interval(base, offset, vectors, walls, xp):
-  """First step along `vectors[0]` and how many stay between the walls."""
-  axes = (1,) * (base.ndim - 1) + (3,)
-  low, high, along = (x.reshape(axes) for x in (*walls, vectors[0]))
-  along = xp.where(xp.abs(along) < 1e-9, 1e-9, along)
-  enter, leave = (low - base) / along, (high - base) / along
-  start = xp.ceil(xp.minimum(enter, leave).max(-1) - offset)
-  stop = xp.floor(xp.maximum(enter, leave).min(-1) - offset)
-  return start, xp.clip(stop - start + 1, 0, 2**15)
+def cut_lines(offset, rank, across, lines, xp):
+  """What the walls leave of some lines.
+
+  Args:
+    offset: Fractional coordinates [L, 3] of each line's atom.
+    rank: Which of its atom's lines it is [L].
+    across: Steps along each vector [3].
+    lines: From `frame_lines`.
+    xp: NumPy or jax.numpy.
+
+  Returns:
+    Steps [L, 2] along the second and third vector, the first step [L] along
+    the first one, and how many follow.
+  """
+  vectors, walls, first = lines
+  rest = xp.stack([rank % across[1], rank // across[1]], -1)
+  rest = rest + xp.ceil(first[None] - offset)[:, 1:]
+  base = ((offset[:, 1:] + rest)[..., None] * vectors[None, 1:]).sum(1)
+  along = xp.where(xp.abs(vectors[0]) < 1e-9, 1e-9, vectors[0])[None]
+  enter, leave = ((wall[None] - base) / along for wall in walls)
+  start = xp.ceil(xp.minimum(enter, leave).max(-1) - offset[:, 0])
+  stop = xp.floor(xp.maximum(enter, leave).min(-1) - offset[:, 0])
+  return rest, start, xp.clip(stop - start + 1, 0, 2**15)
 
 
 def _expand(counts: Int[Array, 'K'], slots: int):

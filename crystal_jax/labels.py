@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from crystal_jax import grids
+from crystal_jax import grids, slots
 from crystal_jax import images as periodic
 from crystal_jax.grids import CellGrid, Grid
 
@@ -56,8 +56,8 @@ def label_species(
   if isinstance(radius, int | float) and not radius > 0:
     raise ValueError(f'Need a positive {radius=} in Å.')
   if max_images is None:
-    max_images = periodic.slots_for(
-      functools.partial(periodic.count_reaching, grid=grid),
+    max_images = slots.find_max_images(
+      functools.partial(slots.count_reaching, grid=grid),
       positions,
       numbers,
       cell,

@@ -58,17 +58,14 @@ def volume(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B']:
   return jnp.abs(jnp.linalg.det(jnp.asarray(cell)))
 
 
-def invert(
-  cell: Float[ArrayLike, '3 3'],
-) -> tuple[Float[Array, '3 3'], Float[Array, '']]:
-  """Inverse of a cell, and its volume in Å³, by cross products.
+def invert(cell: Float[ArrayLike, '3 3']) -> Float[Array, '3 3']:
+  """Inverse of a cell, by cross products.
 
   Cheaper than a factorization by some 30 µs, which a density notices.
   """
   a, b, c = jnp.asarray(cell)
   normals = [jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)]
-  signed = jnp.sum(a * normals[0])
-  return jnp.stack(normals, axis=-1) / signed, jnp.abs(signed)
+  return jnp.stack(normals, axis=-1) / jnp.sum(a * normals[0])
 
 
 def plane_spacings(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B 3']:

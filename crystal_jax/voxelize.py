@@ -13,10 +13,13 @@ from jaxtyping import Array, ArrayLike, Float, Num
 
 from crystal_jax import images as periodic
 from crystal_jax.box_density import box_density, low_rank_basis
-from crystal_jax.cell_density import direct_density, fourier_density
+from crystal_jax.cell_density import cell_density
 from crystal_jax.grids import BoxGrid, CellGrid, Grid, resolves
-from crystal_jax.images import count_images
+from crystal_jax.slots import count_images, find_max_images, known
+from crystal_jax.wave_density import box_waves, cell_waves, is_small
 
+# Images in a box above which waves may be the better sum.
+_MANY = 1024
 _STATIC = ('grid', 'max_images', 'band_limit')
 
 __all__ = ['count_images', 'voxelize', 'voxelize_batch']
@@ -96,7 +99,7 @@ def _enter(
     return count_images(atoms, cell, grid=grid, sigma=sigma)
 
   if max_images is None:
-    max_images = periodic.slots_for(count, positions, weights, cell, sigma)
+    max_images = find_max_images(count, positions, weights, cell, sigma)
   dtype = periodic.float_type(positions, cell)
   return form(
     periodic.split(positions, dtype),
@@ -131,9 +134,10 @@ def _voxelize(
   if not weights.size:
     return jnp.zeros(shape, weights.dtype)
   weights = weights.reshape(len(weights), -1)
+  vectors = None if cell is None else cell.value
+  atoms = positions.value, (weights != 0).any(-1), vectors
   reach = periodic.cutoff(sigma, weights.dtype)
-  atoms = positions.value, (weights != 0).any(-1)
-  atoms += (None if cell is None else cell.value,)
+  box = isinstance(grid, BoxGrid)
 
   def total(form, images, **options):
     """Sums the images up in one of the forms; NaN if some are missing."""
@@ -142,31 +146,31 @@ def _voxelize(
     centers = periodic.place(images, positions, cell)
     return form(centers, weight, sigma, grid=grid, **options)
 
-  def near():
+  def by_images():
     images = periodic.find_images(
       *atoms, grid=grid, reach=reach, max_images=max_images
     )
-    if isinstance(grid, BoxGrid):
+    if box:
       return total(box_density, images, reach=reach, basis=basis)
-    return total(direct_density, images, cell=cell)
+    return total(cell_density, images, cell=cell)
 
-  def fourier():
+  def by_waves():
     images = periodic.each_atom(*atoms, max_images=max_images)
-    return total(fourier_density, images, cell=cell)
+    return total(box_waves if box else cell_waves, images, cell=cell)
 
-  if isinstance(grid, BoxGrid):
-    density = near()
-  elif band_limit:
-    density = fourier()
+  if band_limit:
+    density = by_waves()
+  elif box and (cell is None or max_images <= _MANY):
+    density = by_images()
   else:
-    resolved = resolves(grid, cell.value, sigma)
-    density = jax.lax.cond(resolved, fourier, near)
+    holds = is_small(vectors, sigma) if box else resolves(grid, vectors, sigma)
+    density = jax.lax.cond(holds, by_waves, by_images)
   return density.reshape(shape)
 
 
 def _find_basis(sigma, grid, max_images, dtype) -> Float[Array, 'G Q'] | None:
   """What makes a box cheap, where sigma has a value."""
-  value = periodic.known(sigma)
+  value = known(sigma)
   if value is None or not isinstance(grid, BoxGrid):
     return None
   sigma = float(value[0])
@@ -184,33 +188,26 @@ def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):
   """Static mistakes, said by name."""
   shape, slots = np.shape(positions), np.shape(weights)
   square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
-  known = square and isinstance(cell, np.ndarray) and np.isfinite(cell).all()
+  solid = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
   box = isinstance(grid, BoxGrid)
   number = isinstance(sigma, int | float | np.ndarray | np.generic)
   names = 'N 3' if axes == 2 else 'B N 3'
-  for holds, need in [
-    (
-      len(shape) == axes and shape[-1] == 3,
-      f'positions [{names}], not {shape}',
-    ),
-    (
-      slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes),
-      f'weights [N] or [N, C] for positions {shape}, not {slots}',
-    ),
-    (square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}'),
-    (
-      not known or (np.linalg.det(cell) != 0).all(),
-      'a cell with a volume; this one is flat',
-    ),
-    (box or isinstance(grid, CellGrid), f'a BoxGrid or a CellGrid, not {grid}'),
-    (
-      box or cell is not None,
-      'a cell for a CellGrid; a BoxGrid can do without',
-    ),
-    (not (box and band_limit), 'a CellGrid for band_limit=True'),
-    (max_images is None or max_images >= 1, f'a positive {max_images=}'),
-    (np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}'),
-    (not number or np.all(sigma > 0), f'a positive {sigma=} in Å'),
-  ]:
+
+  def need(holds, what):
     if not holds:
-      raise ValueError(f'Need {need}.')
+      raise ValueError(f'Need {what}.')
+
+  fits = len(shape) == axes and shape[-1] == 3
+  need(fits, f'positions [{names}], not {shape}')
+  fits = slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes)
+  need(fits, f'weights [N] or [N, C] for positions {shape}, not {slots}')
+  need(square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}')
+  flat = solid and (np.linalg.det(cell) == 0).any()
+  need(not flat, 'a cell with a volume; this one is flat')
+  need(box or isinstance(grid, CellGrid), f'a BoxGrid or CellGrid, not {grid}')
+  bound = box or cell is not None
+  need(bound, 'a cell for a CellGrid; a BoxGrid can do without')
+  need(not (box and band_limit), 'a CellGrid for band_limit=True')
+  need(max_images is None or max_images >= 1, f'a positive {max_images=}')
+  need(np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}')
+  need(not number or np.all(sigma > 0), f'a positive {sigma=} in Å')

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import images
+from crystal_jax import images, slots
 from tests import reference
 
 CELLS = {
@@ -53,7 +53,7 @@ def test_box_images_are_all_images_in_the_enlarged_box(name):
   if name == 'large':
     positions = np.array([[59.0, 1.0, -61.0], [30.0, 0, 0], [0, 0, 0.0]])
   truth = brute(positions, cell, 2.0 + reach)
-  most = images.count_reaching(positions, cell, grid=grid, reach=reach)
+  most = slots.count_reaching(positions, cell, grid=grid, reach=reach)
   found = find(positions, np.ones(3, bool), cell, grid, reach, most)
   assert found.complete and found.filled.sum() == len(truth)
   where = images.place(
@@ -68,7 +68,7 @@ def test_empty_slots_take_no_image_slots():
   cell, grid = CELLS['plain'], cj.BoxGrid(4.0, 8)
   positions = np.zeros((50, 3))
   filled = np.arange(50) == 17
-  most = images.count_reaching(positions[17:18], cell, grid=grid, reach=1.0)
+  most = slots.count_reaching(positions[17:18], cell, grid=grid, reach=1.0)
   found = find(positions, filled, cell, grid, 1.0, most)
   assert found.complete and (found.atom[found.filled] == 17).all()
 
@@ -76,13 +76,13 @@ def test_empty_slots_take_no_image_slots():
 def test_one_slot_too_few_is_incomplete():
   cell, grid = CELLS['plain'], cj.BoxGrid(4.0, 8)
   full = brute(np.zeros((1, 3)), cell, 3.0)
-  for slots, complete in [(len(full), True), (len(full) - 1, False)]:
-    found = find(np.zeros((1, 3)), [True], cell, grid, 1.0, slots)
+  for most, complete in [(len(full), True), (len(full) - 1, False)]:
+    found = find(np.zeros((1, 3)), [True], cell, grid, 1.0, most)
     assert found.complete == complete
 
 
 def test_ladder_climbs_in_steps_of_at_most_a_quarter():
-  rungs = [images.ladder(n) for n in range(1, 5000)]
+  rungs = [slots.ladder(n) for n in range(1, 5000)]
   assert all(r >= n for n, r in enumerate(rungs, 1))
   assert all(r <= max(8, 1.25 * n + 8) for n, r in enumerate(rungs, 1))
   assert len(set(rungs)) < 40

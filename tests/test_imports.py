@@ -17,7 +17,8 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'elements', 'grids', 'lattice', 'images', 'box_density', 'cell_density',
+  'elements', 'grids', 'lattice', 'images', 'slots', 'sums', 'box_density',
+  'cell_density', 'wave_density',
   'voxelize', 'labels', 'augment',
   'crystal', 'cif', 'io', 'metrics', 'plots', 'decoding',
   'data', 'losses', 'models', 'training', 'evaluation', 'codec', '__init__',

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import box_density, images
+from crystal_jax import box_density, images, slots
 from crystal_jax.box_density import low_rank_basis
 from crystal_jax.grids import resolves
 from crystal_jax.voxelize import _voxelize
+from crystal_jax.wave_density import is_small
 from tests import reference
 
 CELL = reference.triclinic((4.0, 5.0, 6.0), (80.0, 95.0, 110.0))
@@ -191,22 +192,22 @@ def test_exact_on_any_lattice(lengths, angles, sigma, grid, seed):
   rng = np.random.default_rng(seed)
   cell = cell @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
   # Two to five atoms in eight slots, far outside the cell, H 1 Å from Pb.
-  slots = rng.permutation(8)[: rng.integers(2, 6)]
+  filled = rng.permutation(8)[: rng.integers(2, 6)]
   positions, weights = np.zeros((8, 3)), np.zeros(8)
-  positions[slots] = rng.uniform(-3, 3, (len(slots), 3)) @ cell
-  weights[slots] = rng.integers(2, 90, len(slots))
-  positions[slots[1]] = positions[slots[0]] + [0.6, 0.0, 0.8]
-  weights[slots[:2]] = 82, 1
+  positions[filled] = rng.uniform(-3, 3, (len(filled), 3)) @ cell
+  weights[filled] = rng.integers(2, 90, len(filled))
+  positions[filled[1]] = positions[filled[0]] + [0.6, 0.0, 0.8]
+  weights[filled[:2]] = 82, 1
   # Of a density 50 single peaks high float32's own last digit is 4e-6 of one.
   mean = weights.sum() / abs(np.linalg.det(cell))
   hypothesis.assume(mean * reference.peak(weights, sigma) < 16)
-  count = cj.count_images(positions[slots], cell, grid=grid, sigma=sigma)
+  count = cj.count_images(positions[filled], cell, grid=grid, sigma=sigma)
   hypothesis.assume(count <= 4096)
   rung = 64 if count <= 64 else 512 if count <= 512 else 4096  # fewer traces
   density = cj.voxelize(
     positions, weights, cell, grid=grid, sigma=sigma, max_images=rung
   )
-  truth = positions[slots], weights[slots]
+  truth = positions[filled], weights[filled]
   assert error(density, *truth, cell, grid, sigma) < 5e-6
 
 
@@ -223,14 +224,44 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
     assert error(density, *many, large, grid, 0.2) < 5e-6
 
 
-@pytest.mark.parametrize('angle, sigma', [(90, 1.4), (40, 1.0), (60, 1.5)])
+@pytest.mark.parametrize(
+  'angle, sigma', [(90, 1.4), (40, 1.0), (60, 1.5), (25, 0.745), (25, 1.5)]
+)
 def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):
   tiny = reference.triclinic((1.5,) * 3, (angle,) * 3)
+  assert is_small(jnp.asarray(tiny, jnp.float32), sigma) == (sigma > 0.75)
   one = np.array([[0.3, 0.2, 0.1]]), np.array([82.0])
   for grid in (cj.BoxGrid(5.0, 18), cj.CellGrid(16)):
     density = cj.voxelize(*one, tiny, grid=grid, sigma=sigma)
     assert density.max() * reference.peak(one[1], sigma) > 12
     assert error(density, *one, tiny, grid, sigma) < 5e-6
+
+
+def test_derivatives_where_thousands_of_images_are_a_few_waves():
+  cell = reference.triclinic((2.0, 1.8, 1.6), (80.0, 95.0, 110.0))
+  grid, sigma = cj.BoxGrid(3.0, 6), np.float64(1.0)
+  positions, weights = crystal(9, atoms=2)
+  field = np.random.default_rng(1).normal(size=grid.shape)
+  args = positions, weights, cell, sigma
+
+  def loss(p, w, c, s):
+    density = cj.voxelize(p, w, c, grid=grid, sigma=s, max_images=2048)
+    return (density * jnp.asarray(field, jnp.float32)).sum()
+
+  def twin(p, w, c, s):
+    return (reference.density(p, w, c, grid, s) * field).sum()
+
+  grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
+  for which in range(4):
+    along = np.random.default_rng(2).normal(size=np.shape(args[which]))
+    sides = [
+      [a + s * along if i == which else a for i, a in enumerate(args)]
+      for s in (-1e-4, 1e-4)
+    ]
+    slope = (twin(*sides[1]) - twin(*sides[0])) / 2e-4
+    ours = np.sum(np.asarray(grads[which], np.float64) * along)
+    size = np.linalg.norm(grads[which]) * np.linalg.norm(along)
+    assert abs(ours - slope) < 1e-4 * size
 
 
 @pytest.mark.parametrize('size', [(7, 9, 11), (6, 8, 10), 12])
@@ -413,7 +444,7 @@ def test_one_trace_for_crystals_that_share_a_rung():
     cj.count_images(crystal(s)[0], CELL, grid=cj.BoxGrid(7.0, 8), sigma=0.5)
     for s in range(6)
   ]
-  rungs = {images.ladder(count) for count in counts}
+  rungs = {slots.ladder(count) for count in counts}
   assert len(rungs) < len(set(counts))
   before = _voxelize._cache_size()
   for seed in range(6):
@@ -473,9 +504,9 @@ def test_static_mistakes_are_named(change, message):
 
 def test_no_atoms_is_an_empty_box():
   for grid in (cj.BoxGrid(4.0, 4), cj.CellGrid(4)):
-    for slots in (0, 3):
+    for empty in (0, 3):
       density = cj.voxelize(
-        np.zeros((slots, 3)), np.zeros(slots), CELL, grid=grid, sigma=0.5
+        np.zeros((empty, 3)), np.zeros(empty), CELL, grid=grid, sigma=0.5
       )
       assert density.shape == (4, 4, 4) and not density.any()
 

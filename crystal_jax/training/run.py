@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from crystal_jax import data, images, lattice
+from crystal_jax import data, images, lattice, slots
 from crystal_jax.grids import BoxGrid, Grid
 from crystal_jax.training import build, steps
 from crystal_jax.training.examples import ExampleMaker
@@ -253,10 +253,8 @@ def _max_images(config, grid, arrays) -> int:
     else:
       # The density takes each atom once; the labels, those near the cell.
       count = 1.5 * max(
-        images.count_reaching(
-          p[f], c, grid=grid, reach=config.grid.label_radius
-        )
+        slots.count_reaching(p[f], c, grid=grid, reach=config.grid.label_radius)
         for p, f, c in zip(part['positions'], filled, part['cell'], strict=True)
       )
     most = max(most, int(count))
-  return images.ladder(most)
+  return slots.ladder(most)

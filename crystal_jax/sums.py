@@ -1,0 +1,27 @@
+"""Long sums of densities, in little memory and without rounding's drift."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Num, PyTree
+
+
+def add_up(
+  form: Callable[..., Num[Array, '*S']], *items: PyTree[Num[Array, 'K ...']]
+) -> Num[Array, '*S']:
+  """Σ_k form(items[0][k], items[1][k], ..), one after the other.
+
+  Derivatives compute each term again instead of keeping it.
+  """
+  form = jax.checkpoint(form)
+
+  def add(carry, item):
+    total, surplus = carry  # Kahan: what rounding added goes off the next
+    part = form(*item) - surplus
+    new = total + part
+    return (new, jax.lax.stop_gradient(new - total - part)), None
+
+  first = form(*jax.tree.map(lambda item: item[0], items))
+  rest = jax.tree.map(lambda item: item[1:], items)
+  return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]

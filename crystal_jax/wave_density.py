@@ -1,0 +1,151 @@
+"""Sums of Gaussians as waves, which repeat with the cell.
+
+By Poisson's formula the sum over all images is one over reciprocal vectors k,
+
+  Σ_k S(k) exp(-2π²σ²k²) exp(2πi k·r) / V,  S(k) = Σ_m w_m exp(-2πi k·r_m)
+
+with no more terms than the Gaussian lets through: those that a fine grid of
+the cell carries, which an inverse FFT adds up; or, where the cell is small
+beside sigma and its images go into the thousands, no more than 27.
+"""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float
+
+from crystal_jax import lattice
+from crystal_jax.grids import BoxGrid, CellGrid, outer_sum
+from crystal_jax.images import Split, volume
+
+_dot = functools.partial(jnp.matmul, precision='highest')
+# One of each k and -k of the shortest ones. 0 comes last: the small terms of
+# a sum first, which rounds less.
+_ORDERS = np.array(sorted(itertools.product((0, 1, -1), repeat=3)))[:14]
+
+
+def cell_waves(
+  centers: Split,
+  weights: Float[Array, 'M C'],
+  sigma: Float[Array, ''],
+  *,
+  cell: Split,
+  grid: CellGrid,
+) -> Float[Array, 'G G G C']:
+  """Weight per Å³ on a cell's grid up to the Nyquist frequency.
+
+  That is the sum over all images where voxels are closer than about 0.6 σ
+  (`grids.resolves`), and `band_limit=True` where they are not.
+
+  At Nyquist of an even count, +n/2 and -n/2 are one frequency of the grid. The
+  coefficient of -n/2 stands for it, and the real part is taken.
+
+  Args:
+    centers: Where the atoms are [M, 3], each once, Å.
+    weights: Their weights, zero in unused slots.
+    sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
+    grid: The grid. Static.
+  """
+  inverse = lattice.invert(cell.value)
+  fractional = _dot(centers.value, inverse)
+  orders = [_orders(n) for n in grid.shape]
+  orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
+  orders = [jnp.asarray(n, weights.dtype) for n in orders]
+
+  squares = 0.0
+  for row in inverse:
+    waves = (n * k for n, k in zip(orders, row, strict=True))
+    squares += outer_sum(*waves) ** 2
+  envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares)
+  envelope *= np.prod(grid.shape) / volume(cell)
+  # The mean is added at the end: it would drown the rest in rounding.
+  envelope = envelope.at[0, 0, 0].set(0.0)
+
+  x, y, z = (
+    jnp.exp(-2j * np.pi * jnp.outer(fractional[:, i], n))
+    for i, n in enumerate(orders)
+  )
+  pairs = jnp.einsum('my,mz->myz', y, z).reshape(len(y), -1)
+
+  def channel(weight):
+    factors = _dot((x * weight[:, None]).T, pairs).reshape(envelope.shape)
+    spectrum = _merge_nyquist(factors * envelope, grid)
+    return jnp.fft.irfftn(spectrum, grid.shape) + weight.sum() / volume(cell)
+
+  return jnp.moveaxis(jax.lax.map(channel, weights.T), 0, -1)
+
+
+def box_waves(
+  centers: Split,
+  weights: Float[Array, 'M C'],
+  sigma: Float[Array, ''],
+  *,
+  cell: Split,
+  grid: BoxGrid,
+) -> Float[Array, 'G G G C']:
+  """Weight per Å³ at the voxels of a box, where `is_small(cell, sigma)`.
+
+  Args:
+    centers: Where the atoms are [M, 3], each once, Å.
+    weights: Their weights, zero in unused slots.
+    sigma: Standard deviation, Å.
+    cell: Lattice vectors as rows, Å.
+    grid: The box. Static.
+  """
+  waves = _dot(_ORDERS.astype(weights.dtype), lattice.invert(cell.value).T)
+  share = jnp.exp(-2 * (np.pi * sigma) ** 2 * (waves**2).sum(1))
+  share *= np.where(_ORDERS.any(1), 2.0, 1.0)  # a wave and its opposite
+
+  axis = jnp.asarray(grid.axis(), weights.dtype)
+  phases = [jnp.outer(wave, axis) for wave in waves.T]  # [K, G]
+  x, y, z = (jnp.exp(2j * np.pi * phase) for phase in phases)
+  start = jnp.exp(-2j * np.pi * _dot(waves, centers.value.T))
+  factors = _dot(start, weights.astype(start.dtype)) * share[:, None]
+  factors /= volume(cell)
+  rows = jnp.einsum('kc,kx->kcx', factors, x).reshape(len(x), -1)
+  pairs = jnp.einsum('ky,kz->kyz', y, z).reshape(len(x), -1)
+  density = _dot(rows.real.T, pairs.real) - _dot(rows.imag.T, pairs.imag)
+  return jnp.moveaxis(density.reshape(-1, *grid.shape), 0, -1)
+
+
+def is_small(
+  cell: Float[Array, '3 3'], sigma: Float[Array, '']
+) -> Bool[Array, '']:
+  """Whether the waves of `box_waves` are all that a Gaussian lets through.
+
+  Those left out have |k| ≥ 2 / a for a vector's length a: with a ≤ 2 σ they
+  are below exp(-2π²), 3e-9 of the mean.
+  """
+  return jnp.linalg.norm(cell, axis=-1).max() <= 2 * sigma
+
+
+def _orders(count: int) -> np.ndarray:
+  """Frequencies 0, 1, .. -1 of an axis; an even count has +n/2 at the end."""
+  orders = np.fft.fftfreq(count) * count
+  return orders if count % 2 else np.append(orders, count / 2)
+
+
+def _merge_nyquist(spectrum, grid) -> Complex[Array, 'X Y Z']:
+  """Half a spectrum with +n/2 and -n/2 of x and of y averaged.
+
+  Where z's own frequency is 0 or Nyquist nothing is done: there the inverse
+  transform takes the real part by itself.
+  """
+  nx, ny, nz = grid.shape
+  inner = slice(1, (nz + 1) // 2)
+  merged = spectrum[:nx, :ny]
+  # The opposite of -n/2 is the last; of all others, itself.
+  across, along = (
+    np.where(_orders(n)[:n] == -n / 2, n, np.arange(n)) for n in (nx, ny)
+  )
+  if nx % 2 == 0:
+    plane = (spectrum[nx // 2, :ny] + spectrum[nx, along]) / 2
+    merged = merged.at[nx // 2, :, inner].set(plane[:, inner])
+  if ny % 2 == 0:
+    plane = (spectrum[:nx, ny // 2] + spectrum[across, ny]) / 2
+    merged = merged.at[:, ny // 2, inner].set(plane[:, inner])
+  return merged
