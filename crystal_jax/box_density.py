@@ -22,14 +22,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
-from crystal_jax.images import Split, split
-from crystal_jax.sums import add_up
+from crystal_jax.images import Split, cutoff, split
+from crystal_jax.sums import add_up, trilinear
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
 _MOST = 1024
 _CHUNK = 64
 _dot = functools.partial(jnp.matmul, precision='highest')
+_einsum = functools.partial(jnp.einsum, precision='highest')
 
 
 def box_density(
@@ -64,20 +65,25 @@ def box_density(
       centers, weights, cpu=windowed, default=plain
     )
 
-  density = _in_chunks(form, jnp.concatenate(centers, axis=1), weights)
-  return density if basis is None else _spread(density, basis)
+  density = _in_chunks(form, centers, weights)
+  if basis is None:
+    return density
+  return _einsum('ia,jb,kc,abcn->ijkn', *[basis] * 3, density)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def low_rank_basis(
-  grid: BoxGrid, sigma: float, reach: float, tolerance: float
+  grid: BoxGrid, sigma: float, max_images: int, dtype: np.dtype
 ) -> np.ndarray | None:
   """Orthonormal [G, Q] that spans the Gaussians of one axis, on the host.
 
   Returns:
-    None if they span most of the axis, so that there is nothing to gain.
+    None where it would gain nothing, because they span most of the axis, or
+    round too much, because the density may be many single peaks high.
   """
-  if sigma < 0.8 * grid.spacing:
+  reach = cutoff(sigma, dtype)
+  peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
+  if sigma < 0.8 * grid.spacing or not peaks < 6:  # nor where sigma is NaN
     return None
   half = grid.length / 2 + reach
   centers = np.linspace(-half, half, max(64, int(16 * half / sigma)))
@@ -88,8 +94,8 @@ def low_rank_basis(
     # The small terms of a sum come first, which rounds less.
     basis = vectors[:, rank - 1 :: -1]
     missing = gaussians - basis @ (basis.T @ gaussians)
-    if np.abs(missing).max() < tolerance:
-      return basis
+    if np.abs(missing).max() < (1e-9 if dtype == np.float64 else 2e-7):
+      return basis.astype(dtype)
   return None
 
 
@@ -97,19 +103,19 @@ def product(
   centers, weights, *, axis, sigma, basis=None
 ) -> Float[Array, 'Q Q Q C']:
   """The trilinear sum, in a basis of the axes or voxel by voxel."""
-  x, y, z = (_gaussians(c, axis, sigma) for c in _columns(centers))  # [M, G]
+  x, y, z = _factors(centers, weights, axis, sigma, basis)
+  return trilinear(x, y, z).reshape(len(x), len(y), len(x), -1)
+
+
+def _factors(
+  centers, weights, axis, sigma, basis=None
+) -> tuple[Float[Array, 'Q M'], Float[Array, 'Q M'], Float[Array, 'QC M']]:
+  """The Gaussians of each axis; those along z with the weights."""
+  columns = map(Split, *(part.T for part in centers))
+  x, y, z = (_gaussians(axis, column, sigma) for column in columns)
   if basis is not None:
-    x, y, z = (_dot(factor, basis) for factor in (x, y, z))
-  images, size = x.shape
-  # einsum rather than a broadcast: its transpose is a batched product.
-  pairs = jnp.einsum('mj,mk->mjk', y, z).reshape(images, -1)
-  rows = jnp.einsum('mc,mi->mci', weights, x).reshape(images, -1)
-  return jnp.moveaxis(_dot(rows.T, pairs).reshape(-1, *(size,) * 3), 0, -1)
-
-
-def _columns(centers: Float[Array, 'M 6']) -> list[Split]:
-  """x, y and z of centers that hold the coarse parts, then the fine ones."""
-  return [Split(centers[:, i], centers[:, i + 3]) for i in range(3)]
+    x, y, z = (_dot(basis.T, factor) for factor in (x, y, z))
+  return x, y, jnp.einsum('km,mc->kcm', z, weights).reshape(-1, len(weights))
 
 
 def _gaussians(a: Split, b: Split, sigma) -> Float[Array, 'A B']:
@@ -121,15 +127,15 @@ def _gaussians(a: Split, b: Split, sigma) -> Float[Array, 'A B']:
 
 def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   """Slab by slab along x, each with the images that reach it."""
-  points, images, voxels = axis.value, len(centers), len(axis.value)
+  points, images, voxels = axis.value, len(weights), len(axis.value)
   first, last = points[0] - reach, points[-1] + reach
   filled = (weights != 0).any(-1)
-  along = jnp.where(filled, centers[:, 0] + centers[:, 3], jnp.inf)
+  along = jnp.where(filled, centers.value[:, 0], jnp.inf)
   # Place along x and index in one integer: it sorts faster than two arrays.
   place = 2**20 * jnp.clip((along - first) / (last - first), 0, 1)
   keys = place.astype(jnp.int32) * _MOST + jnp.arange(images, dtype=jnp.int32)
   order = jax.lax.sort(keys) % _MOST
-  centers, weights = centers[order], weights[order]
+  centers, weights = jax.tree.map(lambda a: a[order], (centers, weights))
 
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)
   walls = points.reshape(-1, planes)
@@ -137,19 +143,16 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   start = (along[None] < walls[:, :1] - reach).sum(1)
   count = (along[None] < walls[:, -1:] + reach).sum(1) - start
 
-  x, y, z = (_gaussians(axis, c, sigma) for c in _columns(centers))  # [G, M]
-  z = jnp.einsum('km,mc->kcm', z, weights).reshape(-1, images)
+  x, y, z = _factors(centers, weights, axis, sigma)
   columns = len(z)
   z = jnp.pad(z, ((0, -columns % 8), (0, 0)))  # a product of whole vectors
 
   def window(length, x, start):
-    start = jnp.minimum(start, images - length)
     x, y_, z_ = (
       jax.lax.dynamic_slice_in_dim(factor, start, length, axis=1)
       for factor in (x, y, z)
     )
-    pairs = (x[:, None] * y_[None]).reshape(-1, length)
-    return _dot(pairs, z_.T)[:, :columns]
+    return trilinear(x, y_, z_)[:, :columns]
 
   # A window has one of eight lengths, each a product of its own.
   shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16
@@ -157,6 +160,7 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   lengths = lengths.astype(int).tolist()
   forms = [jax.checkpoint(functools.partial(window, n)) for n in lengths]
 
+  @jax.checkpoint
   def slab(args):
     x, start, count = args
     which = (count > np.array(lengths)).sum()
@@ -166,24 +170,13 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   return density.reshape(voxels, voxels, voxels, -1)
 
 
-def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
-  """From a basis of each axis to its voxels, a channel at a time."""
-  voxels, rank = basis.shape
-
-  def spread(core):
-    density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
-    density = _dot(density.reshape(-1, rank), basis.T)
-    return _dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
-
-  return jnp.moveaxis(jax.lax.map(spread, jnp.moveaxis(cores, -1, 0)), 0, -1)
-
-
 def _in_chunks(form, centers, weights):
   """Adds up `form(centers, weights)` over chunks of images."""
-  if len(centers) <= _MOST:
-    return form(centers, weights)
-  chunks = []
-  for array in (centers, weights):
+
+  def chunks(array):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
-    chunks.append(padded.reshape(-1, _CHUNK, array.shape[1]))
-  return add_up(form, *chunks)
+    return padded.reshape(-1, _CHUNK, array.shape[1])
+
+  if len(weights) <= _MOST:
+    return form(centers, weights)
+  return add_up(form, *jax.tree.map(chunks, (centers, weights)))

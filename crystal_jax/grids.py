@@ -9,6 +9,7 @@ Grids are small, frozen and hashable: they are static arguments of jit.
 """
 
 import dataclasses
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -137,6 +138,7 @@ def outer_sum(
 
 
 def _voxels(size) -> int:
-  if isinstance(size, bool) or int(size) != size or size < 1:
+  number = isinstance(size, numbers.Real) and not isinstance(size, bool)
+  if not (number and size >= 1 and size % 1 == 0):
     raise ValueError(f'Need a positive whole number of voxels, not {size=}.')
   return int(size)

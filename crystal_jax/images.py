@@ -67,8 +67,8 @@ def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
   return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
 
 
-def volume(cell: Split) -> Float[Array, '']:
-  """Volume of a cell, Å³, to the last digit also where it is small and flat."""
+def volume(cell: Split) -> Split:
+  """Volume of a cell, Å³; its coarse part is exact in small cells."""
   a, b, c = cell.value
   coarse, fine = cell
   # Whole quanta multiply without rounding while they have few digits.
@@ -76,8 +76,10 @@ def volume(cell: Split) -> Float[Array, '']:
   high = jnp.round(32 * normal) / 32
   rest = fine[0] * jnp.cross(b, c) + coarse[0] * jnp.cross(fine[1], c)
   rest += coarse[0] * jnp.cross(coarse[1], fine[2])
-  parts = coarse[0] * high, coarse[0] * (normal - high), rest
-  return jnp.abs(sum(part.sum() for part in parts))
+  whole = (coarse[0] * high).sum()
+  rest += coarse[0] * (normal - high)
+  sign = jnp.sign(whole + rest.sum())
+  return Split(sign * whole, sign * rest.sum())
 
 
 def float_type(*arrays: ArrayLike | None) -> jnp.dtype:

@@ -1,4 +1,4 @@
-"""Long sums of densities, in little memory and without rounding's drift."""
+"""Sums of densities: of products of three axes, and of many in a row."""
 
 from collections.abc import Callable
 
@@ -25,3 +25,24 @@ def add_up(
   first = form(*jax.tree.map(lambda item: item[0], items))
   rest = jax.tree.map(lambda item: item[1:], items)
   return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]
+
+
+def trilinear(
+  x: Num[Array, 'X M'], y: Num[Array, 'Y M'], z: Num[Array, 'Z M']
+) -> Num[Array, 'XY Z']:
+  """Σ_m x[i, m] y[j, m] z[k, m], as one matrix product."""
+  return _rows_by_rows((x[:, None] * y[None]).reshape(-1, x.shape[1]), z)
+
+
+@jax.custom_jvp
+def _rows_by_rows(a, b):
+  return jnp.matmul(a, b.T, precision='highest')
+
+
+@_rows_by_rows.defjvp
+def _derivative(factors, tangents):
+  (a, b), (da, db) = factors, tangents
+  # A CPU is slow where the left side of a product lies across memory, as its
+  # transpose would in the derivative by b: so that one is turned first.
+  turned = jax.lax.optimization_barrier(_rows_by_rows(db, a)).T
+  return _rows_by_rows(a, b), _rows_by_rows(da, b) + turned

@@ -53,7 +53,8 @@ def voxelize(
 
   Returns:
     Weight per Å³, float32 (float64 for float64 input in x64 mode). NaN
-    everywhere if `max_images` was too small.
+    everywhere if `max_images` was too small for the form chosen (a sum over
+    waves needs a slot for each atom only).
 
   Raises:
     ValueError: If shapes disagree, a CellGrid comes without a cell, or
@@ -93,20 +94,23 @@ def _enter(
   """What is done outside of jit: checks, and what needs values."""
   _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit)
 
-  def count(atoms, cell, sigma):
-    if band_limit:
-      return len(atoms)
-    return count_images(atoms, cell, grid=grid, sigma=sigma)
-
-  if max_images is None:
-    max_images = find_max_images(count, positions, weights, cell, sigma)
+  if max_images is None and band_limit:
+    max_images = np.shape(positions)[-2]  # each atom once
+  elif max_images is None:
+    max_images = find_max_images(
+      lambda atoms, cell, s: count_images(atoms, cell, grid=grid, sigma=s),
+      *(positions, weights, cell, sigma),
+    )
   dtype = periodic.float_type(positions, cell)
+  width, basis = known(sigma), None
+  if width is not None and isinstance(grid, BoxGrid):
+    basis = low_rank_basis(grid, float(width[0]), max_images, dtype)
   return form(
     periodic.split(positions, dtype),
     jnp.asarray(weights, dtype),
     None if cell is None else periodic.split(cell, dtype),
     jnp.asarray(sigma, dtype),
-    _find_basis(sigma, grid, max_images, dtype),
+    basis,
     grid=grid,
     max_images=max_images,
     band_limit=band_limit,
@@ -166,22 +170,6 @@ def _voxelize(
     holds = is_small(vectors, sigma) if box else resolves(grid, vectors, sigma)
     density = jax.lax.cond(holds, by_waves, by_images)
   return density.reshape(shape)
-
-
-def _find_basis(sigma, grid, max_images, dtype) -> Float[Array, 'G Q'] | None:
-  """What makes a box cheap, where sigma has a value."""
-  value = known(sigma)
-  if value is None or not isinstance(grid, BoxGrid):
-    return None
-  sigma = float(value[0])
-  reach = periodic.cutoff(sigma, dtype)
-  # Where the density is many single peaks high a basis rounds too much.
-  peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
-  if not peaks < 6:  # nor where sigma is NaN
-    return None
-  tolerance = 1e-9 if dtype == jnp.float64 else 2e-7
-  basis = low_rank_basis(grid, sigma, reach, tolerance)
-  return None if basis is None else jnp.asarray(basis, dtype)
 
 
 def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):

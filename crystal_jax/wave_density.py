@@ -6,7 +6,7 @@ By Poisson's formula the sum over all images is one over reciprocal vectors k,
 
 with no more terms than the Gaussian lets through: those that a fine grid of
 the cell carries, which an inverse FFT adds up; or, where the cell is small
-beside sigma and its images go into the thousands, no more than 27.
+beside sigma and its images go into the thousands, no more than 125.
 """
 
 import functools
@@ -20,11 +20,11 @@ from jaxtyping import Array, Bool, Complex, Float
 from crystal_jax import lattice
 from crystal_jax.grids import BoxGrid, CellGrid, outer_sum
 from crystal_jax.images import Split, volume
+from crystal_jax.sums import trilinear
 
 _dot = functools.partial(jnp.matmul, precision='highest')
-# One of each k and -k of the shortest ones. 0 comes last: the small terms of
-# a sum first, which rounds less.
-_ORDERS = np.array(sorted(itertools.product((0, 1, -1), repeat=3)))[:14]
+# One of each k and -k of the shortest ones, without 0: the mean.
+_ORDERS = np.array(list(itertools.product(range(-2, 3), repeat=3)))[:62]
 
 
 def cell_waves(
@@ -61,8 +61,8 @@ def cell_waves(
     waves = (n * k for n, k in zip(orders, row, strict=True))
     squares += outer_sum(*waves) ** 2
   envelope = jnp.exp(-2 * (np.pi * sigma) ** 2 * squares)
-  envelope *= np.prod(grid.shape) / volume(cell)
-  # The mean is added at the end: it would drown the rest in rounding.
+  space = volume(cell)
+  envelope *= np.prod(grid.shape) / space.value
   envelope = envelope.at[0, 0, 0].set(0.0)
 
   x, y, z = (
@@ -74,7 +74,7 @@ def cell_waves(
   def channel(weight):
     factors = _dot((x * weight[:, None]).T, pairs).reshape(envelope.shape)
     spectrum = _merge_nyquist(factors * envelope, grid)
-    return jnp.fft.irfftn(spectrum, grid.shape) + weight.sum() / volume(cell)
+    return _add_mean(jnp.fft.irfftn(spectrum, grid.shape), weight, space)
 
   return jnp.moveaxis(jax.lax.map(channel, weights.T), 0, -1)
 
@@ -98,18 +98,16 @@ def box_waves(
   """
   waves = _dot(_ORDERS.astype(weights.dtype), lattice.invert(cell.value).T)
   share = jnp.exp(-2 * (np.pi * sigma) ** 2 * (waves**2).sum(1))
-  share *= np.where(_ORDERS.any(1), 2.0, 1.0)  # a wave and its opposite
+  space = volume(cell)
+  share *= 2 / space.value  # a wave and its opposite
+  start = jnp.exp(-2j * np.pi * _dot(centers.value, waves.T))  # [M, K]
+  factors = _dot(weights.T.astype(start.dtype), start) * share[None]
 
   axis = jnp.asarray(grid.axis(), weights.dtype)
-  phases = [jnp.outer(wave, axis) for wave in waves.T]  # [K, G]
-  x, y, z = (jnp.exp(2j * np.pi * phase) for phase in phases)
-  start = jnp.exp(-2j * np.pi * _dot(waves, centers.value.T))
-  factors = _dot(start, weights.astype(start.dtype)) * share[:, None]
-  factors /= volume(cell)
-  rows = jnp.einsum('kc,kx->kcx', factors, x).reshape(len(x), -1)
-  pairs = jnp.einsum('ky,kz->kyz', y, z).reshape(len(x), -1)
-  density = _dot(rows.real.T, pairs.real) - _dot(rows.imag.T, pairs.imag)
-  return jnp.moveaxis(density.reshape(-1, *grid.shape), 0, -1)
+  x, y, z = (jnp.exp(2j * np.pi * jnp.outer(axis, wave)) for wave in waves.T)
+  z = (z[:, None] * factors[None]).reshape(-1, len(waves))
+  density = trilinear(x, y, z).real.reshape(*grid.shape, -1)
+  return _add_mean(density, weights, space)
 
 
 def is_small(
@@ -117,10 +115,18 @@ def is_small(
 ) -> Bool[Array, '']:
   """Whether the waves of `box_waves` are all that a Gaussian lets through.
 
-  Those left out have |k| ≥ 2 / a for a vector's length a: with a ≤ 2 σ they
+  Those left out have |k| ≥ 3 / a for a vector's length a: with a ≤ 3 σ they
   are below exp(-2π²), 3e-9 of the mean.
   """
-  return jnp.linalg.norm(cell, axis=-1).max() <= 2 * sigma
+  return jnp.linalg.norm(cell, axis=-1).max() <= 3 * sigma
+
+
+def _add_mean(density, weights, volume: Split):
+  """The wave of zero frequency, Σw / V: last, and as if rounded once."""
+  total = weights.sum(0)[None, None, None]
+  high = jax.lax.reduce_precision(total / volume.value, 8, 11)
+  low = (total - high * volume.coarse - high * volume.fine) / volume.value
+  return density + low + high
 
 
 def _orders(count: int) -> np.ndarray:
@@ -136,16 +142,9 @@ def _merge_nyquist(spectrum, grid) -> Complex[Array, 'X Y Z']:
   transform takes the real part by itself.
   """
   nx, ny, nz = grid.shape
-  inner = slice(1, (nz + 1) // 2)
-  merged = spectrum[:nx, :ny]
   # The opposite of -n/2 is the last; of all others, itself.
-  across, along = (
-    np.where(_orders(n)[:n] == -n / 2, n, np.arange(n)) for n in (nx, ny)
-  )
-  if nx % 2 == 0:
-    plane = (spectrum[nx // 2, :ny] + spectrum[nx, along]) / 2
-    merged = merged.at[nx // 2, :, inner].set(plane[:, inner])
-  if ny % 2 == 0:
-    plane = (spectrum[:nx, ny // 2] + spectrum[across, ny]) / 2
-    merged = merged.at[:, ny // 2, inner].set(plane[:, inner])
-  return merged
+  x, y = (np.where(np.arange(n) == n / 2, n, np.arange(n)) for n in (nx, ny))
+  i, j = np.nonzero((x == nx)[:, None] | (y == ny))
+  mean = (spectrum[i, j] + spectrum[x[i], y[j]]) / 2
+  inner = slice(1, (nz + 1) // 2)
+  return spectrum[:nx, :ny].at[i, j, inner].set(mean[:, inner])

@@ -53,12 +53,14 @@ def crystal(seed=0, atoms=4, spread=30.0):
 def error(density, positions, weights, cell, grid, sigma):
   """Largest error, of the highest single atom's peak."""
   truth = reference.density(positions, weights, cell, grid, sigma)
+  # In float64: JAX would round the truth before it compares.
+  density = np.asarray(density, np.float64)
   return np.abs(density - truth).max() * reference.peak(weights, sigma)
 
 
 def test_each_form_is_what_it_is_called():
   def rank(grid, sigma):
-    return low_rank_basis(grid, sigma, 5.5 * sigma, 2e-7)
+    return low_rank_basis(grid, sigma, 64, np.dtype(np.float32))
 
   assert rank(*FORMS['slabs']) is None
   assert rank(*FORMS['low rank']).shape[1] < 20
@@ -198,9 +200,9 @@ def test_exact_on_any_lattice(lengths, angles, sigma, grid, seed):
   weights[filled] = rng.integers(2, 90, len(filled))
   positions[filled[1]] = positions[filled[0]] + [0.6, 0.0, 0.8]
   weights[filled[:2]] = 82, 1
-  # Of a density 50 single peaks high float32's own last digit is 4e-6 of one.
+  # Of a density 64 single peaks high float32's own last digit is 8e-6 of one.
   mean = weights.sum() / abs(np.linalg.det(cell))
-  hypothesis.assume(mean * reference.peak(weights, sigma) < 16)
+  hypothesis.assume(mean * reference.peak(weights, sigma) < 64)
   count = cj.count_images(positions[filled], cell, grid=grid, sigma=sigma)
   hypothesis.assume(count <= 4096)
   rung = 64 if count <= 64 else 512 if count <= 512 else 4096  # fewer traces
@@ -229,7 +231,7 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
 )
 def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):
   tiny = reference.triclinic((1.5,) * 3, (angle,) * 3)
-  assert is_small(jnp.asarray(tiny, jnp.float32), sigma) == (sigma > 0.75)
+  assert is_small(jnp.asarray(tiny, jnp.float32), sigma)
   one = np.array([[0.3, 0.2, 0.1]]), np.array([82.0])
   for grid in (cj.BoxGrid(5.0, 18), cj.CellGrid(16)):
     density = cj.voxelize(*one, tiny, grid=grid, sigma=sigma)
@@ -530,7 +532,7 @@ def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
   grid, sigma = FORMS['slabs']
   rng = np.random.default_rng(0)
   centers = rng.uniform(-3, 3, (1500, 3)).astype(np.float32)  # two chunks
-  split = jnp.concatenate(images.split(centers, jnp.float32), axis=1)
+  split = images.split(centers, jnp.float32)
   weights = rng.integers(0, 9, (1500, 2)).astype(np.float32)
   scale = (2 * np.pi * sigma**2) ** -1.5
   product = functools.partial(
