@@ -30,7 +30,6 @@ from crystal_jax.sums import add_up, trilinear
 _MOST = 1024
 _CHUNK = 64
 _dot = functools.partial(jnp.matmul, precision='highest')
-_einsum = functools.partial(jnp.einsum, precision='highest')
 
 
 def box_density(
@@ -68,7 +67,8 @@ def box_density(
   density = _in_chunks(form, centers, weights)
   if basis is None:
     return density
-  return _einsum('ia,jb,kc,abcn->ijkn', *[basis] * 3, density)
+  spread = 'ia,jb,kc,abcn->ijkn'
+  return jnp.einsum(spread, *[basis] * 3, density, precision='highest')
 
 
 @functools.lru_cache(maxsize=256)
@@ -154,7 +154,9 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
     )
     return trilinear(x, y_, z_)[:, :columns]
 
-  # A window has one of eight lengths, each a product of its own.
+  # A window has one of eight lengths, each a product of its own. Derivatives
+  # compute branches again, which else would keep room for all eight, and slabs
+  # too, which else would copy y and z.
   shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16
   lengths = np.unique(np.minimum(8 * np.ceil(shares * images / 8), images))
   lengths = lengths.astype(int).tolist()

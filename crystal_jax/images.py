@@ -69,17 +69,16 @@ def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
 
 def volume(cell: Split) -> Split:
   """Volume of a cell, Å³; its coarse part is exact in small cells."""
-  a, b, c = cell.value
+  _, b, c = cell.value
   coarse, fine = cell
   # Whole quanta multiply without rounding while they have few digits.
   normal = jnp.cross(coarse[1], coarse[2])
   high = jnp.round(32 * normal) / 32
-  rest = fine[0] * jnp.cross(b, c) + coarse[0] * jnp.cross(fine[1], c)
-  rest += coarse[0] * jnp.cross(coarse[1], fine[2])
+  rest = normal - high + jnp.cross(fine[1], c) + jnp.cross(coarse[1], fine[2])
+  rest = (fine[0] * jnp.cross(b, c) + coarse[0] * rest).sum()
   whole = (coarse[0] * high).sum()
-  rest += coarse[0] * (normal - high)
-  sign = jnp.sign(whole + rest.sum())
-  return Split(sign * whole, sign * rest.sum())
+  sign = jnp.sign(whole + rest)
+  return Split(sign * whole, sign * rest)
 
 
 def float_type(*arrays: ArrayLike | None) -> jnp.dtype:

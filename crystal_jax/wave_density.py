@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from crystal_jax import lattice
 from crystal_jax.grids import BoxGrid, CellGrid, outer_sum
-from crystal_jax.images import Split, volume
+from crystal_jax.images import Split, quantize, volume
 from crystal_jax.sums import trilinear
 
 _dot = functools.partial(jnp.matmul, precision='highest')
@@ -51,7 +51,12 @@ def cell_waves(
     grid: The grid. Static.
   """
   inverse = lattice.invert(cell.value)
-  fractional = _dot(centers.value, inverse)
+  # Whole 256ths of a vector, of which multiples don't round, and the rest: what
+  # rounding did to all atoms alike would add up.
+  coarse = quantize(_dot(centers.value, inverse))
+  rest = centers.coarse - _dot(coarse, cell.coarse)
+  rest += centers.fine - _dot(coarse, cell.fine)
+  fine = _dot(rest, inverse)
   orders = [_orders(n) for n in grid.shape]
   orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
   orders = [jnp.asarray(n, weights.dtype) for n in orders]
@@ -65,10 +70,13 @@ def cell_waves(
   envelope *= np.prod(grid.shape) / space.value
   envelope = envelope.at[0, 0, 0].set(0.0)
 
-  x, y, z = (
-    jnp.exp(-2j * np.pi * jnp.outer(fractional[:, i], n))
-    for i, n in enumerate(orders)
-  )
+  def phases(coarse, fine, n):
+    turns = jnp.outer(coarse, n)
+    turns = turns - jnp.round(turns) + jnp.outer(fine, n)
+    # 2π in two parts, the first of few digits.
+    return jnp.exp(-1j * (6.28125 * turns + (2 * np.pi - 6.28125) * turns))
+
+  x, y, z = map(phases, coarse.T, fine.T, orders)
   pairs = jnp.einsum('my,mz->myz', y, z).reshape(len(y), -1)
 
   def channel(weight):

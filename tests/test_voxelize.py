@@ -239,6 +239,17 @@ def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):
     assert error(density, *one, tiny, grid, sigma) < 5e-6
 
 
+def test_exact_where_hundreds_of_atoms_overlap():
+  # What rounding does to all atoms alike adds up.
+  cell = reference.triclinic((7.0, 7.0, 7.0), (90.0, 90.0, 90.0))
+  rng = np.random.default_rng(0)
+  atoms = rng.random((400, 3)) @ cell, rng.integers(1, 90, 400)
+  for grid in (cj.BoxGrid(4.0, 10), cj.CellGrid(16)):
+    density = cj.voxelize(*atoms, cell, grid=grid, sigma=1.5)
+    assert density.max() * reference.peak(atoms[1], 1.5) > 35
+    assert error(density, *atoms, cell, grid, 1.5) < 5e-6
+
+
 def test_derivatives_where_thousands_of_images_are_a_few_waves():
   cell = reference.triclinic((2.0, 1.8, 1.6), (80.0, 95.0, 110.0))
   grid, sigma = cj.BoxGrid(3.0, 6), np.float64(1.0)
