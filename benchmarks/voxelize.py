@@ -170,7 +170,7 @@ def all_images(crystal, grid, sigma):
     jnp.asarray(cell),
     grid=grid,
     reach=reach,
-    max_images=count_reaching(positions, cell, grid=grid, reach=reach),
+    max_images=ladder(count_reaching(positions, cell, grid=grid, reach=reach)),
   )
   used = np.asarray(images.filled)
   centers = positions[images.atom] + np.asarray(images.translation) @ cell
