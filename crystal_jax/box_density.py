@@ -65,10 +65,7 @@ def box_density(
     )
 
   density = _in_chunks(form, centers, weights)
-  if basis is None:
-    return density
-  spread = 'ia,jb,kc,abcn->ijkn'
-  return jnp.einsum(spread, *[basis] * 3, density, precision='highest')
+  return density if basis is None else _spread(density, basis)
 
 
 @functools.lru_cache(maxsize=256)
@@ -170,6 +167,19 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
 
   density = jax.lax.map(slab, (x.reshape(-1, planes, images), start, count))
   return density.reshape(voxels, voxels, voxels, -1)
+
+
+def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
+  """From a basis of each axis to its voxels, a channel at a time."""
+  voxels, rank = basis.shape
+
+  def spread(core):
+    # One einsum of all is three times slower at 128 voxels.
+    density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
+    density = _dot(density.reshape(-1, rank), basis.T)
+    return _dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
+
+  return jnp.moveaxis(jax.lax.map(spread, jnp.moveaxis(cores, -1, 0)), 0, -1)
 
 
 def _in_chunks(form, centers, weights):
