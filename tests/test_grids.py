@@ -33,7 +33,9 @@ def test_grids_are_equal_and_hash_by_value():
   assert cj.CellGrid([4, 5, 6]).shape == (4, 5, 6)
 
 
-@pytest.mark.parametrize('size', [0, -1, 2.5, True, (4, 4), (4, 0, 4)])
+@pytest.mark.parametrize(
+  'size', [0, -1, 2.5, True, float('inf'), 'x', None, (4, 4), (4, 0, 4)]
+)
 def test_bad_sizes_are_refused(size):
   with pytest.raises(ValueError, match='size'):
     cj.CellGrid(size)
