@@ -5,7 +5,7 @@ trilinear sum over images m:
 
   density[i, j, k] = Σ_m w_m X[m, i] Y[m, j] Z[m, k]
 
-which is a matrix product of X with the pairs Y Z. Two things make it cheaper:
+which is a matrix product of the pairs X Y with Z. Two things make it cheaper:
 
 - Low rank. Gaussians wider than the voxels span few dimensions: on 60 voxels
   of 10 Å all those of σ = 1 Å lie, to 3e-7, in a space of 24. The sum is done
