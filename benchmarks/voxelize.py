@@ -71,7 +71,7 @@ def main():
   print('\n| work | against | reached | goal |\n|---|---|---|---|')
   print('\n'.join(sum(verdicts, [])))
 
-  gradient(crystals)
+  gradient(crystals[: args.random])
   batches(real[: args.many])
   cell_grids(real[:16])
   growth()
@@ -179,29 +179,34 @@ def all_images(crystal, grid, sigma):
 
 def gradient(crystals):
   """Forward and gradient, over forward."""
-  print('\n| work | forward ms | forward and gradient ms | ratio | goal |')
+  print(f'\n| {len(crystals)} crystals | forward ms', end='')
+  print(' | forward and gradient ms | ratio, of each | goal |')
   print('|---|---|---|---|---|')
-  positions, numbers, cell = crystals[0]
-  args = jnp.float32(positions), jnp.float32(numbers), jnp.float32(cell)
   for size, sigma in [(30, 0.5), (60, 0.5), (60, 1.0), (60, 0.25)]:
-    grid = cj.BoxGrid(10.0, size)
-    most = ladder(cj.count_images(positions, cell, grid=grid, sigma=sigma))
-    run = functools.partial(
-      cj.voxelize, grid=grid, sigma=sigma, max_images=most
-    )
+    grid, times = cj.BoxGrid(10.0, size), []
     field = jax.random.normal(jax.random.key(0), grid.shape)
-
-    def pulled(field, *args, run=run):
-      density, pull = jax.vjp(run, *args)
-      return density, pull(field)
-
-    forward = clock(jax.jit(run), *args, repeats=15)
-    both = clock(jax.jit(pulled), field, *args, repeats=15)
+    for positions, numbers, cell in crystals:
+      most = ladder(cj.count_images(positions, cell, grid=grid, sigma=sigma))
+      static = {'grid': grid, 'sigma': sigma, 'max_images': most}
+      slots = -(-len(numbers) // SLOTS) * SLOTS
+      args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
+      forward, both = jitted(cj.voxelize, **static), jitted(pulled, **static)
+      forward = clock(forward, *args, repeats=50, warm=10)
+      times.append((forward, clock(both, field, *args, repeats=50, warm=10)))
+    forward, both = np.mean(times, axis=0)
+    each = ', '.join(f'{b / f:.1f}' for f, b in times)
     goal = '3.5' if (size, sigma) == (60, 0.5) else ''
     print(
       f'| {size}³, σ {sigma} | {forward:.2f} | {both:.2f} | '
-      f'{both / forward:.2f} | {goal} |'
+      f'{both / forward:.2f} ({each}) | {goal} |',
+      flush=True,
     )
+
+
+def pulled(field, *args, **static):
+  """A density, and the derivatives by all of its arguments."""
+  density, pull = jax.vjp(functools.partial(cj.voxelize, **static), *args)
+  return density, pull(field)
 
 
 def batches(crystals):

@@ -23,13 +23,12 @@ from jaxtyping import Array, Float
 
 from crystal_jax.grids import BoxGrid
 from crystal_jax.images import Split, cutoff, split
-from crystal_jax.sums import add_up, trilinear
+from crystal_jax.sums import add_up, dot, trilinear
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.
 _MOST = 1024
 _CHUNK = 64
-_dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def box_density(
@@ -55,16 +54,18 @@ def box_density(
   weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   plain = functools.partial(product, axis=axis, sigma=sigma, basis=basis)
   windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
+  # Accelerators have the arithmetic to spare, and no liking for branches.
+  cpu = windowed if basis is None else plain
+  form = functools.partial(jax.lax.platform_dependent, cpu=cpu, default=plain)
 
-  def form(centers, weights):
-    if basis is not None:
-      return plain(centers, weights)
-    # Accelerators have the arithmetic to spare, and no liking for branches.
-    return jax.lax.platform_dependent(
-      centers, weights, cpu=windowed, default=plain
-    )
+  def chunks(array):
+    padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
+    return padded.reshape(-1, _CHUNK, array.shape[1])
 
-  density = _in_chunks(form, centers, weights)
+  if len(weights) <= _MOST:
+    density = form(centers, weights)
+  else:
+    density = add_up(form, *jax.tree.map(chunks, (centers, weights)))
   return density if basis is None else _spread(density, basis)
 
 
@@ -111,7 +112,7 @@ def _factors(
   columns = map(Split, *(part.T for part in centers))
   x, y, z = (_gaussians(axis, column, sigma) for column in columns)
   if basis is not None:
-    x, y, z = (_dot(basis.T, factor) for factor in (x, y, z))
+    x, y, z = (dot(basis.T, factor) for factor in (x, y, z))
   return x, y, jnp.einsum('km,mc->kcm', z, weights).reshape(-1, len(weights))
 
 
@@ -176,19 +177,7 @@ def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
   def spread(core):
     # One einsum of all is three times slower at 128 voxels.
     density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
-    density = _dot(density.reshape(-1, rank), basis.T)
-    return _dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
+    density = dot(density.reshape(-1, rank), basis.T)
+    return dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
 
   return jnp.moveaxis(jax.lax.map(spread, jnp.moveaxis(cores, -1, 0)), 0, -1)
-
-
-def _in_chunks(form, centers, weights):
-  """Adds up `form(centers, weights)` over chunks of images."""
-
-  def chunks(array):
-    padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
-    return padded.reshape(-1, _CHUNK, array.shape[1])
-
-  if len(weights) <= _MOST:
-    return form(centers, weights)
-  return add_up(form, *jax.tree.map(chunks, (centers, weights)))

@@ -23,12 +23,7 @@ def cell_density(
 ) -> Float[Array, 'G G G C']:
   """Weight per Å³ at the voxels of a cell.
 
-  Args:
-    centers: Where the images are [M, 3], Å.
-    weights: Their weights, zero in unused slots.
-    sigma: Standard deviation, Å.
-    cell: Lattice vectors as rows, Å.
-    grid: The grid. Static.
+  Arguments are those of `box_density`, and the lattice vectors as rows, Å.
   """
   weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   vectors = map(Split, *cell)

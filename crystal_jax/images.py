@@ -19,6 +19,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax import lattice
 from crystal_jax.grids import BoxGrid, Grid
+from crystal_jax.sums import dot
 
 # Coordinates are split into whole multiples of this, which add up without
 # rounding in float32 for some 65,000 Å, and a small rest.
@@ -83,8 +84,7 @@ def volume(cell: Split) -> Split:
 
 def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
   """float32, or float64 where x64 mode is on and an array has it."""
-  types = [jnp.result_type(a) for a in arrays if a is not None]
-  return jnp.result_type(jnp.float32, *types)
+  return jnp.result_type(jnp.float32, *(a for a in arrays if a is not None))
 
 
 def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
@@ -120,7 +120,7 @@ def find_images(
     far = jnp.abs(positions) > grid.length / 2 + reach  # False for NaN
     return _once(positions, filled & ~far.any(-1), max_images)
   inverse = lattice.invert(cell)
-  fractional = _dot(positions, inverse)
+  fractional = dot(positions, inverse)
   order, across, lines = frame_lines(cell, inverse, grid, reach, jnp)
   shifted = fractional[:, order]
 
@@ -149,7 +149,7 @@ def each_atom(
 ) -> Images:
   """Every filled slot once, in the unit cell: for sums over frequencies."""
   inverse = lattice.invert(jax.lax.stop_gradient(cell))
-  fractional = _dot(jax.lax.stop_gradient(positions), inverse)
+  fractional = dot(jax.lax.stop_gradient(positions), inverse)
   images = _once(fractional, filled, max_images)
   return images._replace(translation=-jnp.floor(fractional).astype(jnp.int32))
 
@@ -160,14 +160,10 @@ def place(images: Images, positions: Split, cell: Split | None) -> Split:
   def part(position, vectors):
     moved = position[images.atom]
     if vectors is not None:
-      moved += _dot(images.translation.astype(moved.dtype), vectors)
+      moved += dot(images.translation.astype(moved.dtype), vectors)
     return jnp.where(images.filled[:, None], moved, 0.0)
 
   return Split(*map(part, positions, cell or (None, None)))
-
-
-def _dot(a, b):
-  return jnp.matmul(a, b, precision='highest')
 
 
 def _once(positions, filled, max_images):

@@ -1,10 +1,14 @@
-"""Sums of densities: of products of three axes, and of many in a row."""
+"""Sums that keep their last digits: products, and densities in a row."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num, PyTree
+
+# In full precision, also on an accelerator.
+dot = functools.partial(jnp.matmul, precision='highest')
 
 
 def add_up(
@@ -32,4 +36,4 @@ def trilinear(
 ) -> Num[Array, 'XY Z']:
   """Σ_m x[i, m] y[j, m] z[k, m], as one matrix product."""
   pairs = (x[:, None] * y[None]).reshape(-1, x.shape[1])
-  return jnp.matmul(pairs, z.T, precision='highest')
+  return dot(pairs, z.T)

@@ -105,16 +105,11 @@ def _enter(
   width, basis = known(sigma), None
   if width is not None and isinstance(grid, BoxGrid):
     basis = low_rank_basis(grid, float(width[0]), max_images, dtype)
-  return form(
-    periodic.split(positions, dtype),
-    jnp.asarray(weights, dtype),
-    None if cell is None else periodic.split(cell, dtype),
-    jnp.asarray(sigma, dtype),
-    basis,
-    grid=grid,
-    max_images=max_images,
-    band_limit=band_limit,
-  )
+  positions = periodic.split(positions, dtype)
+  cell = None if cell is None else periodic.split(cell, dtype)
+  weights, sigma = jnp.asarray(weights, dtype), jnp.asarray(sigma, dtype)
+  static = {'grid': grid, 'max_images': max_images, 'band_limit': band_limit}
+  return form(positions, weights, cell, sigma, basis, **static)
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -193,8 +188,7 @@ def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):
   flat = solid and (np.linalg.det(cell) == 0).any()
   need(not flat, 'a cell with a volume; this one is flat')
   need(box or isinstance(grid, CellGrid), f'a BoxGrid or CellGrid, not {grid}')
-  bound = box or cell is not None
-  need(bound, 'a cell for a CellGrid; a BoxGrid can do without')
+  need(box or cell is not None, 'a cell for a CellGrid')
   need(not (box and band_limit), 'a CellGrid for band_limit=True')
   need(max_images is None or max_images >= 1, f'a positive {max_images=}')
   need(np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}')

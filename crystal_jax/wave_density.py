@@ -9,7 +9,6 @@ the cell carries, which an inverse FFT adds up; or, where the cell is small
 beside sigma and its images go into the thousands, no more than 125.
 """
 
-import functools
 import itertools
 
 import jax
@@ -20,9 +19,8 @@ from jaxtyping import Array, Bool, Complex, Float
 from crystal_jax import lattice
 from crystal_jax.grids import BoxGrid, CellGrid, outer_sum
 from crystal_jax.images import Split, quantize, volume
-from crystal_jax.sums import trilinear
+from crystal_jax.sums import dot, trilinear
 
-_dot = functools.partial(jnp.matmul, precision='highest')
 # One of each k and -k of the shortest ones, without 0: the mean.
 _ORDERS = np.array(list(itertools.product(range(-2, 3), repeat=3)))[:62]
 
@@ -43,20 +41,15 @@ def cell_waves(
   At Nyquist of an even count, +n/2 and -n/2 are one frequency of the grid. The
   coefficient of -n/2 stands for it, and the real part is taken.
 
-  Args:
-    centers: Where the atoms are [M, 3], each once, Å.
-    weights: Their weights, zero in unused slots.
-    sigma: Standard deviation, Å.
-    cell: Lattice vectors as rows, Å.
-    grid: The grid. Static.
+  Arguments are those of `cell_density`, with each atom once.
   """
   inverse = lattice.invert(cell.value)
   # Whole 256ths of a vector, of which multiples don't round, and the rest: what
   # rounding did to all atoms alike would add up.
-  coarse = quantize(_dot(centers.value, inverse))
-  rest = centers.coarse - _dot(coarse, cell.coarse)
-  rest += centers.fine - _dot(coarse, cell.fine)
-  fine = _dot(rest, inverse)
+  coarse = quantize(dot(centers.value, inverse))
+  rest = centers.coarse - dot(coarse, cell.coarse)
+  rest += centers.fine - dot(coarse, cell.fine)
+  fine = dot(rest, inverse)
   orders = [_orders(n) for n in grid.shape]
   orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
   orders = [jnp.asarray(n, weights.dtype) for n in orders]
@@ -80,7 +73,7 @@ def cell_waves(
   pairs = jnp.einsum('my,mz->myz', y, z).reshape(len(y), -1)
 
   def channel(weight):
-    factors = _dot((x * weight[:, None]).T, pairs).reshape(envelope.shape)
+    factors = dot((x * weight[:, None]).T, pairs).reshape(envelope.shape)
     spectrum = _merge_nyquist(factors * envelope, grid)
     return _add_mean(jnp.fft.irfftn(spectrum, grid.shape), weight, space)
 
@@ -97,19 +90,14 @@ def box_waves(
 ) -> Float[Array, 'G G G C']:
   """Weight per Å³ at the voxels of a box, where `is_small(cell, sigma)`.
 
-  Args:
-    centers: Where the atoms are [M, 3], each once, Å.
-    weights: Their weights, zero in unused slots.
-    sigma: Standard deviation, Å.
-    cell: Lattice vectors as rows, Å.
-    grid: The box. Static.
+  Arguments are those of `cell_density`, with each atom once.
   """
-  waves = _dot(_ORDERS.astype(weights.dtype), lattice.invert(cell.value).T)
+  waves = dot(_ORDERS.astype(weights.dtype), lattice.invert(cell.value).T)
   share = jnp.exp(-2 * (np.pi * sigma) ** 2 * (waves**2).sum(1))
   space = volume(cell)
   share *= 2 / space.value  # a wave and its opposite
-  start = jnp.exp(-2j * np.pi * _dot(centers.value, waves.T))  # [M, K]
-  factors = _dot(weights.T.astype(start.dtype), start) * share[None]
+  start = jnp.exp(-2j * np.pi * dot(centers.value, waves.T))  # [M, K]
+  factors = dot(weights.T.astype(start.dtype), start) * share[None]
 
   axis = jnp.asarray(grid.axis(), weights.dtype)
   x, y, z = (jnp.exp(2j * np.pi * jnp.outer(axis, wave)) for wave in waves.T)

@@ -17,10 +17,9 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'elements', 'grids', 'lattice', 'images', 'slots', 'sums', 'box_density',
-  'cell_density', 'wave_density',
-  'voxelize', 'labels', 'augment',
-  'crystal', 'cif', 'io', 'metrics', 'plots', 'decoding',
+  'elements', 'grids', 'lattice', 'sums', 'images', 'slots',
+  'box_density', 'cell_density', 'wave_density', 'voxelize',
+  'labels', 'augment', 'crystal', 'cif', 'io', 'metrics', 'plots', 'decoding',
   'data', 'losses', 'models', 'training', 'evaluation', 'codec', '__init__',
 )  # fmt: skip
 

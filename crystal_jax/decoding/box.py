@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax import grids
+from crystal_jax.sums import dot
 
 # Width that maps of species are blurred with, Å: labels are balls of 0.65 Å.
 SMOOTH = 0.3
@@ -198,11 +199,6 @@ class BoxSpace:
     """[K]: not outside a wall, or not so far, Å."""
     wall = self.grid.length / 2 + beyond
     return jnp.all(jnp.abs(positions) <= wall, axis=-1)
-
-
-def dot(a, b):
-  """A matrix product in full precision, also on an accelerator."""
-  return jnp.matmul(a, b, precision='highest')
 
 
 def assemble_normal(block, weights) -> Float[Array, '4*K 4*K']:

@@ -21,8 +21,7 @@ from jaxtyping import Array, Float
 
 from crystal_jax import grids
 from crystal_jax.decoding import box, fourier, overlaps
-
-dot = box.dot
+from crystal_jax.sums import dot
 
 # Most slots whose normal matrix is summed over Fourier coefficients.
 MOST_DIRECT = 32

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.decoding import box, fourier, peaks
+from crystal_jax.sums import dot
 
 # Overlaps are followed to exp(-REACH² / 4) of their height.
 REACH = 6.8
@@ -26,9 +27,9 @@ def normal(space, positions, weights):
   """
   var = space.sigma**2
   norm = (4 * np.pi * var) ** -1.5 * np.prod(space.grid.shape) / space.volume
-  fractional = box.dot(positions, space.inverse)
+  fractional = dot(positions, space.inverse)
   apart = fractional[:, None] - fractional[None]
-  apart = box.dot(apart - jnp.round(apart), space.cell)
+  apart = dot(apart - jnp.round(apart), space.cell)
 
   def add(total, image):  # [sheet, 3]
     d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
@@ -42,7 +43,7 @@ def normal(space, positions, weights):
     """Sums over the images so many cells either way, sheet by sheet."""
     side = range(-cells, cells + 1)
     images = np.array(list(itertools.product(side, repeat=3)))
-    images = box.dot(jnp.asarray(images, apart.dtype), space.cell)
+    images = dot(jnp.asarray(images, apart.dtype), space.cell)
     images = images.reshape(len(side), -1, 3)
     zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
     return jax.lax.scan(add, zero, images)[0]
@@ -75,19 +76,19 @@ def band_limited(space, positions, weights):
   x, y, z = index.T
   orders = zip(space.orders(), index.T, strict=True)
   orders = jnp.stack([order[i] for order, i in orders], axis=-1)
-  fractional = box.dot(positions, space.inverse)
-  angles = -2 * jnp.pi * box.dot(orders, fractional.T)
+  fractional = dot(positions, space.inverse)
+  angles = -2 * jnp.pi * dot(orders, fractional.T)
   twice = jnp.asarray(fourier.twice(space.grid.shape[2]), angles.dtype)
   size = space.damping()[x, y, z]
   size = size * jnp.sqrt(twice[z] * np.prod(space.grid.shape))
   size = jnp.where(there, size, 0)[:, None]
   re, im = size * jnp.cos(angles), size * jnp.sin(angles)
-  slopes = -2 * jnp.pi * box.dot(orders, space.inverse.T)
+  slopes = -2 * jnp.pi * dot(orders, space.inverse.T)
   slopes = [weights[None] * slope[:, None] for slope in slopes.T]
   columns = jnp.block(
     [[*(-im * s for s in slopes), re], [*(re * s for s in slopes), im]]
   )
-  return box.dot(columns.T, columns)
+  return dot(columns.T, columns)
 
 
 def _strong(space):

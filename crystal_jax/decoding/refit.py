@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from crystal_jax.decoding import box
+from crystal_jax.sums import dot
 
 # Steps at a time, before it is looked for further atoms.
 STEPS = 4
@@ -118,7 +118,7 @@ def _solve(space, positions, weights, gradient, damping):
     own = matrix.reshape(4, k, 4, k).diagonal(axis1=1, axis2=3)  # [4, 4, K]
     own = jnp.linalg.inv(jnp.moveaxis(own, -1, 0))
     move, _ = jax.scipy.sparse.linalg.cg(
-      lambda x: box.dot(matrix, x),
+      lambda x: dot(matrix, x),
       right,
       tol=TOLERANCE,
       maxiter=MOST,
