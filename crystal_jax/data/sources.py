@@ -19,6 +19,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from crystal_jax.data import compact
+
 Path = str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,8 @@ def load_split(
   Args:
     builder: Folder of the builder, such as 'datasets/oqmd_icsd20': as it is, or
       relative to the checkout this package lies in. A set among several of one
-      builder comes last: 'datasets/cdvae_csv/mp_20'.
+      builder comes last: 'datasets/cdvae_csv/mp_20'. Or the stem of compact
+      files, '<stem>_<split>.npz'.
     split: A split, or a part of one: 'train', 'train[:100]', 'val[50%:]'.
     data_dir: Where prepared data sets live. None: TFDS's own default,
       $TFDS_DATA_DIR or ~/tensorflow_datasets.
@@ -53,6 +56,10 @@ def load_split(
     FileNotFoundError: If there is no builder at `builder`.
     ValueError: If the data set has no such split.
   """
+  for stem in builder, _CHECKOUT / builder:
+    files = compact.find_files(stem)
+    if files:
+      return compact.Compact(files, split)
   prepared = prepare(builder, data_dir, manual_dir)
   name = split.split('[')[0]
   if name not in prepared.info.splits:
