@@ -7,6 +7,7 @@ as 40 channels: Z/30, one channel a period, one a column of the 32-column table.
 
 from __future__ import annotations
 
+import functools
 import re
 
 import ase.data
@@ -35,6 +36,7 @@ def symbol(number: int) -> str:
   return ase.data.chemical_symbols[int(number)]
 
 
+@functools.lru_cache(maxsize=1000)
 def number(species: str) -> int:
   """Atomic number of a species such as 'Ti', 'Ti4+', 'O2-' or 'D'.
 

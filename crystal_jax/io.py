@@ -18,9 +18,9 @@ from collections.abc import Iterator
 import ase
 import ase.io
 import ase.io.formats
-import ase.neighborlist
 
 from crystal_jax import cif, elements
+from crystal_jax.contacts import first_contact
 from crystal_jax.crystal import Crystal
 
 # Atoms closer than this, Å, are the same atom written twice.
@@ -119,6 +119,36 @@ def write(path: Path, crystal: Crystal) -> None:
     os.replace(partial, path)
 
 
+def check(atoms: ase.Atoms) -> Crystal:
+  """The crystal that atoms are; refuses what is none of whole atoms.
+
+  Raises:
+    ValueError: If there are no atoms, no cell or one of zero volume, partial
+      occupancy, an unknown species, or atoms closer than 0.4 Å.
+  """
+  if not len(atoms):
+    raise ValueError('no atoms')
+  if not atoms.cell.any():
+    raise ValueError('no cell')
+  # ASE notes occupancies in two ways.
+  kinds = atoms.info.get('occupancy')
+  for kind in kinds.values() if isinstance(kinds, dict) else ():
+    for species, occupancy in kind.items():
+      cif.check_occupancy(species, occupancy)
+  column = atoms.arrays.get('occupancy', ())
+  for species, occupancy in zip(atoms.symbols, column, strict=False):
+    cif.check_occupancy(species, occupancy)
+  crystal = Crystal.from_ase(atoms)
+  contact = first_contact(crystal.positions, crystal.cell, MIN_DISTANCE)
+  if contact:
+    i, j, distance = contact
+    raise ValueError(
+      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
+      f'{distance:.2f} Å apart, less than {MIN_DISTANCE} Å'
+    )
+  return crystal
+
+
 def _structures(path: Path) -> list:
   """What the file holds: CIF blocks, or ASE atoms."""
   if not os.path.exists(path):
@@ -178,36 +208,9 @@ def _crystal(path: Path, structures: list, index: int) -> Crystal:
     atoms = (
       structure if isinstance(structure, ase.Atoms) else structure.to_ase()
     )
-    _check(atoms)
-    return Crystal.from_ase(atoms)
+    return check(atoms)
   except Exception as error:
     raise ValueError(f'{where}: {_reason(error)}') from error
-
-
-def _check(atoms: ase.Atoms) -> None:
-  """Refuses what is no crystal of whole atoms."""
-  if not len(atoms):
-    raise ValueError('no atoms')
-  if not atoms.cell.any():
-    raise ValueError('no cell')
-  # ASE notes occupancies in two ways.
-  kinds = atoms.info.get('occupancy')
-  for kind in kinds.values() if isinstance(kinds, dict) else ():
-    for species, occupancy in kind.items():
-      cif.check_occupancy(species, occupancy)
-  column = atoms.arrays.get('occupancy', ())
-  for species, occupancy in zip(atoms.symbols, column, strict=False):
-    cif.check_occupancy(species, occupancy)
-  Crystal.from_ase(atoms)
-  first, second, distance = ase.neighborlist.neighbor_list(
-    'ijd', atoms, MIN_DISTANCE
-  )
-  if len(first):
-    i, j = first[0], second[0]
-    raise ValueError(
-      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
-      f'{distance[0]:.2f} Å apart, less than {MIN_DISTANCE} Å'
-    )
 
 
 def _reason(error: Exception) -> str:

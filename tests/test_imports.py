@@ -19,7 +19,8 @@ PACKAGE = ROOT / 'crystal_jax'
 LAYERS = (
   'elements', 'grids', 'lattice', 'sums', 'images', 'slots',
   'box_density', 'cell_density', 'wave_density', 'voxelize',
-  'labels', 'augment', 'crystal', 'cif', 'io', 'metrics', 'plots', 'decoding',
+  'labels', 'augment', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
+  'metrics', 'plots', 'decoding',
   'data', 'losses', 'models', 'training', 'evaluation', 'codec', '__init__',
 )  # fmt: skip
 
