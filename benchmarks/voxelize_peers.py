@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax.slots import ladder
+from crystal_jax.density.image_counts import ladder
 
 
 def pad(array, slots):

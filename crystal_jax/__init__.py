@@ -1,19 +1,22 @@
 """3-D crystals to densities, latents and back, in JAX."""
 
 from crystal_jax.crystal import Crystal
-from crystal_jax.decoding import (
-  DecodedAtoms,
+from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
+from crystal_jax.density import (
+  BoxGrid,
+  CellGrid,
+  count_images,
+  label_species,
+  voxelize,
+  voxelize_batch,
+)
+from crystal_jax.io import read, read_all, write
+from crystal_jax.lattice_search import (
   LatticeFit,
   LatticeNotFoundError,
   assemble,
-  decode_batch,
-  decode_density,
   find_lattice,
 )
-from crystal_jax.grids import BoxGrid, CellGrid
-from crystal_jax.io import read, read_all, write
-from crystal_jax.labels import label_species
-from crystal_jax.voxelize import count_images, voxelize, voxelize_batch
 
 __all__ = [
   'BoxGrid',

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from crystal_jax.grids import BoxGrid
+from crystal_jax.density.grids import BoxGrid
 
 
 def voxel_points(grid, cell=None):

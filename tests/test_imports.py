@@ -17,19 +17,19 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'elements', 'grids', 'lattice', 'sums', 'images', 'slots',
-  'box_density', 'cell_density', 'wave_density', 'voxelize',
-  'labels', 'augment', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
-  'metrics', 'plots', 'decoding',
-  'data', 'losses', 'models', 'training', 'evaluation', 'codec', '__init__',
+  'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
+  'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
+  'representation', 'data', 'model', 'training', 'evaluation', 'codec',
+  '__init__', 'shell', '__main__',
 )  # fmt: skip
 
 # Imported without any of these.
 CORE = (
-  'crystal', 'io', 'elements', 'lattice', 'grids', 'images', 'voxelize',
-  'labels', 'augment', 'decoding', 'metrics',
+  'crystal', 'io', 'cif', 'cube', 'elements', 'lattice', 'density', 'decoding',
+  'lattice_search', '__main__', 'shell.decode_density', 'shell.voxelize',
 )  # fmt: skip
 FOREIGN = (
+  'flax', 'optax', 'orbax',
   'tensorflow', 'tensorflow_datasets', 'grain', 'array_record',
   'ml_collections', 'pymatgen', 'smact', 'gemmi', 'matplotlib', 'tensorboardX',
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
   source = data.load_split('datasets/oqmd_icsd20', 'train')
   crystals = data.in_memory(source, max_atoms=20)
-  crystals, dropped = data.keep_fitting(crystals, length=10.0, sigma=0.5)
   for batch in data.batches(crystals, batch_size=64, num_devices=2, seed=0):
     ...
 
@@ -10,16 +9,13 @@ Batches hold atoms, never grids: densities are made on the device.
 """
 
 from crystal_jax.data.arrays import Arrays, in_memory, records
-from crystal_jax.data.fits import fits_box, keep_fitting
 from crystal_jax.data.pipeline import batches
 from crystal_jax.data.sources import load_split
 
 __all__ = [
   'Arrays',
   'batches',
-  'fits_box',
   'in_memory',
-  'keep_fitting',
   'load_split',
   'records',
 ]

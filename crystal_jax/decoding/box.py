@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax import grids
-from crystal_jax.sums import dot
+from crystal_jax.density import grids
+from crystal_jax.density.exact_sums import dot
 
 # Width that maps of species are blurred with, Å: labels are balls of 0.65 Å.
 SMOOTH = 0.3

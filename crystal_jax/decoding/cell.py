@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax import grids
 from crystal_jax.decoding import box, fourier, overlaps
-from crystal_jax.sums import dot
+from crystal_jax.density import grids
+from crystal_jax.density.exact_sums import dot
 
 # Most slots whose normal matrix is summed over Fourier coefficients.
 MOST_DIRECT = 32

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax import grids
 from crystal_jax.decoding import box, pursuit, species
 from crystal_jax.decoding import cell as cell_space
+from crystal_jax.density import grids
 
 
 @jax.tree_util.register_dataclass

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.decoding import box, fourier, peaks
-from crystal_jax.sums import dot
+from crystal_jax.density.exact_sums import dot
 
 # Overlaps are followed to exp(-REACH² / 4) of their height.
 REACH = 6.8

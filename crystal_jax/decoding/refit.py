@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from crystal_jax.sums import dot
+from crystal_jax.density.exact_sums import dot
 
 # Steps at a time, before it is looked for further atoms.
 STEPS = 4

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from crystal_jax.decoding import DecodedAtoms
-from crystal_jax.grids import BoxGrid, Grid
+from crystal_jax.density.grids import BoxGrid, Grid
 from crystal_jax.lattice import plane_spacings
 
 

@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax import decoding, metrics
+from crystal_jax import decoding, lattice_search
 from crystal_jax.crystal import Crystal
+from crystal_jax.density.grids import BoxGrid
+from crystal_jax.evaluation import comparison
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
-from crystal_jax.grids import BoxGrid
+from crystal_jax.training import metrics
 from crystal_jax.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -36,9 +38,9 @@ class Case:
   overflow: bool
   picture: dict[str, np.ndarray] | None = None
 
-  def compare(self, which: Atoms) -> metrics.AtomComparison:
+  def compare(self, which: Atoms) -> comparison.AtomComparison:
     """Atoms found, against the true ones."""
-    return metrics.compare_atoms(
+    return comparison.compare_atoms(
       *dataclasses.astuple(self.true),
       *dataclasses.astuple(which),
       farthest=FARTHEST,
@@ -169,10 +171,10 @@ def _assemble(run, found, i, cell) -> tuple[Crystal | None, bool]:
   atoms = jax.tree.map(lambda leaf: leaf[i], found)
   try:
     if isinstance(run.grid, BoxGrid) and run.examples.repeats:
-      fit = decoding.find_lattice(atoms)
+      fit = lattice_search.find_lattice(atoms)
       if fit.found:
-        return decoding.assemble(atoms, fit), True
-    return decoding.assemble(atoms, cell), False
+        return lattice_search.assemble(atoms, fit), True
+    return lattice_search.assemble(atoms, cell), False
   except ValueError as error:
     _log.info('No crystal: %s', error)
     return None, False

@@ -18,11 +18,12 @@ import pathlib
 import jax
 import numpy as np
 
-from crystal_jax import io, metrics
-from crystal_jax.evaluation import report
+from crystal_jax import io
+from crystal_jax.density.grids import BoxGrid
+from crystal_jax.evaluation import comparison, report
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms
 from crystal_jax.evaluation.cases import batches, decode, run_split
-from crystal_jax.grids import BoxGrid
+from crystal_jax.training import metrics
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
@@ -42,7 +43,7 @@ def evaluate(
   Returns:
     What `metrics.json` holds: for each of train, heldout, oracle and baseline
     the number of crystals, the error of the density (weight² Å⁻⁶), the species
-    map's IoU and what `metrics.summarize_atoms` gives; of the networks also
+    map's IoU and what `comparison.summarize_atoms` gives; of the networks also
     how often the decoder ran out of slots (`overflow`) and found a lattice.
   """
   workdir = pathlib.Path(workdir)
@@ -113,7 +114,7 @@ class Baseline:
 
 def _row(sums, cases, which) -> dict[str, float]:
   """One column of the table."""
-  atoms = metrics.summarize_atoms(
+  atoms = comparison.summarize_atoms(
     [case.compare(getattr(case, which)) for case in cases]
   )
   return {

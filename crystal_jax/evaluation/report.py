@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import ml_collections
 import numpy as np
 
-from crystal_jax import elements, plots
+from crystal_jax import elements
+from crystal_jax.evaluation import figures
 from crystal_jax.training import logs
 
 _UNITS = {
@@ -53,7 +54,7 @@ def write(
     _results(results),
   ]
   if rows:
-    parts += ['<h2>Learning</h2>', _image(plots.curves(rows))]
+    parts += ['<h2>Learning</h2>', _image(figures.curves(rows))]
   parts.append('<h2>Held-out crystals</h2>')
   for case in cases:
     if case.picture is not None:
@@ -109,12 +110,12 @@ def _case(case) -> list[str]:
     f'{case.mse:.4g} (weight/Å³)². '
     + (f'The crystal was put together in {lattice}.' if case.crystal else '')
     + '</p>',
-    _image(plots.densities(picture['density'], picture['predicted_density'])),
+    _image(figures.densities(picture['density'], picture['predicted_density'])),
   ]
   if 'predicted_labels' in picture:
-    maps = plots.species_maps(picture['labels'], picture['predicted_labels'])
+    maps = figures.species_maps(picture['labels'], picture['predicted_labels'])
     parts.append(_image(maps))
-  parts.append(_image(plots.atoms(shown(true), shown(decoded))))
+  parts.append(_image(figures.atoms(shown(true), shown(decoded))))
   return parts
 
 
@@ -142,4 +143,4 @@ def _worst(cases, number: int = 12) -> str:
 
 
 def _image(figure) -> str:
-  return f'<img alt="" src="{plots.to_data_uri(figure)}">'
+  return f'<img alt="" src="{figures.to_data_uri(figure)}">'

@@ -5,7 +5,7 @@ import ml_collections
 import numpy as np
 
 from crystal_jax import elements, models
-from crystal_jax.grids import BoxGrid, CellGrid, Grid
+from crystal_jax.density.grids import BoxGrid, CellGrid, Grid
 from crystal_jax.training import steps
 
 # Of the density inside the networks: a lone atom of this number peaks at one.

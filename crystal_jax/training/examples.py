@@ -13,10 +13,10 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from crystal_jax import augment
-from crystal_jax.grids import CellGrid, Grid
-from crystal_jax.labels import label_species
-from crystal_jax.voxelize import voxelize_batch
+from crystal_jax.density.grids import CellGrid, Grid
+from crystal_jax.density.labels import label_species
+from crystal_jax.density.voxelize import voxelize_batch
+from crystal_jax.representation import augment
 
 
 @struct.dataclass

@@ -11,9 +11,9 @@ import jax
 import ml_collections
 import numpy as np
 
-from crystal_jax import metrics as metrics_lib
 from crystal_jax.training import checkpoints as checkpoints_lib
 from crystal_jax.training import logs, parallel
+from crystal_jax.training import metrics as metrics_lib
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 

@@ -15,8 +15,10 @@ import ml_collections
 import numpy as np
 import optax
 
-from crystal_jax import data, images, lattice, slots
-from crystal_jax.grids import BoxGrid, Grid
+from crystal_jax import data, lattice
+from crystal_jax.density import image_counts, images
+from crystal_jax.density.grids import BoxGrid, Grid
+from crystal_jax.representation import fits
 from crystal_jax.training import build, steps
 from crystal_jax.training.examples import ExampleMaker
 from crystal_jax.training.state import (
@@ -205,7 +207,7 @@ def _load(config, grid, split) -> data.Arrays:
   )
   arrays = data.in_memory(source, max_atoms=config.data.max_atoms)
   if isinstance(grid, BoxGrid) and config.data.filling == 'single_cell':
-    arrays, dropped = data.keep_fitting(
+    arrays, dropped = fits.keep_fitting(
       arrays, length=grid.length, sigma=config.grid.sigma
     )
     if dropped:
@@ -253,8 +255,10 @@ def _max_images(config, grid, arrays) -> int:
     else:
       # The density takes each atom once; the labels, those near the cell.
       count = 1.5 * max(
-        slots.count_reaching(p[f], c, grid=grid, reach=config.grid.label_radius)
+        image_counts.count_reaching(
+          p[f], c, grid=grid, reach=config.grid.label_radius
+        )
         for p, f, c in zip(part['positions'], filled, part['cell'], strict=True)
       )
     most = max(most, int(count))
-  return slots.ladder(most)
+  return image_counts.ladder(most)

@@ -13,10 +13,10 @@ import optax
 from jax import lax
 from jaxtyping import Array, PyTree
 
-from crystal_jax import losses, metrics
 from crystal_jax.models import VAE, LatticeHead, UNet
 from crystal_jax.models.unet import NUM_CLASSES
 from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.training import losses, metrics
 from crystal_jax.training.examples import ExampleMaker, Examples
 from crystal_jax.training.parallel import AXIS
 from crystal_jax.training.state import TrainState

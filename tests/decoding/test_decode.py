@@ -1,12 +1,12 @@
 """Density to atoms: on boxes and cells, with noise, and inside jit."""
 
-import crystals
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import crystal_jax as cj
+from tests import crystals
 
 CELL = cj.CellGrid(24)
 BOX = cj.BoxGrid(6.0, 30)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
+from crystal_jax.density import grids
 from crystal_jax.models import UNet
 from crystal_jax.models.unet import NUM_CLASSES, log_descent
 
@@ -40,6 +41,6 @@ def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number):
   density = cj.voxelize(centre, np.array([number]), None, grid=grid, sigma=0.5)
   log = jnp.log(density[None, ..., None] / unit)
   height = log + log_descent(log, 0.5 / grid.spacing, 'replicate')
-  points = np.asarray(cj.grids.points(grid))
+  points = np.asarray(grids.points(grid))
   near = np.linalg.norm(points - centre, axis=-1) < 0.6
   np.testing.assert_allclose(np.exp(height[0, ..., 0])[near], number, rtol=0.02)

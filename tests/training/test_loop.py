@@ -56,7 +56,7 @@ def test_a_finished_run_is_left_as_it_is(tiny_config, tmp_path):
 def test_nan_stops_the_run_and_names_the_last_good_step(
   tiny_config, tmp_path, monkeypatch
 ):
-  from crystal_jax import losses
+  from crystal_jax.training import losses
 
   kl = losses.kl
   # The KL's weight rises with the step: from some step on it is infinite.

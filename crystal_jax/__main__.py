@@ -1,0 +1,46 @@
+"""The shell: `python -m crystal_jax VERB ..`; `VERB --help` says more.
+
+A verb is a file in `crystal_jax/shell`, imported when it is asked for.
+"""
+
+import argparse
+import importlib
+import sys
+
+# Each is the file of its name in `crystal_jax/shell`, - for _.
+VERBS = {
+  'decode-density': 'a density file to a crystal',
+  'voxelize': 'a crystal file to a density',
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs the command line; returns the exit status."""
+  argv = sys.argv[1:] if argv is None else argv
+  name, rest = (argv[0], argv[1:]) if argv else ('--help', [])
+  if name in ('-h', '--help'):
+    print('usage: python -m crystal_jax VERB ..; VERB --help says more.\n')
+    for verb, what in VERBS.items():
+      print(f'  {verb:16} {what}')
+    return 0 if argv else 2
+  if name not in VERBS:
+    print(
+      f'error: no verb {name}; there are: {", ".join(VERBS)}.', file=sys.stderr
+    )
+    return 2
+  verb = importlib.import_module(f'crystal_jax.shell.{name.replace("-", "_")}')
+  parser = argparse.ArgumentParser(
+    prog=f'python -m crystal_jax {name}',
+    description=verb.__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  verb.add_arguments(parser)
+  try:
+    return verb.run(parser.parse_args(rest))
+  except (ValueError, OSError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+
+
+if __name__ == '__main__':
+  sys.exit(main())

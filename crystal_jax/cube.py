@@ -1,0 +1,84 @@
+"""Densities as files: Gaussian cubes.
+
+A cube file holds geometry in Bohr, which ASE converts; values are written and
+read as they are: weight per Å³, Z-weighted Gaussians and not an electron
+density. The origin of a cube is its first voxel: at half a voxel from the
+walls on a `BoxGrid`, whose cube is centred on the origin, and at the corner of
+the cell on a `CellGrid`.
+"""
+
+import pathlib
+
+import ase
+import ase.io.cube
+import numpy as np
+from jaxtyping import ArrayLike, Float
+
+from crystal_jax.density import grids
+
+
+def write_cube(
+  path: str | pathlib.Path,
+  density: Float[ArrayLike, 'X Y Z'],
+  *,
+  grid: grids.Grid,
+  cell: Float[ArrayLike, '3 3'] | None = None,
+  crystal=None,
+) -> None:
+  """Writes a density as a Gaussian cube.
+
+  Args:
+    path: Where to.
+    density: Weight per Å³.
+    grid: Where it is sampled.
+    cell: Lattice vectors as rows, Å; needed by a CellGrid.
+    crystal: Atoms to show beside the density, in its frame; optional.
+
+  Raises:
+    ValueError: If the density does not fit the grid, or a cell is missing.
+  """
+  density = np.asarray(density, np.float64)
+  if density.shape != grid.shape:
+    raise ValueError(f'density {density.shape} does not fit {grid}.')
+  if isinstance(grid, grids.BoxGrid):
+    vectors = np.eye(3) * grid.length
+    origin = np.full(3, -grid.length / 2 + grid.spacing / 2)
+  elif cell is None:
+    raise ValueError('A density on a CellGrid needs its cell.')
+  else:
+    vectors, origin = np.asarray(cell, np.float64), np.zeros(3)
+  atoms = ase.Atoms() if crystal is None else crystal.to_ase()
+  atoms = ase.Atoms(atoms.numbers, atoms.positions, cell=vectors, pbc=True)
+  with open(path, 'w') as file:
+    ase.io.cube.write_cube(file, atoms, data=density, origin=origin)
+
+
+def read_cube(
+  path: str | pathlib.Path,
+) -> tuple[np.ndarray, grids.Grid, np.ndarray | None]:
+  """The density of a cube file, its grid, and its cell for a CellGrid.
+
+  It is a box if its axes are equal, orthogonal and centred on the origin (so
+  that the first voxel lies half a voxel inside), and a cell otherwise.
+
+  Raises:
+    ValueError: If it is a cell whose first voxel is not at its corner.
+  """
+  with open(path) as file:
+    data = ase.io.cube.read_cube(file, read_data=True)
+  density = np.asarray(data['data'], np.float32)
+  vectors = np.asarray(data['atoms'].cell[:], np.float64)
+  origin = np.real(np.asarray(data['origin'], np.float64))
+  length, size = vectors[0, 0], density.shape[0]
+  start = -length / 2 + length / size / 2
+  cube = np.allclose(vectors, np.eye(3) * length, atol=1e-3)
+  if cube and len(set(density.shape)) == 1:
+    if np.allclose(origin, start, atol=1e-3):
+      return density, grids.BoxGrid(round(length, 4), size), None
+  if not np.allclose(origin, 0, atol=1e-3):
+    raise ValueError(
+      f'{path}: the first voxel lies at {origin.round(4).tolist()} Å. A cell '
+      'starts at 0 0 0, and a cubic box half a voxel inside its wall, at '
+      f'{start:.4f} along each axis.'
+    )
+  return density, grids.CellGrid(density.shape), vectors

@@ -1,0 +1,238 @@
+"""Periodic images: which copies of which atoms reach a grid.
+
+A crystal repeats without end, a grid sees a part of it. An image is an atom
+moved by a lattice translation, `position + translation @ cell`; it counts if
+it lies within `reach` of the grid. Choosing the images yields integers (an
+atom's index, three whole numbers), so nothing is differentiated here; placing
+them (`place`) is where derivatives pass.
+
+Shapes are static under jit, so the images fill `max_images` slots and the
+rest stay empty. `complete` is False when they did not all fit.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+from crystal_jax import lattice
+from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.grids import BoxGrid, Grid
+
+# Coordinates are split into whole multiples of this, which add up without
+# rounding in float32 for some 65,000 Å, and a small rest.
+_QUANTUM = 2.0**-8
+
+
+class Images(NamedTuple):
+  """Chosen images, in the order of their atoms.
+
+  Attributes:
+    atom: Index of the atom.
+    translation: Whole lattice vectors to move it by.
+    filled: Whether the slot holds an image.
+    complete: Whether all images fit, and every number was finite.
+  """
+
+  atom: Int[Array, 'M']
+  translation: Int[Array, 'M 3']
+  filled: Bool[Array, 'M']
+  complete: Bool[Array, '']
+
+
+class Split(NamedTuple):
+  """A coordinate in Å as coarse + fine, so that sums keep the last digits."""
+
+  coarse: Float[Array, '*S']
+  fine: Float[Array, '*S']
+
+  @property
+  def value(self) -> Float[Array, '*S']:
+    """The coordinate itself, rounded."""
+    return self.coarse + self.fine
+
+
+def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
+  """Splits a coordinate; NumPy's float64 keeps its precision in float32."""
+  x = x.astype(dtype) if isinstance(x, jax.Array) else np.asarray(x, np.float64)
+  coarse = quantize(x)
+  return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
+
+
+def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
+  """The nearest whole multiple of the quantum, a constant to derivatives."""
+  if isinstance(x, np.ndarray):
+    return np.round(x / _QUANTUM) * _QUANTUM
+  return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
+
+
+def volume(cell: Split) -> Split:
+  """Volume of a cell, Å³; its coarse part is exact in small cells."""
+  _, b, c = cell.value
+  coarse, fine = cell
+  # Whole quanta multiply without rounding while they have few digits.
+  normal = jnp.cross(coarse[1], coarse[2])
+  high = jnp.round(32 * normal) / 32
+  rest = normal - high + jnp.cross(fine[1], c) + jnp.cross(coarse[1], fine[2])
+  rest = (fine[0] * jnp.cross(b, c) + coarse[0] * rest).sum()
+  whole = (coarse[0] * high).sum()
+  sign = jnp.sign(whole + rest)
+  return Split(sign * whole, sign * rest)
+
+
+def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
+  """float32, or float64 where x64 mode is on and an array has it."""
+  return jnp.result_type(jnp.float32, *(a for a in arrays if a is not None))
+
+
+def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
+  """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
+  return (7.0 if dtype == jnp.float64 else 5.5) * sigma
+
+
+def find_images(
+  positions: Float[Array, 'N 3'],
+  filled: Bool[Array, 'N'],
+  cell: Float[Array, '3 3'] | None,
+  *,
+  grid: Grid,
+  reach: Float[ArrayLike, ''],
+  max_images: int,
+) -> Images:
+  """The images of filled slots that lie within `reach` of the grid.
+
+  All images of an atom lie on lines along the lattice vector that has most
+  of them near the grid. Lines are listed first, and what the grid's walls
+  leave of each is an interval of whole numbers.
+
+  Args:
+    positions: Cartesian positions, Å.
+    filled: Which slots hold an atom; the others take no image slot.
+    cell: Lattice vectors as rows, Å; None: no images, each atom once.
+    grid: The grid to reach. Static.
+    reach: Farthest distance from the grid, along each axis, Å.
+    max_images: Slots. Static.
+  """
+  positions, cell, reach = jax.lax.stop_gradient((positions, cell, reach))
+  if cell is None:
+    far = jnp.abs(positions) > grid.length / 2 + reach  # False for NaN
+    return _once(positions, filled & ~far.any(-1), max_images)
+  inverse = lattice.invert(cell)
+  fractional = dot(positions, inverse)
+  order, across, lines = frame_lines(cell, inverse, grid, reach, jnp)
+  shifted = fractional[:, order]
+
+  across = jnp.clip(across, 1, 2**15).astype(jnp.int32)
+  each = jnp.minimum(across[1] * across[2], 2**18)
+  atom, rank, used, wanted = _expand(
+    jnp.where(filled, each, 0), 2 * max_images + 4 * len(filled)
+  )
+  rest, start, counts = cut_lines(shifted[atom], rank, across, lines, jnp)
+  fits = wanted <= len(atom)
+
+  counts = jnp.where(used, counts, 0).astype(jnp.int32)
+  line, rank, used, total = _expand(counts, max_images)
+  steps = jnp.concatenate([(start[line] + rank)[:, None], rest[line]], -1)
+  steps = steps[:, jnp.argsort(order)].astype(jnp.int32)
+  finite = jnp.isfinite(jnp.where(filled[:, None], fractional, 0.0)).all()
+  return Images(atom[line], steps, used, finite & fits & (total <= max_images))
+
+
+def each_atom(
+  positions: Float[Array, 'N 3'],
+  filled: Bool[Array, 'N'],
+  cell: Float[Array, '3 3'],
+  *,
+  max_images: int,
+) -> Images:
+  """Every filled slot once, in the unit cell: for sums over frequencies."""
+  inverse = lattice.invert(jax.lax.stop_gradient(cell))
+  fractional = dot(jax.lax.stop_gradient(positions), inverse)
+  images = _once(fractional, filled, max_images)
+  return images._replace(translation=-jnp.floor(fractional).astype(jnp.int32))
+
+
+def place(images: Images, positions: Split, cell: Split | None) -> Split:
+  """Cartesian positions [M, 3] of the images, Å; zero in unused slots."""
+
+  def part(position, vectors):
+    moved = position[images.atom]
+    if vectors is not None:
+      moved += dot(images.translation.astype(moved.dtype), vectors)
+    return jnp.where(images.filled[:, None], moved, 0.0)
+
+  return Split(*map(part, positions, cell or (None, None)))
+
+
+def _once(positions, filled, max_images):
+  """Each filled slot where it is."""
+  finite = jnp.isfinite(jnp.where(filled[:, None], positions, 0.0)).all()
+  still = jnp.zeros(positions.shape, jnp.int32)
+  complete = finite & (filled.sum() <= max_images)
+  return Images(jnp.arange(len(filled)), still, filled, complete)
+
+
+def frame_lines(cell, inverse, grid, reach, xp):
+  """The lines that images may lie on, and the walls that cut them.
+
+  Returns:
+    The order of the lattice vectors, the one with most images first; how many
+    steps there may be along each; and what `cut_lines` needs: these vectors in
+    coordinates across the walls, the walls (low, high) in the same, and where
+    the steps begin, in fractional coordinates.
+  """
+  if isinstance(grid, BoxGrid):
+    half = xp.full(3, grid.length / 2 + reach, inverse.dtype)
+    extent = half * xp.abs(inverse).sum(0)
+    walls, bounds, vectors = (-half, half), (-extent, extent), cell
+  else:
+    extent = reach * xp.linalg.norm(inverse, axis=0)
+    last = 1 - 1 / np.array(grid.shape, inverse.dtype)
+    walls = bounds = (-extent, last + extent)
+    vectors = xp.eye(3, dtype=inverse.dtype)
+  order = xp.argsort(bounds[0] - bounds[1])
+  first, last = (b[order] for b in bounds)
+  return order, xp.floor(last - first) + 1, (vectors[order], walls, first)
+
+
+def cut_lines(offset, rank, across, lines, xp):
+  """What the walls leave of some lines.
+
+  Args:
+    offset: Fractional coordinates [L, 3] of each line's atom.
+    rank: Which of its atom's lines it is [L].
+    across: Steps along each vector [3].
+    lines: From `frame_lines`.
+    xp: NumPy or jax.numpy.
+
+  Returns:
+    Steps [L, 2] along the second and third vector, the first step [L] along
+    the first one, and how many follow.
+  """
+  vectors, walls, first = lines
+  rest = xp.stack([rank % across[1], rank // across[1]], -1)
+  rest = rest + xp.ceil(first[None] - offset)[:, 1:]
+  base = ((offset[:, 1:] + rest)[..., None] * vectors[None, 1:]).sum(1)
+  along = xp.where(xp.abs(vectors[0]) < 1e-9, 1e-9, vectors[0])[None]
+  enter, leave = ((wall[None] - base) / along for wall in walls)
+  start = xp.ceil(xp.minimum(enter, leave).max(-1) - offset[:, 0])
+  stop = xp.floor(xp.maximum(enter, leave).min(-1) - offset[:, 0])
+  return rest, start, xp.clip(stop - start + 1, 0, 2**15)
+
+
+def _expand(counts: Int[Array, 'K'], slots: int):
+  """Slots in a row for counts[0] times item 0, counts[1] times item 1, ..
+
+  Returns:
+    The item of each slot, its rank among those of the item, whether the slot
+    is used, and how many slots were wanted.
+  """
+  ends = jnp.cumsum(counts.astype(jnp.int32))
+  slot = jnp.arange(slots, dtype=jnp.int32)
+  # The item of a slot is the number of items that end at or before it.
+  ended = jnp.zeros(slots, jnp.int32).at[ends].add(1, mode='drop')
+  item = jnp.minimum(jnp.cumsum(ended), len(counts) - 1)
+  rank = slot - (ends - counts)[item]
+  return item, rank, slot < ends[-1], ends[-1]

@@ -1,0 +1,199 @@
+"""Crystals to densities: every atom and every periodic image, a Gaussian each.
+
+`voxelize` is exact at the voxel's point, differentiable with respect to
+positions, weights, cell and sigma, and works inside any JAX transformation.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Num
+
+from crystal_jax.density import images as periodic
+from crystal_jax.density.box_density import box_density, low_rank_basis
+from crystal_jax.density.cell_density import cell_density
+from crystal_jax.density.grids import BoxGrid, CellGrid, Grid, resolves
+from crystal_jax.density.image_counts import (
+  count_images,
+  find_max_images,
+  known,
+)
+from crystal_jax.density.wave_density import box_waves, cell_waves, is_small
+
+# Images in a box above which waves may be the better sum.
+_MANY = 1024
+_STATIC = ('grid', 'max_images', 'band_limit')
+
+__all__ = ['count_images', 'voxelize', 'voxelize_batch']
+
+
+def voxelize(
+  positions: Float[ArrayLike, 'N 3'],
+  weights: Num[ArrayLike, 'N *C'],
+  cell: Float[ArrayLike, '3 3'] | None,
+  *,
+  grid: Grid,
+  sigma: Float[ArrayLike, ''],
+  max_images: int | None = None,
+  band_limit: bool = False,
+) -> Float[Array, 'G G G *C']:
+  """Density of Gaussian atoms, and of all their periodic images, on a grid.
+
+  M(r) = Σ_m w_m (2πσ²)^(-3/2) exp(-|r - r_m|² / 2σ²)
+
+  Args:
+    positions: Cartesian positions, Å. Any real value; images make the wrap.
+    weights: What each atom contributes: atomic numbers, or C channels. A
+      zero marks an empty slot.
+    cell: Lattice vectors as rows, Å. None: no images (isolated atoms).
+    grid: Where the density is sampled. Static.
+    sigma: Standard deviation of one atom, Å.
+    max_images: Most images that may reach the grid. Static. None: found here,
+      which needs concrete positions, cell and sigma.
+    band_limit: Only what the grid resolves: Fourier coefficients up to the
+      Nyquist frequency (CellGrid only). Static.
+
+  Returns:
+    Weight per Å³, float32 (float64 for float64 input in x64 mode). NaN
+    everywhere if `max_images` was too small for the form chosen (a sum over
+    waves needs a slot for each atom only).
+
+  Raises:
+    ValueError: If shapes disagree, a CellGrid comes without a cell, or
+      `max_images` is None under a transformation that hides the positions.
+
+  References:
+    Hoffmann et al., arXiv:1909.00949.
+  """
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize, 2, *args)
+
+
+def voxelize_batch(
+  positions: Float[ArrayLike, 'B N 3'],
+  weights: Num[ArrayLike, 'B N *C'],
+  cell: Float[ArrayLike, 'B 3 3'] | None,
+  *,
+  grid: Grid,
+  sigma: Float[ArrayLike, ''],
+  max_images: int | None = None,
+  band_limit: bool = False,
+) -> Float[Array, 'B G G G *C']:
+  """`voxelize` of a batch of crystals, in the form the platform likes.
+
+  One after the other on a CPU, 32 at once on an accelerator.
+
+  Arguments, result and errors are those of `voxelize`; sigma is the same for
+  all, and `max_images` enough for the largest.
+  """
+  args = positions, weights, cell, sigma, grid, max_images, band_limit
+  return _enter(_voxelize_batch, 3, *args)
+
+
+def _enter(
+  form, axes, positions, weights, cell, sigma, grid, max_images, band_limit
+):
+  """What is done outside of jit: checks, and what needs values."""
+  _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit)
+
+  if max_images is None and band_limit:
+    max_images = np.shape(positions)[-2]  # each atom once
+  elif max_images is None:
+    max_images = find_max_images(
+      lambda atoms, cell, s: count_images(atoms, cell, grid=grid, sigma=s),
+      *(positions, weights, cell, sigma),
+    )
+  dtype = periodic.float_type(positions, cell)
+  width, basis = known(sigma), None
+  if width is not None and isinstance(grid, BoxGrid):
+    basis = low_rank_basis(grid, float(width[0]), max_images, dtype)
+  positions = periodic.split(positions, dtype)
+  cell = None if cell is None else periodic.split(cell, dtype)
+  weights, sigma = jnp.asarray(weights, dtype), jnp.asarray(sigma, dtype)
+  static = {'grid': grid, 'max_images': max_images, 'band_limit': band_limit}
+  return form(positions, weights, cell, sigma, basis, **static)
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _voxelize_batch(positions, weights, cell, sigma, basis, **static):
+  def one(args):
+    return _voxelize(*args, sigma, basis, **static)
+
+  args = (positions, weights, cell)
+  # A CPU is fastest when one crystal's work stays in its cache.
+  some = functools.partial(jax.lax.map, one, batch_size=32)
+  return jax.lax.platform_dependent(
+    args, cpu=functools.partial(jax.lax.map, one), default=some
+  )
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _voxelize(
+  positions, weights, cell, sigma, basis, *, grid, max_images, band_limit
+):
+  shape = grid.shape + weights.shape[1:]
+  if not weights.size:
+    return jnp.zeros(shape, weights.dtype)
+  weights = weights.reshape(len(weights), -1)
+  vectors = None if cell is None else cell.value
+  atoms = positions.value, (weights != 0).any(-1), vectors
+  reach = periodic.cutoff(sigma, weights.dtype)
+  box = isinstance(grid, BoxGrid)
+
+  def total(form, images, **options):
+    """Sums the images up in one of the forms; NaN if some are missing."""
+    used = jnp.where(images.complete, 1.0 * images.filled, jnp.nan)
+    weight = weights[images.atom] * used.astype(weights.dtype)[:, None]
+    centers = periodic.place(images, positions, cell)
+    return form(centers, weight, sigma, grid=grid, **options)
+
+  def by_images():
+    images = periodic.find_images(
+      *atoms, grid=grid, reach=reach, max_images=max_images
+    )
+    if box:
+      return total(box_density, images, reach=reach, basis=basis)
+    return total(cell_density, images, cell=cell)
+
+  def by_waves():
+    images = periodic.each_atom(*atoms, max_images=max_images)
+    return total(box_waves if box else cell_waves, images, cell=cell)
+
+  if band_limit:
+    density = by_waves()
+  elif box and (cell is None or max_images <= _MANY):
+    density = by_images()
+  else:
+    holds = is_small(vectors, sigma) if box else resolves(grid, vectors, sigma)
+    density = jax.lax.cond(holds, by_waves, by_images)
+  return density.reshape(shape)
+
+
+def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):
+  """Static mistakes, said by name."""
+  shape, slots = np.shape(positions), np.shape(weights)
+  square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
+  solid = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
+  box = isinstance(grid, BoxGrid)
+  number = isinstance(sigma, int | float | np.ndarray | np.generic)
+  names = 'N 3' if axes == 2 else 'B N 3'
+
+  def need(holds, what):
+    if not holds:
+      raise ValueError(f'Need {what}.')
+
+  fits = len(shape) == axes and shape[-1] == 3
+  need(fits, f'positions [{names}], not {shape}')
+  fits = slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes)
+  need(fits, f'weights [N] or [N, C] for positions {shape}, not {slots}')
+  need(square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}')
+  flat = solid and (np.linalg.det(cell) == 0).any()
+  need(not flat, 'a cell with a volume; this one is flat')
+  need(box or isinstance(grid, CellGrid), f'a BoxGrid or CellGrid, not {grid}')
+  need(box or cell is not None, 'a cell for a CellGrid')
+  need(not (box and band_limit), 'a CellGrid for band_limit=True')
+  need(max_images is None or max_images >= 1, f'a positive {max_images=}')
+  need(np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}')
+  need(not number or np.all(sigma > 0), f'a positive {sigma=} in Å')

@@ -1,0 +1,118 @@
+"""Atoms and a lattice to a crystal: fold, merge images by vote, count once."""
+
+import warnings
+
+import numpy as np
+from jaxtyping import ArrayLike, Float
+
+from crystal_jax import crystal as crystal_lib
+from crystal_jax.lattice_search import box_atoms, search
+
+# Images of one site fold onto each other within this, Å.
+MERGE = 0.4
+
+
+class LatticeNotFoundError(ValueError):
+  """Atoms were to be folded into a lattice that was not found."""
+
+
+def assemble(
+  atoms,
+  fit: search.LatticeFit | Float[ArrayLike, '3 3'],
+  *,
+  symprec: float | None = None,
+) -> crystal_lib.Crystal:
+  """The crystal of decoded atoms in a lattice.
+
+  Args:
+    atoms: What `decode_density` found, in a box or in a cell.
+    fit: What `find_lattice` found, or a cell [3, 3] in Å in the same frame.
+    symprec: Å. If given, the space group is found within this tolerance and
+      the crystal is made exactly symmetric, as a standard primitive cell
+      (needs spglib).
+
+  Returns:
+    The crystal; each site once, its species by the vote of its images.
+
+  Raises:
+    LatticeNotFoundError: If `fit.found` is False.
+    ValueError: If there are no atoms, or the cell has no volume.
+  """
+  if isinstance(fit, search.LatticeFit):
+    if not fit.found:
+      raise LatticeNotFoundError(
+        f'No lattice was found in the box (score {fit.score:.3f}); pass a cell '
+        '[3, 3] in Å instead of the fit to fold the atoms by it.'
+      )
+    fit, centre = fit.cell, fit.centre
+  else:
+    centre = None
+  cell = np.asarray(fit, np.float64)
+  if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
+    raise ValueError(f'Not a cell of three independent vectors: {cell}.')
+  places, numbers, _, inner = box_atoms.believed(atoms)
+  if not inner:
+    raise ValueError('No atoms were found inside the walls.')
+  if centre is not None:
+    places = np.concatenate([places, centre - places])
+    numbers = np.concatenate([numbers, numbers])
+  # Those inside come first: the others only fill sites that are not seen.
+  folded, numbers = _merge(places, numbers, inner, cell)
+  crystal = crystal_lib.Crystal(
+    numbers=numbers, positions=folded @ cell, cell=cell
+  )
+  return crystal if symprec is None else symmetrize(crystal, symprec)
+
+
+def symmetrize(
+  crystal: crystal_lib.Crystal, symprec: float = 0.05
+) -> crystal_lib.Crystal:
+  """The crystal made exactly symmetric, as a standard primitive cell.
+
+  Args:
+    crystal: Any crystal.
+    symprec: How far atoms may be from symmetric places, Å.
+
+  Returns:
+    The symmetric crystal; the same crystal if no symmetry is found.
+  """
+  import spglib  # only this option needs it
+
+  cell = np.asarray(crystal.cell, np.float64)
+  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
+  with warnings.catch_warnings():  # spglib deprecates how it says errors
+    warnings.simplefilter('ignore', DeprecationWarning)
+    found = spglib.standardize_cell(
+      (cell, fractional, np.asarray(crystal.numbers)),
+      to_primitive=True,
+      no_idealize=False,
+      symprec=symprec,
+    )
+  if found is None:
+    return crystal
+  cell, fractional, numbers = found
+  return crystal_lib.Crystal(
+    numbers=np.asarray(numbers, np.int32),
+    positions=np.asarray(fractional) @ np.asarray(cell),
+    cell=np.asarray(cell),
+  )
+
+
+def _merge(places, numbers, inner, cell):
+  """Fractional sites [N, 3] and their species by vote."""
+  fractional = places @ np.linalg.inv(cell)
+  left = np.ones(len(places), bool)
+  sites, species = [], []
+  for i in range(len(places)):
+    if not left[i]:
+      continue
+    apart = fractional - fractional[i]
+    apart -= np.rint(apart)
+    same = left & (np.linalg.norm(apart @ cell, axis=1) < MERGE)
+    left &= ~same
+    if i < inner:
+      same[inner:] = False
+    values, counts = np.unique(numbers[same], return_counts=True)
+    species.append(values[np.argmax(counts)])
+    sites.append((fractional[i] + apart[same].mean(axis=0)) % 1.0)
+  return np.array(sites), np.array(species, np.int32)

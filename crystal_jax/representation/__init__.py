@@ -1,0 +1,1 @@
+"""How a crystal is shown to a network."""

@@ -1,0 +1,5 @@
+"""The verbs of `python -m crystal_jax`, a file each.
+
+A verb has a module docstring, which is its help text, `add_arguments(parser)`
+and `run(args)`, which returns the exit status: 0 only if something came out.
+"""
