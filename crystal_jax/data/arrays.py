@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.data import compact
+from crystal_jax.data import compact_source
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,7 +35,7 @@ def in_memory(
     ValueError: If there are no records, or one has more than `max_atoms` atoms
       (it is named).
   """
-  if isinstance(source, compact.Compact):
+  if isinstance(source, compact_source.Compact):
     return source.arrays(max_atoms)
   return stack([source[i] for i in range(len(source))], max_atoms=max_atoms)
 

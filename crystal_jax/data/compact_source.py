@@ -1,10 +1,4 @@
-"""Crystals in compact npz files: all atoms one after another, read in one go.
-
-A file holds `numbers` [atoms], `frac` [atoms, 3] (fractional coordinates),
-`cell` [crystals, 3, 3] (rows, Å), `offsets` [crystals + 1] (crystal i owns
-atoms offsets[i]:offsets[i+1]), `ids` [crystals], and one number a crystal for
-each property. A set is `<stem>_<split>.npz`; it needs no preparing.
-"""
+"""Splits in compact npz files, `<stem>_<split>.npz`: nothing to prepare."""
 
 from __future__ import annotations
 
@@ -12,14 +6,13 @@ import os
 import pathlib
 import re
 import types
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-_NEEDED = ('numbers', 'frac', 'cell', 'offsets', 'ids')
+from crystal_jax.reading import compact
 
 
 def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
@@ -32,43 +25,6 @@ def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
   return {match.group(1): path for match, path in matches if match}
 
 
-def read_file(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """The columns of a compact file, checked; nothing in it is unpickled.
-
-  Raises:
-    ValueError: If it is damaged, lacks a column, or the columns disagree.
-  """
-  try:
-    with (
-      open(path, 'rb') as opened,
-      np.load(opened, allow_pickle=False) as file,
-    ):
-      columns = {name: file[name] for name in file.files}
-  except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-    if isinstance(error, FileNotFoundError):
-      raise
-    raise ValueError(f'{path}: cannot be read as npz: {error}') from error
-  missing = [name for name in _NEEDED if name not in columns]
-  if missing:
-    raise ValueError(f'{path}: no compact file, since it lacks {missing}.')
-  offsets = columns['offsets']
-  atoms, crystals = len(columns['numbers']), len(columns['ids'])
-  whole = (
-    offsets.shape == (crystals + 1,)
-    and offsets.dtype.kind in 'iu'
-    and offsets[0] == 0
-    and offsets[-1] == atoms
-    and (np.diff(offsets.astype(np.int64)) >= 0).all()
-    and columns['numbers'].shape == (atoms,)
-    and columns['frac'].shape == (atoms, 3)
-    and columns['cell'].shape == (crystals, 3, 3)
-  )
-  if not whole:
-    shapes = {name: columns[name].shape for name in _NEEDED}
-    raise ValueError(f'{path}: its columns do not belong together: {shapes}.')
-  return columns
-
-
 class Compact(Sequence):
   """Records of some rows of compact files; a random-access source.
 
@@ -79,7 +35,7 @@ class Compact(Sequence):
     """Opens a split, or parts of some: 'train', 'train[:100]+val[50%:]'."""
     self._files, self._split = files, split
     opened = {
-      name: read_file(path)
+      name: compact.read_file(path)
       for name, path in files.items()
       if re.search(rf'(^|\+)\s*{name}\b', split)
     }
@@ -180,7 +136,7 @@ def _scalars(columns) -> list[str]:
   return [
     name
     for name, column in columns.items()
-    if name not in _NEEDED
+    if name not in compact.NEEDED
     and column.shape == (count,)
     and column.dtype.kind in 'fiub'
   ]
