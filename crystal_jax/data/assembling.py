@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import os
 import pathlib
 import re
@@ -13,9 +12,10 @@ from typing import Any
 from crystal_jax.data import prepared, splits
 from crystal_jax.data.features import RESERVED
 from crystal_jax.data.summary import (
+  BOX_LENGTH,
+  BOX_SIGMA,
   Summary,
   count_elements,
-  count_fitting,
   kinds_of_reasons,
   twins,
 )
@@ -73,6 +73,7 @@ def assemble(
   formulas = [row['formula'] for row in kept]
   pairs = twins(formulas, [row['fingerprint'] for row in kept])
   atoms = [row['atoms'] for row in kept]
+  reach = BOX_LENGTH / 2 - 2 * BOX_SIGMA
   summary = Summary(
     splits={name: len(members) for name, members in by_split.items()},
     skipped=kinds_of_reasons(skipped),
@@ -80,7 +81,7 @@ def assemble(
     atoms=(min(atoms), sorted(atoms)[len(atoms) // 2], max(atoms)),
     elements=count_elements(formulas),
     duplicates=len(pairs),
-    fitting=_count_fitting(files, kept),
+    fitting=sum(row['radius'] <= reach for row in kept),
     notes=tuple(
       f'no crystal is in {name}'
       for name in splits.NAMES
@@ -172,14 +173,6 @@ def _property_names(rows: Sequence[Row]) -> dict[str, str]:
       name += '_'
     names[column] = name
   return names
-
-
-def _count_fitting(files, rows) -> int:
-  total = 0
-  for which, members in itertools.groupby(rows, lambda row: row['place'][0]):
-    places = [row['place'][1] for row in members]
-    total += count_fitting(chunks.load(files[which]), places)
-  return total
 
 
 def _write_table(path, header, rows: Iterable[Sequence[str]]) -> None:

@@ -13,9 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from crystal_jax import elements
-from crystal_jax.reading import chunks
 from crystal_jax.reading.items import Skip
-from crystal_jax.representation.fits import fits_box
 
 BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å, of the box that is reported on.
 
@@ -135,25 +133,6 @@ def twins(
         pair = group[place], group[first + same[0]]
         found.append((max(pair), min(pair)))
   return sorted(found)
-
-
-def count_fitting(chunk: chunks.Chunk, rows: Sequence[int]) -> int:
-  """How many of a chunk's crystals fit the box as a single cell."""
-  if not rows:
-    return 0
-  counts = np.diff(chunk.offsets)[rows]
-  # Few shapes, so that few programs are compiled.
-  slots = 1 << int(counts.max() - 1).bit_length()
-  numbers = np.zeros((-(-len(rows) // 128) * 128, slots), np.int32)
-  positions = np.zeros((*numbers.shape, 3), np.float32)
-  cell = np.tile(np.eye(3, dtype=np.float32), (len(numbers), 1, 1))
-  for i, row in enumerate(rows):
-    atoms = slice(*chunk.offsets[row : row + 2])
-    numbers[i, : counts[i]] = chunk.numbers[atoms]
-    positions[i, : counts[i]] = chunk.positions[atoms]
-    cell[i] = chunk.cell[row]
-  fits = fits_box(numbers, positions, cell, BOX_LENGTH, BOX_SIGMA)
-  return int(fits[: len(rows)].sum())
 
 
 def count_elements(formulas: Iterable[str]) -> dict[str, int]:

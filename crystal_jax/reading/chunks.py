@@ -17,7 +17,12 @@ from typing import Any
 import numpy as np
 
 from crystal_jax.reading.items import Item, Skip
-from crystal_jax.reading.parse import Parsed, fingerprint, reduced_formula
+from crystal_jax.reading.parse import (
+  Parsed,
+  fingerprint,
+  radius,
+  reduced_formula,
+)
 
 _VERSION = 1
 
@@ -27,7 +32,7 @@ class Chunk:
   """What came of some items.
 
   Attributes:
-    rows: Of each crystal: file, id, formula, fingerprint, properties.
+    rows: Of each crystal: file, id, formula, fingerprint, radius, properties.
     skipped: What is not among them.
     numbers: Atomic numbers, uint8 [atoms].
     positions: Cartesian, Å, float32 [atoms, 3].
@@ -70,6 +75,7 @@ def save(
         'id': id_,
         'formula': reduced_formula(crystal.numbers),
         'fingerprint': fingerprint(crystal),
+        'radius': radius(crystal),
         'properties': properties,
       }
     )

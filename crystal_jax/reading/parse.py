@@ -16,6 +16,10 @@ from crystal_jax.crystal import Crystal
 from crystal_jax.reading import ase_db, compact, frames
 from crystal_jax.reading.items import Item, Skip, printable, scalars
 
+# Fractional coordinates this close below a cell's wall belong to the opposite
+# one, as in `augment.centre`.
+_WALL = 1e-4
+
 # Crystal, its id, and its properties.
 Parsed = tuple[Crystal, str, dict[str, float | str]]
 
@@ -61,6 +65,16 @@ def fingerprint(crystal: Crystal) -> list[float]:
     float(distances.mean()),
     float(np.sqrt((distances**2).mean())),
   ]
+
+
+def radius(crystal: Crystal) -> float:
+  """How far the outermost atom of one cell lies from the atoms' mean, Å.
+
+  The atoms are wrapped into the cell first, as a box of a single cell has them.
+  """
+  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
+  wrapped = (fractional - np.floor(fractional + _WALL)) @ crystal.cell
+  return float(np.linalg.norm(wrapped - wrapped.mean(axis=0), axis=1).max())
 
 
 def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:
