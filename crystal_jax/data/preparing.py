@@ -56,7 +56,8 @@ def prepare(
     fractions: Shares of train, val and test, by formula.
     max_atoms: Crystals with more atoms are skipped.
     time_limit: Seconds that one file may take.
-    workers: Processes; None: one a core.
+    workers: Processes; None: one a core; 0: this one does it, without a time
+      limit.
     strict: Whether to stop at the first crystal that would be skipped.
     progress: Called with the number of files and rows that were just read.
 
@@ -81,7 +82,7 @@ def prepare(
       return _known(out, plan.key(options))
     pool.read(
       plan.tasks(),
-      workers=workers or os.cpu_count() or 1,
+      workers=os.cpu_count() or 1 if workers is None else workers,
       time_limit=time_limit,
       max_atoms=max_atoms,
       progress=plan.finish,

@@ -18,7 +18,7 @@ def by_formula(
   """Train, val or test of each crystal, by a hash of its reduced formula.
 
   If chance leaves val empty and there are two formulas or more, the one that
-  came nearest to it is moved there.
+  came nearest to it is moved there; train is never empty.
 
   Args:
     formulas: Of each crystal.
@@ -39,14 +39,10 @@ def by_formula(
     for formula, place in places.items()
   }
   if fractions[1] and len(split) > 1 and 'val' not in split.values():
-    train = [formula for formula in split if split[formula] == 'train']
-    if len(train) > 1:
-      split[max(train, key=places.get)] = 'val'
-    elif len(split) > len(train):
-      rest = [formula for formula in split if split[formula] == 'test']
-      split[min(rest, key=places.get)] = 'val'
-  if 'train' not in split.values() and split:
-    split[min(split, key=places.get)] = 'train'
+    split[min(split, key=lambda f: abs(places[f] - first))] = 'val'
+  if split and 'train' not in split.values():
+    rest = [f for f in split if split[f] != 'val'] or list(split)
+    split[min(rest, key=places.get)] = 'train'
   return [split[formula] for formula in formulas]
 
 

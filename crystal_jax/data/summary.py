@@ -111,7 +111,7 @@ def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
 def twins(
   formulas: Sequence[str], fingerprints: Sequence[Sequence[float]]
 ) -> list[tuple[int, int]]:
-  """Crystals that look like an earlier one: formula, volume and distances.
+  """Crystals that look like an earlier one: formula, cell and fingerprint.
 
   Returns:
     (crystal, the earlier one), in order.

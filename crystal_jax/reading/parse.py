@@ -55,16 +55,18 @@ def reduced_formula(numbers: np.ndarray) -> str:
 
 
 def fingerprint(crystal: Crystal) -> list[float]:
-  """Numbers that a copy of a crystal shares: volume, and distances' moments."""
+  """Numbers that copies share: volume, lengths, and how the atoms scatter.
+
+  They change with neither the atoms' order nor the origin, little with noise,
+  and none is near zero.
+  """
   fractional = crystal.positions @ np.linalg.inv(crystal.cell)
-  apart = fractional[:200, None] - fractional[:200]
-  apart = (apart - np.round(apart)) @ crystal.cell
-  distances = np.linalg.norm(apart, axis=-1)
-  return [
-    abs(float(np.linalg.det(crystal.cell))),
-    float(distances.mean()),
-    float(np.sqrt((distances**2).mean())),
-  ]
+  waves = np.concatenate([fractional, fractional.sum(1, keepdims=True)], axis=1)
+  weights = crystal.numbers / crystal.numbers.sum()
+  scattered = 1 + np.abs(weights @ np.exp(2j * np.pi * waves))
+  lengths = np.linalg.norm(crystal.cell, axis=1)
+  volume = abs(np.linalg.det(crystal.cell))
+  return [volume, *sorted(lengths), *sorted(scattered[:3]), scattered[3]]
 
 
 def radius(crystal: Crystal) -> float:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from crystal_jax.reading import worker
 from crystal_jax.reading.items import Item
 
 _COMMAND = (sys.executable, '-m', 'crystal_jax.reading.worker')
@@ -48,7 +49,7 @@ def read(
 
   Args:
     tasks: The work; taken as it is needed.
-    workers: Processes.
+    workers: Processes; 0: this one does it, without a time limit.
     time_limit: Seconds that one item may take.
     max_atoms: Crystals with more atoms are skipped.
     progress: Called after each task; says whether to go on.
@@ -57,6 +58,12 @@ def read(
     RuntimeError: If a worker cannot work at all.
     OSError: If a target cannot be written.
   """
+  if not workers:
+    for task in tasks:
+      _read_here(task, max_atoms)
+      if not progress(task):
+        return
+    return
   waiting, done = queue.Queue(maxsize=2 * workers), queue.Queue()
   options = {'time_limit': time_limit, 'max_atoms': max_atoms}
   threads = [
@@ -84,6 +91,17 @@ def read(
       thread.join()
 
 
+def _read_here(task: Task, max_atoms: int) -> None:
+  worker.read(
+    task.items,
+    task.target,
+    max_atoms=max_atoms,
+    culprits={},
+    begin=lambda number: None,
+    end=lambda: None,
+  )
+
+
 def _finish(result: Task | BaseException, progress) -> bool:
   if isinstance(result, BaseException):
     raise result
@@ -100,25 +118,25 @@ def _drain(waiting: queue.Queue) -> None:
 
 def _feed(waiting: queue.Queue, done: queue.Queue, options: dict) -> None:
   """Keeps one worker busy; a thread."""
-  worker = None
+  process = None
   try:
     while (task := waiting.get()) is not None:
       culprits = {}
       finished = False
       while not finished:
-        worker = worker or _Worker()
-        finished = worker.do(task, culprits, options)
+        process = process or _Worker()
+        finished = process.do(task, culprits, options)
         if not finished:
-          worker.close()
-          worker = None
+          process.close()
+          process = None
       done.put(task)
   except BaseException as error:
     done.put(error)
     while waiting.get() is not None:  # Whoever puts must not wait for ever.
       pass
   finally:
-    if worker:
-      worker.close()
+    if process:
+      process.close()
 
 
 class _Worker:

@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import sys
+from collections.abc import Callable, Mapping, Sequence
 
 from crystal_jax.reading import chunks
 from crystal_jax.reading.items import Item, Skip
@@ -25,19 +26,50 @@ def main() -> None:
   _limit_memory()
   for line in sys.stdin:
     task = json.loads(line)
-    found = []
-    for number, fields in enumerate(task['items']):
-      item = Item(**fields)
-      reason = task['culprits'].get(str(number))
-      if reason:
-        found.append((item, Skip(item.name, item.id, reason)))
-        continue
+
+    def begin(number, seconds=task['time_limit']):
       print(number, file=answers, flush=True)
-      signal.setitimer(signal.ITIMER_REAL, task['time_limit'])
-      found += [(item, result) for result in parse(item, task['max_atoms'])]
-      signal.setitimer(signal.ITIMER_REAL, 0)
-    chunks.save(pathlib.Path(task['target']), found)
+      signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    read(
+      [Item(**fields) for fields in task['items']],
+      pathlib.Path(task['target']),
+      max_atoms=task['max_atoms'],
+      culprits={int(n): why for n, why in task['culprits'].items()},
+      begin=begin,
+      end=lambda: signal.setitimer(signal.ITIMER_REAL, 0),
+    )
     print('done', file=answers, flush=True)
+
+
+def read(
+  items: Sequence[Item],
+  target: pathlib.Path,
+  *,
+  max_atoms: int,
+  culprits: Mapping[int, str],
+  begin: Callable[[int], None],
+  end: Callable[[], None],
+) -> None:
+  """Reads items and writes what came of them.
+
+  Args:
+    items: The items.
+    target: The file to write.
+    max_atoms: Crystals with more atoms are skipped.
+    culprits: Items not to try, by number, and the reason to give.
+    begin: Called with an item's number before it is read.
+    end: Called after each.
+  """
+  found = []
+  for number, item in enumerate(items):
+    if number in culprits:
+      found.append((item, Skip(item.name, item.id, culprits[number])))
+      continue
+    begin(number)
+    found += [(item, result) for result in parse(item, max_atoms)]
+    end()
+  chunks.save(target, found)
 
 
 def _limit_memory() -> None:
