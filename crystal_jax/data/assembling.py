@@ -44,7 +44,7 @@ def assemble(
     files: The chunks.
     skipped: What was skipped before reading.
     table: Properties by id.
-    split: 'formula', or the property that names the split.
+    split: 'formula', 'file', or the property that names the split.
     fractions: Shares of train, val and test.
     key: Of the input and the options.
 
@@ -149,6 +149,8 @@ def _choose(rows, split, fractions) -> tuple[list[str | None], list[Skip]]:
   if split == 'formula' or not rows:
     formulas = [row['formula'] for row in rows]
     return splits.by_formula(formulas, fractions), []
+  if split == 'file':
+    return splits.by_file([row['file'] for row in rows]), []
   names = splits.by_column([row['properties'] for row in rows], split)
   missing = [
     Skip(row['file'], row['id'], f'no value in column {split!r}')

@@ -52,7 +52,8 @@ def prepare(
     out: Folder of the data set; `load_split(out, 'train')` reads it.
     properties: A CSV with a column `id` (or the ids first); its numbers are
       added to the crystals'.
-    split: 'formula', or the property that names each crystal's split.
+    split: 'formula', 'file' (train.csv, val.csv ..), or the property that
+      names each crystal's split.
     fractions: Shares of train, val and test, by formula.
     max_atoms: Crystals with more atoms are skipped.
     time_limit: Seconds that one file may take.

@@ -120,6 +120,10 @@ def prepare(
         try_download_gcs=False,
       ),
     )
+  except AssertionError as error:
+    if 'Manual directory' not in str(error):
+      raise
+    raise FileNotFoundError(str(error)) from error
   except OSError:
     # Another process may have finished first, so that ours could not be named.
     if not made.data_path.exists():
