@@ -11,13 +11,17 @@ Batches hold atoms, never grids: densities are made on the device.
 from crystal_jax.data.arrays import Arrays, in_memory, records
 from crystal_jax.data.pipeline import batches
 from crystal_jax.data.preparing import prepare
+from crystal_jax.data.selection import load, mix, select
 from crystal_jax.data.sources import load_split
 
 __all__ = [
   'Arrays',
   'batches',
   'in_memory',
+  'load',
   'load_split',
+  'mix',
   'prepare',
   'records',
+  'select',
 ]
