@@ -19,8 +19,8 @@ PACKAGE = ROOT / 'crystal_jax'
 LAYERS = (
   'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
   'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
-  'representation', 'data', 'model', 'training', 'evaluation', 'codec',
-  '__init__', 'shell', '__main__',
+  'representation', 'config', 'model', 'data', 'training', 'evaluation',
+  'codec', '__init__', 'shell', '__main__',
 )  # fmt: skip
 
 # Imported without any of these.

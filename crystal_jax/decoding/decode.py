@@ -52,6 +52,11 @@ def decode_density(
   cell: Float[ArrayLike, '3 3'] | None = None,
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
+  band_limit: bool | None = None,
+  closest: float = 0.4,
+  lightest: float = 0.5,
+  stand_out: float = 5.0,
+  rounds: int = 12,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
@@ -65,18 +70,40 @@ def decode_density(
       atomic number, 0 = background. They vote with the fitted weights, and
       their blobs are seeds.
     max_atoms: Slots. Static. More atoms than slots set `overflow`.
+    band_limit: How to read a CellGrid that doesn't resolve the atoms. Static.
+      True: the density holds what the grid resolves, as `voxelize` makes it
+      with `band_limit=True`; False: it was sampled at the voxels' points.
+      None: both are tried, unless the first explains the density, which that
+      of a network never does.
+    closest: Two atoms are never closer, Å. Static, as all below. The defaults
+      are for a density in Å whose atoms weigh their atomic number.
+    lightest: Lightest atom that is kept; what promises half of it is tried.
+    stand_out: Standard deviations of what is left unexplained that a further
+      atom must stand out by.
+    rounds: How often, at most, it is looked for further atoms.
 
   Returns:
     The atoms, in `max_atoms` slots.
 
   Raises:
-    ValueError: If shapes disagree, or a CellGrid comes without a cell.
+    ValueError: If shapes disagree, a CellGrid comes without a cell, or a limit
+      is not positive.
   """
+  limits = pursuit.Limits(closest, lightest, stand_out, rounds)
   density = _checked(density, grid, 'density', 0)
   cell = _checked_cell(cell, grid, ())
   if logits is not None:
     logits = _checked(logits, grid, 'logits', 1)
-  atoms = _decode(density, cell, logits, grid, float(sigma), int(max_atoms))
+  atoms = _decode(
+    density,
+    cell,
+    logits,
+    grid=grid,
+    sigma=float(sigma),
+    max_atoms=int(max_atoms),
+    band_limit=band_limit,
+    limits=limits,
+  )
   return _warned(atoms, max_atoms)
 
 
@@ -88,11 +115,18 @@ def decode_batch(
   cell: Float[ArrayLike, 'B 3 3'] | None = None,
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
+  band_limit: bool | None = None,
+  closest: float = 0.4,
+  lightest: float = 0.5,
+  stand_out: float = 5.0,
+  rounds: int = 12,
 ) -> DecodedAtoms:
   """`decode_density` of each of a batch, compiled once, one after another.
 
   One after another, because each density stops as soon as it is explained.
+  Arguments and errors are those of `decode_density`.
   """
+  limits = pursuit.Limits(closest, lightest, stand_out, rounds)
   density = jnp.asarray(density)
   if density.ndim != 4:
     raise ValueError(f'A batch of densities is [B, G, G, G]: {density.shape}.')
@@ -104,34 +138,49 @@ def decode_batch(
     if logits.shape[:-1] != density.shape:
       raise ValueError(f'logits {logits.shape}, density {density.shape}.')
   atoms = _decode_batch(
-    _floating(density), cell, logits, grid, float(sigma), int(max_atoms)
+    _floating(density),
+    cell,
+    logits,
+    grid=grid,
+    sigma=float(sigma),
+    max_atoms=int(max_atoms),
+    band_limit=band_limit,
+    limits=limits,
   )
   return _warned(atoms, max_atoms)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _decode_batch(density, cell, logits, grid, sigma, max_atoms):
+_STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'limits')
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _decode_batch(density, cell, logits, **static):
   def one(args):
-    return _decode(*args, grid, sigma, max_atoms)
+    return _decode(*args, **static)
 
   return jax.lax.map(one, (density, cell, logits))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _decode(density, cell, logits, grid, sigma, max_atoms):
-  search = functools.partial(
-    pursuit.pursue, density=density, max_atoms=max_atoms, logits=logits
-  )
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def _decode(
+  density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
+):
+  def search(space):
+    return pursuit.pursue(space, density, max_atoms, limits, logits)
+
   if isinstance(grid, grids.BoxGrid):
     space = box.BoxSpace(grid, sigma)
     state = search(space)
-  else:
+  elif band_limit is None:
     space = cell_space.CellSpace(grid, sigma, cell)
-    state = _search_cell(space, density, search)
-  return _finish(space, density, logits, state)
+    state = _search_both(space, density, search)
+  else:
+    space = cell_space.CellSpace(grid, sigma, cell, aliased=not band_limit)
+    state = search(space)
+  return _finish(space, density, logits, state, limits.lightest)
 
 
-def _search_cell(space, density, search):
+def _search_both(space, density, search):
   """The better of two readings of a grid that doesn't resolve the atoms.
 
   Its density is either limited to what the grid resolves or sampled at points.
@@ -164,13 +213,13 @@ def _search_cell(space, density, search):
   return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]
 
 
-def _finish(space, density, logits, state):
+def _finish(space, density, logits, state, lightest):
   """Species, flags, order."""
   positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
   doubt = jnp.std(space.correlate(residual))
-  kept = weights > jnp.maximum(pursuit.LIGHTEST, 3 * doubt)
+  kept = weights > jnp.maximum(lightest, 3 * doubt)
   inside = space.inside(positions)
   positions = space.fold(positions)
   numbers = species.vote(space, positions, weights, doubt, logits)

@@ -15,50 +15,70 @@ from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.decoding import peaks, refit
 
-# Two atoms are never closer; closer seeds are one atom. Å.
-CLOSEST = 0.4
-# Lightest atom that is kept, where the noise allows: hydrogen weighs 1.
-LIGHTEST = 0.5
 # Width over σ, and ridge, of each level of sharpening. The last is none: it is
 # the matched filter, which stands the most noise.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
-# Standard deviations of what is left that a further atom must stand out by.
-NOISE = 5.0
-ROUNDS = 12
 # From this round on, seeds count only so far outside the walls, in σ: there is
 # no end to the faint ones.
 LATE, BEYOND = 2, 0.5
 
 
-def pursue(space, density, max_atoms: int, logits=None):
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What counts as an atom, and when to stop. Hashable, static.
+
+  The defaults are for atoms that weigh their atomic number, in Å.
+
+  Attributes:
+    closest: Two atoms are never closer; closer seeds are one atom. Å.
+    lightest: Lightest atom that is kept, where the noise allows: hydrogen
+      weighs 1. It is looked for what promises half of that.
+    stand_out: Standard deviations of what is left that a further atom must
+      stand out by.
+    rounds: Most rounds.
+  """
+
+  closest: float = 0.4
+  lightest: float = 0.5
+  stand_out: float = 5.0
+  rounds: int = 12
+
+  def __post_init__(self):
+    for name, value in vars(self).items():
+      if not value > 0:
+        raise ValueError(f'Need a positive {name}, not {value}.')
+
+
+def pursue(space, density, max_atoms: int, limits: Limits, logits=None):
   """Atoms that explain a density.
 
   Args:
     space: Where the density lives.
     density: [G, G, G].
     max_atoms: Slots. Static.
+    limits: What counts as an atom, and when to stop. Static.
     logits: [G, G, G, classes] or None; the blobs of the foreground are seeds.
 
   Returns:
     The end of the search: positions, weights, residual, overflow.
   """
-  level = _level(space, density)
+  level = _level(space, density, limits)
   target = space.prepare(density)
 
   def unfinished(state):
-    return (state.phase < _DONE) & (state.turn < ROUNDS)
+    return (state.phase < _DONE) & (state.turn < limits.rounds)
 
   def look_again(state):
     def look(state):
-      seeds = _seeds(space, state.residual, level, max_atoms)
-      return _insert(space, state, *seeds)
+      seeds = _seeds(space, state.residual, level, max_atoms, limits)
+      return _insert(space, state, limits, *seeds)
 
     known = jnp.sum(state.weights > 0)
     state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
     positions, weights, cost, left, moving = refit.refit(
       space, target, state.positions, state.weights
     )
-    positions, weights, fewer = _clean(space, positions, weights)
+    positions, weights, fewer = _clean(space, positions, weights, limits)
     # What is added and dropped again, round after round, is no gain.
     gained = jnp.sum(weights > 0) > known
     gained = gained | (cost < 0.5 * state.cost)
@@ -85,7 +105,8 @@ def pursue(space, density, max_atoms: int, logits=None):
     overflow=jnp.bool_(False),
   )
   if logits is not None:
-    state = _insert(space, state, *_blobs(space, density, logits, max_atoms))
+    blobs = _blobs(space, density, logits, max_atoms, limits)
+    state = _insert(space, state, limits, *blobs)
   return jax.lax.while_loop(unfinished, look_again, state)
 
 
@@ -107,7 +128,7 @@ class Search:
   overflow: Bool[Array, '']
 
 
-def _level(space, density):
+def _level(space, density, limits):
   """The sharpest level whose noise stays below the lightest atom's peak."""
   noise = peaks.white_noise(density)
   noise = jnp.maximum(noise, 3e-6 * jnp.max(jnp.abs(density)))
@@ -115,11 +136,11 @@ def _level(space, density):
   for i, (ratio, ridge) in reversed(list(enumerate(LEVELS[:-1]))):
     width = ratio * space.sigma
     noisy = 5 * noise * space.gain(width, ridge)
-    level = jnp.where(noisy < LIGHTEST * space.peak(width), i, level)
+    level = jnp.where(noisy < limits.lightest * space.peak(width), i, level)
   return jnp.maximum(level, jnp.where(space.coarse(), 2, 0))
 
 
-def _seeds(space, residual, level, slots):
+def _seeds(space, residual, level, slots, limits):
   """Maxima of the sharpened residual: places, weights, how many."""
 
   def at(ratio, ridge):
@@ -130,9 +151,9 @@ def _seeds(space, residual, level, slots):
       # Sharpening rings; what hides in the ringing or does not stand out from
       # the rest of the field shows in the next round.
       top = jnp.max(field)
-      noise = jnp.minimum(NOISE * peaks.spread(field), 0.3 * top)
+      noise = jnp.minimum(limits.stand_out * peaks.spread(field), 0.3 * top)
       least = jnp.maximum(space.ringing() * top, noise)
-      least = jnp.maximum(least, 0.5 * LIGHTEST * unit)
+      least = jnp.maximum(least, 0.5 * limits.lightest * unit)
       index, heights, count = peaks.maxima(
         field, least, slots, periodic=space.periodic
       )
@@ -143,11 +164,11 @@ def _seeds(space, residual, level, slots):
   return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
 
 
-def _insert(space, state, places, heights, count):
+def _insert(space, state, limits, places, heights, count):
   """Seeds after the atoms, those on top of an atom left out."""
   slots = len(heights)
   full = state.weights > 0
-  near = space.distances(places, state.positions) < CLOSEST
+  near = space.distances(places, state.positions) < limits.closest
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
   new &= (state.turn < LATE) | space.inside(places, BEYOND * space.sigma)
   slot = jnp.sum(full) + jnp.cumsum(new) - 1
@@ -161,21 +182,21 @@ def _insert(space, state, places, heights, count):
   )
 
 
-def _clean(space, positions, weights):
+def _clean(space, positions, weights, limits):
   """Drops what explains nothing, merges, and fills the gaps in the slots."""
   before = jnp.sum(weights > 0)
-  weights = jnp.where(weights > 0.5 * LIGHTEST, weights, 0)
-  positions, weights = _merge(space, positions, weights)
+  weights = jnp.where(weights > 0.5 * limits.lightest, weights, 0)
+  positions, weights = _merge(space, positions, weights, limits.closest)
   order = jnp.argsort(weights <= 0, stable=True)
   fewer = jnp.sum(weights > 0) < before
   return positions[order], weights[order], fewer
 
 
-def _merge(space, positions, weights):
+def _merge(space, positions, weights, closest):
   """Atoms that fell together become one; the heavier stays, with the sum."""
   index = jnp.arange(len(weights))
   full = weights > 0
-  close = space.distances(positions, positions) < CLOSEST
+  close = space.distances(positions, positions) < closest
   close = close & full[None, :] & full[:, None]
   heavier = (weights[None, :] > weights[:, None]) | (
     (weights[None, :] == weights[:, None]) & (index[None] < index[:, None])
@@ -185,7 +206,7 @@ def _merge(space, positions, weights):
   return positions, jnp.where(swallowed | ~full, 0, total)
 
 
-def _blobs(space, density, logits, slots):
+def _blobs(space, density, logits, slots, limits):
   """Seeds where the species map sees an atom: places, weights, how many."""
   seen = 1 - jax.nn.softmax(logits, axis=-1)[..., 0].astype(density.dtype)
   index, heights, count = peaks.maxima(
@@ -193,5 +214,5 @@ def _blobs(space, density, logits, slots):
   )
   places = space.locate(index + space.margin())
   here = density[tuple(space.voxel(places).T)]
-  weights = jnp.maximum(here / space.peak(), LIGHTEST)
+  weights = jnp.maximum(here / space.peak(), limits.lightest)
   return places, jnp.where(heights > 0, weights, 0), count

@@ -4,9 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-HEAVIEST = 94
-# Voxels within this distance of an atom vote, as they are labelled. Å.
-RADIUS = 0.65
+from crystal_jax.density.labels import LABEL_RADIUS
+from crystal_jax.elements import MAX_NUMBER
 
 
 def vote(space, positions, weights, doubt, logits):
@@ -24,7 +23,7 @@ def vote(space, positions, weights, doubt, logits):
   """
   if logits is None:
     numbers = jnp.round(weights).astype(jnp.int32)
-    return jnp.clip(numbers, 1, HEAVIEST)
+    return jnp.clip(numbers, 1, MAX_NUMBER)
   z = jnp.arange(1, logits.shape[-1], dtype=weights.dtype)
   # A density that fits to the last digit outvotes a network that is unsure.
   spread = 0.2 + 2 * doubt + 0.02 * weights
@@ -35,7 +34,7 @@ def vote(space, positions, weights, doubt, logits):
 
 def _votes(space, positions, logits):
   """Mean log-probability of each element around each atom, [K, classes-1]."""
-  steps = np.array([(0, 0, 0), *np.eye(3), *-np.eye(3)]) * (0.6 * RADIUS)
+  steps = np.array([(0, 0, 0), *np.eye(3), *-np.eye(3)]) * (0.6 * LABEL_RADIUS)
   total = 0.0
   for step in steps:
     place = positions + jnp.asarray(step, positions.dtype)[None]
