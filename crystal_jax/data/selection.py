@@ -17,6 +17,13 @@ _log = logging.getLogger(__name__)
 
 Path = str | os.PathLike[str]
 
+_NOTHING = {
+  'numbers': np.zeros((0, 1), np.int32),
+  'positions': np.zeros((0, 1, 3), np.float32),
+  'cell': np.zeros((0, 3, 3), np.float32),
+  'id': np.zeros(0, str),
+}
+
 
 def load(
   builder: Path,
@@ -37,16 +44,15 @@ def load(
       are.
 
   Returns:
-    What `in_memory` returns.
+    What `in_memory` returns; no crystals if a prepared folder has none there.
 
   Raises:
     FileNotFoundError: If there is no such set.
     ValueError: If there is no such split, or not one weight a set.
   """
   names = [name.strip() for name in os.fspath(builder).split(',')]
-  parts = [
-    in_memory(load_split(name, split, data_dir, manual_dir)) for name in names
-  ]
+  sources = [load_split(name, split, data_dir, manual_dir) for name in names]
+  parts = [in_memory(source) if len(source) else _NOTHING for source in sources]
   if len(parts) == 1 and not weights:
     return parts[0]
   return mix(parts, weights)
@@ -74,8 +80,7 @@ def select(
     box_sigma: Standard deviation of an atom in that box, Å.
 
   Raises:
-    ValueError: If an element is none, the energy is not in the data, or nothing
-      is left.
+    ValueError: If an element is none, or the energy is not in the data.
   """
   numbers = np.asarray(arrays['numbers'])
   counts = (numbers > 0).sum(1)
@@ -87,7 +92,7 @@ def select(
     rules[f'elements besides {" ".join(elements)}'] = np.isin(
       numbers, allowed
     ).all(1)
-  if max_e_above_hull is not None:
+  if max_e_above_hull is not None and len(numbers):
     if 'e_above_hull' not in arrays:
       raise ValueError(
         f'No e_above_hull to select by; there are {sorted(arrays)}.'
@@ -95,7 +100,7 @@ def select(
     rules[f'more than {max_e_above_hull:g} eV/atom above the hull'] = (
       arrays['e_above_hull'] <= max_e_above_hull
     )
-  if box_length is not None:
+  if box_length is not None and len(numbers):
     columns = numbers, arrays['positions'], arrays['cell']
     rules[f'cells that do not fit {box_length:g} Å'] = fits_box(
       *columns, box_length, box_sigma
@@ -106,8 +111,6 @@ def select(
     kept &= passed
     if dropped:
       _log.info('%d of %d left out: %s.', dropped, len(kept), rule)
-  if not kept.any():
-    raise ValueError(f'None of {len(kept)} crystals is left: {list(rules)}.')
   chosen = {name: column[kept] for name, column in arrays.items()}
   return chosen if max_atoms is None else _with_slots(chosen, max_atoms)
 
@@ -131,10 +134,10 @@ def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
       f'{tuple(weights)}.'
     )
   sizes = np.array([len(part['numbers']) for part in parts])
-  shares = np.asarray(weights or sizes, float)
-  wanted = np.rint(shares * (sizes / shares).max()).astype(int)
+  shares = np.asarray(weights or np.maximum(sizes, 1), float)
+  wanted = np.rint(shares * (sizes / shares).max()).astype(int) * (sizes > 0)
   rows = [
-    np.arange(count) * size // count
+    np.arange(count) * size // max(count, 1)
     for size, count in zip(sizes, np.maximum(wanted, sizes), strict=True)
   ]
   _log.info(

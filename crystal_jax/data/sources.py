@@ -50,7 +50,8 @@ def load_split(
 
   Returns:
     A source with `len` and `[i]`: records as dicts of NumPy arrays, ids as str.
-    It can be pickled, so grain's workers can open it too.
+    It can be pickled, so grain's workers can open it too. A split that is empty
+    in a prepared folder has no records.
 
   Raises:
     FileNotFoundError: If there is no builder at `builder`.
@@ -61,6 +62,8 @@ def load_split(
     if files:
       return compact_source.Compact(files, split)
     if prepared.is_prepared(stem):
+      if split in prepared.empty_splits(stem):
+        return ()
       return _split(tfds.builder_from_directory(os.fspath(stem)), split)
   return _split(prepare(builder, data_dir, manual_dir), split)
 

@@ -22,6 +22,8 @@ from crystal_jax.training.state import (
 
 _log = logging.getLogger(__name__)
 
+_SPLITS = ('train', 'heldout')
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -30,7 +32,7 @@ class Run:
   Attributes:
     config: What it was made of.
     model: What is trained.
-    arrays: Padded crystals of 'train' and 'heldout'.
+    arrays: Padded crystals of 'train' and, if there are any, 'heldout'.
     optimizer: Of all parameters together.
   """
 
@@ -108,10 +110,15 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
   """
   model = model_lib.make_model(config.model)
   optimizer = make_optimizer(config.train)
-  arrays = {
-    split: _load(config, model, getattr(config.data, f'{split}_split'))
-    for split in ('train', 'heldout')
-  }
+  arrays = {split: _load(config, model, split) for split in _SPLITS}
+  if not len(arrays['train']['numbers']):
+    raise ValueError(
+      f'No crystal of {config.data.builder} is left to train on; the log says '
+      'which were left out, and why.'
+    )
+  if not len(arrays['heldout']['numbers']):
+    _log.warning('No crystal is held out: nothing is said of unseen ones.')
+    del arrays['heldout']
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
   return Run(config=config, model=model, arrays=arrays, optimizer=optimizer)
@@ -140,10 +147,24 @@ def describe(run: Run) -> None:
 
 def _load(config, model, split) -> data.Arrays:
   """A split's crystals; says which are left out, and why."""
-  source = data.load_split(
-    config.data.builder, split, config.data.data_dir or None
+  from_config = config.data
+  arrays = data.load(
+    from_config.builder,
+    from_config[f'{split}_split'],
+    data_dir=from_config.data_dir or None,
+    manual_dir=from_config.manual_dir or None,
+    weights=from_config.weights if split == 'train' else (),
   )
-  arrays = data.in_memory(source, max_atoms=config.data.max_atoms)
+  arrays = data.select(
+    arrays,
+    elements=from_config.elements,
+    min_atoms=from_config.min_atoms,
+    max_atoms=from_config.max_atoms,
+    max_e_above_hull=from_config.max_e_above_hull,
+    box_length=from_config.box_length,
+  )
+  if not len(arrays['numbers']):
+    return arrays
   arrays, dropped = model.representation.prepare(arrays)
   if dropped:
     _log.info(

@@ -48,8 +48,7 @@ def test_every_rule(caplog):
   assert ids(box_length=6.0) == [0, 1, 2, 4, 5, 6]
   with pytest.raises(ValueError, match='No e_above_hull to select by'):
     ids(max_e_above_hull=1)
-  with pytest.raises(ValueError, match='None of 8 crystals is left'):
-    ids(min_atoms=9)
+  assert ids(min_atoms=9) == []
   with pytest.raises(ValueError, match="unknown species 'Xx'"):
     ids(elements=['Xx'])
 
@@ -83,3 +82,19 @@ def test_several_sets_by_name(tmp_path, data_dir):
   assert len(data.load(both, 'train')['id']) == 5
   assert len(data.load(both, 'train', weights=(2, 1))['id']) == 9
   assert len(data.load(tmp_path / 'a', 'train')['id']) == 2
+
+
+def test_an_empty_split_of_a_prepared_folder_is_no_crystals(tmp_path):
+  (tmp_path / 'C.vasp').write_text(
+    'x\n1.0\n2 0 0\n0 2 0\n0 0 2\nC\n1\nDirect\n0 0 0\n'
+  )
+  data.prepare([tmp_path / 'C.vasp'], tmp_path / 'out', workers=0)
+  assert len(data.load(tmp_path / 'out', 'train')['id']) == 1
+  empty = data.load(tmp_path / 'out', 'val')
+  assert len(empty['id']) == 0
+  rules = dict(max_atoms=5, elements='C', max_e_above_hull=1, box_length=9)
+  assert data.select(empty, **rules)['positions'].shape == (0, 5, 3)
+  both = f'{tmp_path / "out"},{tmp_path / "out"}'
+  assert len(data.load(both, 'val', weights=(1, 2))['id']) == 0
+  with pytest.raises(ValueError, match="no split 'dev'"):
+    data.load(tmp_path / 'out', 'dev')
