@@ -12,7 +12,7 @@ from crystal_jax.data.arrays import Arrays, in_memory, records
 from crystal_jax.data.pipeline import Share, batches
 from crystal_jax.data.preparing import prepare
 from crystal_jax.data.selection import load, mix, select
-from crystal_jax.data.sources import load_split
+from crystal_jax.data.sources import load_split, split_names
 
 __all__ = [
   'Arrays',
@@ -25,4 +25,5 @@ __all__ = [
   'prepare',
   'records',
   'select',
+  'split_names',
 ]

@@ -68,6 +68,21 @@ def load_split(
   return _split(prepare(builder, data_dir, manual_dir), split)
 
 
+def split_names(
+  builder: Path,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
+) -> list[str]:
+  """The splits that `load_split` finds, those without crystals left out."""
+  for stem in builder, _CHECKOUT / builder:
+    files = compact_source.find_files(stem)
+    if files:
+      return list(files)
+    if prepared.is_prepared(stem):
+      return list(tfds.builder_from_directory(os.fspath(stem)).info.splits)
+  return list(prepare(builder, data_dir, manual_dir).info.splits)
+
+
 class Split(Sequence):
   """Records of one split of a prepared data set."""
 
