@@ -14,13 +14,14 @@ from crystal_jax.models.unet import log_descent
 def test_scores_at_every_voxel_or_at_some(fold, size):
   unet = UNet(widths=(8, 16), fold=fold, features=4)
   density = jax.random.uniform(jax.random.key(0), (2, size, size, size, 1))
-  params = unet.init(jax.random.key(1), density)
+  params = jax.jit(unet.init)(jax.random.key(1), density)
   params = jax.tree.map(lambda p: p + 0.05, params)
-  scores = unet.apply(params, density)
+  apply = jax.jit(unet.apply)
+  scores = apply(params, density)
   assert scores.shape == (2, size, size, size, NUM_CLASSES)
   some = jnp.array([5, 0, size**3 - 1])
   np.testing.assert_allclose(
-    unet.apply(params, density, some),
+    apply(params, density, some),
     scores.reshape(2, -1, NUM_CLASSES)[:, some],
     rtol=1e-4,
     atol=1e-5,
@@ -30,8 +31,8 @@ def test_scores_at_every_voxel_or_at_some(fold, size):
 def test_it_starts_undecided():
   unet = UNet(widths=(8,), features=4)
   density = jnp.ones((1, 4, 4, 4, 1))
-  params = unet.init(jax.random.key(0), density)
-  assert not unet.apply(params, density).any()
+  params = jax.jit(unet.init)(jax.random.key(0), density)
+  assert not jax.jit(unet.apply)(params, density).any()
 
 
 @pytest.mark.parametrize('number', [1, 8, 82])
