@@ -1,7 +1,8 @@
-"""From a data set on disk to padded batches of atoms for every device.
+"""From crystals on disk to padded batches of atoms for every device.
 
-  source = data.load_split('datasets/oqmd_icsd20', 'train')
-  crystals = data.in_memory(source, max_atoms=20)
+  data.prepare(['my_cifs/'], 'data/mine')  # once
+  crystals = data.load('data/mine', 'train')
+  crystals = data.select(crystals, max_atoms=20)
   for batch in data.batches(crystals, batch_size=64, seed=0):
     ...
 

@@ -90,6 +90,8 @@ def write(
       download_config=tfds.download.DownloadConfig(try_download_gcs=False),
     )
   made = pathlib.Path(builder.data_path)
+  for old in folder.glob('crystals-*'):  # Of a run that died right here.
+    old.unlink()
   names = sorted(os.listdir(made), key=lambda name: (name == _LAST, name))
   for name in names:
     os.replace(made / name, folder / name)

@@ -73,6 +73,10 @@ def prepare(
   """
   out = pathlib.Path(out)
   splits.by_formula((), fractions)
+  if time_limit <= 0 or max_atoms < 1:
+    raise ValueError(f'Need a positive {time_limit=} and {max_atoms=}.')
+  if workers is not None and workers < 0:
+    raise ValueError(f'Need {workers=} of 0 or more.')
   table = {} if properties is None else _read_table(properties)
   ignored = {os.path.realpath(p) for p in (out, properties) if p is not None}
   found = items.find(sources, ignored)

@@ -237,6 +237,9 @@ def test_strict_and_what_cannot_be_done(tmp_path):
     data.prepare([source], source)
   with pytest.raises(FileNotFoundError, match='nowhere'):
     data.prepare([tmp_path / 'nowhere'], tmp_path / 'new')
+  for name, value in ('time_limit', 0), ('max_atoms', 0), ('workers', -1):
+    with pytest.raises(ValueError, match=f'{name}={value}'):
+      data.prepare([source], tmp_path / 'new', **{name: value})
   (tmp_path / 'empty').mkdir()
   with pytest.raises(ValueError, match='Not one crystal could be read'):
     data.prepare([tmp_path / 'empty'], tmp_path / 'new')
@@ -286,7 +289,7 @@ def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 3)
   command = sys.executable, '-c', 'raise RuntimeError("no luck")'
   monkeypatch.setattr(pool, '_COMMAND', command)
-  with pytest.raises(RuntimeError, match='a reading process failed.*no luck'):
+  with pytest.raises(ChildProcessError, match='process failed.*no luck'):
     data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=2)
 
 
