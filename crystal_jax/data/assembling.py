@@ -83,9 +83,7 @@ def assemble(
     duplicates=len(pairs),
     fitting=sum(row['radius'] <= reach for row in kept),
     notes=tuple(
-      f'no crystal is in {name}'
-      for name in splits.NAMES
-      if not by_split[name] and split == 'formula'
+      f'no crystal is in {name}' for name in splits.NAMES if not by_split[name]
     ),
     key=key,
   )

@@ -183,8 +183,10 @@ def test_splits_and_properties(tmp_path):
   assert found.splits['dev'] == 20 and found.splits['train'] == 9
   assert found.skipped == {"no value in column 'part'": 1}
   assert len(data.load_split(tmp_path / 'b', 'dev[:5]+train')) == 14
-  with pytest.raises(ValueError, match="no split 'val', only"):
-    data.load_split(tmp_path / 'b', 'val')
+  assert len(data.load_split(tmp_path / 'b', 'val')) == 0
+  assert found.notes == ('no crystal is in val', 'no crystal is in test')
+  with pytest.raises(ValueError, match="no split 'nothing', only"):
+    data.load_split(tmp_path / 'b', 'nothing')
   with pytest.raises(ValueError, match="No crystal has a column 'nothing'"):
     data.prepare([tmp_path / 'source'], tmp_path / 'c', split='nothing')
 
