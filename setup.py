@@ -64,7 +64,7 @@ setuptools.setup(
     'eval': _EVAL,
     'notebooks': ['jupytext', 'nbmake', 'ipykernel', 'plotly'],
     'bench': ['molgrid', 'cryojax', 'numba'],
-    'beam': ['apache-beam'],
+    'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files
     'cuda': [f'jax[cuda13]{_JAX}'],
     'tpu': [f'jax[tpu]{_JAX}'],
   },

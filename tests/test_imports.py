@@ -34,8 +34,10 @@ FOREIGN = (
   'ml_collections', 'pymatgen', 'smact', 'gemmi', 'matplotlib', 'tensorboardX',
 )  # fmt: skip
 
-# What install_requires does not name: ourselves, and the extra [eval].
-OWN_OR_EXTRA = ('crystal_jax', 'experiments', 'pymatgen', 'smact')
+# What install_requires does not name: ourselves, and the extras.
+OWN_OR_EXTRA = (
+  'crystal_jax', 'experiments', 'pymatgen', 'smact', 'apache_beam', 'pyarrow',
+)  # fmt: skip
 
 
 def imports(path):
