@@ -10,6 +10,7 @@ Batches hold atoms, never grids: densities are made on the device.
 """
 
 from crystal_jax.data.arrays import Arrays, in_memory, records
+from crystal_jax.data.beam import prepare_with_beam
 from crystal_jax.data.pipeline import Share, batches
 from crystal_jax.data.preparing import prepare
 from crystal_jax.data.selection import load, mix, select
@@ -24,6 +25,7 @@ __all__ = [
   'load_split',
   'mix',
   'prepare',
+  'prepare_with_beam',
   'records',
   'select',
   'split_names',

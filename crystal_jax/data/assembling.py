@@ -61,7 +61,7 @@ def assemble(
       f'Not one crystal could be read; {len(skipped)} things were skipped'
       + (f', such as {skipped[0].file}: {skipped[0].reason}' if skipped else '')
     )
-  scalars = _property_names(kept)
+  scalars = property_names(kept)
   by_split = {name: [] for name in dict.fromkeys((*splits.NAMES, *names))}
   for row, name in zip(kept, names, strict=True):
     numbers = {
@@ -158,7 +158,7 @@ def _choose(rows, split, fractions) -> tuple[list[str | None], list[Skip]]:
   return names, missing
 
 
-def _property_names(rows: Sequence[Row]) -> dict[str, str]:
+def property_names(rows: Sequence[Row]) -> dict[str, str]:
   """The feature that each numeric property becomes."""
   columns = {
     column: None
