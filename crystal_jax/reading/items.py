@@ -49,7 +49,7 @@ class Item:
     id: Of its crystal; of several, #0, #1 and so on are appended.
     place: Row in its file, the byte at which a frame or line begins, or the row
       group.
-    size: Bytes of a frame or line, or the first row in the row group.
+    size: Bytes of a frame, or the first row in the row group.
     text: The CIF of a table's row.
     properties: What a table says of it.
   """
@@ -267,7 +267,6 @@ def _lines(item: Item) -> Iterator[Item]:
           name=f'{item.name}, line {number}',
           id=f'{item.id}#{number}',
           place=start,
-          size=len(line),
         )
       start += len(line)
 

@@ -71,6 +71,13 @@ def own_id(entry: dict[str, Any]) -> str:
   return ''
 
 
+def read_line(path: str, start: int) -> bytes:
+  """The line of a file that begins at a byte."""
+  with open(path, 'rb') as file:
+    file.seek(start)
+    return file.readline()
+
+
 def blocks(path: str) -> Iterator[tuple[int, int]]:
   """Row group and first row of every hundred rows of a parquet file.
 

@@ -99,7 +99,7 @@ def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:
   elif item.kind == 'npz':
     yield _compact_row(item)
   elif item.kind == 'jsonl':
-    yield _optimade(json.loads(frames.read(item.path, item.place, item.size)))
+    yield _optimade(json.loads(optimade.read_line(item.path, item.place)))
   elif item.kind == 'parquet':
     for row in optimade.read_block(item.path, item.place, item.size):
       yield _optimade(row)
