@@ -1,7 +1,8 @@
 """The sites of a CIF, checked and multiplied by its symmetry.
 
-ASE parses the file. The sites are multiplied here, one by one, because ASE
-keeps one atom where two sites fall on the same place, and reads FE as fluorine.
+ASE parses the file and gemmi knows the symmetry, every setting by its name. The
+sites are multiplied here, one by one, because ASE keeps one atom where two
+sites fall on the same place, and reads FE as fluorine.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from typing import IO, Any
 
 import ase
 import ase.io.cif
-import ase.spacegroup
-import ase.spacegroup.spacegroup
 import numpy as np
 from jaxtyping import Float
 
@@ -26,12 +25,21 @@ from crystal_jax import elements
 # whose coordinates were rounded.
 _SAME_SITE = 0.1
 
-# Space groups with a hexagonal and a rhombohedral cell, and with two origins:
-# their name alone does not say which is meant.
-_RHOMBOHEDRAL = (146, 148, 155, 160, 161, 166, 167)
-_TWO_ORIGINS = (
-  *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137),
-  *(138, 141, 142, 201, 203, 222, 224, 227, 228),
+# Tags in the order they are asked for, as ASE writes them: lower case.
+_OPERATIONS = (
+  '_space_group_symop_operation_xyz',
+  '_space_group_symop.operation_xyz',
+  '_symmetry_equiv_pos_as_xyz',
+)
+_GROUP_NAME = (
+  '_space_group_name_h-m_alt',
+  '_symmetry_space_group_name_h-m',
+  '_space_group.name_h-m_alt',
+)
+_GROUP_NUMBER = (
+  '_space_group_it_number',
+  '_space_group.it_number',
+  '_symmetry_int_tables_number',
 )
 
 
@@ -107,15 +115,28 @@ class Block:
 
   def _operations(self, cell: ase.cell.Cell):
     """Rotations [S, 3, 3] and translations [S, 3], centring included."""
-    listed = self.tags._get_sitesym()
+    import gemmi  # only a CIF needs it
+
+    listed = self._first(_OPERATIONS)
+    name, number = self._first(_GROUP_NAME), self._first(_GROUP_NUMBER)
     if listed:
-      parsed = ase.spacegroup.spacegroup.parse_sitesym(listed)
-      return np.asarray(parsed[0], float), np.asarray(parsed[1], float)
-    number = self.tags._get_spacegroup_number()
-    name = self.tags._get_spacegroup_name()
-    if number in (None, '?', '.') and name in (None, '?', '.'):
-      return np.eye(3)[None], np.zeros((1, 3))
-    return _space_group(number, name, cell).get_op()
+      operations = [gemmi.Op(str(text)) for text in listed]
+    elif name or number:
+      group = _space_group(name and str(name[0]), number and number[0], cell)
+      operations = list(group.operations())
+    else:
+      operations = [gemmi.Op('x,y,z')]
+    rotations = np.array([op.rot for op in operations], float)
+    translations = np.array([op.tran for op in operations], float)
+    return rotations / gemmi.Op.DEN, translations / gemmi.Op.DEN
+
+  def _first(self, names: Sequence[str]) -> list | None:
+    """What the first of these tags that says something holds."""
+    for name in names:
+      column = _column(self.tags, name)
+      if column and str(column[0]).strip() not in ('', '?', '.'):
+        return column
+    return None
 
 
 def blocks(file: IO) -> Iterator[Block]:
@@ -138,45 +159,32 @@ def check_occupancy(label: str, occupancy: Any) -> None:
     )
 
 
-def _space_group(number, name, cell) -> ase.spacegroup.Spacegroup:
-  """A space group that is only named: a wrong guess would be wrong atoms."""
-  known = number not in (None, '?', '.')
-  short, choice = name if name not in ('?', '.') else None, ''
-  if short and ':' in short:
-    short, choice = (part.strip() for part in short.split(':'))
+def _space_group(name, number, cell):
+  """A `gemmi.SpaceGroup` by name: a wrong guess would be wrong atoms.
+
+  Only the number: the standard setting. Hexagonal or rhombohedral, if the name
+  does not say it, is told from the cell; one of two origins can't be.
+  """
+  import gemmi
+
   unclear = ValueError(
     f'space group {name or number} does not tell which setting is meant; list '
     'its symmetry operations'
   )
   try:
-    group = ase.spacegroup.Spacegroup(int(number) if known else _short(short))
-  except Exception as error:
-    raise unclear from error
-  if short and not _same_group(short, group):
+    number = int(number) if number else None
+  except ValueError:
+    raise unclear from None
+  if name is None:
+    group = gemmi.find_spacegroup_by_number(number)
+    name = group.hm if group else ''
+  alpha, _, gamma = cell.angles()
+  group = gemmi.find_spacegroup_by_name(name, alpha, gamma)
+  if group is None or number not in (None, group.number):
     raise unclear
-  if group.no in _TWO_ORIGINS and choice not in ('1', '2'):
+  if group.ext in ('1', '2') and ':' not in name:
     raise unclear
-  if group.no in _RHOMBOHEDRAL:
-    hexagonal = np.allclose(cell.angles(), (90, 90, 120), atol=1e-3)
-    choice = '1' if hexagonal else '2'
-  return ase.spacegroup.Spacegroup(group.no, int(choice or 1))
-
-
-def _short(name: str) -> str:
-  """'P 1 21/c 1' is 'P 21/c' along the usual axis."""
-  words = name.replace('_', '').split()
-  if len(words) == 4 and words[1] == words[3] == '1':
-    words = [words[0], words[2]]
-  return ' '.join(words)
-
-
-def _same_group(name: str, group: ase.spacegroup.Spacegroup) -> bool:
-  """Whether a name is that of a space group, also without bars: 'F m 3 m'."""
-  first, second = (
-    _short(text).replace(' ', '').lower() for text in (name, group.symbol)
-  )
-  without_bar = second.replace('-3', '3') if group.no >= 195 else second
-  return first in (second, without_bar)
+  return group
 
 
 def _orbit(
