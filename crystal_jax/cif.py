@@ -153,7 +153,7 @@ class Block:
     number, name = self._value(_NUMBERS), self._value(_NAMES)
     if number is None and name is None:
       return np.eye(3)[None], np.zeros((1, 3))
-    return cif_symmetry.named_group(number, name, cell).get_op()
+    return cif_symmetry.named_group(name, number, cell)
 
 
 def blocks(file: IO) -> Iterator[Block]:

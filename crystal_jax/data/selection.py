@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from crystal_jax import elements as elements_lib
-from crystal_jax.data.arrays import Arrays, in_memory
+from crystal_jax.crystal import Crystal
+from crystal_jax.data.arrays import Arrays, in_memory, records
 from crystal_jax.data.sources import load_split
-from crystal_jax.representation.fits import fits_box
+from crystal_jax.reading.parse import radius
 
 _log = logging.getLogger(__name__)
 
@@ -101,10 +102,8 @@ def select(
       arrays['e_above_hull'] <= max_e_above_hull
     )
   if box_length is not None and len(numbers):
-    columns = numbers, arrays['positions'], arrays['cell']
-    rules[f'cells that do not fit {box_length:g} Å'] = fits_box(
-      *columns, box_length, box_sigma
-    )
+    reach = box_length / 2 - 2 * box_sigma
+    rules[f'cells that do not fit {box_length:g} Å'] = _radii(arrays) <= reach
   kept = np.ones(len(numbers), bool)
   for rule, passed in rules.items():
     dropped = int((kept & ~passed).sum())
@@ -154,6 +153,15 @@ def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
     )
     for name in names
   }
+
+
+def _radii(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+  """How far the outermost atom of each cell lies from its mean, Å."""
+  rows = records(arrays, range(len(arrays['numbers'])))
+  crystals = [
+    Crystal(row['numbers'], row['positions'], row['cell']) for row in rows
+  ]
+  return np.array([radius(crystal) for crystal in crystals])
 
 
 def _column(part: Arrays, name: str) -> np.ndarray:
