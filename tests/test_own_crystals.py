@@ -63,12 +63,16 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert 'http' not in page.replace('http://www.w3.org', '')
   ours = fields(mixed).data
   assert (ours.weights, ours.elements) == ((1.0, 3.0), ('Ti', 'O'))
-  both = data.load(
-    ours.builder, 'train', data_dir=data_dir, weights=ours.weights
+  chosen = data.load(
+    ours.builder,
+    'train',
+    data_dir=data_dir,
+    weights=ours.weights,
+    elements=ours.elements,
+    max_atoms=ours.max_atoms,
   )
-  oqmd = np.char.find(both['id'], '-') > 0
-  assert 2.9 < oqmd.sum() / (~oqmd).sum() < 3.1
-  chosen = data.select(both, elements=ours.elements, max_atoms=ours.max_atoms)
+  oqmd = np.char.find(chosen['id'], '-') > 0
+  assert 2.9 < oqmd.sum() / (~oqmd).sum() < 3.3
   assert set(np.unique(chosen['numbers'])) <= {0, 8, 22}
   assert chosen['numbers'].shape[1] == 12
 

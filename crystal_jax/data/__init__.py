@@ -1,8 +1,7 @@
 """From crystals on disk to padded batches of atoms for every device.
 
   data.prepare(['my_cifs/'], 'data/mine')  # once
-  crystals = data.load('data/mine', 'train')
-  crystals = data.select(crystals, max_atoms=20)
+  crystals = data.load('data/mine', 'train', max_atoms=20)
   for batch in data.batches(crystals, batch_size=64, seed=0):
     ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,9 @@ def load(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
   weights: Sequence[float] = (),
+  **rules: Any,
 ) -> Arrays:
-  """All crystals of a split, in memory.
+  """Crystals of a split, in memory.
 
   Args:
     builder: What `load_split` takes; or several, with commas between them.
@@ -43,6 +45,7 @@ def load(
     manual_dir: Where files lie that the user has to provide.
     weights: Of several sets: their shares of an epoch; empty: as large as they
       are.
+    **rules: Which crystals; see `select`. None: all.
 
   Returns:
     What `in_memory` returns; no crystals if a prepared folder has none there.
@@ -54,6 +57,8 @@ def load(
   names = [name.strip() for name in os.fspath(builder).split(',')]
   sources = [load_split(name, split, data_dir, manual_dir) for name in names]
   parts = [in_memory(source) if len(source) else _NOTHING for source in sources]
+  if rules:
+    parts = [select(part, **rules) for part in parts]
   if len(parts) == 1 and not weights:
     return parts[0]
   return mix(parts, weights)

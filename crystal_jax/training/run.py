@@ -154,9 +154,6 @@ def _load(config, model, split) -> data.Arrays:
     data_dir=from_config.data_dir or None,
     manual_dir=from_config.manual_dir or None,
     weights=from_config.weights if split == 'train' else (),
-  )
-  arrays = data.select(
-    arrays,
     elements=from_config.elements,
     min_atoms=from_config.min_atoms,
     max_atoms=from_config.max_atoms,

@@ -82,6 +82,8 @@ def test_several_sets_by_name(tmp_path, data_dir):
   assert len(data.load(both, 'train')['id']) == 5
   assert len(data.load(both, 'train', weights=(2, 1))['id']) == 9
   assert len(data.load(tmp_path / 'a', 'train')['id']) == 2
+  none = data.load(both, 'train', elements=['O'], max_atoms=7)
+  assert none['numbers'].shape == (0, 7)
 
 
 def test_an_empty_split_of_a_prepared_folder_is_no_crystals(tmp_path):
