@@ -9,8 +9,11 @@ import ase.io
 import numpy as np
 import pytest
 
+import crystal_jax as cj
 from crystal_jax import data
 from crystal_jax.__main__ import main
+from crystal_jax.evaluation import evaluate
+from crystal_jax.training import loop
 from experiments import quickstart
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -92,13 +95,20 @@ def test_the_exit_status(my_cifs, capsys):
   assert 'nowhere: no such file' in capsys.readouterr().err
 
 
+def test_a_crystal_whose_id_is_a_path_is_written_where_it_belongs(tmp_path):
+  crystal = cj.Crystal.from_ase(ase.build.bulk('Cu'))
+  evaluate._write_cifs(
+    tmp_path / 'cif', {'../../x': crystal, '/a/b': crystal, 'ä.b#1': crystal}
+  )
+  names = sorted(path.name for path in (tmp_path / 'cif').iterdir())
+  assert names == ['_.._x.cif', '_a_b.cif', 'ä.b#1.cif']
+  assert [path.name for path in tmp_path.iterdir()] == ['cif']
+
+
 @pytest.mark.slow
 def test_ten_crystals_train_and_so_do_crystals_of_one_formula(
   my_cifs, tiny_config
 ):
-  from crystal_jax.evaluation import evaluate
-  from crystal_jax.training import loop
-
   one = my_cifs.parent / 'one'
   one.mkdir()
   for a in 3.5, 3.6, 3.7:
