@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 MAX_NUMBER = 94  # Plutonium: the last element that data sets hold.
+NUM_CLASSES = MAX_NUMBER + 1  # Of a voxel: 0 is the background.
 NUM_PERIODS = 7
 NUM_COLUMNS = 32
 

@@ -14,13 +14,13 @@ from experiments import base
 
 def get_config():
   config = base.get_config()
-  config.vae.fold = 6
-  config.vae.widths = (128,)
-  config.vae.latent = 64
-  config.vae.spatial = True
-  config.unet.fold = 6
-  config.unet.widths = (128,)
-  config.unet.features = 16
+  config.model.vae.fold = 6
+  config.model.vae.widths = (128,)
+  config.model.vae.latent = 64
+  config.model.vae.spatial = True
+  config.model.unet.fold = 6
+  config.model.unet.widths = (128,)
+  config.model.unet.features = 16
   config.train.steps = 200
   config.train.batch_size = 16
   config.train.learning_rate = 5e-4
@@ -30,9 +30,9 @@ def get_config():
   config.train.eval_every = 100
   config.train.checkpoint_every = 100
   config.train.eval_batches = 2
-  config.loss.beta_warmup = 100
-  config.loss.beta = 1e-8
-  config.loss.species_voxels = 4096
+  config.train.box_loss.beta_warmup = 100
+  config.train.box_loss.beta = 1e-8
+  config.train.box_loss.species_voxels = 4096
   config.eval.crystals = 48
-  config.eval.max_atoms = 256
+  config.model.box.max_decoded = 256
   return config

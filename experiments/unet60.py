@@ -12,5 +12,5 @@ from experiments import vae60
 
 def get_config():
   config = vae60.get_config()
-  config.train.networks = 'unet'
+  config.model.networks = 'unet'
   return config

@@ -11,9 +11,9 @@ from experiments import base
 
 def get_config():
   config = base.get_config()
-  config.grid.size = 60
-  config.vae.widths = (16, 32, 64, 128, 256)
-  config.unet.widths = (64, 128, 256, 512, 1024)
-  config.train.dtype = 'bfloat16'
+  config.model.box.size = 60
+  config.model.vae.widths = (16, 32, 64, 128, 256)
+  config.model.unet.widths = (64, 128, 256, 512, 1024)
+  config.model.dtype = 'bfloat16'
   config.eval.batch_size = 4
   return config

@@ -18,7 +18,8 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'elements', 'lattice', 'crystal', 'cif', 'io', 'density', 'cube', 'decoding',
-  'lattice_search', 'models', 'representation', 'data', 'model', 'training',
+  'lattice_search', 'models', 'representation', 'config', 'model', 'data',
+  'training',
   'evaluation', 'codec', '__init__', 'shell', '__main__',
 )  # fmt: skip
 

@@ -21,71 +21,80 @@ import numpy as np
 from crystal_jax.data import arrays as arrays_lib
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+  """Which part of every global batch a process loads.
+
+  Attributes:
+    num_devices: Devices of this process.
+    process_index: This process.
+    process_count: All processes; each must have as many devices.
+  """
+
+  num_devices: int = 1
+  process_index: int = 0
+  process_count: int = 1
+
+  def check(self, batch_size: int) -> None:
+    """Raises a ValueError if a batch does not divide among the devices."""
+    devices = self.num_devices * self.process_count
+    if batch_size < 1 or batch_size % devices:
+      raise ValueError(
+        f'{batch_size=} does not divide among num_devices={self.num_devices} '
+        f'in each of process_count={self.process_count} processes.'
+      )
+    if not 0 <= self.process_index < self.process_count:
+      raise ValueError(
+        f'Need 0 <= process_index={self.process_index} < '
+        f'process_count={self.process_count}.'
+      )
+
+
 def batches(
   data: Mapping[str, np.ndarray] | Sequence[Mapping[str, Any]],
   *,
   batch_size: int,
-  num_devices: int,
-  seed: int,
-  max_atoms: int | None = None,
-  process_index: int = 0,
-  process_count: int = 1,
+  seed: int | None,
   num_epochs: int | None = None,
   origins: int = 1,
-  shuffle: bool = True,
-  drop_remainder: bool = True,
+  max_atoms: int | None = None,
+  share: Share = Share(),  # noqa: B008
   workers: int = 0,
 ) -> grain.DatasetIterator:
   """Iterates over batches of one process.
 
   Args:
-    data: The arrays that `in_memory` returns, or a source of records.
+    data: Padded arrays as `in_memory` returns them, or a source of records.
     batch_size: Examples in a global batch.
-    num_devices: Devices of this process.
-    seed: Seed of the order.
+    seed: Seed of the order; None: in order.
+    num_epochs: Epochs; None: without end. A partial last batch is padded with
+      empty crystals that `mask` marks.
+    origins: Samples of a crystal in an epoch, each at another origin.
     max_atoms: Slots a crystal. Needed for a source; for arrays it may cut empty
       slots or add some.
-    process_index: This process.
-    process_count: All processes; each must have as many devices.
-    num_epochs: Epochs; None: without end.
-    origins: Samples of a crystal in an epoch; see `augment.place`.
-    shuffle: Whether to shuffle.
-    drop_remainder: Whether to drop a partial last batch. Otherwise it is padded
-      with empty crystals that `mask` marks.
+    share: The part of each batch that this process loads.
     workers: Processes that load ahead; 0: threads, which is right for arrays.
 
   Returns:
-    A grain iterator over dicts, D = num_devices, b examples a device:
-    numbers [D, b, N] int32, positions [D, b, N, 3] float32 in Å, cell
-    [D, b, 3, 3] float32 in Å; index [D, b] int32, the example's index in the
-    global batch; row [D, b] int32, its row in `data`; sample [D, b] int32,
-    which of its `origins` samples; mask [D, b] bool, false for padding. Its
-    position is `get_state()`, a dict that JSON can hold; `set_state` goes on
-    exactly there.
+    A grain iterator over dicts, D = num_devices, b examples a device: numbers
+    [D, b, N] int32, positions [D, b, N, 3] float32 in Å, cell [D, b, 3, 3]
+    float32 in Å, and whatever other columns of numbers the arrays have; index
+    [D, b] int32, the example's index in the global batch; row [D, b] int32, its
+    row in `data`; sample [D, b] int32, which of its `origins` samples; mask
+    [D, b] bool, false for padding. Its position
+    is `get_state()`, a dict that JSON can hold; `set_state` goes on exactly
+    there.
 
   Raises:
-    ValueError: If the batch does not divide among the devices, there are no
-      examples, or fewer than one batch of them under `drop_remainder`.
+    ValueError: If the batch does not divide among the devices, or there are no
+      crystals.
   """
-  devices = num_devices * process_count
-  if batch_size < 1 or batch_size % devices:
-    raise ValueError(
-      f'{batch_size=} does not divide among {num_devices=} in each of '
-      f'{process_count=} processes.'
-    )
-  if not 0 <= process_index < process_count:
-    raise ValueError(f'Need 0 <= {process_index=} < {process_count=}.')
-  load = _Load(data, batch_size, num_devices, max_atoms, origins)
-  load.process = process_index, process_count
-  examples = load.num_crystals * origins
-  order = _Order(examples, batch_size, seed if shuffle else None, num_epochs)
-  num_batches = order.num_batches(drop_remainder)
-  if not num_batches:
-    raise ValueError(
-      f'{load.num_crystals} crystals make no batch: {batch_size=}, {origins=}, '
-      f'{num_epochs=}, {drop_remainder=}.'
-    )
-  dataset = grain.MapDataset.range(num_batches).map(order).map(load)
+  share.check(batch_size)
+  load = _Load(data, batch_size, max_atoms, origins, share)
+  if not load.num_crystals:
+    raise ValueError('There are no crystals to make batches of.')
+  order = _Order(load.num_crystals * origins, batch_size, seed, num_epochs)
+  dataset = grain.MapDataset.range(order.num_batches).map(order).map(load)
   # The default of 16 threads fights the training step for the cores.
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
   dataset = dataset.to_iter_dataset(options)
@@ -108,11 +117,11 @@ class _Order:
   seed: int | None  # None: in order.
   num_epochs: int | None
 
-  def num_batches(self, drop_remainder: bool) -> int:
+  @property
+  def num_batches(self) -> int:
     if self.num_epochs is None:
-      return sys.maxsize // self.batch_size if self.examples else 0
-    whole, rest = divmod(self.examples * self.num_epochs, self.batch_size)
-    return whole + (rest > 0 and not drop_remainder)
+      return sys.maxsize // self.batch_size
+    return -(-self.examples * self.num_epochs // self.batch_size)
 
   def __call__(self, number: int) -> np.ndarray:
     stop = (number + 1) * self.batch_size
@@ -140,27 +149,26 @@ def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
 class _Load:
   """Turns the indices of a global batch into this process's part of it."""
 
-  def __init__(self, data, batch_size, num_devices, max_atoms, origins):
+  def __init__(self, data, batch_size, max_atoms, origins, share):
     self._arrays = data if isinstance(data, Mapping) else None
     self._source = None if isinstance(data, Mapping) else data
     if self._source is not None and max_atoms is None:
       raise ValueError('A source of records needs max_atoms.')
     if self._arrays is not None:
-      names = 'numbers', 'positions', 'cell'
-      self._arrays = _resize({n: self._arrays[n] for n in names}, max_atoms)
+      numeric = {n: c for n, c in data.items() if c.dtype.kind in 'biuf'}
+      self._arrays = _resize(numeric, max_atoms)
     self.num_crystals = len(data if self._arrays is None else data['numbers'])
-    self._batch_size, self._num_devices = batch_size, num_devices
+    self._size = batch_size // share.process_count
     self._max_atoms, self._origins = max_atoms, origins
-    self.process = 0, 1
+    self._share = share
 
   def __call__(self, order: np.ndarray) -> dict[str, np.ndarray]:
-    process_index, process_count = self.process
-    size = self._batch_size // process_count
-    index = np.arange(process_index * size, (process_index + 1) * size)
+    size, process = self._size, self._share.process_index
+    index = np.arange(process * size, (process + 1) * size)
     mask = index < len(order)
     examples = order[index[mask]]
     rows = examples // self._origins
-    batch = self._read(rows) if len(rows) else self._empty()
+    batch = self._read(rows)
     batch |= {'row': rows, 'sample': examples % self._origins}
     batch = {name: _fill(value, size) for name, value in batch.items()}
     # A padding crystal gets a cell that can be inverted.
@@ -171,22 +179,19 @@ class _Load:
   def _read(self, rows):
     if self._arrays is not None:
       return {name: column[rows] for name, column in self._arrays.items()}
-    read = [self._source[i] for i in rows]
+    # A process may get only padding: that has the columns of any crystal.
+    read = [self._source[i] for i in (rows if len(rows) else [0])]
     stacked = arrays_lib.stack(read, max_atoms=self._max_atoms)
-    return {n: stacked[n] for n in ('numbers', 'positions', 'cell')}
-
-  def _empty(self):
-    slots = self._max_atoms or self._arrays['numbers'].shape[1]
     return {
-      'numbers': np.zeros((0, slots), np.int32),
-      'positions': np.zeros((0, slots, 3), np.float32),
-      'cell': np.zeros((0, 3, 3), np.float32),
+      name: column[: len(rows)]
+      for name, column in stacked.items()
+      if column.dtype.kind in 'biuf'
     }
 
   def _shard(self, value):
     if np.issubdtype(value.dtype, np.integer):
       value = value.astype(np.int32)
-    return value.reshape((self._num_devices, -1) + value.shape[1:])
+    return value.reshape((self._share.num_devices, -1) + value.shape[1:])
 
 
 def _resize(columns, max_atoms):

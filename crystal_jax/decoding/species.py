@@ -8,8 +8,6 @@ from crystal_jax.density.labels import LABEL_RADIUS
 from crystal_jax.elements import MAX_NUMBER
 
 
-
-
 def vote(space, positions, weights, doubt, logits):
   """Atomic numbers [K], 1 to 94.
 

@@ -15,6 +15,9 @@ from crystal_jax.density import grids, image_counts
 from crystal_jax.density import images as periodic
 from crystal_jax.density.grids import CellGrid, Grid
 
+# A voxel this near to an atom, Å, carries its species, as in the paper.
+LABEL_RADIUS = 0.65
+
 # Squared distances closer than this (Å²) are a tie: rounding makes no choice.
 _TIE = 2e-6
 
@@ -25,7 +28,7 @@ def label_species(
   cell: Float[ArrayLike, '3 3'] | None,
   *,
   grid: Grid,
-  radius: float = 0.65,
+  radius: float = LABEL_RADIUS,
   max_images: int | None = None,
 ) -> Int[Array, 'G G G']:
   """The atomic number of the nearest atom within `radius` of each voxel.

@@ -3,13 +3,12 @@
 import html
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
 
 import ml_collections
-import numpy as np
+from matplotlib.figure import Figure
 
-from crystal_jax import elements
 from crystal_jax.evaluation import figures
+from crystal_jax.evaluation.scores import Scores
 from crystal_jax.training import logs
 
 _UNITS = {
@@ -19,6 +18,8 @@ _UNITS = {
   'nearest_p90': 'Å',
   'decoded_nearest_median': 'Å',
   'decoded_nearest_p90': 'Å',
+  'head_length_error': 'relative',
+  'head_angle_error': '°',
 }
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
@@ -34,32 +35,24 @@ img { max-width: 100%; } pre { background: #f6f6f6; padding: 1rem; }
 def write(
   workdir: pathlib.Path,
   config: ml_collections.ConfigDict,
-  results: Mapping[str, Mapping[str, float]],
-  cases: Sequence,
+  scores: Scores,
 ) -> None:
   """Writes `workdir/report.html`.
 
   Args:
     workdir: Its `metrics.jsonl` gives the curves.
     config: Printed at the end.
-    results: What `evaluate` returns.
-    cases: Held-out `evaluate.Case`s.
+    scores: What the evaluation came to.
   """
   rows = logs.read_metrics(workdir / logs.METRICS_FILE)
   parts = [
     '<h1>Crystals through a latent and back</h1>',
-    '<p>Held-out crystals were never trained on. The oracle is the decoder on '
-    'the true densities; the baseline is the mean training density and the '
-    'best constant species.</p>',
-    _results(results),
+    f'<p>Held-out crystals were never trained on. {scores.note}</p>',
+    _results(scores.results),
   ]
   if rows:
-    parts += ['<h2>Learning</h2>', _image(figures.curves(rows))]
-  parts.append('<h2>Held-out crystals</h2>')
-  for case in cases:
-    if case.picture is not None:
-      parts += _case(case)
-  parts += ['<h2>The worst of them</h2>', _worst(cases)]
+    parts += ['<h2>Learning</h2>', image(figures.curves(rows))]
+  parts += scores.sections
   parts += ['<h2>Config</h2>', f'<pre>{html.escape(str(config))}</pre>']
   page = (
     '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -73,12 +66,9 @@ def write(
   os.replace(partial, path)
 
 
-def formula(numbers: np.ndarray) -> str:
-  """Elements and counts in order of atomic number, as H2 O1."""
-  found, counts = np.unique(numbers, return_counts=True)
-  return ' '.join(
-    f'{elements.symbol(int(z))}{n}' for z, n in zip(found, counts, strict=True)
-  )
+def image(figure: Figure) -> str:
+  """A figure as HTML that needs no other file."""
+  return f'<img alt="" src="{figures.to_data_uri(figure)}">'
 
 
 def _results(results) -> str:
@@ -94,53 +84,3 @@ def _results(results) -> str:
     unit = _UNITS.get(name, 'share')
     body += f'<tr><td>{name} {unit}</td>{cells}</tr>'
   return f'<table><tr><th></th>{head}</tr>{body}</table>'
-
-
-def _case(case) -> list[str]:
-  picture, true, decoded = case.picture, case.true, case.decoded
-  shown = lambda atoms: (  # noqa: E731
-    atoms.positions[atoms.inside],
-    atoms.numbers[atoms.inside],
-  )
-  lattice = 'its own lattice' if case.lattice_found else 'the given lattice'
-  parts = [
-    f'<h3>{html.escape(case.id)}</h3>',
-    f'<p>In the grid: {formula(true.numbers[true.inside])}; decoded: '
-    f'{formula(decoded.numbers[decoded.inside]) or "nothing"}. Density error '
-    f'{case.mse:.4g} (weight/Å³)². '
-    + (f'The crystal was put together in {lattice}.' if case.crystal else '')
-    + '</p>',
-    _image(figures.densities(picture['density'], picture['predicted_density'])),
-  ]
-  if 'predicted_labels' in picture:
-    maps = figures.species_maps(picture['labels'], picture['predicted_labels'])
-    parts.append(_image(maps))
-  parts.append(_image(figures.atoms(shown(true), shown(decoded))))
-  return parts
-
-
-def _worst(cases, number: int = 12) -> str:
-  """Those whose true atoms are the farthest from any decoded one."""
-  rows = []
-  for case in cases:
-    comparison = case.compare(case.decoded)
-    mean = float(np.mean(comparison.true_distances))
-    right = np.mean(comparison.true_numbers == comparison.nearest_numbers)
-    rows.append((mean, right, case))
-  rows.sort(key=lambda row: -row[0])
-  body = ''.join(
-    f'<tr><td>{html.escape(case.id)}</td>'
-    f'<td>{case.true.inside.sum()}</td><td>{case.decoded.inside.sum()}</td>'
-    f'<td>{mean:.3f}</td><td>{right:.2f}</td><td>{case.mse:.3g}</td>'
-    f'<td>{"yes" if case.lattice_found else "no"}</td></tr>'
-    for mean, right, case in rows[:number]
-  )
-  return (
-    '<table><tr><th>crystal</th><th>atoms</th><th>decoded</th>'
-    '<th>mean distance, Å</th><th>species right</th>'
-    f'<th>density error</th><th>lattice found</th></tr>{body}</table>'
-  )
-
-
-def _image(figure) -> str:
-  return f'<img alt="" src="{figures.to_data_uri(figure)}">'

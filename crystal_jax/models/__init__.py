@@ -1,11 +1,14 @@
-"""The networks: a variational autoencoder of densities and a U-Net of species.
+"""The networks: arrays to arrays, knowing of neither crystals nor files.
 
-Both are flax linen modules, pure `init` and `apply`, channels last. Neither
-knows of crystals or files; they map arrays to arrays.
+`networks` says what those of any representation have to do; `box_networks` is
+the paper's system of a VAE and a U-Net. Blocks are flax linen modules, pure
+`init` and `apply`, channels last.
 """
 
+from crystal_jax.models.box_networks import BoxNetworks
 from crystal_jax.models.lattice_head import LatticeHead
+from crystal_jax.models.networks import Networks
 from crystal_jax.models.unet import UNet
 from crystal_jax.models.vae import VAE
 
-__all__ = ['LatticeHead', 'UNet', 'VAE']
+__all__ = ['BoxNetworks', 'LatticeHead', 'Networks', 'UNet', 'VAE']

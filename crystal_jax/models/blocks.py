@@ -165,3 +165,8 @@ class ResBlock(nn.Module):
     if x.shape[-1] != self.width:
       x = nn.Dense(self.width, dtype=self.dtype)(x)
     return x + h
+
+
+def scale_gradient(x: Array, scale: float) -> Array:
+  """Is x; passes on `scale` times the gradient."""
+  return scale * x + (1.0 - scale) * jax.lax.stop_gradient(x)

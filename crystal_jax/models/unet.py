@@ -15,9 +15,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from crystal_jax.elements import NUM_CLASSES
 from crystal_jax.models import blocks
-
-NUM_CLASSES = 95
 
 
 class UNet(nn.Module):

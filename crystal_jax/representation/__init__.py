@@ -1,1 +1,13 @@
-"""How a crystal is shown to a network."""
+"""How a crystal is shown to a network, and read back from what it says.
+
+`protocol` says what a representation has to do; `box` is the paper's cube.
+"""
+
+from crystal_jax.representation.box import Box
+from crystal_jax.representation.protocol import (
+  Arrays,
+  Examples,
+  Representation,
+)
+
+__all__ = ['Arrays', 'Box', 'Examples', 'Representation']

@@ -26,7 +26,7 @@ _WALL = 1e-4
 
 
 def place(
-  key: Array,
+  key: Array | None,
   positions: Float[ArrayLike, 'N 3'],
   numbers: Int[ArrayLike, 'N'],
   cell: Float[ArrayLike, '3 3'],
@@ -38,7 +38,8 @@ def place(
   """Lays a crystal into a box that is centred on the origin.
 
   Args:
-    key: PRNG key of this example.
+    key: PRNG key of this example. None: nothing is drawn; the crystal is not
+      turned, and its cell's centre is at the origin.
     positions: Cartesian positions, Å.
     numbers: Atomic numbers, 0 in empty slots.
     cell: Lattice vectors as rows, Å.
@@ -57,14 +58,17 @@ def place(
   if filling not in FILLINGS:
     raise ValueError(f'Unknown {filling=}; it is one of {FILLINGS}.')
   positions, numbers, cell = map(jnp.asarray, (positions, numbers, cell))
-  origin_key, rotation_key = jax.random.split(key)
+  if key is not None:
+    origin_key, rotation_key = jax.random.split(key)
   if filling == 'single_cell':
     positions = centre(positions, numbers, cell)
   else:
-    random = jax.random.uniform(origin_key, (3,), cell.dtype)
-    origin = jnp.where(sample == 0, jnp.full((3,), 0.5, cell.dtype), random)
+    origin = jnp.full((3,), 0.5, cell.dtype)
+    if key is not None:
+      random = jax.random.uniform(origin_key, (3,), cell.dtype)
+      origin = jnp.where(sample == 0, origin, random)
     positions = _mask(positions - (origin @ cell)[None, :], numbers)
-  if rotate:
+  if rotate and key is not None:
     rotation = random_rotation(rotation_key).astype(cell.dtype)
     positions, cell = positions @ rotation, cell @ rotation
   return positions, cell

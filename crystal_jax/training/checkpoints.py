@@ -5,7 +5,6 @@ the config. Orbax writes each under a temporary name and renames it when it is
 complete, so a killed run never leaves half of one.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -14,10 +13,17 @@ from typing import Any
 import jax
 import ml_collections
 import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers
 
+from crystal_jax import config as config_lib
+from crystal_jax.model import Model, make_model
 from crystal_jax.training.parallel import replicate
-from crystal_jax.training.state import TrainState
+from crystal_jax.training.state import (
+  TrainState,
+  create_state,
+  make_optimizer,
+)
 
 FOLDER = 'checkpoints'
 
@@ -112,6 +118,29 @@ def restore(
   return state, restored['data']
 
 
+def load_model(
+  workdir: str | os.PathLike[str], step: int | None = None
+) -> tuple[ml_collections.ConfigDict, Model, PyTree]:
+  """A trained model without its data; at a step, or the latest.
+
+  Returns:
+    Its config, the model, and the averaged parameters.
+
+  Raises:
+    FileNotFoundError: If `workdir` holds no checkpoint.
+  """
+  if not (pathlib.Path(workdir) / FOLDER).is_dir():
+    raise FileNotFoundError(f'{workdir} holds no {FOLDER}; train first.')
+  with open_checkpoints(workdir) as checkpoints:
+    config = restore_config(checkpoints, step)
+    model = make_model(config.model)
+    optimizer = make_optimizer(config.train)
+    fresh = create_state(model.networks.init, optimizer, config.train.seed)
+    state, _ = restore(checkpoints, fresh, config, step)
+  params = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.ema)
+  return config, model, params
+
+
 def restore_config(
   checkpoints: ocp.CheckpointManager, step: int | None = None
 ) -> ml_collections.ConfigDict:
@@ -127,24 +156,38 @@ def restore_config(
     step,
     args=ocp.args.Composite(config=ocp.args.JsonRestore()),
   )
-  return ml_collections.ConfigDict(restored['config'])
+  return config_lib.from_plain(restored['config'])
+
+
+# Fields of `config.model` that another training or evaluation may change.
+_FREE = (
+  'dtype',
+  'box.filling',
+  'box.turn',
+  'box.max_images',
+  'box.max_decoded',
+)
 
 
 def _changed(old, new) -> list[str]:
-  """Fields that shape the parameters and differ, as `vae.latent`."""
-  new = json.loads(json.dumps(new.to_dict()))
-  names = [
-    f'{part}.{field}'
-    for part in ('vae', 'unet', 'lattice_head', 'grid')
-    for field in new[part]
+  """Fields of the model that differ, as `model.vae.latent`."""
+  old, new = (_flat(each.to_dict().get('model', {})) for each in (old, new))
+  return [
+    f'model.{name}'
+    for name in new
+    if name not in _FREE and old.get(name) != new[name]
   ]
-  names += ['data.channels', 'train.networks']
-  different = []
-  for name in names:
-    part, field = name.split('.')
-    if old[part].get(field) != new[part][field]:
-      different.append(name)
-  return different
+
+
+def _flat(tree, prefix='') -> dict[str, Any]:
+  """A nested dict as one of dotted names."""
+  flat = {}
+  for name, value in tree.items():
+    if isinstance(value, dict):
+      flat |= _flat(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = value
+  return flat
 
 
 def _plain(state: TrainState) -> dict[str, Any]:

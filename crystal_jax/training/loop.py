@@ -12,8 +12,7 @@ import ml_collections
 import numpy as np
 
 from crystal_jax.training import checkpoints as checkpoints_lib
-from crystal_jax.training import logs, parallel
-from crystal_jax.training import metrics as metrics_lib
+from crystal_jax.training import logs, metrics, parallel
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
@@ -29,7 +28,7 @@ def train(
 ) -> tuple[run_lib.Run, TrainState]:
   """Trains to `config.train.steps`, from the latest checkpoint if there is one.
 
-  In this order: data, networks, a fresh state, then the latest checkpoint of
+  In this order: model, data, a fresh state, then the latest checkpoint of
   `workdir` over it, then the loop. SIGTERM saves and returns early.
 
   Args:
@@ -40,7 +39,7 @@ def train(
     What was set up, and the state at the end.
 
   Raises:
-    TrainingDiverged: If the loss becomes infinite or NaN.
+    TrainingDivergedError: If the loss becomes infinite or NaN.
     ValueError: If the config or a checkpoint is at odds with the rest.
   """
   pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
@@ -120,13 +119,13 @@ def heldout_loss(run, state, loss_step) -> dict[str, float]:
   for batch in run.batches('heldout', limit=run.config.train.eval_batches):
     sums = loss_step(variables, batch)
     sums = jax.tree.map(lambda x: x.addressable_data(0)[0], sums)
-    total = metrics_lib.add(total, jax.device_get(sums))
-  return _with_loss(metrics_lib.divide(total))
+    total = metrics.add(total, jax.device_get(sums))
+  return _with_loss(metrics.divide(total))
 
 
 def _collect(pending, step, checkpoints) -> dict[str, float]:
   """Fetches the metrics of the last steps at once; stops a diverged run."""
-  rows = [metrics_lib.divide(sums) for sums in jax.device_get(pending)]
+  rows = [metrics.divide(sums) for sums in jax.device_get(pending)]
   rows = [_with_loss(row) for row in rows]
   for at, row in zip(range(step - len(rows) + 1, step + 1), rows, strict=True):
     if not math.isfinite(row['loss'] + row['gradient_norm']):

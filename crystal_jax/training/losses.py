@@ -87,11 +87,3 @@ def lattice(
 ) -> Float[Array, 'B']:
   """Mean squared error of scaled lengths (Å) and cosines."""
   return jnp.mean(jnp.square(predicted - target), axis=-1)
-
-
-def scale_gradient(x: Array, scale: float) -> Array:
-  """Is x; passes on `scale` times the gradient.
-
-  The U-Net learns from its own loss whole, the VAE from γ times that loss.
-  """
-  return scale * x + (1.0 - scale) * jax.lax.stop_gradient(x)

@@ -1,13 +1,9 @@
-"""From a config to everything a run needs: data, networks, steps.
-
-This is the one place where a config's fields meet the functions that use them.
-"""
+"""From a config to everything a training run needs: model, data, optimizer."""
 
 import dataclasses
-import functools
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +11,9 @@ import ml_collections
 import numpy as np
 import optax
 
-from crystal_jax import data, lattice
-from crystal_jax.density import image_counts, images
-from crystal_jax.density.grids import BoxGrid, Grid
-from crystal_jax.representation import fits
-from crystal_jax.training import build, steps
-from crystal_jax.training.examples import ExampleMaker
+from crystal_jax import data
+from crystal_jax import model as model_lib
+from crystal_jax.training import box_loss, steps
 from crystal_jax.training.state import (
   TrainState,
   create_state,
@@ -36,112 +29,75 @@ class Run:
 
   Attributes:
     config: What it was made of.
-    networks: Those to train.
-    examples: Makes training examples of atoms.
-    weights: Of the loss terms.
-    optimizer: Of all parameters together.
-    schedule: Step to learning rate.
+    model: What is trained.
     arrays: Padded crystals of 'train' and 'heldout'.
+    optimizer: Of all parameters together.
   """
 
   config: ml_collections.ConfigDict
-  networks: steps.Networks
-  examples: ExampleMaker
-  weights: steps.LossWeights
-  optimizer: optax.GradientTransformation
-  schedule: optax.Schedule
+  model: model_lib.Model
   arrays: Mapping[str, data.Arrays]
-
-  @property
-  def grid(self) -> Grid:
-    """Where densities are sampled."""
-    return self.examples.grid
+  optimizer: optax.GradientTransformation
 
   @property
   def train_step(self) -> Callable:
     """For `parallel_train_step`."""
+    loss = make_loss(self.model, self.config.train, training=True)
     return steps.make_train_step(
-      self.networks,
-      self.weights,
-      self.examples,
-      self.optimizer,
-      self.config.train.ema_decay,
+      loss, self.optimizer, self.config.train.ema_decay
     )
 
   @property
   def loss_step(self) -> Callable:
     """For `parallel_eval_step`."""
-    return steps.make_loss_step(self.networks, self.weights, self.examples)
-
-  @property
-  def eval_step(self) -> Callable:
-    """For `parallel_eval_step`."""
-    return steps.make_eval_step(self.networks, self.examples)
+    loss = make_loss(self.model, self.config.train, training=False)
+    return steps.make_loss_step(loss)
 
   def fresh_state(self) -> TrainState:
     """A state that has learnt nothing."""
-    one = jnp.zeros((1, *self.grid.shape, self.num_channels))
-    init = functools.partial(self.networks.init, density=one)
-    return create_state(init, self.optimizer, self.config.seed)
+    return create_state(
+      self.model.networks.init, self.optimizer, self.config.train.seed
+    )
 
-  @property
-  def num_channels(self) -> int:
-    """Channels of a density."""
-    return len(self.examples.channels[0])
-
-  def batches(self, split: str, limit: int | None = None) -> 'Batches':
+  def batches(
+    self, split: str, limit: int | None = None
+  ) -> Iterator[dict[str, np.ndarray]]:
     """Batches of this process; 'train' without end, others once and in order.
 
     Args:
-      split: 'train' or 'heldout'.
-      limit: At most so many batches.
+      split: 'train', whose position can be saved (`get_state`), or 'heldout'.
+      limit: At most so many batches, of 'heldout'.
     """
     config, train = self.config, split == 'train'
-    return Batches(self.arrays[split], config, train, limit)
-
-
-class Batches(Iterator[dict[str, np.ndarray]]):
-  """Batches of a grain pipeline, with the lattice target where there is one."""
-
-  def __init__(
-    self,
-    arrays: data.Arrays,
-    config: ml_collections.ConfigDict,
-    endless: bool,
-    limit: int | None = None,
-  ):
-    self._iterator = data.batches(
-      arrays,
+    batches = data.batches(
+      self.arrays[split],
       batch_size=config.train.batch_size,
-      num_devices=jax.local_device_count(),
-      seed=config.seed,
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
-      num_epochs=None if endless else 1,
-      origins=config.data.origins if endless else 1,
-      shuffle=endless,
-      drop_remainder=endless,
+      seed=config.train.seed if train else None,
+      num_epochs=None if train else 1,
+      origins=config.data.origins if train else 1,
+      share=data.Share(
+        num_devices=jax.local_device_count(),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+      ),
     )
-    self._lattice = arrays.get('lattice')
-    self._left = limit
+    return batches if train else itertools.islice(batches, limit)
 
-  def __next__(self) -> dict[str, np.ndarray]:
-    if self._left is not None:
-      if self._left == 0:
-        raise StopIteration
-      self._left -= 1
-    batch = next(self._iterator)
-    if self._lattice is not None:
-      batch['lattice'] = self._lattice[batch['row']]
-    return batch
 
-  def get_state(self) -> dict[str, Any]:
-    """The position, as JSON can hold it."""
-    return self._iterator.get_state()
+def make_loss(
+  model: model_lib.Model,
+  config: ml_collections.ConfigDict,
+  *,
+  training: bool,
+) -> steps.Loss:
+  """The loss of a model, with the weights of `config.train`.
 
-  def set_state(self, state: Mapping[str, Any]) -> None:
-    """Goes on from a position."""
-    self._iterator.set_state(dict(state))
+  Args:
+    model: Its kind says which loss.
+    config: `config.train`.
+    training: Whether it is differentiated, or only looked at.
+  """
+  return LOSSES[model.kind](model, config, training)
 
 
 def set_up(config: ml_collections.ConfigDict) -> Run:
@@ -150,115 +106,60 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
   Raises:
     ValueError: If fields are at odds, naming them.
   """
-  grid = build.make_grid(config.grid)
+  model = model_lib.make_model(config.model)
+  optimizer = make_optimizer(config.train)
   arrays = {
-    split: _load(config, grid, getattr(config.data, f'{split}_split'))
+    split: _load(config, model, getattr(config.data, f'{split}_split'))
     for split in ('train', 'heldout')
   }
-  optimizer, schedule = make_optimizer(
-    learning_rate=config.train.learning_rate,
-    warmup_steps=config.train.warmup_steps,
-    steps=config.train.steps,
-    weight_decay=config.train.weight_decay,
-    clip=config.train.clip,
-  )
-  return Run(
-    config=config,
-    networks=build.make_networks(config),
-    examples=ExampleMaker(
-      grid=grid,
-      sigma=config.grid.sigma,
-      radius=config.grid.label_radius,
-      filling=config.data.filling,
-      max_images=config.data.max_images or _max_images(config, grid, arrays),
-      turn=config.data.turn,
-      channels=build.make_channels(config.data.channels),
-    ),
-    weights=steps.LossWeights(**config.loss),
-    optimizer=optimizer,
-    schedule=schedule,
-    arrays=arrays,
-  )
+  representation = model.representation.sized(*arrays.values())
+  model = dataclasses.replace(model, representation=representation)
+  return Run(config=config, model=model, arrays=arrays, optimizer=optimizer)
 
 
 def describe(run: Run) -> None:
   """Logs the size of the data and of the networks."""
   for split, arrays in run.arrays.items():
     _log.info('%s: %d crystals.', split, len(arrays['numbers']))
-  _log.info('At most %d images reach the grid.', run.examples.max_images)
-  one = jax.ShapeDtypeStruct(
-    (1, *run.grid.shape, run.num_channels), jnp.float32
-  )
-  params = jax.eval_shape(run.networks.init, jax.random.key(0), one)
+  networks = run.model.networks
+  params = jax.eval_shape(networks.init, jax.random.key(0))
   for name, tree in params.items():
     count = sum(leaf.size for leaf in jax.tree.leaves(tree))
     _log.info('%s: %.3g million parameters.', name, count / 1e6)
-  forward = jax.jit(run.networks.predict).lower(params, one)
+  _log.info('Latent: %s.', networks.latent_shape)
+  one = {
+    name: jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    for name, shape in run.model.representation.input_shapes.items()
+  }
+  forward = jax.jit(networks.predict).lower(params, one)
   cost = forward.cost_analysis() or {}
   _log.info(
     'Forward: %.3g GFLOP an example.', cost.get('flops', float('nan')) / 1e9
   )
 
 
-def _load(config, grid, split) -> data.Arrays:
+def _load(config, model, split) -> data.Arrays:
   """A split's crystals; says which are left out, and why."""
   source = data.load_split(
     config.data.builder, split, config.data.data_dir or None
   )
   arrays = data.in_memory(source, max_atoms=config.data.max_atoms)
-  if isinstance(grid, BoxGrid) and config.data.filling == 'single_cell':
-    arrays, dropped = fits.keep_fitting(
-      arrays, length=grid.length, sigma=config.grid.sigma
-    )
-    if dropped:
-      _log.info(
-        '%s: %d crystals do not fit the box and are left out:\n%s',
-        split,
-        len(dropped),
-        '\n'.join(f'  {name}: {reason}' for name, reason in dropped),
-      )
-  if config.lattice_head.enabled:
-    arrays['lattice'] = np.stack(
-      [
-        _lattice_target(cell, (numbers > 0).sum())
-        for cell, numbers in zip(arrays['cell'], arrays['numbers'], strict=True)
-      ]
+  arrays, dropped = model.representation.prepare(arrays)
+  if dropped:
+    _log.info(
+      '%s: %d crystals cannot be shown to this model and are left out:\n%s',
+      split,
+      len(dropped),
+      '\n'.join(f'  {name}: {reason}' for name, reason in dropped),
     )
   return arrays
 
 
-def _lattice_target(cell, num_atoms):
-  """Three lengths over N^(1/3) (Å) and three cosines of the Niggli cell."""
-  lengths, angles = lattice.lengths_and_angles(lattice.niggli_reduce(cell))
-  return np.concatenate(
-    [np.asarray(lengths) / num_atoms ** (1 / 3), np.cos(np.radians(angles))]
-  ).astype(np.float32)
+def _box_loss(model, config, training):
+  weights = box_loss.LossWeights(**config.box_loss)
+  return box_loss.BoxLoss(model, weights, training)
 
 
-def _max_images(config, grid, arrays) -> int:
-  """Images that reach the grid in any crystal, however it is turned.
-
-  In a box: those of the densest crystal at its mean density, and a margin for
-  how unevenly they may lie. A crystal that has more after all is left out of
-  its batch and counted (`overflowed`).
-  """
-  if isinstance(grid, BoxGrid) and config.data.filling == 'single_cell':
-    return config.data.max_atoms
-  most = 1
-  for part in arrays.values():
-    filled = part['numbers'] > 0
-    if isinstance(grid, BoxGrid):
-      reach = float(images.cutoff(config.grid.sigma, jnp.float32))
-      volumes = np.abs(np.linalg.det(part['cell']))
-      dense = (filled.sum(1) / volumes).max()
-      count = 1.1 * dense * (grid.length + 2 * reach) ** 3 + 50
-    else:
-      # The density takes each atom once; the labels, those near the cell.
-      count = 1.5 * max(
-        image_counts.count_reaching(
-          p[f], c, grid=grid, reach=config.grid.label_radius
-        )
-        for p, f, c in zip(part['positions'], filled, part['cell'], strict=True)
-      )
-    most = max(most, int(count))
-  return image_counts.ladder(most)
+# The loss of each kind of `crystal_jax.model.KINDS`: of a model, `config.train`
+# and whether it is trained.
+LOSSES: dict[str, Callable[..., steps.Loss]] = {'box': _box_loss}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import optax
 from flax import struct
 from jaxtyping import Array, Int, PyTree
@@ -52,40 +53,34 @@ def create_state(
 
 
 def make_optimizer(
-  *,
-  learning_rate: float,
-  warmup_steps: int,
-  steps: int,
-  weight_decay: float,
-  clip: float,
-) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  config: ml_collections.ConfigDict,
+) -> optax.GradientTransformation:
   """AdamW under a warm-up and a cosine, with the gradient's norm clipped.
 
   Args:
-    learning_rate: At the top.
-    warmup_steps: Of a linear rise from zero.
-    steps: In all; the cosine ends there at a hundredth of the top.
-    weight_decay: On kernels alone, not on biases and scales.
-    clip: Largest norm of the gradient.
+    config: `config.train`: learning_rate at the top; warmup_steps of a linear
+      rise from zero; steps in all, the cosine ends there at a hundredth of the
+      top; weight_decay on kernels alone, not on biases and scales; clip, the
+      largest norm of the gradient.
 
   Raises:
     ValueError: If the warm-up is not shorter than the training.
   """
+  warmup_steps, steps = config.warmup_steps, config.steps
   if not 0 <= warmup_steps < steps:
     raise ValueError(f'Need 0 <= {warmup_steps=} < {steps=}.')
   schedule = optax.warmup_cosine_decay_schedule(
     init_value=0.0,
-    peak_value=learning_rate,
+    peak_value=config.learning_rate,
     warmup_steps=warmup_steps,
     decay_steps=steps,
-    end_value=0.01 * learning_rate,
+    end_value=0.01 * config.learning_rate,
   )
 
   def decayed(params):
     return jax.tree.map(lambda p: p.ndim > 1, params)
 
-  optimizer = optax.chain(
-    optax.clip_by_global_norm(clip),
-    optax.adamw(schedule, weight_decay=weight_decay, mask=decayed),
+  return optax.chain(
+    optax.clip_by_global_norm(config.clip),
+    optax.adamw(schedule, weight_decay=config.weight_decay, mask=decayed),
   )
-  return optimizer, schedule

@@ -40,7 +40,7 @@ def assert_same(first, second):
 
 def test_shapes_dtypes_and_rows():
   arrays = make_arrays()
-  batch = take(1, arrays, batch_size=6, num_devices=2, seed=0)[0]
+  batch = take(1, arrays, batch_size=6, share=data.Share(2), seed=0)[0]
   assert {n: (v.dtype.str, v.shape) for n, v in batch.items()} == {
     'numbers': ('<i4', (2, 3, 4)),
     'positions': ('<f4', (2, 3, 4, 3)),
@@ -60,10 +60,10 @@ def test_shapes_dtypes_and_rows():
 @pytest.mark.parametrize('devices, processes', [(1, 1), (2, 1), (1, 2), (3, 2)])
 def test_devices_and_processes_share_the_global_batch(devices, processes):
   arrays = make_arrays()
-  whole = take(5, arrays, batch_size=6, num_devices=1, seed=3)
+  whole = take(5, arrays, batch_size=6, seed=3)
   parts = [
-    take(5, arrays, batch_size=6, num_devices=devices, seed=3,
-         process_index=p, process_count=processes)
+    take(5, arrays, batch_size=6, seed=3,
+         share=data.Share(devices, p, processes))
     for p in range(processes)
   ]  # fmt: skip
   for one, *others in zip(whole, *parts, strict=True):
@@ -76,13 +76,13 @@ def test_devices_and_processes_share_the_global_batch(devices, processes):
 
 
 def test_every_epoch_holds_everything_once_in_its_own_order():
-  batches = take(6, make_arrays(), batch_size=5, num_devices=1, seed=0)
+  batches = take(6, make_arrays(), batch_size=5, seed=0)
   rows = np.concatenate([flat(batch)['row'] for batch in batches])
   epochs = rows.reshape(3, 10)
   np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(10), (3, 1)))
   assert len({tuple(epoch) for epoch in epochs}) == 3
-  again = take(6, make_arrays(), batch_size=5, num_devices=1, seed=0)
-  other = take(6, make_arrays(), batch_size=5, num_devices=1, seed=1)
+  again = take(6, make_arrays(), batch_size=5, seed=0)
+  other = take(6, make_arrays(), batch_size=5, seed=1)
   for first, second in zip(batches, again, strict=True):
     assert_same(first, second)
   assert any((a['row'] != b['row']).any()
@@ -90,21 +90,20 @@ def test_every_epoch_holds_everything_once_in_its_own_order():
 
 
 def test_batches_run_on_over_epoch_ends():
-  batches = take(5, make_arrays(), batch_size=8, num_devices=1, seed=0)
+  batches = take(5, make_arrays(), batch_size=8, seed=0)
   rows = np.concatenate([flat(batch)['row'] for batch in batches])
   np.testing.assert_array_equal(np.bincount(rows), 4)
   # A set smaller than one batch still gives batches.
-  batches = take(2, make_arrays(3), batch_size=8, num_devices=1, seed=0)
+  batches = take(2, make_arrays(3), batch_size=8, seed=0)
   assert all(flat(batch)['mask'].all() for batch in batches)
 
 
-@pytest.mark.parametrize('shuffle', [False, True])
-def test_evaluation_sees_everything_once_and_marks_padding(shuffle):
+@pytest.mark.parametrize('seed', [None, 0])
+def test_evaluation_sees_everything_once_and_marks_padding(seed):
   arrays = make_arrays()
   batches = list(
     data.batches(
-      arrays, batch_size=4, num_devices=2, seed=0, num_epochs=1,
-      shuffle=shuffle, drop_remainder=False,
+      arrays, batch_size=4, seed=seed, num_epochs=1, share=data.Share(2),
     )
   )  # fmt: skip
   assert len(batches) == 3
@@ -115,17 +114,21 @@ def test_evaluation_sees_everything_once_and_marks_padding(shuffle):
   np.testing.assert_array_equal(joined['mask'], [True] * 10 + [False] * 2)
   rows = joined['row'][joined['mask']]
   np.testing.assert_array_equal(np.sort(rows), np.arange(10))
-  assert shuffle or (rows == np.arange(10)).all()
+  assert seed is not None or (rows == np.arange(10)).all()
   padding = ~joined['mask']
   assert not joined['numbers'][padding].any()
   np.testing.assert_array_equal(joined['cell'][padding], [np.eye(3)] * 2)
 
 
-def test_a_process_may_get_only_padding():
+@pytest.mark.parametrize('kind', ['arrays', 'records'])
+def test_a_process_may_get_only_padding(kind):
+  crystals = make_arrays(5)
+  if kind == 'records':
+    crystals = records(crystals)
   batches = [
     list(data.batches(
-      make_arrays(5), batch_size=4, num_devices=1, seed=0, num_epochs=1,
-      drop_remainder=False, process_index=p, process_count=2,
+      crystals, batch_size=4, seed=0, num_epochs=1, max_atoms=4,
+      share=data.Share(1, p, 2),
     ))
     for p in range(2)
   ]  # fmt: skip
@@ -136,7 +139,7 @@ def test_a_process_may_get_only_padding():
 def test_origins_are_all_seen_in_an_epoch():
   batches = list(
     data.batches(
-      make_arrays(), batch_size=5, num_devices=1, seed=0, num_epochs=1,
+      make_arrays(), batch_size=5, seed=0, num_epochs=1,
       origins=3,
     )
   )  # fmt: skip
@@ -152,7 +155,7 @@ def test_origins_are_all_seen_in_an_epoch():
 
 @pytest.mark.parametrize('taken', [0, 1, 7])
 def test_a_saved_position_goes_on_exactly_there(taken):
-  options = dict(batch_size=4, num_devices=2, seed=0, origins=3)
+  options = dict(batch_size=4, share=data.Share(2), seed=0, origins=3)
   iterator = data.batches(make_arrays(), **options)
   for _ in range(taken):
     next(iterator)
@@ -173,19 +176,19 @@ def records(arrays):
 
 def test_a_source_of_records_gives_what_arrays_give():
   arrays = make_arrays()
-  options = dict(batch_size=4, num_devices=2, seed=0, max_atoms=6)
+  options = dict(batch_size=4, share=data.Share(2), seed=0, max_atoms=6)
   for first, second in zip(
     take(4, arrays, **options), take(4, records(arrays), **options), strict=True
   ):
     assert first['numbers'].shape == (2, 2, 6)
     assert_same(first, second)
   with pytest.raises(ValueError, match='needs max_atoms'):
-    data.batches(records(arrays), batch_size=4, num_devices=1, seed=0)
+    data.batches(records(arrays), batch_size=4, seed=0)
 
 
 @pytest.mark.slow
 def test_worker_processes_change_nothing():
-  options = dict(batch_size=4, num_devices=2, seed=0, max_atoms=4)
+  options = dict(batch_size=4, share=data.Share(2), seed=0, max_atoms=4)
   source = records(make_arrays())
   plain = take(6, source, **options)
   iterator = data.batches(source, workers=2, **options)
@@ -205,13 +208,27 @@ def test_worker_processes_change_nothing():
   [
     (dict(batch_size=5), 'batch_size=5 does not divide'),
     (dict(batch_size=0), 'batch_size=0 does not divide'),
-    (dict(batch_size=2, process_count=2), 'process_count=2'),
-    (dict(process_index=1), 'process_index=1'),
-    (dict(batch_size=12, num_epochs=1), 'make no batch'),
+    (dict(share=data.Share(4, 0, 2)), 'process_count=2'),
+    (dict(share=data.Share(2, 1, 1)), 'process_index=1'),
     (dict(max_atoms=3), 'has 4 atoms, more than max_atoms=3'),
   ],
 )
 def test_what_cannot_be_batched_is_named(options, reason):
-  defaults = dict(batch_size=4, num_devices=2, seed=0)
+  defaults = dict(batch_size=4, share=data.Share(2), seed=0)
   with pytest.raises(ValueError, match=reason):
     data.batches(make_arrays(), **(defaults | options))
+
+
+def test_no_crystals_are_said():
+  empty = {name: column[:0] for name, column in make_arrays().items()}
+  with pytest.raises(ValueError, match='no crystals'):
+    data.batches(empty, batch_size=4, seed=0)
+
+
+def test_further_columns_come_along():
+  arrays = make_arrays()
+  arrays['lattice'] = np.arange(60, dtype=np.float32).reshape(10, 6)
+  batch = take(1, arrays, batch_size=4, seed=0)[0]
+  np.testing.assert_array_equal(
+    batch['lattice'], arrays['lattice'][batch['row']]
+  )

@@ -183,7 +183,7 @@ BLOCKED = """
 
   source = data.load_split('datasets/oqmd_icsd20', 'val', sys.argv[1])
   arrays = data.in_memory(source)
-  batch = next(data.batches(arrays, batch_size=8, num_devices=1, seed=0))
+  batch = next(data.batches(arrays, batch_size=8, seed=0))
   assert batch['numbers'].any()
   print(len(source))
 """

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from crystal_jax.models.unet import NUM_CLASSES
-from crystal_jax.training import build
+from crystal_jax.config import from_json, to_json
+from crystal_jax.elements import NUM_CLASSES
+from crystal_jax.model import make_model
 from experiments import base
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,25 +25,25 @@ NAMES = sorted(
 
 def _shapes(config):
   """What the networks of a config make of one density, traced only."""
-  networks = build.make_networks(config)
-  channels = len(build.make_channels(config.data.channels)[0])
-  density = jax.ShapeDtypeStruct(
-    (1, *build.make_grid(config.grid).shape, channels), jnp.float32
-  )
-  params = jax.eval_shape(networks.init, jax.random.key(0), density)
-  return params, jax.eval_shape(networks.predict, params, density)
+  model = make_model(config.model)
+  inputs = {
+    name: jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    for name, shape in model.representation.input_shapes.items()
+  }
+  params = jax.eval_shape(model.networks.init, jax.random.key(0))
+  return params, jax.eval_shape(model.networks.predict, params, inputs)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_every_experiment_builds(name):
   config = importlib.import_module(f'experiments.{name}').get_config()
   params, outputs = _shapes(config)
-  size = config.grid.size
+  size = config.model.box.size
   assert outputs['density'].shape == (1, size, size, size, 1)
   assert outputs['logits'].shape == (1, size, size, size, NUM_CLASSES)
   assert set(params) == {
     'both': {'vae', 'unet'}, 'unet': {'unet'}, 'vae': {'vae'},
-  }[config.train.networks]  # fmt: skip
+  }[config.model.networks]  # fmt: skip
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -50,14 +51,22 @@ def test_experiments_only_change_fields_that_exist(name):
   config = importlib.import_module(f'experiments.{name}').get_config()
 
   def fields(tree):
-    return {
-      (part, field)
-      for part, values in tree.items()
-      if hasattr(values, 'keys')
-      for field in values
-    }
+    return jax.tree.map(lambda _: None, tree, is_leaf=_is_field)
 
-  assert fields(config) == fields(base.get_config())
+  assert fields(config.to_dict()) == fields(base.get_config().to_dict())
+
+
+def _is_field(value):
+  return not isinstance(value, dict)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_config_comes_back_from_json_as_it_was(name):
+  config = importlib.import_module(f'experiments.{name}').get_config()
+  assert set(config) == {'model', 'data', 'train', 'eval'}
+  again = from_json(to_json(config))
+  assert again == config
+  assert again.model.vae.widths == config.model.vae.widths  # Tuples.
 
 
 def _main(*arguments):

@@ -81,3 +81,10 @@ def test_cosines_are_orthonormal_and_the_first_is_flat():
   np.testing.assert_allclose(waves.T @ waves, np.eye(20), atol=1e-12)
   np.testing.assert_allclose(waves[:, 0], 4**-1.5)
   assert not blocks.cosines(2, 11)[:, 8:].any()
+
+
+def test_scale_gradient_is_x_with_another_slope():
+  value, grad = jax.value_and_grad(
+    lambda x: blocks.scale_gradient(x, 0.25) ** 2
+  )(3.0)
+  assert value == 9.0 and grad == pytest.approx(1.5)

@@ -5,8 +5,9 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.density import grids
+from crystal_jax.elements import NUM_CLASSES
 from crystal_jax.models import UNet
-from crystal_jax.models.unet import NUM_CLASSES, log_descent
+from crystal_jax.models.unet import log_descent
 
 
 @pytest.mark.parametrize(('fold', 'size'), [(1, 6), (1, 8), (4, 8)])

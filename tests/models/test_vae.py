@@ -37,7 +37,7 @@ def test_shapes(fold, spatial, channels):
   ('config', 'padded'), [(vae30.get_config(), 32), (vae60.get_config(), 64)]
 )
 def test_the_papers_shapes(config, padded):
-  vae = VAE(size=config.grid.size, **config.vae)
+  vae = VAE(size=config.model.box.size, **config.model.vae)
   assert vae.padded_size == padded
   assert vae.coarse_size == 4
   assert vae.latent_shape == (300,)

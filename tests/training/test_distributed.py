@@ -1,6 +1,5 @@
 """Two processes train as one does."""
 
-import json
 import os
 import pathlib
 import signal
@@ -12,21 +11,20 @@ import time
 import numpy as np
 import pytest
 
+from crystal_jax.config import to_json
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 _SCRIPT = """
-import json, os, sys
+import sys
 import jax
 import numpy as np
-import ml_collections
 config, workdir, out, address, count, index = sys.argv[1:]
 if int(count) > 1:
   jax.distributed.initialize(address, int(count), int(index))
+from crystal_jax.config import from_json
 from crystal_jax.training import loop
-config = json.load(open(config))
-for name in ('vae', 'unet'):
-  config[name]['widths'] = tuple(config[name]['widths'])
-_, state = loop.train(ml_collections.ConfigDict(config), workdir)
+_, state = loop.train(from_json(open(config).read()), workdir)
 leaves = [np.asarray(x.addressable_data(0)) for x in jax.tree.leaves(state.ema)]
 np.savez(out, *leaves)
 """
@@ -37,7 +35,7 @@ def _start(config, tmp_path, name, count, devices):
   with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{probe.getsockname()[1]}'
-  (tmp_path / 'config.json').write_text(json.dumps(config.to_dict()))
+  (tmp_path / 'config.json').write_text(to_json(config))
   script = tmp_path / 'script.py'
   script.write_text(_SCRIPT)
   flags = f'--xla_force_host_platform_device_count={devices}'

@@ -13,6 +13,8 @@ import jax
 import numpy as np
 import pytest
 
+from crystal_jax.config import to_json
+from crystal_jax.model import make_model
 from crystal_jax.training import checkpoints, logs, loop
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -63,7 +65,7 @@ def test_nan_stops_the_run_and_names_the_last_good_step(
   monkeypatch.setattr(
     losses, 'kl', lambda mean, log_var, free: kl(mean, log_var, free) * 1e38
   )
-  tiny_config.loss.beta = 1e3
+  tiny_config.train.box_loss.beta = 1e3
   with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
     loop.train(tiny_config, tmp_path)
   assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
@@ -74,16 +76,22 @@ def test_sigterm_saves_and_returns(tiny_config, tmp_path):
   tiny_config.train.checkpoint_every = 100_000
   tiny_config.train.eval_every = 100_000
 
+  ended = threading.Event()
+
   def terminate_once_running():
     metrics = tmp_path / logs.METRICS_FILE
     while not (metrics.exists() and metrics.read_text()):
-      time.sleep(0.1)
+      if ended.wait(0.1):
+        return
     os.kill(os.getpid(), signal.SIGTERM)
 
   thread = threading.Thread(target=terminate_once_running)
   thread.start()
-  _, state = loop.train(tiny_config, tmp_path)
-  thread.join()
+  try:
+    _, state = loop.train(tiny_config, tmp_path)
+  finally:
+    ended.set()
+    thread.join()
   stopped = int(state.step)
   assert 2 <= stopped < 100_000
   with checkpoints.open_checkpoints(tmp_path) as manager:
@@ -93,9 +101,25 @@ def test_sigterm_saves_and_returns(tiny_config, tmp_path):
 def test_another_config_in_the_same_workdir_is_said(tiny_config, tmp_path):
   tiny_config.train.steps = 2
   loop.train(tiny_config, tmp_path)
-  tiny_config.vae.latent = 4
-  with pytest.raises(ValueError, match='changed vae.latent'):
+  tiny_config.model.vae.latent = 4
+  with pytest.raises(ValueError, match='changed model.vae.latent'):
     loop.train(tiny_config, tmp_path)
+
+
+def test_a_model_is_loaded_without_its_data(tiny_config, tmp_path):
+  tiny_config.train.steps = 2
+  _, state = loop.train(tiny_config, tmp_path)
+  config, model, params = checkpoints.load_model(tmp_path)
+  assert config == tiny_config
+  assert model == make_model(tiny_config.model)
+  for a, b in zip(
+    jax.tree.leaves(jax.device_get(state.ema)),
+    jax.tree.leaves(params),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(a, b)
+  with pytest.raises(FileNotFoundError, match='train first'):
+    checkpoints.load_model(tmp_path / 'nothing')
 
 
 def test_nothing_to_load_is_said(tiny_config, tmp_path):
@@ -115,19 +139,16 @@ def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
   """Killed in the midst, a run goes on from a whole checkpoint."""
   script = tmp_path / 'run.py'
   script.write_text(
-    'import json, sys\n'
-    'import ml_collections\n'
+    'import sys\n'
+    'from crystal_jax.config import from_json\n'
     'from crystal_jax.training import loop\n'
-    'config = json.load(open(sys.argv[1]))\n'
-    'for name in ("vae", "unet"):\n'
-    '  config[name]["widths"] = tuple(config[name]["widths"])\n'
-    'loop.train(ml_collections.ConfigDict(config), sys.argv[2])\n'
+    'loop.train(from_json(open(sys.argv[1]).read()), sys.argv[2])\n'
   )
   tiny_config.train.steps = 100_000
   tiny_config.train.checkpoint_every = 5
   tiny_config.train.eval_every = 100_000
   config_file = tmp_path / 'config.json'
-  config_file.write_text(json.dumps(tiny_config.to_dict()))
+  config_file.write_text(to_json(tiny_config))
   workdir = tmp_path / 'work'
   reached = last = 0
   for wait in (3.0, 4.1):

@@ -73,13 +73,6 @@ def test_binary_cross_entropy_against_numpy():
   np.testing.assert_allclose(got, [expected], rtol=1e-5)
 
 
-def test_scale_gradient_is_x_with_another_slope():
-  value, grad = jax.value_and_grad(
-    lambda x: losses.scale_gradient(x, 0.25) ** 2
-  )(3.0)
-  assert value == 9.0 and grad == pytest.approx(1.5)
-
-
 def test_lattice_is_a_mean_over_the_six():
   each = losses.lattice(jnp.zeros((2, 6)), jnp.zeros((2, 6)).at[1, 0].set(6.0))
   np.testing.assert_allclose(each, [0.0, 6.0])

@@ -1,12 +1,12 @@
 """The laws of a training step, on a tiny network and real crystals."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax.training import parallel, steps
+from crystal_jax.training import parallel
 from crystal_jax.training import run as run_lib
+from crystal_jax.training.box_loss import LossWeights
 
 
 def _batch(run, devices):
@@ -33,7 +33,7 @@ def _step(run, devices, number=2):
 
 @pytest.mark.parametrize('filling', ['repeating', 'single_cell'])
 def test_two_devices_equal_one(tiny_config, filling):
-  tiny_config.data.filling = filling
+  tiny_config.model.box.filling = filling
   run = run_lib.set_up(tiny_config)
   one, two = _step(run, 1), _step(run, 2)
   jax.tree.map(
@@ -61,15 +61,21 @@ def test_the_step_is_traced_once(tiny_config):
   assert len(traces) == 1
 
 
-@pytest.mark.parametrize('networks', ['vae', 'unet', 'both'])
-@pytest.mark.parametrize('kind', ['box', 'cell'])
-def test_every_combination_learns(tiny_config, networks, kind):
+@pytest.mark.parametrize(
+  ('networks', 'channels', 'species'),
+  [
+    ('vae', 'elements', 'cross_entropy'),
+    ('unet', 'number', 'bce'),
+    ('both', 'number', 'cross_entropy'),
+  ],
+)
+def test_every_combination_learns(tiny_config, networks, channels, species):
   """Many steps on one batch bring the loss down."""
-  tiny_config.train.networks = networks
-  tiny_config.grid.kind = kind
+  tiny_config.model.networks = networks
+  tiny_config.model.box.channels = channels
+  tiny_config.model.lattice_head.enabled = networks != 'unet'
   tiny_config.train.learning_rate = 3e-3
-  tiny_config.data.channels = 'elements' if kind == 'cell' else 'number'
-  tiny_config.lattice_head.enabled = networks != 'unet'
+  tiny_config.train.box_loss.species = species
   run = run_lib.set_up(tiny_config)
   step = parallel.parallel_train_step(run.train_step)
   state, batch = parallel.replicate(run.fresh_state()), _batch(run, 2)
@@ -83,13 +89,13 @@ def test_every_combination_learns(tiny_config, networks, kind):
   assert np.isfinite(losses).all()
   assert losses[-1] < 0.95 * losses[0]
   expected = {'vae': {'vae'}, 'unet': {'unet'}, 'both': {'vae', 'unet'}}
-  if tiny_config.lattice_head.enabled:
+  if tiny_config.model.lattice_head.enabled:
     expected[networks].add('lattice_head')
   assert set(state.params) == expected[networks]
 
 
 def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
-  tiny_config.data.max_images = 80
+  tiny_config.model.box.max_images = 80
   run = run_lib.set_up(tiny_config)
   params, _, sums = _step(run, 2, number=1)
   assert 0 < sums['overflowed'][0] < tiny_config.train.batch_size
@@ -99,39 +105,9 @@ def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
   assert all(np.isfinite(p).all() for p in jax.tree.leaves(params))
 
 
-def test_rotations_depend_on_the_step_and_the_example(tiny_config):
-  run = run_lib.set_up(tiny_config)
-  batch = {k: v[0] for k, v in _batch(run, 2).items()}
-  make = jax.jit(run.examples)
-  first = make(jax.random.key(0), batch)
-  again = make(jax.random.key(0), batch)
-  other = make(jax.random.key(1), batch)
-  np.testing.assert_array_equal(first.density, again.density)
-  assert jnp.abs(first.density - other.density).max() > 0.1
-  same = {k: np.repeat(v[:1], 2, axis=0) for k, v in batch.items()}
-  same['index'] = np.array([0, 1], np.int32)
-  two = make(jax.random.key(0), same)
-  assert jnp.abs(two.density[0] - two.density[1]).max() > 0.1
-
-
-def test_densities_and_labels_are_of_the_same_atoms(tiny_config):
-  """The Z-weighted density integrates to what the labels count."""
-  tiny_config.grid.kind = 'cell'
-  tiny_config.grid.size = 24
-  run = run_lib.set_up(tiny_config)
-  batch = {k: v[0] for k, v in _batch(run, 2).items()}
-  made = jax.jit(run.examples)(jax.random.key(0), batch)
-  for density, labels, cell, numbers in zip(
-    made.density, made.labels, made.cell, batch['numbers'], strict=True
-  ):
-    voxel = abs(np.linalg.det(cell)) / 24**3
-    np.testing.assert_allclose(density.sum() * voxel, numbers.sum(), rtol=1e-3)
-    assert set(np.unique(labels)) - {0} <= set(numbers[numbers > 0])
-
-
 def test_an_unknown_species_loss_is_named():
   with pytest.raises(ValueError, match="'dice'"):
-    steps.LossWeights(
+    LossWeights(
       beta=1.0,
       beta_warmup=1,
       free_bits=0.0,
@@ -146,9 +122,10 @@ def test_an_unknown_species_loss_is_named():
 @pytest.mark.parametrize(
   ('field', 'value'),
   [
-    ('train.networks', 'gan'),
-    ('grid.kind', 'sphere'),
-    ('data.channels', 'colours'),
+    ('model.networks', 'gan'),
+    ('model.representation', 'sphere'),
+    ('model.box.channels', 'colours'),
+    ('model.box.filling', 'sand'),
   ],
 )
 def test_a_wrong_choice_is_named(tiny_config, field, value):

@@ -1,0 +1,32 @@
+"""Configs as JSON, there and back without a difference.
+
+JSON has lists where a config has tuples; a config never holds a list.
+"""
+
+import json
+from typing import Any
+
+import ml_collections
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+  """A config as text."""
+  return json.dumps(config.to_dict(), indent=2)
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+  """The config that `to_json` was given."""
+  return from_plain(json.loads(text))
+
+
+def from_plain(tree: dict[str, Any]) -> ml_collections.ConfigDict:
+  """A config of what JSON gives, its lists made tuples again."""
+  return ml_collections.ConfigDict(_with_tuples(tree))
+
+
+def _with_tuples(value):
+  if isinstance(value, dict):
+    return {name: _with_tuples(each) for name, each in value.items()}
+  if isinstance(value, list):
+    return tuple(map(_with_tuples, value))
+  return value

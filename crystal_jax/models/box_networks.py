@@ -1,0 +1,108 @@
+"""The paper's system: density to latent to density, and species off that.
+
+A VAE, a U-Net that reads its reconstruction, and optionally a head that reads
+the lattice off the latent. A U-Net alone reads true densities: the density is
+then its own latent, and passes as it is.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from crystal_jax.models.blocks import scale_gradient
+from crystal_jax.models.lattice_head import LatticeHead
+from crystal_jax.models.unet import UNet
+from crystal_jax.models.vae import VAE
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxNetworks:
+  """A VAE, a U-Net, or both; see `Networks`.
+
+  Attributes:
+    size: Voxels a side, G.
+    channels: Channels of a density, C.
+    vae: Density to latent and back; None: a density is its own latent.
+    unet: Density to species; None: no species.
+    lattice_head: Latent to six numbers; None: no lattice. Needs a VAE.
+  """
+
+  size: int
+  channels: int
+  vae: VAE | None = None
+  unet: UNet | None = None
+  lattice_head: LatticeHead | None = None
+
+  @property
+  def latent_shape(self) -> tuple[int, ...]:
+    """Shape of one latent."""
+    if self.vae is None:
+      return (*[self.size] * 3, self.channels)
+    return self.vae.latent_shape
+
+  def init(self, key: Array) -> dict[str, PyTree]:
+    """Fresh parameters of each network there is, by its name."""
+    keys = jax.random.split(key, 3)
+    density = jnp.zeros((1, *[self.size] * 3, self.channels))
+    z = jnp.zeros((1, *self.latent_shape))
+    params = {}
+    if self.vae is not None:
+      params['vae'] = self.vae.init(keys[0], density, z)
+    if self.lattice_head is not None:
+      params['lattice_head'] = self.lattice_head.init(keys[1], z)
+    if self.unet is not None:
+      params['unet'] = self.unet.init(keys[2], density)
+    return params
+
+  def encode(
+    self, params: PyTree, inputs: Mapping[str, Float[Array, 'B G G G C']]
+  ) -> tuple[Float[Array, 'B *L'], Float[Array, 'B *L']]:
+    """Mean and logarithm of the variance of q(z|M); minus infinity if exact."""
+    density = inputs['density']
+    if self.vae is None:
+      return density, jnp.full_like(density, -jnp.inf)
+    return self.vae.apply(params['vae'], density, method=self.vae.encode)
+
+  def decode(
+    self,
+    params: PyTree,
+    z: Float[Array, 'B *L'],
+    *,
+    gamma: float = 1.0,
+    voxels: Int[Array, 'V'] | None = None,
+  ) -> dict[str, Array]:
+    """Everything the networks say of latents.
+
+    Args:
+      params: What `init` returns.
+      z: Latents.
+      gamma: Share of the U-Net's gradient that reaches the VAE.
+      voxels: Where species are asked for, indices into the flattened grid;
+        None: everywhere.
+
+    Returns:
+      density [B, G, G, G, C]; with a U-Net logits [B, G, G, G, K] (or
+      [B, V, K]), with a head lattice [B, 6].
+    """
+    outputs = {'density': z}
+    if self.vae is not None:
+      outputs['density'] = self.vae.apply(
+        params['vae'], z, method=self.vae.decode
+      )
+    if self.lattice_head is not None:
+      outputs['lattice'] = self.lattice_head.apply(params['lattice_head'], z)
+    if self.unet is not None:
+      # The U-Net learns from its own loss whole, the VAE from a share of it.
+      seen = scale_gradient(outputs['density'], gamma)
+      outputs['logits'] = self.unet.apply(params['unet'], seen, voxels)
+    return outputs
+
+  def predict(
+    self, params: PyTree, inputs: Mapping[str, Array]
+  ) -> dict[str, Array]:
+    """What `decode` makes of the mean that `encode` gives."""
+    mean, _ = self.encode(params, inputs)
+    return self.decode(params, mean)

@@ -1,0 +1,204 @@
+"""The paper's cube: a density in a box around the crystal's origin.
+
+Atoms become a Z-weighted density and species labels on the voxels of a box,
+freshly rotated at each step, on the device; grids never leave it. Back, the
+decoder finds the atoms in a density, and the box's own repetition the lattice.
+"""
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from crystal_jax import decoding, lattice_search
+from crystal_jax.crystal import Crystal
+from crystal_jax.density import (
+  BoxGrid,
+  image_counts,
+  images,
+  label_species,
+  voxelize_batch,
+)
+from crystal_jax.representation import augment, fits
+from crystal_jax.representation.lattice_target import lattice_target
+from crystal_jax.representation.protocol import Arrays, Examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+  """A crystal in a box of voxels. Static.
+
+  Attributes:
+    grid: Where densities are sampled.
+    sigma: Standard deviation of an atom, Å.
+    radius: Of the species labels, Å.
+    filling: 'repeating' or 'single_cell', which shows no images.
+    turn: Whether crystals are turned, and origins drawn, at random.
+    channels: [95, C], what an element contributes to each channel; the first
+      channel is its number.
+    lattice: Whether examples carry the six numbers of `lattice_target`.
+    max_images: Most images of atoms that may reach the box; 0: `sized` says.
+    max_decoded: Most atoms that the decoder may find.
+  """
+
+  grid: BoxGrid
+  sigma: float
+  radius: float
+  filling: str
+  turn: bool
+  channels: tuple[tuple[float, ...], ...]
+  lattice: bool
+  max_images: int
+  max_decoded: int
+
+  def __post_init__(self):
+    if self.filling not in augment.FILLINGS:
+      raise ValueError(
+        f'Need box.filling={self.filling!r} to be one of {augment.FILLINGS}.'
+      )
+
+  @property
+  def repeats(self) -> bool:
+    """Whether the box shows the images of the atoms, and so the lattice."""
+    return self.filling == 'repeating'
+
+  @property
+  def input_shapes(self) -> dict[str, tuple[int, ...]]:
+    """Of a density."""
+    return {'density': (*self.grid.shape, len(self.channels[0]))}
+
+  def prepare(
+    self, arrays: Arrays
+  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+    """The crystals that fit the box; see `Representation.prepare`."""
+    names = 'id', 'numbers', 'positions', 'cell'
+    kept, dropped = {name: arrays[name] for name in names}, []
+    if not self.repeats:
+      kept, dropped = fits.keep_fitting(
+        kept, length=self.grid.length, sigma=self.sigma
+      )
+    if self.lattice:
+      pairs = zip(kept['cell'], kept['numbers'], strict=True)
+      kept['lattice'] = np.array(
+        [lattice_target(cell, (numbers > 0).sum()) for cell, numbers in pairs],
+        np.float32,
+      ).reshape(-1, 6)
+    return kept, dropped
+
+  def sized(self, *arrays: Arrays) -> 'Box':
+    """With images enough for these crystals, however they are turned.
+
+    Of the densest crystal at its mean density, and a margin for how unevenly
+    they may lie. A crystal that has more after all is not `valid`.
+    """
+    if self.max_images:
+      return self
+    if not self.repeats:
+      slots = max(part['numbers'].shape[1] for part in arrays)
+      return dataclasses.replace(self, max_images=slots)
+    most, reach = 1, float(images.cutoff(self.sigma, jnp.float32))
+    for part in arrays:
+      volumes = np.abs(np.linalg.det(part['cell']))
+      dense = ((part['numbers'] > 0).sum(1) / volumes).max()
+      count = 1.1 * dense * (self.grid.length + 2 * reach) ** 3 + 50
+      most = max(most, int(count))
+    return dataclasses.replace(self, max_images=image_counts.ladder(most))
+
+  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
+    """Densities and labels; see `Representation.examples`.
+
+    Inputs: density [B, G, G, G, C], Å⁻³. Targets: the same, labels
+    [B, G, G, G], positions [B, N, 3] and cell [B, 3, 3] as they lie in the box,
+    Å, and lattice [B, 6].
+
+    Raises:
+      ValueError: If `max_images` is not known yet.
+    """
+    if not self.max_images:
+      raise ValueError('Call sized(arrays) first, or give max_images.')
+    numbers = batch['numbers']
+    place = functools.partial(self._place, key)
+    positions, cell = jax.vmap(place)(dict(batch))
+    table = jnp.asarray(np.asarray(self.channels, np.float32))
+    shown = dict(grid=self.grid, max_images=self.max_images)
+    repeats = cell if self.repeats else None
+    density = voxelize_batch(
+      positions, table[numbers], repeats, sigma=self.sigma, **shown
+    )
+
+    def label(args):
+      return label_species(*args, radius=self.radius, **shown)
+
+    labels = jax.lax.platform_dependent(
+      (positions, numbers, repeats),
+      cpu=functools.partial(jax.lax.map, label),
+      default=jax.vmap(label),
+    )
+    complete = jnp.isfinite(density).all(axis=(1, 2, 3, 4))
+    density = jnp.where(complete[:, None, None, None, None], density, 0.0)
+    targets = {
+      'density': density,
+      'labels': jnp.where(complete[:, None, None, None], labels, 0),
+      'positions': positions,
+      'cell': cell,
+    }
+    if self.lattice:
+      targets['lattice'] = batch['lattice']
+    return Examples(
+      inputs={'density': density},
+      targets=targets,
+      valid=batch['mask'].astype(jnp.float32) * complete,
+    )
+
+  def _place(self, key, example):
+    """Positions and cell of one crystal, as they lie in the box."""
+    atoms = example['positions'], example['numbers'], example['cell']
+    if key is not None:
+      key = jax.random.fold_in(key, example['index'])
+    return augment.place(
+      key,
+      *atoms,
+      filling=self.filling,
+      sample=example['sample'],
+      rotate=self.turn,
+    )
+
+  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
+    """Crystals of densities; see `Representation.crystals`."""
+    found = self.atoms(outputs['density'], outputs.get('logits'))
+    found = jax.device_get(found)
+    return [
+      self.crystal(jax.tree.map(lambda leaf: leaf[i], found))  # noqa: B023
+      for i in range(len(found.positions))
+    ]
+
+  def atoms(
+    self,
+    density: Float[Array, 'B G G G C'],
+    logits: Float[Array, 'B G G G K'] | None = None,
+  ) -> decoding.DecodedAtoms:
+    """The atoms of a batch of densities; `overflow` where slots ran out."""
+    with warnings.catch_warnings():
+      # Too few slots warn; here `overflow` says it.
+      warnings.simplefilter('ignore', UserWarning)
+      return decoding.decode_batch(
+        density[..., 0],
+        grid=self.grid,
+        sigma=self.sigma,
+        logits=logits,
+        max_atoms=self.max_decoded,
+      )
+
+  def crystal(self, atoms: decoding.DecodedAtoms) -> Crystal | str:
+    """The crystal of the atoms in one box, or why there is none."""
+    if not self.repeats:
+      return 'a single cell in a box shows no lattice'
+    try:
+      return lattice_search.assemble(atoms, lattice_search.find_lattice(atoms))
+    except ValueError as error:
+      return str(error)

@@ -1,0 +1,86 @@
+"""What a representation of crystals has to do.
+
+A network reads arrays and writes arrays. A `Representation` says which: how a
+batch of atoms is shown to it, and how a crystal is read off what it says. It
+draws (rotations, origins) but learns nothing, and knows neither batches of
+training nor files. Training, evaluation and a codec share one.
+
+To add one: a file beside `box.py`, an entry in `crystal_jax.model.KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from crystal_jax.crystal import Crystal
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@struct.dataclass
+class Examples:
+  """A batch as the networks and the losses see it.
+
+  Attributes:
+    inputs: What `encode` takes, by name, [B, ..] each.
+    targets: What losses and scores compare with, by name, [B, ..] each.
+    valid: 1, or 0 for padding and for what could not be shown after all.
+  """
+
+  inputs: dict[str, Array]
+  targets: dict[str, Array]
+  valid: Float[Array, 'B']
+
+
+class Representation(Protocol):
+  """How a crystal is shown to a network and read back from what it says."""
+
+  @property
+  def input_shapes(self) -> dict[str, tuple[int, ...]]:
+    """Shape of each of `Examples.inputs`, without the batch."""
+
+  def prepare(
+    self, arrays: Arrays
+  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+    """The crystals that can be shown, and the columns it takes; on the host.
+
+    Args:
+      arrays: Padded crystals as `data.in_memory` gives them: numbers [M, N],
+        positions [M, N, 3] in Å, cell [M, 3, 3] in Å, id [M], and more.
+
+    Returns:
+      Columns of the crystals that are kept: numbers, positions, cell, id and
+      what `examples` needs beside them; and (id, reason) of those that are not.
+    """
+
+  def sized(self, *arrays: Arrays) -> Representation:
+    """The same, with static shapes that are enough for all these crystals.
+
+    Only `examples` needs it. Itself, where no shape depends on the crystals.
+    """
+
+  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
+    """Examples of one device's batch; traceable.
+
+    Args:
+      key: An example draws from it by its index in the *global* batch, so that
+        the draw does not depend on how many devices there are. None: nothing
+        is drawn, and crystals are shown as they are given.
+      batch: The columns of `prepare` (but id), [B, ..], and index [B], sample
+        [B] and mask [B], as `data.batches` gives them.
+    """
+
+  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
+    """What the networks say of a batch, as crystals; on the host.
+
+    Args:
+      outputs: Of `decode`, by name, [B, ..] each.
+
+    Returns:
+      For each a crystal, or the reason why there is none.
+    """

@@ -1,0 +1,136 @@
+"""The paper's loss: reconstruction, KL, species, and a lattice.
+
+L = L_RE(M̂, M) + β KL(q(z|M) ‖ N(0, I)) + γ L(Ŝ, S) for the VAE and L(Ŝ, S) for
+the U-Net, of Hoffmann et al. (arXiv:1909.00949), trained together. Of what the
+model has no network for there is no term.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, PyTree
+
+from crystal_jax.elements import NUM_CLASSES
+from crystal_jax.model import Model
+from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.training import losses, metrics
+from crystal_jax.training.parallel import AXIS
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+  """How the terms of the loss add up.
+
+  Attributes:
+    beta: Of the KL, which is summed over the latent.
+    beta_warmup: Steps over which beta rises from zero.
+    free_bits: Nats each latent number may carry at no cost.
+    gamma: Share of the species loss that trains the VAE.
+    species: 'cross_entropy' or 'bce'.
+    balance: Power of the class weights; see `losses.class_weights`.
+    lattice: Of the lattice head's error.
+    species_voxels: Random voxels that the species loss looks at in a step,
+      the same in every example; 0: all.
+  """
+
+  beta: float
+  beta_warmup: int
+  free_bits: float
+  gamma: float
+  species: str
+  balance: float
+  lattice: float
+  species_voxels: int
+
+  def __post_init__(self):
+    if self.species not in ('cross_entropy', 'bce'):
+      raise ValueError(f"Need {self.species=} to be 'cross_entropy' or 'bce'.")
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxLoss:
+  """The loss of a box model; a `steps.Loss`.
+
+  Attributes:
+    model: A box and its networks.
+    weights: Of the terms.
+    training: Whether a latent is drawn and species are asked at some voxels;
+      otherwise the latent's mean is decoded, and every voxel counts.
+  """
+
+  model: Model
+  weights: LossWeights
+  training: bool
+
+  def __call__(
+    self, params: PyTree, key: Array, batch: Mapping[str, Array], step: Array
+  ) -> tuple[metrics.Sums, metrics.Sums]:
+    """Terms of the loss and what else is reported; see `steps.Loss`."""
+    networks, draw = self.model.networks, self.training
+    place_key, noise_key, voxel_key = key, None, None
+    if draw:
+      place_key, noise_key, voxel_key = jax.random.split(key, 3)
+    examples = self.model.representation.examples(place_key, batch)
+    voxels, labels = None, examples.targets['labels']
+    if draw and networks.unet is not None and self.weights.species_voxels:
+      labels = labels.reshape(len(labels), -1)
+      voxels = jax.random.choice(
+        voxel_key,
+        labels.shape[1],
+        (self.weights.species_voxels,),
+        replace=False,
+      )
+      labels = labels[:, voxels]
+    mean, log_var = networks.encode(params, examples.inputs)
+    z = mean
+    if draw and networks.vae is not None:
+      keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, batch['index'])
+      noise = latent_noise(keys, networks.latent_shape)
+      z = sample_latent(mean, log_var, noise)
+    outputs = networks.decode(
+      params, z, gamma=self.weights.gamma, voxels=voxels
+    )
+    terms = self._terms(outputs, mean, log_var, examples, labels, step)
+    return terms, _sums(outputs, examples, labels, batch['mask'])
+
+  def _terms(self, outputs, mean, log_var, examples, labels, step):
+    networks, weights = self.model.networks, self.weights
+    targets, valid = examples.targets, examples.valid
+    terms, count = {}, valid.sum()
+    if networks.vae is not None:
+      each = losses.reconstruction(
+        outputs['density'], targets['density'], networks.vae.scale
+      )
+      terms['reconstruction'] = (each * valid).sum(), count
+      ramp = jnp.minimum(1.0, (step + 1) / max(weights.beta_warmup, 1))
+      each = losses.kl(mean, log_var, weights.free_bits)
+      terms['kl'] = weights.beta * ramp * (each * valid).sum(), count
+    if 'lattice' in outputs:
+      each = losses.lattice(outputs['lattice'], targets['lattice'])
+      terms['lattice'] = weights.lattice * (each * valid).sum(), count
+    if 'logits' in outputs and weights.species == 'bce':
+      each = losses.binary_cross_entropy(outputs['logits'], labels)
+      terms['species'] = (each * valid).sum(), count
+    elif 'logits' in outputs:
+      counts = losses.class_counts(labels, valid, NUM_CLASSES)
+      # How rare a class is, is asked of the global batch.
+      shares = losses.class_weights(lax.psum(counts, AXIS), weights.balance)
+      each = losses.cross_entropy(outputs['logits'], labels, shares)
+      terms['species'] = (each * valid).sum(), jnp.sum(shares * counts)
+    return terms
+
+
+def _sums(outputs, examples, labels, mask) -> metrics.Sums:
+  """How good the density and the species are, beside the loss."""
+  targets, valid = examples.targets, examples.valid
+  sums = metrics.density_sums(outputs['density'], targets['density'], valid)
+  if 'logits' in outputs:
+    predicted = outputs['logits'].argmax(-1)
+    sums |= metrics.species_sums(predicted, labels, valid)
+  # Real crystals that did not fit `max_images`, in a global batch.
+  overflowed = (mask - valid).sum()
+  sums['overflowed'] = overflowed, jnp.float32(1.0 / lax.psum(1, AXIS))
+  return sums
