@@ -6,7 +6,6 @@ One flat latent holds both: the numbers of every token, then six of the lattice.
 import dataclasses
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
@@ -46,7 +45,9 @@ class CellNetworks:
     if arrays is None:
       sizes = np.full(6, 100, np.float32)
       whitening = Whitening(
-        np.log([6, 6, 6, np.e, np.e, np.e]) - [0, 0, 0, 1, 1, 1], np.eye(6), sizes
+        np.log([6, 6, 6, np.e, np.e, np.e]) - [0, 0, 0, 1, 1, 1],
+        np.eye(6),
+        sizes,
       )
     else:
       whitening = Whitening.fit(arrays['lattice'])

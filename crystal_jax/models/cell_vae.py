@@ -107,7 +107,9 @@ class CellVAE(nn.Module):
     side = self.size // self.fold
     token = _flat(voxels // self.fold, side)
     h = jnp.take_along_axis(self.atom_in(tokens), token[..., None], axis=1)
-    return self._atom(h + self.atom_places[_flat(voxels % self.fold, self.fold)])
+    return self._atom(
+      h + self.atom_places[_flat(voxels % self.fold, self.fold)]
+    )
 
   def read_all(
     self, tokens: Float[Array, 'B T W']

@@ -52,7 +52,7 @@ class Whitening(NamedTuple):
     return jnp.matmul(units, self.axes.T, precision='highest') / self.sizes
 
   def unwhiten(self, z: Float[Array, '*B 6']) -> Float[Array, '*B 6']:
-    """z to six numbers."""
+    """Z to six numbers."""
     units = jnp.matmul(z * self.sizes, self.axes, precision='highest')
     return units * UNITS + self.mean
 

@@ -75,7 +75,9 @@ class Cell:
       zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
     )
     results = _mapped(self._prepare_one, rows)
-    kept = [i for i, result in enumerate(results) if not isinstance(result, str)]
+    kept = [
+      i for i, result in enumerate(results) if not isinstance(result, str)
+    ]
     dropped = [
       (str(arrays['id'][i]), result)
       for i, result in enumerate(results)
@@ -109,7 +111,9 @@ class Cell:
         f'{elements.symbol(elements.MAX_NUMBER)}'
       )
     cell = cell.astype(np.float64)
-    flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(np.linalg.norm(cell, axis=1))
+    flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(
+      np.linalg.norm(cell, axis=1)
+    )
     if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
       return 'its lattice or a position is not finite, or it has no volume'
     # More than this do not become few enough, and take long to look at.
@@ -178,7 +182,9 @@ class Cell:
     """
     occupancy = jnp.asarray(outputs['occupancy'])
     finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
-    occupancy = jnp.where(jnp.asarray(finite)[:, None, None, None], occupancy, 0)
+    occupancy = jnp.where(
+      jnp.asarray(finite)[:, None, None, None], occupancy, 0
+    )
     found = jax.device_get(self.atoms(occupancy))
     numbers = jax.device_get(
       _species(found.positions / _SIDE, jnp.asarray(outputs['codes']))
@@ -236,9 +242,7 @@ def _species(fractional, codes):
   voxels = jnp.round(fractional * size).astype(jnp.int32) % size
   said = jax.vmap(lambda field, index: field[tuple(index.T)])(codes, voxels)
   table = jnp.asarray(elements.element_codes()[1:], codes.dtype)
-  apart = jnp.sum(
-    jnp.square(said[:, :, None] - table[None, None]), axis=-1
-  )
+  apart = jnp.sum(jnp.square(said[:, :, None] - table[None, None]), axis=-1)
   return apart.argmin(-1).astype(jnp.int32) + 1
 
 

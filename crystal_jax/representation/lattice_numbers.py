@@ -11,6 +11,7 @@ from jaxtyping import ArrayLike, Float
 
 from crystal_jax import lattice
 
+
 def to_numbers(cell: Float[ArrayLike, '*B 3 3']) -> Float[np.ndarray, '*B 6']:
   """Logarithms of the lengths (Å) and cosines of the angles; on the host."""
   cell = np.asarray(cell, np.float64)

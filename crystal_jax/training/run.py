@@ -1,6 +1,7 @@
 """From a config to everything a training run needs: model, data, optimizer."""
 
 import dataclasses
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ import optax
 
 from crystal_jax import data
 from crystal_jax import model as model_lib
-from crystal_jax.training import box_loss, steps
+from crystal_jax.training import box_loss, cell_loss, steps
 from crystal_jax.training.state import (
   TrainState,
   create_state,
@@ -55,9 +56,10 @@ class Run:
 
   def fresh_state(self) -> TrainState:
     """A state that has learnt nothing."""
-    return create_state(
-      self.model.networks.init, self.optimizer, self.config.train.seed
+    init = functools.partial(
+      self.model.networks.init, arrays=self.arrays['train']
     )
+    return create_state(init, self.optimizer, self.config.train.seed)
 
   def batches(
     self, split: str, limit: int | None = None
@@ -160,6 +162,14 @@ def _box_loss(model, config, training):
   return box_loss.BoxLoss(model, weights, training)
 
 
+def _cell_loss(model, config, training):
+  weights = cell_loss.CellLossWeights(**config.cell_loss)
+  return cell_loss.CellLoss(model, weights, training)
+
+
 # The loss of each kind of `crystal_jax.model.KINDS`: of a model, `config.train`
 # and whether it is trained.
-LOSSES: dict[str, Callable[..., steps.Loss]] = {'box': _box_loss}
+LOSSES: dict[str, Callable[..., steps.Loss]] = {
+  'box': _box_loss,
+  'cell': _cell_loss,
+}
