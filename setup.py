@@ -40,6 +40,7 @@ setuptools.setup(
     'numpy>=1.26',
     'scipy>=1.12',  # sparse sums, assignments
     'ase>=3.23',  # reads and writes crystal files
+    'gemmi>=0.7',  # parses CIF
     'spglib>=2.5',  # symmetrises a decoded crystal, when asked
     'jaxtyping>=0.2.36',  # shapes in signatures
     'absl-py>=2',  # flags, logging
@@ -57,8 +58,7 @@ setuptools.setup(
       'pytest>=8',
       'pytest-xdist>=3.5',
       'hypothesis>=6.100',  # cells of all shapes
-      'gemmi>=0.7',  # a second opinion on symmetry
-      'pymatgen>=2024.8',  # and on structures
+      'pymatgen>=2024.8',  # a second opinion on structures
     ],
     'dev': ['ruff>=0.9', 'pre-commit'],
     'eval': _EVAL,

@@ -10,6 +10,7 @@ import sys
 # Each is the file of its name in `crystal_jax/shell`, - for _.
 VERBS = {
   'decode-density': 'a density file to a crystal',
+  'prepare': 'crystal files to a data set',
   'voxelize': 'a crystal file to a density',
 }
 

@@ -37,6 +37,7 @@ def symbol(number: int) -> str:
   return ase.data.chemical_symbols[int(number)]
 
 
+@functools.lru_cache(maxsize=1000)
 def number(species: str) -> int:
   """Atomic number of a species such as 'Ti', 'Ti4+', 'O2-' or 'D'.
 

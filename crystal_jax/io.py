@@ -18,15 +18,16 @@ from collections.abc import Iterator
 import ase
 import ase.io
 import ase.io.formats
-import ase.neighborlist
 
 from crystal_jax import cif, elements
+from crystal_jax.contacts import first_contact
 from crystal_jax.crystal import Crystal
 
 # Atoms closer than this, Å, are the same atom written twice.
 MIN_DISTANCE = 0.4
 
 Path = str | os.PathLike[str]
+Structure = ase.Atoms | cif.Block
 
 
 def read(path: Path, index: int | None = None) -> Crystal:
@@ -47,18 +48,18 @@ def read(path: Path, index: int | None = None) -> Crystal:
       atoms, no cell or one of zero volume, an unknown species, or atoms closer
       than 0.4 Å, images included.
   """
-  structures = _structures(path)
-  if index is None and len(structures) > 1:
+  found = structures(path)
+  if index is None and len(found) > 1:
     raise ValueError(
-      f'{path}: holds {len(structures)} structures; choose one with index=0 to '
-      f'index={len(structures) - 1}, or read_all().'
+      f'{path}: holds {len(found)} structures; choose one with index=0 to '
+      f'index={len(found) - 1}, or read_all().'
     )
   index = index or 0
-  if not -len(structures) <= index < len(structures):
+  if not -len(found) <= index < len(found):
     raise ValueError(
-      f'{path}: there is no structure {index=} among {len(structures)}.'
+      f'{path}: there is no structure {index=} among {len(found)}.'
     )
-  return _crystal(path, structures, index)
+  return _crystal(path, found, index)
 
 
 def read_all(path: Path) -> list[Crystal]:
@@ -68,8 +69,8 @@ def read_all(path: Path) -> list[Crystal]:
     FileNotFoundError: If there is no such file.
     ValueError: As `read`; one bad structure is enough, and is named.
   """
-  structures = _structures(path)
-  return [_crystal(path, structures, i) for i in range(len(structures))]
+  found = structures(path)
+  return [_crystal(path, found, i) for i in range(len(found))]
 
 
 def parse_cif(text: str, name: str = 'CIF') -> Crystal:
@@ -83,12 +84,12 @@ def parse_cif(text: str, name: str = 'CIF') -> Crystal:
     ValueError: As `read`.
   """
   try:
-    structures = list(cif.blocks(io.StringIO(text)))
-  except Exception as error:
-    raise ValueError(f'{name}: cannot be read: {_reason(error)}') from error
-  if len(structures) != 1:
-    raise ValueError(f'{name}: holds {len(structures)} structures, not one.')
-  return _crystal(name, structures, 0)
+    found = parse_text(text, 'cif')
+  except ValueError as error:
+    raise ValueError(f'{name}: {error}') from error
+  if len(found) != 1:
+    raise ValueError(f'{name}: holds {len(found)} structures, not one.')
+  return _crystal(name, found, 0)
 
 
 def write(path: Path, crystal: Crystal) -> None:
@@ -119,8 +120,17 @@ def write(path: Path, crystal: Crystal) -> None:
     os.replace(partial, path)
 
 
-def _structures(path: Path) -> list:
-  """What the file holds: CIF blocks, or ASE atoms."""
+def structures(path: Path, file_format: str | None = None) -> list[Structure]:
+  """What a file holds, at least one structure; `check` makes crystals of them.
+
+  Args:
+    path: A file.
+    file_format: ASE's name of its format; None: by its name and content.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If it is empty, or cannot be parsed.
+  """
   if not os.path.exists(path):
     raise FileNotFoundError(f'{path}: no such file.')
   if os.path.isdir(path):
@@ -128,18 +138,72 @@ def _structures(path: Path) -> list:
   if not os.path.getsize(path):
     raise ValueError(f'{path}: the file is empty.')
   try:
-    structures = list(_parse(path))
+    found = list(_parse(path, file_format))
   except Exception as error:  # Every parser has its own ways to fail.
     if isinstance(error, OSError) and error.errno:
       raise  # The system's word, not a parser's.
     raise ValueError(f'{path}: cannot be read: {_reason(error)}') from error
-  if not structures:
+  if not found:
     raise ValueError(f'{path}: holds no structure with atoms.')
-  return structures
+  return found
 
 
-def _parse(path: Path) -> Iterator[cif.Block | ase.Atoms]:
-  file_format = ase.io.formats.filetype(str(path))
+def parse_text(text: str, file_format: str) -> list[Structure]:
+  """What a text holds: 'cif', 'vasp' (a POSCAR) or 'extxyz'.
+
+  Raises:
+    ValueError: If it cannot be parsed.
+  """
+  try:
+    if file_format == 'cif':
+      return list(cif.blocks(io.StringIO(text)))
+    text = _plain_species(text, file_format)
+    return list(ase.io.iread(io.StringIO(text), ':', format=file_format))
+  except Exception as error:
+    raise ValueError(f'cannot be read: {_reason(error)}') from error
+
+
+def check(structure: Structure) -> Crystal:
+  """The crystal of a structure; refuses what is none of whole atoms.
+
+  Raises:
+    ValueError: If there are no atoms, no cell or one of zero volume, partial
+      occupancy, an unknown species, or atoms closer than 0.4 Å.
+  """
+  try:
+    return _check(
+      structure if isinstance(structure, ase.Atoms) else structure.to_ase()
+    )
+  except Exception as error:
+    raise ValueError(_reason(error)) from error
+
+
+def _check(atoms: ase.Atoms) -> Crystal:
+  if not len(atoms):
+    raise ValueError('no atoms')
+  if not atoms.cell.any():
+    raise ValueError('no cell')
+  # ASE notes occupancies in two ways.
+  kinds = atoms.info.get('occupancy')
+  for kind in kinds.values() if isinstance(kinds, dict) else ():
+    for species, occupancy in kind.items():
+      cif.check_occupancy(species, occupancy)
+  column = atoms.arrays.get('occupancy', ())
+  for species, occupancy in zip(atoms.symbols, column, strict=False):
+    cif.check_occupancy(species, occupancy)
+  crystal = Crystal.from_ase(atoms)
+  contact = first_contact(crystal.positions, crystal.cell, MIN_DISTANCE)
+  if contact:
+    i, j, distance = contact
+    raise ValueError(
+      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
+      f'{distance:.2f} Å apart, less than {MIN_DISTANCE} Å'
+    )
+  return crystal
+
+
+def _parse(path: Path, file_format: str | None) -> Iterator[Structure]:
+  file_format = file_format or ase.io.formats.filetype(str(path))
   if file_format == 'cif':
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:
       yield from cif.blocks(file)
@@ -171,43 +235,12 @@ def _plain_species(text: str, file_format: str) -> str:
   return re.sub(rf'(?m)(?<=^)\s*{species}', plain, text)
 
 
-def _crystal(path: Path, structures: list, index: int) -> Crystal:
-  where = f'{path}' if len(structures) == 1 else f'{path}, structure {index}'
+def _crystal(path: Path, found: list[Structure], index: int) -> Crystal:
+  where = f'{path}' if len(found) == 1 else f'{path}, structure {index}'
   try:
-    structure = structures[index]
-    atoms = (
-      structure if isinstance(structure, ase.Atoms) else structure.to_ase()
-    )
-    _check(atoms)
-    return Crystal.from_ase(atoms)
-  except Exception as error:
-    raise ValueError(f'{where}: {_reason(error)}') from error
-
-
-def _check(atoms: ase.Atoms) -> None:
-  """Refuses what is no crystal of whole atoms."""
-  if not len(atoms):
-    raise ValueError('no atoms')
-  if not atoms.cell.any():
-    raise ValueError('no cell')
-  # ASE notes occupancies in two ways.
-  kinds = atoms.info.get('occupancy')
-  for kind in kinds.values() if isinstance(kinds, dict) else ():
-    for species, occupancy in kind.items():
-      cif.check_occupancy(species, occupancy)
-  column = atoms.arrays.get('occupancy', ())
-  for species, occupancy in zip(atoms.symbols, column, strict=False):
-    cif.check_occupancy(species, occupancy)
-  Crystal.from_ase(atoms)
-  first, second, distance = ase.neighborlist.neighbor_list(
-    'ijd', atoms, MIN_DISTANCE
-  )
-  if len(first):
-    i, j = first[0], second[0]
-    raise ValueError(
-      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
-      f'{distance[0]:.2f} Å apart, less than {MIN_DISTANCE} Å'
-    )
+    return check(found[index])
+  except ValueError as error:
+    raise ValueError(f'{where}: {error}') from error
 
 
 def _reason(error: Exception) -> str:

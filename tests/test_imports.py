@@ -17,10 +17,10 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'elements', 'lattice', 'crystal', 'cif', 'io', 'density', 'cube', 'decoding',
-  'lattice_search', 'models', 'representation', 'config', 'model', 'data',
-  'training',
-  'evaluation', 'codec', '__init__', 'shell', '__main__',
+  'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
+  'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
+  'representation', 'config', 'model', 'data', 'training', 'evaluation',
+  'codec', '__init__', 'shell', '__main__',
 )  # fmt: skip
 
 # Imported without any of these.

@@ -1,6 +1,4 @@
 import csv
-import io
-import itertools
 
 import ase
 import ase.build
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import cif as cif_lib
 
 HEAD = """data_x
 _cell_length_a {a}
@@ -201,6 +198,12 @@ def test_labels_without_type_symbols(tmp_path, label, number):
          "'P 1 1 21/b'"), 'list its symmetry operations'),
     (cif('Si Si1 0 0 0 1', symmetry='_space_group_IT_number 227'),
      'list its symmetry operations'),
+    *((cif('Si Si1 0 0 0 1', symmetry=f"loop_\n_symmetry_equiv_pos_as_xyz\n"
+           f"'x,y,z'\n'{operation}'"), f"operation '{operation}' {why}")
+      for operation, why in [('x,y', 'is none'), ('x,x,z', 'is none'),
+                             ('2x,y,z', 'is none'), ('x,y,w', 'is none'),
+                             ('y,z,x', 'does not map the lattice')]),
+    (cif('Ti Ti1 0 0 0 1') + '_cell_length_a 7\n', 'is there twice'),
   ],
 )  # fmt: skip
 def test_a_bad_cif_is_refused_with_file_and_reason(tmp_path, text, reason):
@@ -374,17 +377,43 @@ def test_what_is_not_written(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_real_crystals_agree_with_pymatgen(shared_data):
-  pymatgen = pytest.importorskip('pymatgen.core')
-  path = shared_data / 'cdvae_csv' / 'perov_5_val.csv'
-  with path.open(newline='') as lines:
-    rows = list(itertools.islice(csv.DictReader(lines), 20))
-  for row in rows:
-    structure = pymatgen.Structure.from_str(row['cif'], fmt='cif')
-    atoms = next(cif_lib.blocks(io.StringIO(row['cif']))).to_ase()
-    crystal = cj.Crystal.from_ase(atoms)
+def test_translations_keep_their_digits(tmp_path):
+  text = cif(
+    'Si Si1 0 0 0 1',
+    symmetry="loop_\n_space_group_symop_operation_xyz\n'x, y, z'\n"
+    "'1/2+X, .3333+y, z-0.21'",
+  )
+  crystal = cj.read(save(tmp_path, text))
+  expected = [[0, 0, 0], [0.5, 1 / 3, 0.79]]
+  np.testing.assert_allclose(fractional(crystal), expected, atol=1e-9)
+
+
+@pytest.mark.filterwarnings('ignore:Issues encountered while parsing CIF')
+@pytest.mark.parametrize(
+  'name, count',
+  [
+    ('perov_5_val', 20),
+    *(
+      pytest.param(name, 200, marks=pytest.mark.slow)
+      for name in ('perov_5_val', 'carbon_24_val', 'mp_20_head_of_train')
+    ),
+  ],
+)
+def test_real_crystals_agree_with_pymatgen(shared_data, name, count):
+  pymatgen = pytest.importorskip('pymatgen.io.cif')
+  with (shared_data / f'cdvae_csv/{name}.csv').open(newline='') as lines:
+    rows = list(csv.DictReader(lines))
+  for i in np.random.default_rng(0).choice(len(rows), count, replace=False):
+    text = rows[i]['cif']
+    # As the file has it: 0.33338 is not rounded to a third.
+    parser = pymatgen.CifParser.from_str(text, frac_tolerance=0)
+    structure = parser.parse_structures(primitive=False)[0]
+    crystal = cj.io.parse_cif(text)
+    ours, theirs = crystal.to_ase().cell.array, structure.lattice.matrix
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-4)
+    numbers = [s.Z for s in structure.species]
     assert same_sites(
-      crystal, [s.Z for s in structure.species], structure.frac_coords, 1e-6
+      crystal, numbers, structure.frac_coords, 1e-4 / max(structure.lattice.abc)
     )
 
 

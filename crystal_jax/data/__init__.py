@@ -10,6 +10,7 @@ Batches hold atoms, never grids: densities are made on the device.
 
 from crystal_jax.data.arrays import Arrays, in_memory, records
 from crystal_jax.data.pipeline import Share, batches
+from crystal_jax.data.preparing import prepare
 from crystal_jax.data.sources import load_split
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
   'batches',
   'in_memory',
   'load_split',
+  'prepare',
   'records',
 ]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from crystal_jax.data import compact_source
+
 Arrays = dict[str, np.ndarray]
 
 # TFDS hands out Python numbers; 32 bits are what the data set holds.
@@ -33,6 +35,8 @@ def in_memory(
     ValueError: If there are no records, or one has more than `max_atoms` atoms
       (it is named).
   """
+  if isinstance(source, compact_source.Compact):
+    return source.arrays(max_atoms)
   return stack([source[i] for i in range(len(source))], max_atoms=max_atoms)
 
 

@@ -19,6 +19,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from crystal_jax.data import compact_source, prepared
+
 Path = str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,8 @@ def load_split(
   Args:
     builder: Folder of the builder, such as 'datasets/oqmd_icsd20': as it is, or
       relative to the checkout this package lies in. A set among several of one
-      builder comes last: 'datasets/cdvae_csv/mp_20'.
+      builder comes last: 'datasets/cdvae_csv/mp_20'. Or a prepared folder, or
+      the stem of compact files, '<stem>_<split>.npz'.
     split: A split, or a part of one: 'train', 'train[:100]', 'val[50%:]'.
     data_dir: Where prepared data sets live. None: TFDS's own default,
       $TFDS_DATA_DIR or ~/tensorflow_datasets.
@@ -53,14 +56,13 @@ def load_split(
     FileNotFoundError: If there is no builder at `builder`.
     ValueError: If the data set has no such split.
   """
-  prepared = prepare(builder, data_dir, manual_dir)
-  name = split.split('[')[0]
-  if name not in prepared.info.splits:
-    raise ValueError(
-      f'{prepared.name} has no split {name!r}, only '
-      f'{sorted(prepared.info.splits)}.'
-    )
-  return Split(os.fspath(prepared.data_path), split)
+  for stem in builder, _CHECKOUT / builder:
+    files = compact_source.find_files(stem)
+    if files:
+      return compact_source.Compact(files, split)
+    if prepared.is_prepared(stem):
+      return _split(tfds.builder_from_directory(os.fspath(stem)), split)
+  return _split(prepare(builder, data_dir, manual_dir), split)
 
 
 class Split(Sequence):
@@ -123,6 +125,17 @@ def prepare(
     if not made.data_path.exists():
       raise
   return _make(builder, data_dir)  # Which now knows what is in the files.
+
+
+def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
+  for part in split.split('+'):
+    name = part.split('[')[0].strip()
+    if name not in builder.info.splits:
+      raise ValueError(
+        f'{builder.name} has no split {name!r}, only '
+        f'{sorted(builder.info.splits)}.'
+      )
+  return Split(os.fspath(builder.data_path), split)
 
 
 def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:

@@ -1,0 +1,151 @@
+"""How long it takes to make a data set of CIF files, beside ASE and pymatgen.
+
+python -m benchmarks.prepare [--files=27136] [--readers=300] [--workers=2]
+
+The CIFs are written of the embedded data set, as pymatgen would write them.
+"""
+
+import argparse
+import os
+import pathlib
+import tempfile
+import time
+import warnings
+
+import ase.io
+import numpy as np
+
+from crystal_jax import data, elements, io, lattice
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_EMBEDDED = _ROOT / 'datasets' / 'oqmd_icsd20' / 'data'
+
+_HEAD = """# generated using pymatgen
+data_{formula}
+_symmetry_space_group_name_H-M   'P 1'
+_cell_length_a   {lengths[0]:.8f}
+_cell_length_b   {lengths[1]:.8f}
+_cell_length_c   {lengths[2]:.8f}
+_cell_angle_alpha   {angles[0]:.8f}
+_cell_angle_beta   {angles[1]:.8f}
+_cell_angle_gamma   {angles[2]:.8f}
+_symmetry_Int_Tables_number   1
+_chemical_formula_structural   {formula}
+_chemical_formula_sum   '{formula}'
+_cell_volume   {volume:.8f}
+_cell_formula_units_Z   1
+loop_
+ _symmetry_equiv_pos_site_id
+ _symmetry_equiv_pos_as_xyz
+  1  'x, y, z'
+loop_
+ _atom_site_type_symbol
+ _atom_site_label
+ _atom_site_symmetry_multiplicity
+ _atom_site_fract_x
+ _atom_site_fract_y
+ _atom_site_fract_z
+ _atom_site_occupancy
+"""
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--files', type=int, default=27136)
+  parser.add_argument('--readers', type=int, default=300, help='files each')
+  parser.add_argument('--workers', type=int)
+  flags = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    paths = write_cifs(folder / 'cifs', flags.files)
+    start, before = time.perf_counter(), os.times()
+    summary = data.prepare(
+      [folder / 'cifs'], folder / 'set', workers=flags.workers
+    )
+    seconds, after = time.perf_counter() - start, os.times()
+    cpu = sum(after[:4]) - sum(before[:4])
+    assert summary.crystals == flags.files, summary
+    each = cpu / flags.files * 1e3
+    print(
+      f'prepare, {flags.files} CIFs: {seconds:.1f} s; of CPU {cpu:.1f} s, '
+      f'{each:.2f} ms each'
+    )
+    readers = {
+      'crystal_jax.read': io.read,
+      'ase.io.read': ase.io.read,
+      'pymatgen': _pymatgen,
+    }
+    some = paths[:: max(1, len(paths) // flags.readers)][: flags.readers]
+    for name, read in readers.items():
+      one = _milliseconds(read, some)
+      print(f'{name}: {one:.2f} ms of CPU each; {one / each:.1f} x prepare')
+    _speed_back(folder / 'set')
+
+
+def write_cifs(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
+  """CIFs of the embedded crystals, again and again until there are enough."""
+  folder.mkdir()
+  texts = []
+  for split in 'train', 'val', 'test':
+    with np.load(_EMBEDDED / f'{split}.npz', allow_pickle=False) as file:
+      columns = {name: file[name] for name in file.files}
+    lengths, angles = lattice.lengths_and_angles(columns['cell'])
+    lengths, angles = np.asarray(lengths), np.asarray(angles)
+    for i, cell in enumerate(columns['cell']):
+      atoms = slice(*columns['offsets'][i : i + 2])
+      sites = zip(
+        columns['numbers'][atoms], columns['frac'][atoms], strict=True
+      )
+      head = _HEAD.format(
+        formula=f'x{i}',
+        lengths=lengths[i],
+        angles=angles[i],
+        volume=abs(np.linalg.det(cell)),
+      )
+      texts.append(head + ''.join(map(_site, enumerate(sites))))
+  paths = [folder / f'mp-{i}.cif' for i in range(count)]
+  for i, path in enumerate(paths):
+    path.write_text(texts[i % len(texts)])
+  return paths
+
+
+def _site(numbered) -> str:
+  index, (number, (x, y, z)) = numbered
+  symbol = elements.symbol(int(number))
+  return f'  {symbol}  {symbol}{index}  1  {x:.8f}  {y:.8f}  {z:.8f}  1\n'
+
+
+def _pymatgen(path):
+  import pymatgen.core
+
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    return pymatgen.core.Structure.from_file(path)
+
+
+def _milliseconds(read, paths) -> float:
+  read(paths[0])
+  start = time.process_time()
+  for path in paths:
+    read(path)
+  return (time.process_time() - start) / len(paths) * 1e3
+
+
+def _speed_back(folder) -> None:
+  """Crystals a second, from disk and from memory."""
+  source = data.load_split(folder, 'train')
+  start = time.perf_counter()
+  arrays = data.in_memory(source)
+  seconds = time.perf_counter() - start
+  print(f'from disk: {len(source) / seconds:.0f} crystals/s on one core')
+  batches = data.batches(arrays, batch_size=1024, num_devices=1, seed=0)
+  next(batches)
+  start = time.perf_counter()
+  for _ in range(100):
+    next(batches)
+  seconds = time.perf_counter() - start
+  print(f'from memory: {102400 / seconds:.0f} crystals/s')
+
+
+if __name__ == '__main__':
+  main()

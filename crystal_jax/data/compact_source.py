@@ -1,0 +1,142 @@
+"""Splits in compact npz files, `<stem>_<split>.npz`: nothing to prepare."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from crystal_jax.reading import compact
+
+
+def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
+  """The file of each split of `<stem>_<split>.npz`, by the split's name."""
+  stem = pathlib.Path(stem)
+  name = re.compile(rf'{re.escape(stem.name)}_([A-Za-z]\w*)\.npz')
+  if not stem.name or not stem.parent.is_dir():
+    return {}
+  matches = [(name.fullmatch(p.name), p) for p in sorted(stem.parent.iterdir())]
+  return {match.group(1): path for match, path in matches if match}
+
+
+class Compact(Sequence):
+  """Records of some rows of compact files; a random-access source.
+
+  `arrays` gives all of them at once, a hundred thousand a second.
+  """
+
+  def __init__(self, files: dict[str, pathlib.Path], split: str):
+    """Opens a split, or parts of some: 'train', 'train[:100]+val[50%:]'."""
+    self._files, self._split = files, split
+    opened = {
+      name: compact.read_file(path)
+      for name, path in files.items()
+      if re.search(rf'(^|\+)\s*{name}\b', split)
+    }
+    sizes = {
+      name: types.SimpleNamespace(num_examples=len(columns['ids']))
+      for name, columns in opened.items()
+    }
+    try:
+      parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(sizes)
+    except (ValueError, KeyError) as error:
+      raise ValueError(
+        f'There is no split {split!r} among {sorted(files)}: {error}'
+      ) from error
+    self._parts = [
+      _cut(opened[part.splitname], part.from_ or 0, part.to) for part in parts
+    ]
+    self._starts = np.cumsum([0, *(len(part['ids']) for part in self._parts)])
+
+  def __len__(self) -> int:
+    return int(self._starts[-1])
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    if not -len(self) <= index < len(self):
+      raise IndexError(f'{index=} of {len(self)} records of {self}')
+    index = index % len(self)
+    which = int(np.searchsorted(self._starts, index, side='right')) - 1
+    part, i = self._parts[which], index - int(self._starts[which])
+    atoms = slice(*part['offsets'][i : i + 2])
+    fractional = part['frac'][atoms].astype(np.float64)
+    row = {
+      'id': str(part['ids'][i]),
+      'numbers': part['numbers'][atoms].astype(np.int32),
+      'positions': (fractional @ part['cell'][i]).astype(np.float32),
+      'cell': part['cell'][i].astype(np.float32),
+    }
+    return row | {name: part[name][i] for name in _scalars(part)}
+
+  def __repr__(self) -> str:
+    return f'Compact({sorted(map(str, self._files.values()))}, {self._split!r})'
+
+  def __reduce__(self):
+    return Compact, (self._files, self._split)
+
+  def arrays(self, max_atoms: int | None = None) -> dict[str, np.ndarray]:
+    """All records as padded arrays; see `in_memory`."""
+    if not len(self):
+      raise ValueError(f'{self} has no records.')
+    counts = np.concatenate([np.diff(p['offsets']) for p in self._parts])
+    ids = np.concatenate([part['ids'] for part in self._parts]).astype(str)
+    slots = int(counts.max()) if max_atoms is None else max_atoms
+    if counts.max() > slots:
+      raise ValueError(
+        f'{ids[counts.argmax()]} has {counts.max()} atoms, more than '
+        f'{max_atoms=}.'
+      )
+    numbers, frac, cell = (
+      np.concatenate([part[name] for part in self._parts])
+      for name in ('numbers', 'frac', 'cell')
+    )
+    crystal = np.repeat(np.arange(len(counts)), counts)
+    cartesian = np.einsum(
+      'ai,aij->aj', frac.astype(np.float64), cell.astype(np.float64)[crystal]
+    )
+    full = np.arange(slots) < counts[:, None]
+    out = {
+      'numbers': np.zeros(full.shape, np.int32),
+      'positions': np.zeros((*full.shape, 3), np.float32),
+      'cell': cell.astype(np.float32),
+      'id': ids,
+    }
+    out['numbers'][full] = numbers
+    out['positions'][full] = cartesian
+    names = set.intersection(*(set(_scalars(part)) for part in self._parts))
+    for name in sorted(names):
+      out[name] = np.concatenate([part[name] for part in self._parts])
+    return out
+
+
+def _cut(columns, start, stop):
+  """Rows `start` to `stop` of a file's columns."""
+  offsets = columns['offsets'].astype(np.int64)
+  stop = len(columns['ids']) if stop is None else stop
+  first, last = offsets[start], offsets[stop]
+  rows = {
+    name: columns[name][start:stop]
+    for name in ('cell', 'ids', *_scalars(columns))
+  }
+  return rows | {
+    'numbers': columns['numbers'][first:last],
+    'frac': columns['frac'][first:last],
+    'offsets': offsets[start : stop + 1] - first,
+  }
+
+
+def _scalars(columns) -> list[str]:
+  """Properties: one number a crystal."""
+  count = len(columns['ids'])
+  return [
+    name
+    for name, column in columns.items()
+    if name not in compact.NEEDED
+    and column.shape == (count,)
+    and column.dtype.kind in 'fiub'
+  ]

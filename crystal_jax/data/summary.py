@@ -1,0 +1,150 @@
+"""What a prepared folder holds and what it lacks, in numbers and in words."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from crystal_jax import elements
+from crystal_jax.reading.items import Skip
+
+BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å, of the box that is reported on.
+
+# How close two crystals' fingerprints are that look alike.
+_ALIKE = 1e-3
+
+# Reasons that mean the same, whatever atoms and numbers they name.
+_KINDS = (
+  'partial occupancy', 'unknown species', 'no atoms', 'no cell', 'zero volume',
+  'span no volume', 'apart, less than', 'not finite', 'no numbers',
+  'not positive', 'more than max_atoms', 'symmetry operation', 'is taken by',
+  'took more than', 'the parser crashed', 'the file is empty', 'is beyond',
+  'cannot be opened', 'no structure', 'cannot be read', 'periodic along',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What was read, and what was not.
+
+  Attributes:
+    splits: Crystals of each split.
+    skipped: Crystals that were skipped, by the kind of reason.
+    other_files: Files that never claimed to hold crystals.
+    atoms: Least, median and most atoms of a crystal.
+    elements: Crystals with each element.
+    duplicates: Crystals that look like an earlier one.
+    fitting: Crystals of which one cell fits a 10 Å box at every rotation.
+    notes: What else a user should know.
+    key: Of the input and the options.
+  """
+
+  splits: dict[str, int]
+  skipped: dict[str, int]
+  other_files: int
+  atoms: tuple[int, int, int]
+  elements: dict[str, int]
+  duplicates: int
+  fitting: int
+  notes: tuple[str, ...] = ()
+  key: str = ''
+
+  @property
+  def crystals(self) -> int:
+    """How many were read."""
+    return sum(self.splits.values())
+
+  @property
+  def num_skipped(self) -> int:
+    """How many were not, of those that claimed to be crystals."""
+    return sum(self.skipped.values())
+
+  def __str__(self) -> str:
+    lines = [f'read     {self.crystals} crystals']
+    lines += [f'         {name}: {n}' for name, n in self.splits.items()]
+    lines.append(f'skipped  {self.num_skipped} (see skipped.csv)')
+    lines += [f'         {reason}: {n}' for reason, n in self.skipped.items()]
+    if self.other_files:
+      lines.append(f'besides  {self.other_files} files that hold no crystals')
+    least, median, most = self.atoms
+    common = sorted(self.elements, key=self.elements.get, reverse=True)
+    lines += [
+      f'atoms    {least} to {most}, median {median}',
+      f'elements {len(common)}: {" ".join(common[:20])}'
+      f'{" .." if len(common) > 20 else ""}',
+      f'twins    {self.duplicates} look like an earlier one',
+      f'box      {self.fitting} fit {BOX_LENGTH:g} Å as a single cell',
+      *(f'note     {note}' for note in self.notes),
+    ]
+    return '\n'.join(lines)
+
+  def save(self, path: pathlib.Path) -> None:
+    """Writes it as JSON."""
+    partial = path.with_suffix('.part')
+    text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+    partial.write_text(text, encoding='utf-8')
+    os.replace(partial, path)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> Summary:
+    """Reads what `save` wrote."""
+    fields = json.loads(path.read_text(encoding='utf-8'))
+    fields['atoms'], fields['notes'] = (
+      tuple(fields[name]) for name in ('atoms', 'notes')
+    )
+    return cls(**fields)
+
+
+def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
+  """How often each kind of reason is given, the most frequent first."""
+  counts = collections.Counter(_kind(s.reason) for s in skipped if not s.other)
+  return dict(counts.most_common())
+
+
+def twins(
+  formulas: Sequence[str], fingerprints: Sequence[Sequence[float]]
+) -> list[tuple[int, int]]:
+  """Crystals that look like an earlier one: formula, cell and fingerprint.
+
+  Returns:
+    (crystal, the earlier one), in order.
+  """
+  groups = collections.defaultdict(list)
+  for i, formula in enumerate(formulas):
+    groups[formula].append(i)
+  found = []
+  for group in groups.values():
+    group.sort(key=lambda i: (fingerprints[i][0], i))
+    values = np.array([fingerprints[i] for i in group])
+    for place in range(1, len(group)):
+      # Only those of nearly the same volume can be alike.
+      first = np.searchsorted(values[:, 0], values[place, 0] * (1 - _ALIKE))
+      near = values[first:place]
+      alike = np.abs(near - values[place]) <= _ALIKE * np.abs(values[place])
+      same = np.flatnonzero(alike.all(axis=1))
+      if len(same):
+        pair = group[place], group[first + same[0]]
+        found.append((max(pair), min(pair)))
+  return sorted(found)
+
+
+def count_elements(formulas: Iterable[str]) -> dict[str, int]:
+  """Crystals with each element, by atomic number."""
+  counts = collections.Counter()
+  for formula in formulas:
+    counts.update(re.findall(r'[A-Z][a-z]?', formula))
+  return dict(sorted(counts.items(), key=lambda item: elements.number(item[0])))
+
+
+def _kind(reason: str) -> str:
+  for kind in _KINDS:
+    if kind in reason:
+      return {'apart, less than': 'atoms too close'}.get(kind, kind)
+  return reason.split(':')[0][:60]

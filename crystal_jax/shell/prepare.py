@@ -1,0 +1,79 @@
+"""Your own crystals to a data set that `--config.data.builder=OUT` trains on.
+
+  python -m crystal_jax prepare my_cifs/ --out=data/mine
+  python -m crystal_jax prepare table.csv --out=data/mine --properties=more.csv
+
+Takes files and folders, with all folders in them: CIF, POSCAR*, CONTCAR*,
+*.vasp, extxyz, ASE databases (.db, .json), CSV with a column `cif`, compact
+npz. What is no crystal of whole atoms is skipped, and named in OUT/skipped.csv
+with the reason. Killed, it goes on when it is started again.
+
+Exit status: 0 if every crystal was read, 3 if some were skipped, 1 if nothing
+came out.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from crystal_jax import data
+
+SKIPPED = 3  # Exit status.
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What the verb takes."""
+  parser.add_argument(
+    'sources', nargs='+', type=pathlib.Path, help='files and folders'
+  )
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='folder to make'
+  )
+  parser.add_argument(
+    '--properties', type=pathlib.Path, help='CSV of numbers, by a column `id`'
+  )
+  parser.add_argument(
+    '--split',
+    default='formula',
+    help='by reduced formula (default), or the property that names the split',
+  )
+  parser.add_argument(
+    '--fractions',
+    type=float,
+    nargs=3,
+    default=(0.8, 0.1, 0.1),
+    metavar=('TRAIN', 'VAL', 'TEST'),
+    help='shares of the splits by formula',
+  )
+  parser.add_argument(
+    '--max-atoms', type=int, default=1000, help='of a crystal'
+  )
+  parser.add_argument(
+    '--time-limit', type=float, default=10.0, help='seconds a file may take'
+  )
+  parser.add_argument('--workers', type=int, help='processes; default: cores')
+  parser.add_argument(
+    '--strict', action='store_true', help='stop at the first that is skipped'
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Prepares a data set; returns the exit status."""
+  import tqdm
+
+  with tqdm.tqdm(unit=' files', disable=not sys.stderr.isatty()) as bar:
+    summary = data.prepare(
+      args.sources,
+      args.out,
+      properties=args.properties,
+      split=args.split,
+      fractions=args.fractions,
+      max_atoms=args.max_atoms,
+      time_limit=args.time_limit,
+      workers=args.workers,
+      strict=args.strict,
+      progress=bar.update,
+    )
+  print(summary)
+  print(f'wrote    {args.out}: train with --config.data.builder={args.out}')
+  return SKIPPED if summary.num_skipped else 0

@@ -1,0 +1,388 @@
+"""A user's own folder becomes a data set, whatever else lies in it."""
+
+import csv
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import ase.build
+import ase.db
+import ase.io
+import numpy as np
+import pytest
+
+from crystal_jax import data
+from crystal_jax.data import preparing, splits, summary
+from crystal_jax.reading import items, parse, pool
+from crystal_jax.representation.fits import fits_box
+from tests.data import bad_files
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def skipped(folder):
+  with (folder / 'skipped.csv').open(newline='', encoding='utf-8') as file:
+    return {row['file']: row for row in csv.DictReader(file)}
+
+
+def records(folder):
+  found = {}
+  for split in splits.NAMES:
+    try:
+      source = data.load_split(folder, split)
+    except ValueError:
+      continue
+    found |= {record['id']: (split, record) for record in source}
+  return found
+
+
+def test_forty_bad_files_and_ten_good_ones(tmp_path):
+  source, out = tmp_path / 'source', tmp_path / 'out'
+  source.mkdir()
+  bad_files.write(source)
+  before = sorted(os.listdir(source))
+  found = data.prepare([source], out, workers=1)
+  assert found.crystals == 10 and found.num_skipped == 40
+  assert len(records(out)) == 10
+  reasons = skipped(out)
+  assert reasons.pop('loop')['reason'] == 'a link to a folder is not followed'
+  assert sorted(reasons) == sorted(bad_files.BAD)
+  for name, (_, reason) in bad_files.BAD.items():
+    assert re.search(reason, reasons[name]['reason']), reasons[name]
+  assert sum(found.skipped.values()) == 40
+  assert sorted(os.listdir(source)) == before
+  assert sorted(os.listdir(tmp_path)) == ['out', 'source']
+  assert not (out / '.partial').exists()
+
+
+def test_ten_thousand_atoms_an_id_that_is_taken_and_a_link_to_itself(tmp_path):
+  source = tmp_path / 'source'
+  (source / 'sub').mkdir(parents=True)
+  (source / 'a.cif').write_text(bad_files.cif())
+  (source / 'a.vasp').write_text(
+    bad_files.POSCAR.format(c=4, species='Na Cl', z=0.5)
+  )
+  (source / 'sub' / 'a.cif').write_text(bad_files.cif('K'))
+  (source / 'large.cif').write_text(bad_files.large())
+  os.symlink('self.cif', source / 'self.cif')
+  os.mkfifo(source / 'pipe.cif')
+  found = data.prepare([source], tmp_path / 'out', workers=0)
+  assert sorted(records(tmp_path / 'out')) == ['a', 'sub/a']
+  reasons = {name: s['reason'] for name, s in skipped(tmp_path / 'out').items()}
+  assert reasons == {
+    'a.vasp': "the id 'a' is taken by a.cif",
+    'large.cif': '10648 atoms, more than max_atoms=1000',
+    'self.cif': 'cannot be opened: Too many levels of symbolic links',
+    'pipe.cif': 'not a plain file',
+  }
+  assert found.num_skipped == 3 and found.other_files == 1
+
+
+def save_every_format(folder):
+  """One crystal in every kind of file."""
+  folder.mkdir()
+  atoms = ase.build.bulk('NaCl', 'rocksalt', 5.64)
+  atoms.positions += 0.25
+  for name in (
+    'one.cif', 'two.cif.gz', 'POSCAR', 'CONTCAR_1', 'three.vasp', 'four.xyz',
+  ):  # fmt: skip
+    kind = {'P': 'vasp', 'C': 'vasp'}.get(name[0])
+    ase.io.write(
+      folder / name, atoms, format='extxyz' if 'xyz' in name else kind
+    )
+  atoms.info = {'gap': 5.0, 'note': 'x'}
+  ase.io.write(folder / 'many.extxyz', [atoms, atoms], format='extxyz')
+  for name in 'base.db', 'base2.json':
+    with ase.db.connect(folder / name) as base:
+      base.write(atoms, gap=5.0, material_id=f'{name}-1')
+      base.write(atoms, gap=5.0)
+  text = (folder / 'one.cif').read_text()
+  with (folder / 'table.csv').open('w', newline='') as file:
+    csv.writer(file).writerows(
+      [['', 'material_id', 'cif', 'gap'], [7, 'row-1', text, '5'],
+       [8, 'row-2', text, ''], [9, 'row-3', '', '5']]
+    )  # fmt: skip
+  np.savez(
+    folder / 'compact.npz', numbers=np.uint8([11, 17]),
+    frac=np.float32(atoms.get_scaled_positions()),
+    cell=np.float32([atoms.cell.array]), offsets=[0, 2],
+    ids=np.array(['compact-1']), gap=np.float32([5]),
+  )  # fmt: skip
+  return atoms
+
+
+def test_every_format_gives_the_same_crystal(tmp_path):
+  atoms = save_every_format(tmp_path / 'source')
+  found = data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=0)
+  found_records = records(tmp_path / 'out')
+  assert sorted(found_records) == sorted([
+    'one', 'two', 'POSCAR', 'CONTCAR_1', 'three', 'four', 'many#0', 'many#1',
+    'base.db-1', 'base#2', 'base2.json-1', 'base2#1', 'row-1', 'row-2',
+    'compact-1',
+  ])  # fmt: skip
+  assert found.skipped == {'a row without a CIF': 1}
+  assert skipped(tmp_path / 'out')['table.csv, row 2']['id'] == 'row-3'
+  assert found.duplicates == 14 and found.splits['train'] == 15
+  assert found.notes == ('no crystal is in val', 'no crystal is in test')
+  distance = atoms.get_all_distances(mic=True)
+  for id_, (_, record) in found_records.items():
+    assert record['numbers'].tolist() == [11, 17], id_
+    metric = record['cell'] @ record['cell'].T
+    np.testing.assert_allclose(
+      metric, atoms.cell @ atoms.cell.T, atol=1e-4, err_msg=id_
+    )
+    again = ase.Atoms(
+      record['numbers'], record['positions'], cell=record['cell'], pbc=True
+    )
+    np.testing.assert_allclose(
+      again.get_all_distances(mic=True), distance, atol=1e-4
+    )
+    known = id_.startswith(('many', 'base', 'row-1', 'compact'))
+    assert record['gap'] == 5 if known else np.isnan(record['gap']), id_
+
+
+def save_many(folder, count=30, pairs='Na Cl;K Br;Li F;Mg O;Cs I;Rb Br;Ca O'):
+  folder.mkdir()
+  pairs = [pair.split() for pair in pairs.split(';')]
+  for i in range(count):
+    first, second = pairs[i % len(pairs)]
+    text = bad_files.cif(first, second, a=4 + 0.01 * i)
+    (folder / f'x{i}.cif').write_text(text)
+
+
+def test_splits_and_properties(tmp_path):
+  save_many(tmp_path / 'source')
+  table = tmp_path / 'source' / 'properties.csv'
+  rows = [['id', 'E (eV)', 'part', 'numbers']]
+  rows += [
+    [f'x{i}', i / 2, 'dev' if i % 3 else 'train', 1] for i in range(1, 30)
+  ]
+  with table.open('w', newline='') as file:
+    csv.writer(file).writerows(rows)
+  options = dict(properties=table, workers=0)
+  data.prepare([tmp_path / 'source'], tmp_path / 'a', **options)
+  by_formula = records(tmp_path / 'a')
+  assert len(by_formula) == 30
+  formulas = {}
+  for split, record in by_formula.values():
+    formulas.setdefault(tuple(record['numbers']), set()).add(split)
+  assert all(len(each) == 1 for each in formulas.values())
+  assert set.union(*formulas.values()) >= {'train', 'val'}
+  assert by_formula['x7'][1]['E__eV'] == 3.5
+  assert np.isnan(by_formula['x0'][1]['E__eV'])
+  assert by_formula['x7'][1]['numbers_'] == 1
+
+  found = data.prepare(
+    [tmp_path / 'source'], tmp_path / 'b', split='part', **options
+  )
+  assert found.splits['dev'] == 20 and found.splits['train'] == 9
+  assert found.skipped == {"no value in column 'part'": 1}
+  assert len(data.load_split(tmp_path / 'b', 'dev[:5]+train')) == 14
+  with pytest.raises(ValueError, match="no split 'val', only"):
+    data.load_split(tmp_path / 'b', 'val')
+  with pytest.raises(ValueError, match="No crystal has a column 'nothing'"):
+    data.prepare([tmp_path / 'source'], tmp_path / 'c', split='nothing')
+
+
+def test_a_hash_decides_the_split_and_val_is_not_empty():
+  formulas = [f'H{i}' for i in range(1000)]
+  chosen = splits.by_formula(formulas)
+  assert splits.by_formula(formulas[::-1]) == chosen[::-1]
+  assert 760 < chosen.count('train') < 840 and 70 < chosen.count('val') < 130
+  for count in range(2, 12):
+    for start in range(0, 100, 10):
+      some = splits.by_formula(formulas[start : start + count])
+      assert {'train', 'val'} <= set(some), some
+  assert splits.by_formula(['C'] * 5) == ['train'] * 5
+  for bad in (1, 0, 1), (0.5, 0.5), (0, 1, 0), (1.5, -0.5, 0):
+    with pytest.raises(ValueError, match='three shares'):
+      splits.by_formula(formulas, bad)
+
+
+def test_nothing_escapes_the_folder(tmp_path):
+  source = tmp_path / 'a' / 'source'
+  source.mkdir(parents=True)
+  evil = ['../../evil', '/tmp/evil', 'a\0b', '..', 'x\ny', '=cmd()', '<b>']
+  with (source / 't.csv').open('w', newline='') as file:
+    csv.writer(file).writerows(
+      [['id', 'cif'], *([name, bad_files.cif()] for name in evil)]
+    )
+  before = {p for p in tmp_path.rglob('*')}
+  data.prepare([source], tmp_path / 'a' / 'out', workers=0)
+  after = {p for p in tmp_path.rglob('*') if 'out' not in p.parts}
+  assert after == before
+  found = records(tmp_path / 'a' / 'out')
+  assert sorted(found) == sorted(items.printable(name) for name in evil)
+
+
+def test_strict_and_what_cannot_be_done(tmp_path):
+  source, out = tmp_path / 'source', tmp_path / 'out'
+  save_many(source, 3)
+  (source / 'note.txt').write_text('hello')
+  (source / 'y.cif').write_text('nothing')
+  with pytest.raises(ValueError, match='y.cif: cannot be read'):
+    data.prepare([source], out, strict=True, workers=0)
+  assert not (out / 'dataset_info.json').exists()
+  (source / 'y.cif').unlink()
+  assert data.prepare([source], out, strict=True, workers=0).crystals == 3
+  assert 'hold no crystals' in str(data.prepare([source], out, workers=0))
+  with pytest.raises(ValueError, match='with other options'):
+    data.prepare([source], out, max_atoms=5)
+  with pytest.raises(ValueError, match='no prepared data set'):
+    data.prepare([source], source)
+  with pytest.raises(FileNotFoundError, match='nowhere'):
+    data.prepare([tmp_path / 'nowhere'], tmp_path / 'new')
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(ValueError, match='Not one crystal could be read'):
+    data.prepare([tmp_path / 'empty'], tmp_path / 'new')
+
+
+def test_the_output_may_lie_in_the_source(tmp_path):
+  save_many(tmp_path / 'source', 3)
+  out = tmp_path / 'source' / 'out'
+  first = data.prepare([tmp_path / 'source'], out, workers=0)
+  assert data.prepare([tmp_path / 'source'], out, workers=0) == first
+  assert first.num_skipped == first.other_files == 0
+
+
+BEWITCHED = """
+import ctypes, os, sys, time
+from crystal_jax.reading import worker
+parse = worker.parse
+def bewitched(item, max_atoms):
+  if 'hangs' in item.name:
+    ctypes.CDLL(None).sleep(60)
+  if 'crashes' in item.name:
+    os.abort()
+  yield from parse(item, max_atoms)
+worker.parse = bewitched
+worker.main()
+"""
+
+
+def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
+  save_many(tmp_path / 'source', 5)
+  for name in 'hangs', 'crashes', 'hangs_too':
+    shutil.copy(tmp_path / 'source/x0.cif', tmp_path / f'source/{name}.cif')
+  monkeypatch.setattr(pool, '_COMMAND', (sys.executable, '-c', BEWITCHED))
+  found = data.prepare(
+    [tmp_path / 'source'], tmp_path / 'out', workers=2, time_limit=0.5
+  )
+  assert found.crystals == 5
+  reasons = {n: s['reason'] for n, s in skipped(tmp_path / 'out').items()}
+  assert reasons == {
+    'hangs.cif': 'took more than 0.5 s',
+    'hangs_too.cif': 'took more than 0.5 s',
+    'crashes.cif': 'the parser crashed (signal 6)',
+  }
+
+
+def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
+  save_many(tmp_path / 'source', 3)
+  command = sys.executable, '-c', 'raise RuntimeError("no luck")'
+  monkeypatch.setattr(pool, '_COMMAND', command)
+  with pytest.raises(RuntimeError, match='a reading process failed.*no luck'):
+    data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=2)
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+  save_many(tmp_path / 'source', 30)
+  monkeypatch.setattr(preparing, '_CHUNK', 5)
+  out = tmp_path / 'out'
+  seen = []
+
+  def stop(count):
+    seen.append(count)
+    if len(seen) == 3:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    data.prepare([tmp_path / 'source'], out, workers=0, progress=stop)
+  assert not records_or_none(out)
+  whole = len(list((out / '.partial').glob('*.npz')))
+  assert 3 <= whole < 6
+
+  def full(*args):
+    raise OSError(28, 'No space left on device')
+
+  read = []
+  tasks = pool.read
+  monkeypatch.setattr(
+    pool, 'read',
+    lambda todo, **options: tasks(
+      (read.append(task) or task for task in todo), **options
+    ),
+  )  # fmt: skip
+  with monkeypatch.context() as patch:
+    patch.setattr(preparing.assembling.prepared, 'write', full)
+    with pytest.raises(OSError, match='No space left'):
+      data.prepare([tmp_path / 'source'], out, workers=0)
+  assert not records_or_none(out) and len(read) == 6 - whole
+  assert data.prepare([tmp_path / 'source'], out, workers=0).crystals == 30
+  assert len(read) == 6 - whole
+
+
+def records_or_none(out):
+  try:
+    return records(out)
+  except FileNotFoundError:
+    return {}
+
+
+def test_two_at_once_is_told(tmp_path):
+  save_many(tmp_path / 'source', 3)
+  with preparing._claim(tmp_path / 'out'):
+    with pytest.raises(ValueError, match='prepared by another process'):
+      data.prepare([tmp_path / 'source'], tmp_path / 'out')
+
+
+def test_twins_and_radius():
+  formulas = ['A', 'A', 'B', 'A']
+  prints = [[10, 1, 2], [10.001, 1, 2], [10, 1, 2], [10, 1, 2.1]]
+  assert summary.twins(formulas, prints) == [(1, 0)]
+  rng = np.random.default_rng(0)
+  for _ in range(20):
+    atoms = ase.Atoms(
+      'H5', scaled_positions=rng.uniform(-2, 2, (5, 3)),
+      cell=4 * np.eye(3) + rng.normal(0, 1, (3, 3)), pbc=True,
+    )  # fmt: skip
+    crystal = parse.Crystal.from_ase(atoms)
+    for length in 6.0, 8.0:
+      columns = crystal.numbers, crystal.positions, crystal.cell
+      fits = parse.radius(crystal) <= length / 2 - 1
+      assert fits == fits_box(*columns, length, 0.5)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times(tmp_path):
+  """Whenever it is killed, nothing is lost and nothing half is taken."""
+  save_many(tmp_path / 'source', 900)
+  out = tmp_path / 'out'
+  command = [
+    sys.executable, '-m', 'crystal_jax', 'prepare', str(tmp_path / 'source'),
+    f'--out={out}', '--workers=1',
+  ]  # fmt: skip
+  rng = np.random.default_rng(0)
+  killed = 0
+  while killed < 20:
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    time.sleep(rng.uniform(2, 6))
+    process.kill()
+    killed += process.wait() == -signal.SIGKILL
+    if (out / 'dataset_info.json').exists():
+      assert len(records(out)) == 900
+      shutil.rmtree(out)
+    else:
+      assert not records_or_none(out)
+  subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+  assert len(records(out)) == 900
+  names = {path.name.split('-')[0] for path in out.iterdir()}
+  assert names == {
+    'crystals', 'dataset_info.json', 'features.json', 'skipped.csv',
+    'summary.json', 'twins.csv',
+  }  # fmt: skip
