@@ -62,8 +62,8 @@ def _model():
   model.cell_vae = ConfigDict()
   model.cell_vae.fold = 4  # side of the voxel block that is a token
   model.cell_vae.width = 192  # channels of a token
-  model.cell_vae.encoder = 'ap'  # blocks, of `models.tokens.MIXES`
-  model.cell_vae.decoder = 'apa'
+  model.cell_vae.encoder = 'pp'  # blocks, of `models.tokens.MIXES`
+  model.cell_vae.decoder = 'ppp'
   model.cell_vae.factor = 2  # how much wider a token is while it thinks
   model.cell_vae.latent = 15  # numbers of a token
   return model

@@ -43,8 +43,8 @@ class CellVAE(nn.Module):
   channels: int = 12
   fold: int = 4
   width: int = 192
-  encoder: str = 'ap'
-  decoder: str = 'apa'
+  encoder: str = 'pp'
+  decoder: str = 'ppp'
   factor: int = 2
   latent: int = 15
   dtype: jnp.dtype = jnp.float32
