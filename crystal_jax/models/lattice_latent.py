@@ -40,9 +40,11 @@ class Whitening(NamedTuple):
   @classmethod
   def fit(cls, numbers: Float[np.ndarray, 'M 6']) -> Whitening:
     """Of the lattices of a training set."""
+    numbers = np.asarray(numbers, np.float64)
     mean = np.mean(numbers, axis=0)
-    _, sizes, axes = np.linalg.svd((numbers - mean) / UNITS, full_matrices=True)
-    sizes = np.pad(sizes, (0, 6 - len(sizes))) / np.sqrt(len(numbers))
+    units = (numbers - mean) / UNITS
+    variances, axes = np.linalg.eigh(units.T @ units / len(units))
+    sizes, axes = np.sqrt(np.maximum(variances, 0.0)), axes.T
     sizes = np.maximum(sizes, 1.0)
     return cls(*(np.asarray(x, np.float32) for x in (mean, axes, sizes)))
 
