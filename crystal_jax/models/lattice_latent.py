@@ -40,21 +40,25 @@ class Whitening(NamedTuple):
   @classmethod
   def fit(cls, numbers: Float[np.ndarray, 'M 6']) -> Whitening:
     """Of the lattices of a training set."""
+    numbers = np.asarray(numbers, np.float64)
     mean = np.mean(numbers, axis=0)
-    _, sizes, axes = np.linalg.svd((numbers - mean) / UNITS, full_matrices=True)
-    sizes = np.pad(sizes, (0, 6 - len(sizes))) / np.sqrt(len(numbers))
+    units = (numbers - mean) / UNITS
+    variances, axes = np.linalg.eigh(units.T @ units / len(units))
+    sizes, axes = np.sqrt(np.maximum(variances, 0.0)), axes.T
     sizes = np.maximum(sizes, 1.0)
     return cls(*(np.asarray(x, np.float32) for x in (mean, axes, sizes)))
 
-  def whiten(self, numbers: Float[Array, '*B 6']) -> Float[Array, '*B 6']:
+  def whiten(self, numbers: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
     """Six numbers to z."""
-    units = (numbers - self.mean) / UNITS
-    return jnp.matmul(units, self.axes.T, precision='highest') / self.sizes
+    units = (numbers - self.mean[None]) / UNITS[None]
+    return (
+      jnp.matmul(units, self.axes.T, precision='highest') / self.sizes[None]
+    )
 
-  def unwhiten(self, z: Float[Array, '*B 6']) -> Float[Array, '*B 6']:
+  def unwhiten(self, z: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
     """Z to six numbers."""
-    units = jnp.matmul(z * self.sizes, self.axes, precision='highest')
-    return units * UNITS + self.mean
+    units = jnp.matmul(z * self.sizes[None], self.axes, precision='highest')
+    return units * UNITS[None] + self.mean[None]
 
   @property
   def log_var(self) -> Float[Array, '6']:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from crystal_jax import decoding, elements
 from crystal_jax.crystal import Crystal
@@ -206,6 +206,14 @@ class Cell:
         positions = atoms.positions[atoms.mask] / _SIDE @ cell
         crystals.append(Crystal(numbers[i][atoms.mask], positions, cell))
     return crystals
+
+  def code_field(
+    self, numbers: Int[ArrayLike, 'B']
+  ) -> Float[Array, 'B G G G C']:
+    """What networks would say of species if all atoms were of one element."""
+    codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
+    shape = (len(codes), *[self.size] * 3, codes.shape[-1])
+    return jnp.broadcast_to(codes[:, None, None, None], shape)
 
   def atoms(self, occupancy: Float[Array, 'B G G G']) -> decoding.DecodedAtoms:
     """The peaks of a batch of occupancies, positions in Å of a 10 Å cube."""

@@ -32,12 +32,14 @@ class Run:
     config: What it was made of.
     model: What is trained.
     arrays: Padded crystals of 'train' and 'heldout'.
+    refused: How many of each the model cannot take, beside them.
     optimizer: Of all parameters together.
   """
 
   config: ml_collections.ConfigDict
   model: model_lib.Model
   arrays: Mapping[str, data.Arrays]
+  refused: Mapping[str, int]
   optimizer: optax.GradientTransformation
 
   @property
@@ -110,13 +112,13 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
   """
   model = model_lib.make_model(config.model)
   optimizer = make_optimizer(config.train)
-  arrays = {
-    split: _load(config, model, getattr(config.data, f'{split}_split'))
-    for split in ('train', 'heldout')
-  }
+  arrays, refused = {}, {}
+  for split in ('train', 'heldout'):
+    name = getattr(config.data, f'{split}_split')
+    arrays[split], refused[split] = _load(config, model, name)
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
-  return Run(config=config, model=model, arrays=arrays, optimizer=optimizer)
+  return Run(config, model, arrays, refused, optimizer)
 
 
 def describe(run: Run) -> None:
@@ -140,8 +142,8 @@ def describe(run: Run) -> None:
   )
 
 
-def _load(config, model, split) -> data.Arrays:
-  """A split's crystals; says which are left out, and why."""
+def _load(config, model, split) -> tuple[data.Arrays, int]:
+  """A split's crystals, and how many are left out; says which, and why."""
   source = data.load_split(
     config.data.builder, split, config.data.data_dir or None
   )
@@ -154,7 +156,7 @@ def _load(config, model, split) -> data.Arrays:
       len(dropped),
       '\n'.join(f'  {name}: {reason}' for name, reason in dropped),
     )
-  return arrays
+  return arrays, len(dropped)
 
 
 def _box_loss(model, config, training):
