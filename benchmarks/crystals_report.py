@@ -97,6 +97,8 @@ def distances(latents) -> str:
 
 def _quantiles(values):
   values = values[np.isfinite(values)]
+  if not len(values):
+    return ['-'] * 3
   return [f'{x:.3g}' for x in np.quantile(values, [0.05, 0.5, 0.95])]
 
 

@@ -52,9 +52,10 @@ class Species:
     expected = np.outer(alone, alone) / len(train)
     self._ties = np.log((together + 2) / (expected + 2))
     self._each = np.log((sums.sum(0) + 1) / (sums.sum() + _ELEMENTS))
-    # Å³ of each element, by least squares of relative errors.
+    # Å³ of each element, by least squares of relative errors; one crystal's
+    # worth of belief in 17.
     volumes = np.array(volumes)
-    ridge = 1e-2 * np.eye(_ELEMENTS)
+    ridge = 3e-4 * np.eye(_ELEMENTS)
     scaled = sums / volumes[:, None]
     normal = scaled.T @ scaled + ridge
     self.volumes = np.linalg.solve(
