@@ -35,7 +35,7 @@ FOREIGN = (
 )  # fmt: skip
 
 # What install_requires does not name: ourselves, and the extra [eval].
-OWN_OR_EXTRA = ('crystal_jax', 'experiments', 'pymatgen', 'smact')
+OWN_OR_EXTRA = ('crystal_jax', 'experiments', 'smact')
 
 
 def imports(path):

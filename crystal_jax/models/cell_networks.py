@@ -66,7 +66,7 @@ class CellNetworks:
     mean, log_var = self.vae.apply(
       params['vae'], density, method=self.vae.encode
     )
-    exact = jnp.broadcast_to(whitening.log_var, lattice.shape)
+    exact = jnp.broadcast_to(whitening.log_var[None], lattice.shape)
     return (
       _joined(mean, whitening.whiten(lattice)),
       _joined(log_var, exact),

@@ -87,14 +87,14 @@ class CellVAE(nn.Module):
   ) -> tuple[Float[Array, 'B T L'], Float[Array, 'B T L']]:
     """Mean and logarithm of the variance of the latent."""
     x = blocks.fold(density, self.fold).reshape(len(density), self.tokens, -1)
-    x = self.encode_trunk(self.encode_in(x) + self.encode_places)
+    x = self.encode_trunk(self.encode_in(x) + self.encode_places[None])
     return self.to_mean(x), jnp.clip(self.to_log_var(x), *_LOG_VAR)
 
   def decode(
     self, z: Float[Array, 'B T L']
   ) -> tuple[Float[Array, 'B G G G'], Float[Array, 'B T W']]:
     """The occupancy, and the tokens that `read` and `read_all` ask."""
-    x = self.decode_trunk(self.decode_in(z) + self.decode_places)
+    x = self.decode_trunk(self.decode_in(z) + self.decode_places[None])
     h = self.occupancy_out(nn.gelu(self.occupancy_hidden(x)))
     side = self.size // self.fold
     h = blocks.unfold(h.reshape(len(z), side, side, side, -1), self.fold)
@@ -117,7 +117,7 @@ class CellVAE(nn.Module):
     """The same at every voxel."""
 
     def one(h):  # An example at a time: its hidden numbers are many.
-      codes, offsets = self._atom(h[:, None] + self.atom_places)
+      codes, offsets = self._atom(h[:, None] + self.atom_places[None])
       return self._voxels(codes), self._voxels(offsets)
 
     return jax.lax.map(one, self.atom_in(tokens))

@@ -48,15 +48,17 @@ class Whitening(NamedTuple):
     sizes = np.maximum(sizes, 1.0)
     return cls(*(np.asarray(x, np.float32) for x in (mean, axes, sizes)))
 
-  def whiten(self, numbers: Float[Array, '*B 6']) -> Float[Array, '*B 6']:
+  def whiten(self, numbers: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
     """Six numbers to z."""
-    units = (numbers - self.mean) / UNITS
-    return jnp.matmul(units, self.axes.T, precision='highest') / self.sizes
+    units = (numbers - self.mean[None]) / UNITS[None]
+    return (
+      jnp.matmul(units, self.axes.T, precision='highest') / self.sizes[None]
+    )
 
-  def unwhiten(self, z: Float[Array, '*B 6']) -> Float[Array, '*B 6']:
+  def unwhiten(self, z: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
     """Z to six numbers."""
-    units = jnp.matmul(z * self.sizes, self.axes, precision='highest')
-    return units * UNITS + self.mean
+    units = jnp.matmul(z * self.sizes[None], self.axes, precision='highest')
+    return units * UNITS[None] + self.mean[None]
 
   @property
   def log_var(self) -> Float[Array, '6']:

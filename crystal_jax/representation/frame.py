@@ -99,18 +99,24 @@ def _primitive(numbers, fractional, cell):
   """The primitive cell within `SYMPREC`, where there is a smaller one."""
   if not _may_repeat(numbers, fractional, cell):
     return numbers, fractional, cell
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.standardize_cell(
-      (cell, fractional, numbers),
-      to_primitive=True,
-      no_idealize=True,
-      symprec=SYMPREC,
-    )
+  found = _quietly(
+    spglib.standardize_cell,
+    (cell, fractional, numbers),
+    to_primitive=True,
+    no_idealize=True,
+    symprec=SYMPREC,
+  )
   if found is None:
     return numbers, fractional, cell
   small, places, species = found
   return np.asarray(species, np.int32), places % 1.0, small
+
+
+def _quietly(function, *args, **options):
+  """A function of spglib without its word on how it will fail one day."""
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)
+    return function(*args, **options)
 
 
 def _may_repeat(numbers, fractional, cell) -> bool:
@@ -134,7 +140,7 @@ def _may_repeat(numbers, fractional, cell) -> bool:
 
 def _reduce(fractional, cell):
   """The Niggli-reduced basis, right-handed."""
-  tries = (spglib.niggli_reduce(cell, eps=eps) for eps in _NIGGLI)
+  tries = (_quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI)
   reduced = next((found for found in tries if found is not None), None)
   if reduced is None:
     raise ValueError(f'The cell {cell.tolist()} cannot be reduced.')

@@ -6,10 +6,9 @@ alpha, beta, gamma.
 
 from __future__ import annotations
 
+import ase.geometry
 import numpy as np
 from jaxtyping import ArrayLike, Float
-
-from crystal_jax import lattice
 
 
 def to_numbers(cell: Float[ArrayLike, '*B 3 3']) -> Float[np.ndarray, '*B 6']:
@@ -30,13 +29,13 @@ def to_cell(
   """
   numbers = np.asarray(numbers, np.float64)
   lengths, cosines = np.exp(numbers[:3]), numbers[3:]
-  if not np.isfinite(lengths).all() or (np.abs(cosines) >= 1).any():
+  if not np.isfinite(np.append(lengths, cosines)).all():
+    return None
+  if (np.abs(cosines) >= 1).any():
     return None
   a, b, c = cosines
   # Volume of the cell of these angles and edges of length one, squared.
   if 1 - a * a - b * b - c * c + 2 * a * b * c < 1e-4:
     return None
-  cell = lattice.from_lengths_and_angles(
-    lengths, np.degrees(np.arccos(cosines))
-  )
-  return np.asarray(cell, np.float64)
+  angles = np.degrees(np.arccos(cosines))
+  return ase.geometry.cellpar_to_cell([*lengths, *angles])
