@@ -112,10 +112,9 @@ class Codec:
     """
     from crystal_jax import weights_file
 
-    card = {'name': os.path.basename(os.path.abspath(folder)), **self._card}
-    weights_file.write(
-      folder, self._params, {**card, **(notes or {})}, dtype=dtype
-    )
+    name = os.path.basename(os.path.abspath(folder))
+    card = {**self._card, 'name': name, **(notes or {})}
+    weights_file.write(folder, self._params, card, dtype=dtype)
 
   def describe(self) -> dict[str, Any]:
     """The card: what the codec is, as JSON has it.
@@ -199,12 +198,11 @@ class Codec:
         else 'the latent is not finite'
       )
     for places in _chunks(np.flatnonzero(sound)):
-      padded = np.zeros((CHUNK, self.size), np.float32)
-      padded[: len(places)] = z[places]
-      outputs = _decoded(self._model.networks, self._params, padded)
-      outputs = {name: value[: len(places)] for name, value in outputs.items()}
+      # Full, whatever there is, so that one size is compiled.
+      rows = np.resize(places, CHUNK)
+      outputs = _decoded(self._model.networks, self._params, z[rows])
       found = self._model.representation.crystals(outputs)
-      for place, crystal in zip(places.tolist(), found, strict=True):
+      for place, crystal in zip(places.tolist(), found, strict=False):
         if not isinstance(crystal, str):
           crystal = decoded_check.checked(crystal)
         if isinstance(crystal, str):

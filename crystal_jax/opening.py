@@ -9,6 +9,7 @@ import pathlib
 from typing import Any
 
 import jax
+import ml_collections
 from jaxtyping import PyTree
 
 from crystal_jax import weights_file
@@ -62,17 +63,48 @@ def from_run(
   step = checkpoints.latest_step(workdir)
   config, model, params = checkpoints.load_model(workdir, step)
   known = provenance.read(workdir)
-  card = {
+  card = make_card(
+    model,
+    params,
+    config,
+    name=workdir.absolute().name,
+    steps=step,
+    elements=known.get('elements'),
+    data=known.get('data'),
+    figures=_figures(workdir),
+  )
+  return model, params, card
+
+
+def make_card(
+  model: Model,
+  params: PyTree,
+  config: ml_collections.ConfigDict,
+  *,
+  name: str,
+  elements: list[str] | None = None,
+  **known: Any,
+) -> dict[str, Any]:
+  """What a codec says of itself.
+
+  Args:
+    model: The model.
+    params: Its parameters.
+    config: What the model was made of; its `model` alone is kept.
+    name: Of the codec.
+    elements: Symbols of those seen in training; None if nobody knows.
+    known: Further entries, as JSON.
+  """
+  return {
+    'name': name,
     'kind': model.kind,
     'config': json.loads(to_json(config.model)),
     'latent_shape': list(model.networks.latent_shape),
-    'elements': known.get('elements'),
-    'data': known.get('data'),
-    'steps': step,
-    'figures': _figures(workdir),
+    'fingerprint': weights_file.fingerprint(params),
+    'elements': elements,
+    **known,
     'versions': versions(),
   }
-  return model, params, card
 
 
 def versions() -> dict[str, str]:

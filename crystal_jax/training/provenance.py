@@ -14,6 +14,7 @@ import os
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
 from crystal_jax import data, elements
@@ -23,7 +24,9 @@ FILE = 'data.json'
 
 
 def write(workdir: str | os.PathLike[str], run: Run) -> None:
-  """Notes what a run reads; as it would be noted on resuming."""
+  """Notes what a run reads; one of several processes does."""
+  if jax.process_index():
+    return
   config = run.config.data
   source = data.load_split(
     config.builder, config.train_split, config.data_dir or None
