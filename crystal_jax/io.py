@@ -21,10 +21,7 @@ import ase.io.formats
 
 from crystal_jax import cif, elements
 from crystal_jax.contacts import first_contact
-from crystal_jax.crystal import Crystal
-
-# Atoms closer than this, Å, are the same atom written twice.
-MIN_DISTANCE = 0.4
+from crystal_jax.crystal import MIN_DISTANCE, Crystal
 
 Path = str | os.PathLike[str]
 Structure = ase.Atoms | cif.Block
