@@ -18,15 +18,15 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
-  'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
+  'foreign', 'decoded_check', 'weights_file', 'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
   'representation', 'config', 'model', 'data', 'training', 'evaluation',
-  'codec', '__init__', 'shell', '__main__',
+  'opening', 'codec', '__init__', 'shell', '__main__',
 )  # fmt: skip
 
 # Imported without any of these.
 CORE = (
   'crystal', 'io', 'cif', 'cube', 'elements', 'lattice', 'density', 'decoding',
-  'lattice_search', '__main__', 'shell.decode_density', 'shell.voxelize',
+  'lattice_search', 'foreign', 'codec', '__main__', 'shell.decode_density', 'shell.voxelize',
 )  # fmt: skip
 FOREIGN = (
   'flax', 'optax', 'orbax',
