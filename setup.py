@@ -49,6 +49,7 @@ setuptools.setup(
     'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
     'importlib_resources',  # imported by tensorflow-datasets, not declared
     'array_record>=0.5',  # the file format of the data sets
+    'safetensors>=0.4',  # weights of a codec, no code in the file
     'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
     'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
     'tqdm>=4.66',  # progress on a terminal

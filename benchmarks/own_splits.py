@@ -3,8 +3,8 @@ r"""Training and tuning parts of a published validation split.
 The published training splits of Perov-5 and Carbon-24 cannot always be had.
 This cuts a compact file `NAME_val.npz` in two, NAME_train.npz and NAME_val.npz
 in another folder: some of its groups are held out for tuning, the rest trains.
-A group is a reduced formula, or, where all are of one element, crystals that are
-twins: as many atoms, volume within 0.2 % and energy within 1 meV/atom.
+A group is a reduced formula, or, where all are of one element, crystals that
+are twins: as many atoms, volume within 0.2 % and energy within 1 meV/atom.
 
   python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
 """
