@@ -10,8 +10,8 @@ _HERE = pathlib.Path(__file__).parent
 # the same fault.
 _JAX = '>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1'
 
-# Matching of crystals, as published results are scored.
-_EVAL = ['pymatgen>=2024.8', 'smact>=3']
+# Whether a composition is valid, as published results are gated.
+_EVAL = ['smact>=3']
 
 setuptools.setup(
   name='crystal_jax',
@@ -42,12 +42,14 @@ setuptools.setup(
     'ase>=3.23',  # reads and writes crystal files
     'spglib>=2.5',  # symmetrises a decoded crystal, when asked
     'gemmi>=0.7',  # parses CIF files, and knows their space groups
+    'pymatgen>=2024.8',  # matches crystals, as published results are scored
     'jaxtyping>=0.2.36',  # shapes in signatures
     'absl-py>=2',  # flags, logging
     'ml-collections>=1.0',  # experiment configs
     'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
     'importlib_resources',  # imported by tensorflow-datasets, not declared
     'array_record>=0.5',  # the file format of the data sets
+    'safetensors>=0.4',  # weights of a codec, no code in the file
     'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
     'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
     'tqdm>=4.66',  # progress on a terminal
@@ -58,7 +60,6 @@ setuptools.setup(
       'pytest>=8',
       'pytest-xdist>=3.5',
       'hypothesis>=6.100',  # cells of all shapes
-      'pymatgen>=2024.8',  # a second opinion on symmetry and structures
     ],
     'dev': ['ruff>=0.9', 'pre-commit'],
     'eval': _EVAL,

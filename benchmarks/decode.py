@@ -6,7 +6,7 @@ MP-20 validation rows, drawn with a fixed seed and rotated at random.
   taskset -c 1 python -m benchmarks.decode    # all rows, on 1000 crystals
   python -m benchmarks.decode --rows=cell,paper --crystals=100
 
-Needs `pip install -e '.[eval]'`.
+Needs no extra.
 """
 
 import argparse

@@ -92,3 +92,34 @@ def channel_table(
     table[z, period(z)] = 1
     table[z, NUM_PERIODS + column(z)] = 1
   return table
+
+
+# Frequencies, in half turns over the table, that keep neighbours apart.
+_CHECKS = 26, 68, 75, 90, 93
+
+
+@functools.cache
+def element_codes() -> Float[np.ndarray, '95 12']:
+  """A short code of every element, by atomic number, for a network to carry.
+
+  Number 0 is one for each element, so that what is weighed with it counts
+  atoms. Two more are the period and its square, four are slow waves along the
+  column, which put alike elements near one another; five are fast waves along
+  the atomic number, a checksum that keeps neighbours apart. Made orthogonal in
+  that order, with mean 0 and variance 1 over the elements (but number 0).
+
+  Returns:
+    Row 0, the empty slot, is zero. No two rows are nearer than 1.97; in the
+    median, an element's nearest is 2.4 away.
+  """
+  z = np.arange(1, MAX_NUMBER + 1)
+  rows = np.array([period(n) for n in z], np.float64)
+  columns = np.array([column(n) for n in z]) - 0.5
+  features = [np.ones(len(z)), rows, rows**2]
+  features += [np.cos(np.pi * k * columns / NUM_COLUMNS) for k in (1, 2, 3, 4)]
+  features += [np.cos(np.pi * f * (z - 0.5) / len(z)) for f in _CHECKS]
+  codes, made = np.linalg.qr(np.stack(features, axis=1))
+  # QR leaves the signs open.
+  codes = codes * np.sign(np.diag(made)) * np.sqrt(len(z))
+  codes[:, 0] = 1.0
+  return np.concatenate([np.zeros((1, len(features))), codes])

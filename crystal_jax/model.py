@@ -15,7 +15,7 @@ from crystal_jax import models
 from crystal_jax.density import BoxGrid
 from crystal_jax.elements import UNIT_NUMBER
 from crystal_jax.models.networks import Networks
-from crystal_jax.representation import Box, Representation
+from crystal_jax.representation import Box, Cell, Representation
 from crystal_jax.representation.channels import make_channels
 
 
@@ -96,8 +96,23 @@ def make_box(
   )
 
 
+def make_cell(
+  config: ml_collections.ConfigDict,
+) -> tuple[Cell, models.CellNetworks]:
+  """Crystals in their own coordinates: `config.cell` and `.cell_vae`."""
+  representation = Cell(**config.cell)
+  vae = models.CellVAE(
+    size=config.cell.size,
+    channels=representation.input_shapes['density'][-1],
+    dtype=jnp.dtype(config.dtype),
+    **config.cell_vae,
+  )
+  return representation, models.CellNetworks(vae)
+
+
 # Each makes a representation and its networks. To add a kind: an entry here,
 # in `training.run.LOSSES` and in `evaluation.evaluate.KINDS`.
 KINDS: dict[str, Callable[..., tuple[Representation, Networks]]] = {
   'box': make_box,
+  'cell': make_cell,
 }

@@ -52,6 +52,20 @@ def _model():
   model.lattice_head = ConfigDict()
   model.lattice_head.enabled = False  # six lattice parameters off the latent
   model.lattice_head.width = 256  # channels
+
+  model.cell = ConfigDict()
+  model.cell.size = 16  # voxels a side
+  model.cell.sigma = 0.9  # voxels, standard deviation of an atom
+  model.cell.max_atoms = 20  # of a primitive cell
+  model.cell.closest = 1.0  # voxels; nearer atoms are refused
+
+  model.cell_vae = ConfigDict()
+  model.cell_vae.fold = 4  # side of the voxel block that is a token
+  model.cell_vae.width = 192  # channels of a token
+  model.cell_vae.encoder = 'pp'  # blocks, of `models.tokens.MIXES`
+  model.cell_vae.decoder = 'ppp'
+  model.cell_vae.factor = 2  # how much wider a token is while it thinks
+  model.cell_vae.latent = 15  # numbers of a token
   return model
 
 
@@ -103,6 +117,14 @@ def _train():
   train.box_loss.balance = 0.5  # class weight count^-balance; 0: plain
   train.box_loss.species_voxels = 0  # random voxels asked in a step; 0: all
   train.box_loss.lattice = 0.1  # of the lattice head's squared error
+
+  train.cell_loss = ConfigDict()
+  train.cell_loss.beta = 1e-4  # of the KL (nats, summed over the latent)
+  train.cell_loss.beta_warmup = 1  # steps over which beta rises from 0
+  train.cell_loss.occupancy = 100.0  # of its squared error, a voxel
+  train.cell_loss.offset = 0.3  # of its squared error (voxels²), an atom
+  train.cell_loss.sharpness = 2.0  # of species, in squared distance of codes
+  train.cell_loss.jitter = 0.3  # voxels; how far from an atom it is asked
   return train
 
 

@@ -90,3 +90,15 @@ def make_tiny_config(data_dir):
   config.model.box.max_decoded = 64
   config.eval.pictures = 1
   return config
+
+
+@pytest.fixture
+def tiny_cell_config(tiny_config):
+  """The cell model in seconds."""
+  config = tiny_config
+  config.model.representation = 'cell'
+  config.model.cell_vae.width = 32
+  config.model.cell_vae.encoder = 'p'
+  config.model.cell_vae.decoder = 'p'
+  config.data.origins = 1
+  return config

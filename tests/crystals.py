@@ -37,6 +37,32 @@ def silicate():
     )
 
 
+def embedded(count):
+  """Evenly spaced crystals of the embedded data set's held-out split."""
+  with np.load(ROOT / 'datasets/oqmd_icsd20/data/val.npz') as file:
+    columns = {name: file[name] for name in ('numbers', 'frac', 'cell')}
+    offsets = file['offsets']
+  some = []
+  for i in np.linspace(0, len(offsets) - 2, count).astype(int):
+    atoms = slice(*offsets[i : i + 2])
+    cell = columns['cell'][i].astype(np.float64)
+    places = columns['frac'][atoms].astype(np.float64) @ cell
+    numbers = columns['numbers'][atoms].astype(np.int32)
+    some.append(cj.Crystal(numbers, places, cell))
+  return some
+
+
+def quartz():
+  """Right-handed or left-handed, and never both."""
+  atoms = ase.spacegroup.crystal(
+    ['Si', 'O'],
+    [(0.4697, 0, 0), (0.4135, 0.2669, 0.1191)],
+    spacegroup=154,
+    cellpar=[4.916, 4.916, 5.405, 90, 90, 120],
+  )
+  return cj.Crystal.from_ase(atoms)
+
+
 def bcc():
   return cj.Crystal.from_ase(ase.build.bulk('Fe', 'bcc', a=2.87))
 

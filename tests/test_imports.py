@@ -19,9 +19,10 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
-  'reading', 'density', 'cube', 'decoding', 'lattice_search', 'models',
-  'representation', 'config', 'model', 'data', 'training', 'evaluation',
-  'codec', '__init__', 'shell', '__main__',
+  'foreign', 'decoded_check', 'weights_file', 'reading', 'density', 'cube',
+  'decoding', 'lattice_search', 'models', 'representation', 'config', 'model',
+  'data', 'training', 'evaluation', 'opening', 'codec', '__init__', 'shell',
+  '__main__',
 )  # fmt: skip
 
 # What one knows nothing of, though it stands higher.
@@ -33,7 +34,8 @@ STRANGERS = {
 # Imported without any of these.
 CORE = (
   'crystal', 'io', 'cif', 'cube', 'elements', 'lattice', 'density', 'decoding',
-  'lattice_search', '__main__', 'shell.decode_density', 'shell.voxelize',
+  'lattice_search', 'foreign', 'codec', '__main__', 'shell.decode_density',
+  'shell.voxelize',
 )  # fmt: skip
 FOREIGN = (
   'flax', 'optax', 'orbax',
@@ -43,7 +45,7 @@ FOREIGN = (
 
 # What install_requires does not name: ourselves, and the extras.
 OWN_OR_EXTRA = (
-  'crystal_jax', 'experiments', 'pymatgen', 'smact', 'apache_beam', 'pyarrow',
+  'crystal_jax', 'experiments', 'smact', 'apache_beam', 'pyarrow',
 )  # fmt: skip
 
 

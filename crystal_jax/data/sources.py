@@ -94,6 +94,17 @@ class Split(Sequence):
   def __len__(self) -> int:
     return len(self._source)
 
+  @property
+  def files(self) -> list[pathlib.Path]:
+    """What is read."""
+    infos = tfds.builder_from_directory(self._folder).info.splits
+    names = {
+      name
+      for part in self._split.split('+')
+      for name in infos[part.split('[')[0].strip()].filenames
+    }
+    return [pathlib.Path(self._folder, name) for name in sorted(names)]
+
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not -len(self) <= index < len(self):
       raise IndexError(f'{index=} of {len(self)} records of {self}')

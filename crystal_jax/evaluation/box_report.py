@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax import elements
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.box_cases import Case
-from crystal_jax.evaluation.report import image
+from crystal_jax.evaluation.report import formula, image
 
 
 def sections(cases: Sequence[Case]) -> list[str]:
@@ -19,14 +18,6 @@ def sections(cases: Sequence[Case]) -> list[str]:
     if case.picture is not None:
       parts += _case(case)
   return [*parts, '<h2>The worst of them</h2>', _worst(cases)]
-
-
-def formula(numbers: np.ndarray) -> str:
-  """Elements and counts in order of atomic number, as H2 O1."""
-  found, counts = np.unique(numbers, return_counts=True)
-  return ' '.join(
-    f'{elements.symbol(int(z))}{n}' for z, n in zip(found, counts, strict=True)
-  )
 
 
 def _case(case) -> list[str]:

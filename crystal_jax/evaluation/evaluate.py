@@ -14,7 +14,7 @@ import numpy as np
 
 from crystal_jax import io
 from crystal_jax.crystal import Crystal
-from crystal_jax.evaluation import box_scores, report
+from crystal_jax.evaluation import box_scores, cell_scores, report
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 # The scores of each kind of `crystal_jax.model.KINDS`.
 KINDS: dict[str, Callable[[Run, TrainState], Scores]] = {
   'box': box_scores.score,
+  'cell': cell_scores.score,
 }
 
 

@@ -5,8 +5,10 @@ import os
 import pathlib
 
 import ml_collections
+import numpy as np
 from matplotlib.figure import Figure
 
+from crystal_jax import elements
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.training import logs
@@ -20,6 +22,9 @@ _UNITS = {
   'decoded_nearest_p90': 'Å',
   'head_length_error': 'relative',
   'head_angle_error': '°',
+  'kl_nats': '',
+  'rmse': '/ (V/N)^(1/3)',
+  'sampled_rmse': '/ (V/N)^(1/3)',
 }
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
@@ -69,6 +74,14 @@ def write(
 def image(figure: Figure) -> str:
   """A figure as HTML that needs no other file."""
   return f'<img alt="" src="{figures.to_data_uri(figure)}">'
+
+
+def formula(numbers: np.ndarray) -> str:
+  """Elements and counts in order of atomic number, as H2 O1."""
+  found, counts = np.unique(numbers, return_counts=True)
+  return ' '.join(
+    f'{elements.symbol(int(z))}{n}' for z, n in zip(found, counts, strict=True)
+  )
 
 
 def _results(results) -> str:

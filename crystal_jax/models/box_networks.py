@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from crystal_jax.models.blocks import scale_gradient
@@ -43,8 +44,15 @@ class BoxNetworks:
       return (*[self.size] * 3, self.channels)
     return self.vae.latent_shape
 
-  def init(self, key: Array) -> dict[str, PyTree]:
-    """Fresh parameters of each network there is, by its name."""
+  def init(
+    self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
+  ) -> dict[str, PyTree]:
+    """Fresh parameters of each network there is, by its name.
+
+    Args:
+      key: Of all of them.
+      arrays: Not needed: nothing is measured on the training set.
+    """
     keys = jax.random.split(key, 3)
     density = jnp.zeros((1, *[self.size] * 3, self.channels))
     z = jnp.zeros((1, *self.latent_shape))

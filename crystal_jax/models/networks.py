@@ -8,6 +8,7 @@ network: a file beside `box_networks.py`, an entry in `crystal_jax.model.KINDS`.
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 
@@ -18,8 +19,16 @@ class Networks(Protocol):
   def latent_shape(self) -> tuple[int, ...]:
     """Shape of one latent."""
 
-  def init(self, key: Array) -> dict[str, PyTree]:
-    """Fresh parameters of each network, by its name."""
+  def init(
+    self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
+  ) -> dict[str, PyTree]:
+    """Fresh parameters of each network, by its name.
+
+    Args:
+      key: Of what is drawn.
+      arrays: The prepared training set, of which a network may keep statistics
+        beside what it learns; None: it does without.
+    """
 
   def encode(
     self, params: PyTree, inputs: Mapping[str, Array]

@@ -1,6 +1,7 @@
 """From a config to everything a training run needs: model, data, optimizer."""
 
 import dataclasses
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ import optax
 
 from crystal_jax import data
 from crystal_jax import model as model_lib
-from crystal_jax.training import box_loss, steps
+from crystal_jax.training import box_loss, cell_loss, steps
 from crystal_jax.training.state import (
   TrainState,
   create_state,
@@ -33,12 +34,14 @@ class Run:
     config: What it was made of.
     model: What is trained.
     arrays: Padded crystals of 'train' and, if there are any, 'heldout'.
+    refused: How many of each the model cannot take, beside them.
     optimizer: Of all parameters together.
   """
 
   config: ml_collections.ConfigDict
   model: model_lib.Model
   arrays: Mapping[str, data.Arrays]
+  refused: Mapping[str, int]
   optimizer: optax.GradientTransformation
 
   @property
@@ -57,9 +60,10 @@ class Run:
 
   def fresh_state(self) -> TrainState:
     """A state that has learnt nothing."""
-    return create_state(
-      self.model.networks.init, self.optimizer, self.config.train.seed
+    init = functools.partial(
+      self.model.networks.init, arrays=self.arrays['train']
     )
+    return create_state(init, self.optimizer, self.config.train.seed)
 
   def batches(
     self, split: str, limit: int | None = None
@@ -110,7 +114,9 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
   """
   model = model_lib.make_model(config.model)
   optimizer = make_optimizer(config.train)
-  arrays = {split: _load(config, model, split) for split in _SPLITS}
+  arrays, refused = {}, {}
+  for split in _SPLITS:
+    arrays[split], refused[split] = _load(config, model, split)
   if not len(arrays['train']['numbers']):
     raise ValueError(
       f'No crystal of {config.data.builder} is left to train on; the log says '
@@ -121,7 +127,7 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
     del arrays['heldout']
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
-  return Run(config=config, model=model, arrays=arrays, optimizer=optimizer)
+  return Run(config, model, arrays, refused, optimizer)
 
 
 def describe(run: Run) -> None:
@@ -145,8 +151,8 @@ def describe(run: Run) -> None:
   )
 
 
-def _load(config, model, split) -> data.Arrays:
-  """A split's crystals; says which are left out, and why."""
+def _load(config, model, split) -> tuple[data.Arrays, int]:
+  """A split's crystals, and how many are left out; says which, and why."""
   from_config = config.data
   arrays = data.load(
     from_config.builder,
@@ -161,7 +167,7 @@ def _load(config, model, split) -> data.Arrays:
     box_length=from_config.box_length,
   )
   if not len(arrays['numbers']):
-    return arrays
+    return arrays, 0
   arrays, dropped = model.representation.prepare(arrays)
   if dropped:
     _log.info(
@@ -170,7 +176,7 @@ def _load(config, model, split) -> data.Arrays:
       len(dropped),
       '\n'.join(f'  {name}: {reason}' for name, reason in dropped),
     )
-  return arrays
+  return arrays, len(dropped)
 
 
 def _box_loss(model, config, training):
@@ -178,6 +184,14 @@ def _box_loss(model, config, training):
   return box_loss.BoxLoss(model, weights, training)
 
 
+def _cell_loss(model, config, training):
+  weights = cell_loss.CellLossWeights(**config.cell_loss)
+  return cell_loss.CellLoss(model, weights, training)
+
+
 # The loss of each kind of `crystal_jax.model.KINDS`: of a model, `config.train`
 # and whether it is trained.
-LOSSES: dict[str, Callable[..., steps.Loss]] = {'box': _box_loss}
+LOSSES: dict[str, Callable[..., steps.Loss]] = {
+  'box': _box_loss,
+  'cell': _cell_loss,
+}

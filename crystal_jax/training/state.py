@@ -78,7 +78,9 @@ def make_optimizer(
   )
 
   def decayed(params):
-    return jax.tree.map(lambda p: p.ndim > 1, params)
+    return jax.tree.map_with_path(
+      lambda path, _: path[-1].key == 'kernel', params
+    )
 
   return optax.chain(
     optax.clip_by_global_norm(config.clip),

@@ -1,0 +1,160 @@
+"""What a crystal costs as a plain list, in nats: the bar for a latent's rate.
+
+The list is what anyone would write down: how many atoms, which elements and how
+many of each, the lattice, the places, the last two rounded. Each is coded with
+the frequencies of a training set, with what makes a list short:
+
+- the primitive cell in its standard frame, one atom at the origin;
+- elements in order, each given those before it (how often the two are met in
+  one crystal); their numbers given the element and what is left;
+- the volume against the sum of its elements' volumes; then ratios and cosines
+  of the reduced cell, each given whether those before are special;
+- places on a grid of as many steps an axis as its length asks for, so that 0,
+  1/2, 1/3 and 1/4 lie on it. They are sorted within a species, and only what
+  may still come is coded, so that no nat is spent on the order. Each coordinate
+  is predicted by its frequency on that axis, by the one before it on the same
+  axis, by that on the axis before it, and by all that came before it in the
+  same crystal, up to sign and a shift by a half. The four are mixed with
+  weights that are fitted on the training set.
+
+  nice python -m benchmarks.list_code --crystals=1000
+
+*plain* is the same list with none of that: atoms in any order, an element each
+by its frequency, all steps of places and lattice alike.
+
+The rounded list is decoded and scored as a network would be. What it leaves out
+is symmetry as such (a space group and Wyckoff letters instead of places), so it
+is no lower bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pathlib
+
+import numpy as np
+
+import crystal_jax as cj
+from benchmarks.list_parts import Lattices, Places, Species, axis_steps
+from crystal_jax.evaluation import matching
+from crystal_jax.representation import frame
+
+DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
+# RMSE to reach, and the steps of the lattice: of a logarithm of a length and of
+# a cosine.
+ROWS = ((0.05, 0.04), (0.01, 0.01))
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--data', type=pathlib.Path, default=DATA)
+  parser.add_argument('--train', default='mp_le20_train')
+  parser.add_argument('--val', default='mp_20_part_val')
+  parser.add_argument('--crystals', type=int, default=1000)
+  parser.add_argument('--learn', type=int, default=50_000, help='from so many')
+  parser.add_argument('--fit', type=int, default=2000, help='of the mixture')
+  parser.add_argument(
+    '--cache', type=pathlib.Path, help='folder to keep standard frames in'
+  )
+  args = parser.parse_args()
+  train = frames(args.data / f'{args.train}.npz', args.learn, args.cache)
+  val = frames(args.data / f'{args.val}.npz', args.crystals, args.cache)
+  print(
+    '| RMSE aimed at | count | species | lattice | places | **nats** | plain '
+    '| match | RMSE | strict | length error | angle error |\n|' + '---|' * 12
+  )
+  species = Species(train)
+  for rmse, step in ROWS:
+    print(row(rmse, step, train, val, species, args.fit), flush=True)
+
+
+def row(rmse, step, train, val, species, fit):
+  """One line of the table."""
+  spacing = find_spacing(train[:500], rmse)
+  lattices = Lattices(train, step, species.volumes)
+  places = Places(train, spacing, fit)
+  costs, plain, found = [], [], []
+  for numbers, fractional, cell in val:
+    bins = lattices.bins(cell)
+    again = lattices.cell(bins)
+    again = cell if again is None else again
+    steps = axis_steps(again, spacing)
+    costs.append(
+      (
+        *species.cost(numbers),
+        lattices.cost(bins, numbers),
+        places.cost(numbers, fractional, steps),
+      )
+    )
+    plain.append(
+      species.plain_cost(numbers)
+      + lattices.plain_cost()
+      + (len(numbers) - 1) * np.log(steps).sum()
+    )
+    rounded = np.rint(fractional * steps) / steps
+    found.append(cj.Crystal(numbers, rounded @ again, again))
+  true = [cj.Crystal(n, f @ c, c) for n, f, c in val]
+  scores = matching.summarize(matching.compare(true, found))
+  mean = np.mean(costs, axis=0)
+  return (
+    f'| {rmse} | {mean[0]:.1f} | {mean[1]:.1f} | {mean[2]:.1f} | '
+    f'{mean[3]:.1f} | **{mean.sum():.0f}** | {np.mean(plain):.0f} | '
+    f'{scores["match"]:.1%} | {scores["rmse"]:.4f} | {scores["strict"]:.1%} | '
+    f'{scores["length_error"]:.2%} | {scores["angle_error"]:.2f}° |'
+  )
+
+
+def frames(path, count, cache=None):
+  """Standard frames of some of a file, [(numbers, fractional, cell)]."""
+  kept = cache and cache / path.name
+  if kept and kept.is_file():
+    with np.load(kept) as file:
+      columns = [file[name] for name in ('numbers', 'frac', 'cell')]
+  else:
+    columns = _framed(path)
+    if kept:
+      cache.mkdir(parents=True, exist_ok=True)
+      np.savez(kept, numbers=columns[0], frac=columns[1], cell=columns[2])
+  whole = [
+    (n[n > 0], f[n > 0].astype(np.float64), c.astype(np.float64))
+    for n, f, c in zip(*columns, strict=True)
+  ]
+  order = np.random.default_rng(0).permutation(len(whole))[:count]
+  return [whole[i] for i in order]
+
+
+def _framed(path):
+  with np.load(path) as file:
+    data = dict(file)
+  atoms = np.diff(data['offsets'])
+  numbers = np.zeros((len(atoms), atoms.max()), np.int32)
+  fractional = np.zeros((*numbers.shape, 3))
+  cells = np.zeros((len(atoms), 3, 3))
+  for i in range(len(atoms)):
+    one = slice(*data['offsets'][i : i + 2])
+    n, f, cells[i] = frame.standard_frame(
+      data['numbers'][one], data['frac'][one], data['cell'][i]
+    )
+    numbers[i, : len(n)], fractional[i, : len(n)] = n, f
+  return numbers, fractional, cells
+
+
+def find_spacing(crystals, rmse):
+  """Å between two steps of an axis that give an RMSE, by halving."""
+  low, high = 0.01, 2.0
+  for _ in range(12):
+    middle = math.sqrt(low * high)
+    errors = []
+    for _, fractional, cell in crystals:
+      steps = axis_steps(cell, middle)
+      error = (fractional - np.rint(fractional * steps) / steps) @ cell
+      error -= error.mean(axis=0)
+      size = (abs(np.linalg.det(cell)) / len(error)) ** (1 / 3)
+      errors.append(np.sqrt(np.square(error).sum(-1).mean()) / size)
+    low, high = (middle, high) if np.mean(errors) < rmse else (low, middle)
+  return low
+
+
+if __name__ == '__main__':
+  main()

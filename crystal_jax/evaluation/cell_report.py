@@ -1,0 +1,83 @@
+"""The held-out crystals of a cell model in the report."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+
+from crystal_jax import lattice
+from crystal_jax.crystal import Crystal
+from crystal_jax.evaluation import figures
+from crystal_jax.evaluation.report import formula, image
+
+
+def sections(cases: Sequence, pictures: int) -> list[str]:
+  """HTML of held-out `cell_scores.Case`s; the first and the worst are drawn.
+
+  Args:
+    cases: Compared with the truth.
+    pictures: How many of each.
+  """
+  parts = ['<h2>Held-out crystals</h2>']
+  for case in cases[:pictures]:
+    parts += _case(case)
+  missed = [case for case in cases if not case.comparison.match]
+  parts.append(
+    f'<h2>Those that did not come back: {len(missed)} of {len(cases)}</h2>'
+  )
+  parts.append(_reasons(missed))
+  for case in missed[:pictures]:
+    parts += _case(case)
+  return parts
+
+
+def _case(case) -> list[str]:
+  comparison = case.comparison
+  verdict = (
+    f'matches, RMSE {comparison.rmse:.4f}'
+    if comparison.match
+    else f'does not match: {html.escape(comparison.reason)}'
+  )
+  parts = [
+    f'<h3>{html.escape(case.id)}</h3>',
+    f'<p>{_line(case.true)}<br>{_line(case.found)}<br>It {verdict}.</p>',
+    image(figures.densities(*case.occupancy)),
+  ]
+  if isinstance(case.found, Crystal):
+    # Both in the true lattice, where they lie over each other.
+    cell = np.asarray(case.true.cell)
+    shown = [
+      (_inside(crystal) @ cell, np.asarray(crystal.numbers))
+      for crystal in (case.true, case.found)
+    ]
+    parts.append(image(figures.atoms(*shown)))
+  return parts
+
+
+def _inside(crystal) -> np.ndarray:
+  """Fractional coordinates, those at a wall at the lower one."""
+  fractional = np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell)
+  return (fractional + 0.02) % 1.0 - 0.02
+
+
+def _line(crystal) -> str:
+  """Formula and lattice, or why there is none."""
+  if not isinstance(crystal, Crystal):
+    return f'No crystal: {html.escape(str(crystal))}'
+  lengths, angles = lattice.lengths_and_angles(np.asarray(crystal.cell))
+  lengths = ', '.join(f'{x:.3f}' for x in np.asarray(lengths))
+  angles = ', '.join(f'{x:.1f}' for x in np.asarray(angles))
+  return f'{formula(np.asarray(crystal.numbers))}; {lengths} Å; {angles}°'
+
+
+def _reasons(missed) -> str:
+  reasons = [case.comparison.reason for case in missed]
+  rows = ''.join(
+    f'<tr><td>{html.escape(reason)}</td><td>{reasons.count(reason)}</td></tr>'
+    for reason in sorted(set(reasons))
+  )
+  return (
+    f'<table><tr><th>what is wrong</th><th>crystals</th></tr>{rows}</table>'
+  )

@@ -1,0 +1,241 @@
+"""What a cell model is worth: whole crystals against the truth.
+
+Four columns stand side by side, so that it can be told who lost what:
+
+- train and heldout: encode, decode, read the crystal off; nothing else passed;
+- oracle: the same reading of the true densities of the held-out crystals,
+  which is what a perfect network would reach;
+- baseline: the crystal of the mean training density, the mean lattice and the
+  commonest element, which is what a network that learnt nothing would reach.
+
+A crystal that the model refuses counts as a miss.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import ase.geometry
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crystal_jax.crystal import Crystal, unstack
+from crystal_jax.evaluation import cell_report, matching
+from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
+from crystal_jax.evaluation.predict import batches
+from crystal_jax.evaluation.scores import Scores
+from crystal_jax.models.vae import sample_latent
+from crystal_jax.training import losses
+from crystal_jax.training.run import Run
+from crystal_jax.training.state import TrainState
+
+# Of `summarize_atoms`, what is asked of cells.
+_OF_ATOMS = 'nearest_median', 'nearest_p90', 'species_accuracy'
+# The distance that counts where nothing was decoded, Å.
+_FARTHEST = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """One crystal and what came back.
+
+  Attributes:
+    id: Of the data set.
+    true: In its standard frame.
+    found: Off the latent's mean; or the reason why there is none.
+    occupancy: True and decoded, [2, G, G, G].
+    comparison: Of `true` and `found`; None until they were compared.
+  """
+
+  id: str
+  true: Crystal
+  found: Crystal | str
+  occupancy: np.ndarray
+  comparison: matching.Comparison | None = None
+
+
+def score(run: Run, state: TrainState) -> Scores:
+  """Scores of the averaged parameters on some crystals of each split.
+
+  Args:
+    run: What was trained.
+    state: Its state.
+
+  Returns:
+    In each of train, heldout (if any), oracle and baseline: the crystals, the
+    error of the occupancy, how near the atoms are (Å) and what
+    `matching.summarize` gives. Of the networks also `kl_nats`, `refused` (share
+    that the model cannot take, misses in all that is counted), and of held-out
+    crystals `sampled_match`, from one sample of the posterior.
+  """
+  ask = make_ask(run, state)
+  results, cases = {}, {}
+  for split in run.arrays:
+    results[split], cases[split], extra = _split(run, ask, split)
+  # Of the last of them, the held-out crystals if there are any.
+  cases, refused = cases[split], results[split]['refused']
+  sampled, _ = _summary(cases, extra['sampled'], refused)
+  results[split] |= _prefixed('sampled_', sampled)
+  oracle, _ = _summary(cases, extra['oracle'], refused)
+  results['oracle'] = {'reconstruction_mse': 0.0, **oracle}
+  constant, error = _baseline(run, extra['occupancy'])
+  baseline, _ = _summary(cases, [constant] * len(cases), refused)
+  results['baseline'] = {'reconstruction_mse': error, **baseline}
+  crystals = {
+    case.id: case.found for case in cases if isinstance(case.found, Crystal)
+  }
+  return Scores(
+    results=results,
+    crystals=crystals,
+    sections=cell_report.sections(cases, run.config.eval.pictures),
+    note='From one latent comes the whole crystal, lattice and species '
+    'included. The oracle reads the true densities; the baseline is the mean '
+    'density, the mean lattice and the commonest element.',
+  )
+
+
+def make_ask(run: Run, state: TrainState):
+  """`(key, batch) -> (examples, outputs, outputs of a sample, KL)`, jitted."""
+  model = run.model
+  params = jax.tree.map(lambda x: x.addressable_data(0), state.ema)
+
+  @jax.jit
+  def ask(params, key, batch):
+    examples = model.representation.examples(None, batch)
+    mean, log_var = model.networks.encode(params, examples.inputs)
+    noise = jax.random.normal(key, mean.shape)
+    sampled = sample_latent(mean, log_var, noise)
+    return (
+      examples,
+      model.networks.decode(params, mean),
+      model.networks.decode(params, sampled),
+      losses.kl(mean, log_var, 0.0),
+    )
+
+  return lambda key, batch: ask(params, key, batch)
+
+
+def _split(run, ask, split):
+  """The row of a split, its cases, and what else the last one is asked for."""
+  read = run.model.representation.crystals
+  cases, errors, nats = [], [], []
+  extra = {'sampled': [], 'oracle': [], 'occupancy': []}
+  for number, (ids, batch) in enumerate(batches(run, split)):
+    key = jax.random.fold_in(jax.random.key(2), number)
+    examples, outputs, sampled, kl = ask(key, batch)
+    targets = examples.targets
+    true = unstack(
+      Crystal(
+        batch['numbers'],
+        np.einsum('bni,bij->bnj', batch['fractional'], batch['cell']),
+        batch['cell'],
+      )
+    )[: len(ids)]
+    occupancy = np.stack(
+      [np.asarray(x['occupancy']) for x in (targets, outputs)], axis=1
+    )
+    found = read(outputs)
+    cases += map(Case, ids, true, found, occupancy)
+    errors += (
+      np.square(occupancy[:, 0] - occupancy[:, 1])
+      .mean((1, 2, 3))[: len(ids)]
+      .tolist()
+    )
+    nats += np.asarray(kl)[: len(ids)].tolist()
+    if split == list(run.arrays)[-1]:
+      extra['sampled'] += read(sampled)[: len(ids)]
+      extra['oracle'] += read(targets)[: len(ids)]
+      extra['occupancy'] += list(occupancy[: len(ids), 0])
+  refused = run.refused[split] / (
+    run.refused[split] + len(run.arrays[split]['numbers'])
+  )
+  row, compared = _summary(cases, [case.found for case in cases], refused)
+  cases = [
+    dataclasses.replace(case, comparison=comparison)
+    for case, comparison in zip(cases, compared, strict=True)
+  ]
+  row = {
+    'reconstruction_mse': float(np.mean(errors)),
+    **row,
+    'kl_nats': float(np.mean(nats)),
+  }
+  return row, cases, extra
+
+
+def _summary(cases, found, refused):
+  """A row of the table, and the comparisons it comes from."""
+  compared = matching.compare([case.true for case in cases], found, gate=True)
+  row = dict(matching.summarize(compared))
+  for name in _SHARES & row.keys():
+    row[name] *= 1.0 - refused
+  atoms = summarize_atoms(
+    [compare_atoms(c.true, f) for c, f in zip(cases, found, strict=True)]
+  )
+  row |= {name: atoms[name] for name in _OF_ATOMS}
+  return {**row, 'refused': refused}, compared
+
+
+# What a refused crystal counts as a miss in.
+_SHARES = frozenset(
+  ('match', 'strict', 'formula_exact', 'count_exact', 'match_gated')
+)
+
+
+def compare_atoms(true: Crystal, found: Crystal | str) -> AtomComparison:
+  """The atoms of two crystals that lie in the same frame.
+
+  Distances are the shortest over all images, in the true lattice.
+  """
+  numbers, cell = np.asarray(true.numbers), np.asarray(true.cell)
+  if not isinstance(found, Crystal):
+    return AtomComparison(
+      np.full(len(numbers), _FARTHEST),
+      np.zeros(0),
+      numbers,
+      np.zeros_like(numbers),
+      False,
+    )
+  places = np.asarray(found.positions) @ np.linalg.inv(found.cell) @ cell
+  _, apart = ase.geometry.get_distances(
+    np.asarray(true.positions), places, cell=cell, pbc=True
+  )
+  return AtomComparison(
+    true_distances=apart.min(axis=1),
+    decoded_distances=apart.min(axis=0),
+    true_numbers=numbers,
+    nearest_numbers=np.asarray(found.numbers)[apart.argmin(axis=1)],
+    count_exact=len(numbers) == len(found.numbers),
+  )
+
+
+def _baseline(run, occupancy) -> tuple[Crystal | str, float]:
+  """The crystal of a network that learnt nothing, and its occupancy's error."""
+  representation, arrays = run.model.representation, run.arrays['train']
+  total, examples = 0.0, jax.jit(representation.examples)
+  seen = list(batches(run, 'train'))
+  for _, batch in seen:
+    total = total + np.asarray(
+      examples(None, batch).targets['occupancy'], np.float64
+    ).mean(0)
+  mean = (total / len(seen)).astype(np.float32)
+  counts = np.bincount(arrays['numbers'].ravel())
+  counts[0] = 0
+  said = jax.device_get(
+    representation.code_field(jnp.full((1,), int(counts.argmax())))
+  )
+  (crystal,) = representation.crystals(
+    {
+      'occupancy': mean[None],
+      'codes': said,
+      'lattice': arrays['lattice'].mean(0, keepdims=True),
+    }
+  )
+  error = np.mean([np.square(mean - one).mean() for one in occupancy])
+  return crystal, float(error)
+
+
+def _prefixed(prefix: str, row: Mapping[str, float]) -> dict[str, float]:
+  names = 'match', 'rmse', 'strict', 'formula_exact'
+  return {f'{prefix}{name}': row[name] for name in names}

@@ -1,0 +1,290 @@
+"""A crystal in its own coordinates: fractional density, and six numbers.
+
+The standard frame of a crystal (`frame`) is laid into a unit cube, whatever its
+lattice: every atom is one round Gaussian on a periodic grid, one channel a
+number of its element's code (`elements.element_codes`). The lattice is six
+numbers beside it. Back, the peaks of the first channel are the atoms, the codes
+there their species, and the six numbers the lattice.
+
+The decoder works in Å of a cube of 10 Å a side; widths are in voxels here.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import warnings
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from crystal_jax import decoding, elements
+from crystal_jax.crystal import Crystal
+from crystal_jax.density import CellGrid, voxelize_batch
+from crystal_jax.representation import frame, lattice_numbers
+from crystal_jax.representation.protocol import Arrays, Examples
+
+# Å; the side of the cube that a cell is laid into. What is learnt is the same
+# for any, the decoder's limits are meant for atoms in Å.
+_SIDE = 10.0
+# How far an atom goes from where the occupancy has it to where the networks say
+# it is. Their errors differ, so between them is best; tuned on 300 held-out
+# crystals of the Materials Project.
+_SAID = 0.3
+# Crystals that are worth a second process.
+_MANY = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """A crystal on the grid of its own cell. Static.
+
+  Attributes:
+    size: Voxels a side, G.
+    sigma: Standard deviation of an atom, voxels.
+    max_atoms: Most atoms of a primitive cell.
+    closest: Atoms nearer to each other on the grid, in voxels, run into one.
+  """
+
+  size: int
+  sigma: float
+  max_atoms: int
+  closest: float
+
+  @property
+  def grid(self) -> CellGrid:
+    """Where densities are sampled."""
+    return CellGrid(self.size)
+
+  @property
+  def input_shapes(self) -> dict[str, tuple[int, ...]]:
+    """Of a density and the six numbers."""
+    channels = elements.element_codes().shape[1]
+    return {'density': (*[self.size] * 3, channels), 'lattice': (6,)}
+
+  def prepare(
+    self, arrays: Arrays
+  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+    """Standard frames; see `Representation.prepare`.
+
+    Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
+    lattice [M, 6] and row [M], a crystal's place in `arrays`.
+    """
+    rows = list(
+      zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
+    )
+    results = _mapped(self._prepare_one, rows)
+    kept = [
+      i for i, result in enumerate(results) if not isinstance(result, str)
+    ]
+    dropped = [
+      (str(arrays['id'][i]), result)
+      for i, result in enumerate(results)
+      if isinstance(result, str)
+    ]
+    columns = {
+      'id': np.asarray(arrays['id'])[kept],
+      'numbers': np.zeros((len(kept), self.max_atoms), np.int32),
+      'fractional': np.zeros((len(kept), self.max_atoms, 3), np.float32),
+      'cell': np.zeros((len(kept), 3, 3), np.float32),
+      'lattice': np.zeros((len(kept), 6), np.float32),
+      'row': np.asarray(kept, np.int32),
+    }
+    for place, i in enumerate(kept):
+      numbers, fractional, cell = results[i]
+      columns['numbers'][place, : len(numbers)] = numbers
+      columns['fractional'][place, : len(numbers)] = fractional
+      columns['cell'][place] = cell
+      columns['lattice'][place] = lattice_numbers.to_numbers(cell)
+    return columns, dropped
+
+  def _prepare_one(self, row) -> tuple | str:
+    """One crystal in its standard frame, or why it cannot be shown."""
+    numbers, positions, cell = map(np.asarray, row)
+    numbers, positions = numbers[numbers > 0], positions[numbers > 0]
+    if not len(numbers):
+      return 'it has no atoms'
+    if numbers.max() > elements.MAX_NUMBER:
+      return (
+        f'{elements.symbol(int(numbers.max()))} is beyond '
+        f'{elements.symbol(elements.MAX_NUMBER)}'
+      )
+    cell = cell.astype(np.float64)
+    flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(
+      np.linalg.norm(cell, axis=1)
+    )
+    if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
+      return 'its lattice or a position is not finite, or it has no volume'
+    # More than this do not become few enough, and take long to look at.
+    if len(numbers) > 64 * self.max_atoms:
+      return f'{len(numbers)} atoms, more than {self.max_atoms}'
+    try:
+      found = frame.standard_frame(
+        numbers, positions @ np.linalg.inv(cell), cell
+      )
+    except ValueError as error:
+      return str(error)
+    if len(found[0]) > self.max_atoms:
+      return (
+        f'{len(found[0])} atoms in the primitive cell, more than '
+        f'{self.max_atoms}'
+      )
+    apart = _closest(found[1]) * self.size
+    if apart < self.closest:
+      return (
+        f'two atoms are {apart:.2f} voxels apart in fractional coordinates, '
+        f'nearer than {self.closest}: the grid does not tell them apart'
+      )
+    return found
+
+  def sized(self, *arrays: Arrays) -> Cell:
+    """Itself: no shape depends on the crystals."""
+    return self
+
+  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
+    """Densities and lattices; see `Representation.examples`.
+
+    Nothing is drawn: a crystal has one standard frame. Inputs: density
+    [B, G, G, G, C] in heights of a lone atom, lattice [B, 6]. Targets: numbers
+    [B, N], fractional [B, N, 3], lattice, occupancy [B, G, G, G] and codes
+    [B, G, G, G, C], which is what the density itself says of species.
+    """
+    numbers, fractional = batch['numbers'], batch['fractional']
+    table = jnp.asarray(elements.element_codes(), jnp.float32)
+    density = self._height * voxelize_batch(
+      fractional * _SIDE,
+      table[numbers],
+      self._cube(len(numbers)),
+      grid=self.grid,
+      sigma=self._sigma,
+      max_images=max(8, -(-numbers.shape[1] // 8) * 8),
+      band_limit=True,
+    )
+    occupancy = density[..., 0]
+    return Examples(
+      inputs={'density': density, 'lattice': batch['lattice']},
+      targets={
+        'numbers': numbers,
+        'fractional': fractional,
+        'lattice': batch['lattice'],
+        'occupancy': occupancy,
+        'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
+      },
+      valid=batch['mask'].astype(jnp.float32),
+    )
+
+  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
+    """Crystals of what networks say; see `Representation.crystals`.
+
+    Args:
+      outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
+        and offsets [B, G, G, G, 3], if there are any.
+    """
+    occupancy = jnp.asarray(outputs['occupancy'])
+    finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
+    occupancy = jnp.where(
+      jnp.asarray(finite)[:, None, None, None], occupancy, 0
+    )
+    found = jax.device_get(self.atoms(occupancy))
+    numbers, fractional = jax.device_get(
+      _read(
+        found.positions / _SIDE,
+        jnp.asarray(outputs['codes']),
+        outputs.get('offsets'),
+      )
+    )
+    lattices = np.asarray(outputs['lattice'], np.float64)
+    crystals = []
+    for i in range(len(occupancy)):
+      atoms = jax.tree.map(lambda leaf: leaf[i], found)  # noqa: B023
+      cell = lattice_numbers.to_cell(lattices[i])
+      if not finite[i]:
+        crystals.append('the latent decodes to numbers that are not finite')
+      elif not atoms.mask.any():
+        crystals.append('there is no atom in the decoded density')
+      elif atoms.overflow:
+        crystals.append('the decoded density has more peaks than atoms may be')
+      elif cell is None:
+        crystals.append('the decoded lattice is none: no cell has these angles')
+      else:
+        positions = fractional[i][atoms.mask] @ cell
+        crystals.append(Crystal(numbers[i][atoms.mask], positions, cell))
+    return crystals
+
+  def code_field(
+    self, numbers: Int[ArrayLike, 'B']
+  ) -> Float[Array, 'B G G G C']:
+    """What networks would say of species if all atoms were of one element."""
+    codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
+    shape = (len(codes), *[self.size] * 3, codes.shape[-1])
+    return jnp.broadcast_to(codes[:, None, None, None], shape)
+
+  def atoms(self, occupancy: Float[Array, 'B G G G']) -> decoding.DecodedAtoms:
+    """The peaks of a batch of occupancies, positions in Å of a 10 Å cube."""
+    with warnings.catch_warnings():
+      # Too few slots warn; here `overflow` says it.
+      warnings.simplefilter('ignore', UserWarning)
+      return decoding.decode_batch(
+        occupancy / self._height,
+        grid=self.grid,
+        sigma=self._sigma,
+        cell=self._cube(len(occupancy)),
+        max_atoms=-(-self.max_atoms // 8) * 8 + 8,
+        band_limit=True,
+      )
+
+  @property
+  def _sigma(self) -> float:
+    """Of an atom, Å of the cube."""
+    return self.sigma * _SIDE / self.size
+
+  @property
+  def _height(self) -> float:
+    """Peak of a lone atom of weight one, inverted."""
+    return float((2 * np.pi * self._sigma**2) ** 1.5)
+
+  def _cube(self, number: int) -> Float[Array, 'B 3 3']:
+    return jnp.broadcast_to(_SIDE * jnp.eye(3), (number, 3, 3))
+
+
+@jax.jit
+def _read(fractional, codes, offsets):
+  """What is said at some places: the elements [B, K], better places [B, K, 3].
+
+  An element is the one whose code is nearest.
+  """
+  size = codes.shape[1]
+  nearest = jnp.round(fractional * size)
+  voxels = nearest.astype(jnp.int32) % size
+  at = jax.vmap(lambda field, index: field[tuple(index.T)])
+  said = at(codes, voxels)
+  table = jnp.asarray(elements.element_codes()[1:], codes.dtype)
+  apart = jnp.sum(jnp.square(said[:, :, None] - table[None, None]), axis=-1)
+  if offsets is not None:
+    there = (nearest + at(offsets, voxels)) / size
+    fractional = fractional + _SAID * (there - fractional)
+  return apart.argmin(-1).astype(jnp.int32) + 1, fractional
+
+
+def _closest(fractional) -> float:
+  """Shortest distance between two atoms in the unit cube."""
+  apart = fractional[:, None] - fractional[None]
+  apart -= np.rint(apart)
+  apart = np.linalg.norm(apart, axis=-1) + np.diag(np.full(len(apart), 9.0))
+  return float(apart.min())
+
+
+def _mapped(function, rows) -> list:
+  """`function` of each row; many rows on all cores."""
+  workers = os.cpu_count() or 1
+  if len(rows) < _MANY or workers == 1:
+    return [function(row) for row in rows]
+  # Not forked: JAX has threads, which a fork would lose.
+  context = multiprocessing.get_context('spawn')
+  with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+    return list(pool.map(function, rows, chunksize=256))

@@ -1,0 +1,199 @@
+"""One description of a crystal: primitive cell, reduced basis, fixed origin.
+
+A crystal can be written down in endlessly many ways: any supercell, any basis
+of its lattice, any origin, any order of its atoms. A network that sees it in
+its own coordinates should see it always the same way, so that its latent is
+that of the crystal and not of a file. `standard_frame` chooses:
+
+- the primitive cell (spglib, within `SYMPREC`);
+- its Niggli-reduced basis, right-handed. The metric of that cell is unique, the
+  basis is not: a cube has 24. Every right-handed basis of nearly the same
+  metric (`METRIC`) stays a candidate;
+- an origin on an atom of the species that has the fewest atoms (of several, the
+  heaviest). All of its atoms are candidates;
+- of all candidates, the one whose atoms score highest in a fixed smooth
+  function of no symmetry. Candidates that tie are images of one another under
+  the crystal's own symmetry, and then it does not matter which is taken;
+- atoms in the order of species and place.
+
+Only proper changes of basis are made: a crystal and its mirror image stay two.
+Everything here runs on the host, in float64.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import warnings
+
+import numpy as np
+import spglib
+from jaxtyping import ArrayLike, Float, Int
+
+# How far, in Å, an atom may lie from where a translation of a smaller cell
+# would have it. Pseudo-symmetric crystals differ from their ideal by 0.02 Å and
+# more; files are rounded to 1e-4 Å.
+SYMPREC = 5e-3
+# How much the metric of two bases may differ, relative to their lengths, for
+# both to be candidates. It only has to be wider than rounding.
+METRIC = 0.01
+# Tolerances of the Niggli reduction, Å. The first is wide, so that rounded
+# files do not tip it over; where it runs in circles, the next one does.
+_NIGGLI = 1e-3, 1e-4, 1e-5, 1e-6
+
+
+def standard_frame(
+  numbers: Int[ArrayLike, 'N'],
+  fractional: Float[ArrayLike, 'N 3'],
+  cell: Float[ArrayLike, '3 3'],
+) -> tuple[
+  Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
+]:
+  """A crystal in its one description; see above.
+
+  Args:
+    numbers: Atomic numbers, no empty slots.
+    fractional: Fractional coordinates.
+    cell: Lattice vectors as rows, Å.
+
+  Returns:
+    Numbers, fractional coordinates in [0, 1) and cell of the primitive cell,
+    M <= N atoms. The cell is turned in space as it was.
+
+  Raises:
+    ValueError: If the cell cannot be reduced.
+  """
+  numbers = np.asarray(numbers, np.int32)
+  fractional = np.asarray(fractional, np.float64) % 1.0
+  cell = np.asarray(cell, np.float64)
+  numbers, fractional, cell = _primitive(numbers, fractional, cell)
+  fractional, cell = _reduce(fractional, cell)
+  origins = _origin_atoms(numbers)
+  bases = _alike_bases(cell)
+  # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
+  turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
+  basis, origin = _highest(numbers, turned, origins)
+  chosen = turned[basis] - turned[basis, origin]
+  # 0.9999999 and 0 are one place.
+  chosen = np.round(chosen, 7) % 1.0
+  order = np.lexsort((*np.round(chosen, 4).T[::-1], -numbers))
+  return numbers[order], chosen[order], bases[basis] @ cell
+
+
+def random_frame(
+  rng: np.random.Generator,
+  fractional: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
+) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, '3 3']]:
+  """The same crystal about a random origin, in a random right-handed basis.
+
+  The basis is drawn among those made by matrices of -1, 0 and 1.
+  """
+  basis = _unimodular()[rng.integers(len(_unimodular()))]
+  moved = (fractional + rng.random(3)) @ np.rint(np.linalg.inv(basis))
+  return moved % 1.0, basis @ cell
+
+
+def _primitive(numbers, fractional, cell):
+  """The primitive cell within `SYMPREC`, where there is a smaller one."""
+  if not _may_repeat(numbers, fractional, cell):
+    return numbers, fractional, cell
+  found = _quietly(
+    spglib.standardize_cell,
+    (cell, fractional, numbers),
+    to_primitive=True,
+    no_idealize=True,
+    symprec=SYMPREC,
+  )
+  if found is None:
+    return numbers, fractional, cell
+  small, places, species = found
+  return np.asarray(species, np.int32), places % 1.0, small
+
+
+def _quietly(function, *args, **options):
+  """A function of spglib without its word on how it will fail one day."""
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)
+    return function(*args, **options)
+
+
+def _may_repeat(numbers, fractional, cell) -> bool:
+  """Whether a translation by a part of the cell may keep the crystal.
+
+  A quick look, in place of spglib's several milliseconds.
+  """
+  _, counts = np.unique(numbers, return_counts=True)
+  if math.gcd(*counts.tolist()) == 1:
+    return False
+  same = np.flatnonzero(numbers == numbers[_origin_atoms(numbers)[0]])
+  for shift in fractional[same[1:]] - fractional[same[0]]:
+    apart = fractional[:, None] + shift - fractional[None]
+    apart -= np.rint(apart)
+    near = np.linalg.norm(apart @ cell, axis=-1) < 2 * SYMPREC
+    near &= numbers[:, None] == numbers[None]
+    if near.any(1).all():
+      return True
+  return False
+
+
+def _reduce(fractional, cell):
+  """The Niggli-reduced basis, right-handed."""
+  tries = (_quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI)
+  reduced = next((found for found in tries if found is not None), None)
+  if reduced is None:
+    raise ValueError(f'The cell {cell.tolist()} cannot be reduced.')
+  if np.linalg.det(reduced) < 0:
+    reduced = -reduced
+  basis = np.rint(reduced @ np.linalg.inv(cell))
+  return fractional @ np.linalg.inv(basis), basis @ cell
+
+
+def _origin_atoms(numbers) -> Int[np.ndarray, 'K']:
+  """Atoms of the species with the fewest atoms; of several, the heaviest."""
+  species, counts = np.unique(numbers, return_counts=True)
+  rarest = species[counts == counts.min()].max()
+  return np.flatnonzero(numbers == rarest)
+
+
+def _alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
+  """Matrices that make a basis of nearly the same metric, the identity too."""
+  metric = cell @ cell.T
+  size = np.sqrt(np.diag(metric))
+  every = _unimodular()
+  moved = every @ metric @ every.transpose(0, 2, 1)
+  change = np.abs(moved - metric) / np.outer(size, size)
+  return every[change.max(axis=(1, 2)) < 2 * METRIC]
+
+
+@functools.cache
+def _unimodular() -> Float[np.ndarray, '3480 3 3']:
+  """Matrices of -1, 0 and 1 of determinant 1."""
+  every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
+  every = every.reshape(-1, 3, 3)
+  return every[np.rint(np.linalg.det(every)) == 1]
+
+
+@functools.cache
+def _waves() -> tuple[Float[np.ndarray, 'K 3'], np.ndarray]:
+  """Wave vectors up to 2 and their complex amplitudes, alike in nothing."""
+  k = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)), float)
+  k = k[len(k) // 2 + 1 :]  # Of k and -k one, and not 0.
+  phase = 0.7 * np.sin(k @ np.array([1.7, 2.3, 3.1]))
+  size = np.exp(-(k**2 @ np.array([0.30, 0.33, 0.36])))
+  return k, size * np.exp(1j * phase)
+
+
+def _highest(numbers, turned, origins) -> tuple[int, int]:
+  """The basis and the origin atom that score highest."""
+  k, amplitudes = _waves()
+  phases = 2 * np.pi * (turned @ k.T)  # [M, N, K]
+  waves = np.cos(phases) - 1j * np.sin(phases)
+  weights = (numbers + 20.0) / 50.0
+  factors = amplitudes * np.einsum('n,mnk->mk', weights, waves)
+  scores = np.einsum('mk,mok->mo', factors, waves[:, origins].conj()).real
+  # Of a tie, the first: which one rounding prefers must not matter.
+  best = np.argmax(scores > scores.max() - 1e-6 * np.abs(scores).max())
+  basis, origin = np.unravel_index(best, scores.shape)
+  return int(basis), int(origins[origin])

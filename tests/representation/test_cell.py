@@ -1,0 +1,99 @@
+"""A crystal in its own coordinates: there, back, and what is refused."""
+
+import jax
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax import lattice
+from crystal_jax.model import make_model
+from crystal_jax.representation.cell import Cell
+from tests import crystals
+from tests.representation.test_box import arrays_of, batch_of
+
+CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
+
+
+def through(cell, *some):
+  """What a perfect network would give back."""
+  arrays, dropped = cell.prepare(arrays_of(*some))
+  assert not dropped
+  targets = jax.jit(cell.examples)(None, batch_of(arrays)).targets
+  return arrays, cell.crystals(targets)
+
+
+def test_crystals_come_back_whole():
+  arrays, found = through(CELL, *crystals.embedded(24))
+  exact = 0
+  for i, crystal in enumerate(found):
+    numbers = arrays['numbers'][i]
+    numbers = numbers[numbers > 0]
+    if sorted(crystal.numbers) != sorted(numbers):
+      continue
+    lengths, angles = lattice.lengths_and_angles(crystal.cell)
+    true_lengths, true_angles = lattice.lengths_and_angles(arrays['cell'][i])
+    np.testing.assert_allclose(lengths, true_lengths, rtol=1e-5)
+    np.testing.assert_allclose(angles, true_angles, atol=1e-2)
+    places = crystal.positions @ np.linalg.inv(crystal.cell)
+    apart = places[:, None] - arrays['fractional'][i][None, : len(numbers)]
+    apart = np.abs(apart - np.rint(apart)).max(-1)
+    exact += apart.min(0).max() < 2e-3
+  assert exact >= len(found) - 1  # one in fifty stands too close for 16³
+
+
+def test_atoms_of_height_one():
+  arrays, _ = CELL.prepare(arrays_of(crystals.bcc()))
+  examples = CELL.examples(None, batch_of(arrays))
+  occupancy = np.asarray(examples.targets['occupancy'][0])
+  assert occupancy.max() == pytest.approx(1.0, abs=0.02)
+  assert np.unravel_index(occupancy.argmax(), occupancy.shape) == (0, 0, 0)
+  assert examples.inputs['density'].shape[1:] == (CELL.input_shapes['density'])
+
+
+def test_the_order_of_atoms_and_neighbours_change_nothing():
+  some = crystals.embedded(8)
+  rng = np.random.default_rng(0)
+  orders = [rng.permutation(len(c.numbers)) for c in some]
+  permuted = [
+    cj.Crystal(c.numbers[o], c.positions[o], c.cell)
+    for c, o in zip(some, orders, strict=True)
+  ]
+  first, _ = CELL.prepare(arrays_of(*some))
+  again, _ = CELL.prepare(arrays_of(*permuted[::-1]))
+  for name in ('numbers', 'fractional', 'lattice'):
+    np.testing.assert_allclose(first[name], again[name][::-1], atol=1e-5)
+
+
+def test_what_cannot_be_shown_is_refused_with_the_reason():
+  many = crystals.perovskite().to_ase().repeat((5, 1, 1))
+  many.numbers[0] = 56  # one Ba: no smaller cell
+  close = crystals.perovskite().to_ase()
+  close.set_cell([3.905, 3.905, 60.0], scale_atoms=False)
+  some = [crystals.bcc(), *map(cj.Crystal.from_ase, (many, close))]
+  arrays, dropped = CELL.prepare(arrays_of(*some))
+  assert list(arrays['id']) == ['c0']
+  assert list(arrays['row']) == [0]
+  reasons = dict(dropped)
+  assert '25 atoms in the primitive cell, more than 20' in reasons['c1']
+  assert 'voxels apart' in reasons['c2']
+
+
+def test_what_is_no_crystal_has_a_reason():
+  arrays, _ = CELL.prepare(arrays_of(*[crystals.bcc()] * 4))
+  targets = CELL.examples(None, batch_of(arrays)).targets
+  outputs = {name: np.array(value) for name, value in targets.items()}
+  outputs['occupancy'][1] = 0
+  outputs['occupancy'][2] = np.nan
+  outputs['lattice'][3, 3:] = -0.9
+  found = CELL.crystals(outputs)
+  assert isinstance(found[0], cj.Crystal)
+  for reason, word in zip(
+    found[1:], ('no atom', 'finite', 'lattice'), strict=True
+  ):
+    assert word in reason
+
+
+def test_the_model_is_built_from_its_config(tiny_cell_config):
+  model = make_model(tiny_cell_config.model)
+  assert model.kind == 'cell'
+  assert isinstance(model.representation, Cell)

@@ -1,0 +1,149 @@
+"""Crystals there and back: what is asked of a codec, and how it is told."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from benchmarks import crystals as benchmark
+from benchmarks import crystals_report as report
+from crystal_jax.evaluation import matching
+from tests import crystals
+
+pytest.importorskip('pymatgen')
+
+
+def compare(true, found):
+  return matching.compare(true, found, workers=0, progress=False)
+
+
+@pytest.fixture(scope='module')
+def every():
+  return [make() for make in crystals.ALL]
+
+
+def test_moved_and_doubled_it_is_the_same_crystal(every):
+  rng = np.random.default_rng(0)
+  for found in (
+    [benchmark.moved(crystal, rng) for crystal in every],
+    [benchmark.doubled(crystal) for crystal in every],
+  ):
+    assert all(result.strict for result in compare(every, found))
+    assert not any(
+      np.allclose(a.cell, b.cell) for a, b in zip(every, found, strict=True)
+    )
+
+
+def test_symmetry_brings_atoms_back():
+  true = crystals.perovskite()
+  rng = np.random.default_rng(0)
+  noise = rng.normal(0, 0.02, true.positions.shape)
+  noisy = cj.Crystal(true.numbers, true.positions + noise, true.cell)
+  (before,) = compare([true], [noisy])
+  (after,) = compare([true], [benchmark.symmetric(noisy, 0.2)])
+  assert before.rmse > 5e-3 and after.rmse < 1e-6
+  assert benchmark.symmetric('no crystal', 0.2) == 'no crystal'
+
+
+def test_symmetry_may_lose_no_atom():
+  """Two like atoms half a cell apart, but for 0.05 Å: nearly a smaller cell."""
+  crystal = cj.Crystal(
+    np.array([6, 6]), np.array([[0, 0, 0], [0, 0, 3.05]]), np.diag([3, 4, 6.0])
+  )
+  assert len(benchmark.symmetric(crystal, 0.01).numbers) == 2
+  assert benchmark.symmetric(crystal, 0.2) is crystal
+
+
+def carbon(length):
+  return cj.Crystal(
+    np.array([6, 6]),
+    np.array([[0, 0, 0], [0.7, 0.9, 1.3]]),
+    np.diag([length, 3, 4.0]),
+  )
+
+
+def test_twins():
+  some = [carbon(3.0), carbon(3.001), carbon(3.5), carbon(3.0)]
+  found = benchmark.find_twins(some, np.array([-1.0, -1.0005, -1.0, -1.1]))
+  assert found.tolist() == [True, True, False, False]
+  assert benchmark.find_twins(some, np.full(4, np.nan)) is None
+  assert benchmark.find_twins([crystals.bcc(), some[0]], np.zeros(2)) is None
+
+
+def test_metre_takes_a_match_of_any():
+  true = [carbon(3.0), crystals.bcc(), crystals.perovskite()]
+  found = [crystals.bcc(), carbon(3.0), None]
+  scores = compare(true, found)
+  assert not any(score.match for score in scores)
+  assert benchmark.metre(true, found, scores) == pytest.approx(2 / 3)
+
+
+class Codec:
+  """Keeps the first atom only, which is enough to be told apart; refuses Zn."""
+
+  size = 4
+
+  def encode(self, crystals, skip, std):
+    assert skip and std
+    self.failures = {i: 'Zn' for i, c in enumerate(crystals) if 30 in c.numbers}
+    z = np.array([[*np.diag(c.cell), c.numbers[0]] for c in crystals])
+    z[list(self.failures)] = np.nan
+    return z.astype(np.float32), np.full(z.shape, 1e-3, np.float32)
+
+  def decode(self, z):
+    self.failures = {
+      i: 'it is not finite' for i, row in enumerate(z) if np.isnan(row).any()
+    }
+    return [
+      None
+      if i in self.failures
+      else cj.Crystal(
+        np.rint(row[3:]).astype(int), np.zeros((1, 3)), np.diag(row[:3])
+      )
+      for i, row in enumerate(z)
+    ]
+
+  def kl(self, crystals):
+    return np.ones(len(crystals), np.float32)
+
+
+def test_there_and_back(every):
+  lone = cj.Crystal(np.array([26]), np.zeros((1, 3)), np.diag([2.0, 3, 4]))
+  true = [lone, crystals.wurtzite()]
+  args = argparse.Namespace(
+    seed=0, rows='mean,sample,supercell', symmetrize=0.1
+  )
+  found, latents, nats = benchmark.pass_through(Codec(), true, args)
+  assert list(found) == ['mean', 'sample', 'symmetrized', 'supercell']
+  assert list(latents) == ['mean', 'supercell'] and nats.shape == (2,)
+  assert all(each[1] == 'refused: Zn' for each in found.values())
+  scores = {name: compare(true, each) for name, each in found.items()}
+  assert scores['mean'][0].strict and scores['mean'][0].rmse < 1e-6
+  np.testing.assert_allclose(found['supercell'][0].cell[0, 0], 4)
+  text = report.matches(scores)
+  assert '| mean | 50.00% (9.5% to 90.5%) | 0.0000 | 50.00% |' in text
+  assert '| missed from | refused |' in report.misses(scores)
+  assert '| mean | 50.00% |' in report.misses(scores)
+  assert '| elements up to 1 | 1 | 100.0% |' in report.places(
+    true, scores['mean']
+  )
+  assert '| one crystal, supercell | 2 | 2 | 2 |' in report.distances(latents)
+
+
+def test_a_file_is_read(tmp_path):
+  np.savez(
+    tmp_path / 'some.npz',
+    numbers=np.array([6, 6, 7], np.uint8),
+    frac=np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0, 0, 0]], np.float32),
+    cell=np.array([2 * np.eye(3), 3 * np.eye(3)], np.float32),
+    offsets=np.array([0, 2, 3]),
+    ids=np.array(['a', 'b']),
+    energy_per_atom=np.array([-1, -2], np.float32),
+  )
+  ids, found, energies = benchmark.read(tmp_path / 'some.npz')
+  assert ids == ['a', 'b'] and energies.tolist() == [-1, -2]
+  np.testing.assert_allclose(found[0].positions[1], 1)
+  (tmp_path / 'ids').write_text('b\n')
+  ids, found, _ = benchmark.read(tmp_path / 'some.npz', tmp_path / 'ids')
+  assert ids == ['b'] and found[0].numbers.tolist() == [7]

@@ -1,0 +1,116 @@
+"""The list code is one: what it could be told adds up to no more than one."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks import list_code, list_models, list_parts
+from crystal_jax.representation import frame
+from tests import crystals
+
+
+def framed(crystal):
+  return frame.standard_frame(
+    crystal.numbers,
+    crystal.positions @ np.linalg.inv(crystal.cell),
+    crystal.cell,
+  )
+
+
+@pytest.fixture(scope='module')
+def train():
+  return [framed(make()) for make in crystals.ALL]
+
+
+def test_shares_add_up_to_one():
+  frequencies = list_models.Frequencies()
+  for symbol in (0, 0, 3):
+    frequencies.add(symbol, ['all', 'some'])
+  for contexts in (['all'], ['all', 'some'], ['all', 'other'], []):
+    shares = frequencies.shares(5, contexts)
+    assert shares.sum() == pytest.approx(1)
+    one_by_one = [frequencies.share(s, 5, contexts) for s in range(5)]
+    np.testing.assert_allclose(shares, one_by_one)
+  # (2 + 2 · (2 + 2/5) / 5) / 5, by hand.
+  assert frequencies.share(0, 5, ['all', 'some']) == pytest.approx(0.592)
+  assert frequencies.share(1, 5, []) == 0.2
+
+
+def test_what_comes_often_weighs_more():
+  mixture = list_models.Mixture(2)
+  np.testing.assert_allclose(mixture.weights('here'), 0.5)
+  for _ in range(20):
+    mixture.refit([('here', np.array([0.9, 0.1]))] * 50)
+  first, second = mixture.weights('here')
+  assert first > 0.95 and first + second == pytest.approx(1)
+  np.testing.assert_allclose(mixture.weights('there'), 0.5)
+
+
+def test_all_places_add_up_to_one(train):
+  """Two atoms on two steps an axis: 8 places, 36 unordered pairs."""
+  places = list_parts.Places(train, 1.5, len(train))
+  numbers, steps = np.array([8, 1, 1]), np.array([2, 2, 2])
+  every = list(itertools.product((0.0, 0.5), repeat=3))
+  costs = [
+    places.cost(numbers, np.array([[0, 0, 0], a, b]), steps)
+    for a, b in itertools.combinations_with_replacement(every, 2)
+  ]
+  assert np.exp(-np.array(costs)).sum() == pytest.approx(1)
+
+
+def test_the_order_of_atoms_costs_nothing(train):
+  places = list_parts.Places(train, 0.5, len(train))
+  numbers, fractional, cell = framed(crystals.silicate())
+  steps = list_parts.axis_steps(cell, 0.5)
+  order = np.random.default_rng(0).permutation(len(numbers))
+  first = places.cost(numbers, fractional, steps)
+  assert places.cost(numbers[order], fractional[order], steps) == first
+
+
+def test_all_species_add_up_to_one(train):
+  species = list_parts.Species(train)
+  pairs = itertools.combinations_with_replacement(range(1, 95), 2)
+  two = [species.cost(np.array(pair))[1] for pair in pairs]
+  # Of one and two kinds; two atoms have no more, but a share is kept for it.
+  total = np.exp(-np.array(two)).sum()
+  assert 0.2 < total <= 1 + 1e-9
+
+
+def test_volumes_are_learnt():
+  true = np.random.default_rng(0).uniform(8, 40, 95)
+  rng = np.random.default_rng(1)
+  train = []
+  for _ in range(500):
+    numbers = rng.integers(1, 6, 4)
+    edge = true[numbers].sum() ** (1 / 3)
+    train.append((numbers, np.zeros((4, 3)), edge * np.eye(3)))
+  volumes = list_parts.Species(train).volumes
+  np.testing.assert_allclose(volumes[1:6], true[1:6], rtol=0.01)
+
+
+def test_a_rounded_lattice_is_near(train):
+  lattices = list_parts.Lattices(train, 0.01, np.full(95, 15.0))
+  for numbers, _, cell in train:
+    again = lattices.cell(lattices.bins(cell))
+    lengths, expected = (np.linalg.norm(c, axis=1) for c in (again, cell))
+    np.testing.assert_allclose(lengths, expected, rtol=0.016)
+    assert 0 < lattices.cost(lattices.bins(cell), numbers) < 60
+
+
+def test_steps_give_the_error_that_is_asked_for():
+  rng = np.random.default_rng(0)
+  some = [
+    (np.ones(8, int), rng.random((8, 3)), np.diag(rng.uniform(4, 9, 3)))
+    for _ in range(200)
+  ]
+  spacing = list_code.find_spacing(some, 0.05)
+  errors = []
+  for _, fractional, cell in some:
+    steps = list_parts.axis_steps(cell, spacing)
+    assert (np.diag(cell) / steps <= spacing).all()
+    error = (fractional - np.rint(fractional * steps) / steps) @ cell
+    error -= error.mean(axis=0)
+    size = (np.linalg.det(cell) / 8) ** (1 / 3)
+    errors.append(np.sqrt(np.square(error).sum(-1).mean()) / size)
+  assert np.mean(errors) == pytest.approx(0.05, rel=0.1)
