@@ -13,6 +13,7 @@ VERBS = {
   'decode': 'latents to crystal files',
   'reconstruct': 'crystal files through a codec and back',
   'interpolate': 'the crystals between two',
+  'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'voxelize': 'a crystal file to a density',
   'decode-density': 'a density file to a crystal',

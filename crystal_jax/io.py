@@ -200,6 +200,8 @@ def _check(atoms: ase.Atoms) -> Crystal:
 
 
 def _parse(path: Path, file_format: str | None) -> Iterator[Structure]:
+  if file_format is None and str(path).endswith('.cif'):
+    file_format = 'cif'  # To look into the file takes longer than to read it.
   file_format = file_format or ase.io.formats.filetype(str(path))
   if file_format == 'cif':
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:

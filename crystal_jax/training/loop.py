@@ -91,7 +91,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
         )
         log.write('train', step, row)
         pending, begun = [], time.monotonic()
-      if due(config.train.eval_every):
+      if due(config.train.eval_every) and 'heldout' in run.arrays:
         heldout = heldout_loss(run, state, loss_step)
         log.write('heldout', step, heldout)
         begun = time.monotonic()
