@@ -1,0 +1,76 @@
+"""Codecs for tests: one that loses nothing, and one that has learnt nothing."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from crystal_jax import opening
+from crystal_jax.codec import Codec
+from crystal_jax.model import Model, make_model
+from crystal_jax.representation.cell import Cell
+from experiments import base
+
+# Coarse enough to be quick.
+SIZE, CHANNELS = 16, 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Through:
+  """Networks whose latent is what they see: a perfect autoencoder."""
+
+  @property
+  def latent_shape(self):
+    return (SIZE**3 * CHANNELS + 6,)
+
+  def encode(self, params, inputs):
+    parts = inputs['density'].reshape(len(inputs['lattice']), -1)
+    z = jnp.concatenate([parts, inputs['lattice']], axis=1)
+    return z, jnp.full_like(z, -4.0)
+
+  def decode(self, params, z):
+    density = z[:, :-6].reshape(-1, SIZE, SIZE, SIZE, CHANNELS)
+    occupancy = density[..., 0]
+    return {
+      'occupancy': occupancy,
+      'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
+      'lattice': z[:, -6:],
+    }
+
+
+def through(elements=None):
+  """A codec that gives every crystal back."""
+  cell = Cell(size=SIZE, sigma=0.9, max_atoms=20, closest=1.0)
+  return Codec(Model('cell', cell, Through()), {}, {'elements': elements})
+
+
+def tiny_config(representation='cell'):
+  """A model that is made and compiled in seconds."""
+  config = base.get_config()
+  config.model.representation = representation
+  config.model.cell_vae.width = 32
+  config.model.cell_vae.encoder = 'p'
+  config.model.cell_vae.decoder = 'p'
+  config.model.cell_vae.latent = 4
+  config.model.box.size = 12
+  config.model.box.length = 6.0
+  config.model.vae.widths = (16,)
+  config.model.vae.fold = 6
+  config.model.vae.latent = 8
+  config.model.vae.spatial = True
+  config.model.unet.widths = (16,)
+  config.model.unet.fold = 6
+  config.model.unet.features = 4
+  config.model.box.max_decoded = 64
+  return config
+
+
+def untrained(representation='cell', elements=None):
+  """A codec that has learnt nothing."""
+  config = tiny_config(representation)
+  model = make_model(config.model)
+  params = model.networks.init(jax.random.key(0))
+  card = opening.make_card(
+    model, params, config, name='tiny', elements=elements
+  )
+  return Codec(model, params, card)
