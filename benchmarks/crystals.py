@@ -1,15 +1,15 @@
 """Whole crystals through the latent of a codec, scored as published ones are.
 
   python -m benchmarks.crystals --weights=mp_20 \
-      --data=../shared/data/mp_20_part_val.npz --crystals=1000 --symmetrize=0.1
+      --data=../shared/data/mp_20_part_val.npz --crystals=1000 --symmetrize=0.3
 
 `--weights` takes a shipped name, a folder (with a separator in it) or the
 workdir of a run. It prints
 
 - matches from the mean and from one sample of the posterior, with KL in nats;
   from crystals that were shifted, put into another basis and shuffled; from
-  supercells of two; and with `--symmetrize` from the mean again, made symmetric
-  within so many Å, which costs no latent;
+  supercells of two; and with `--symmetrize` the first two with atoms moved to
+  the symmetric places that they have within so many Å, which costs no latent;
 - what the misses are, and where: by atoms, elements and longest vector;
 - how far the latents of one crystal are apart, against those of different ones;
 - where there are energies of one element alone (Carbon-24), the same without
@@ -30,9 +30,9 @@ import numpy as np
 from benchmarks import crystals_report as report
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import matching
-from crystal_jax.lattice_search.assembly import symmetrize
 from crystal_jax.reading import compact
 from crystal_jax.representation import frame
+from crystal_jax.representation.symmetric_places import symmetrize_places
 
 
 def main():
@@ -137,9 +137,10 @@ def pass_through(codec, true, args):
       noise = rng.standard_normal(z.shape).astype(np.float32)
       found['sample'] = _decode(codec, z + std * noise, refused)
     if way == 'mean' and args.symmetrize:
-      found['symmetrized'] = [
-        symmetric(crystal, args.symmetrize) for crystal in found['mean']
-      ]
+      for name in [name for name in ('mean', 'sample') if name in found]:
+        found[f'{name}, symmetrized'] = [
+          symmetric(crystal, args.symmetrize) for crystal in found[name]
+        ]
   return found, latents, codec.kl(true)
 
 
@@ -171,11 +172,10 @@ def doubled(crystal):
 
 
 def symmetric(crystal, tolerance):
-  """With the symmetry it has within a tolerance, Å; no atom may be lost."""
+  """With atoms in the symmetric places that they have within so many Å."""
   if not isinstance(crystal, Crystal):
     return crystal
-  made = symmetrize(crystal, tolerance)
-  return made if len(made.numbers) == len(crystal.numbers) else crystal
+  return symmetrize_places(crystal, tolerance)
 
 
 def find_twins(crystals, energies):
