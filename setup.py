@@ -40,8 +40,8 @@ setuptools.setup(
     'numpy>=1.26',
     'scipy>=1.12',  # sparse sums, assignments
     'ase>=3.23',  # reads and writes crystal files
-    'gemmi>=0.7',  # parses CIF
     'spglib>=2.5',  # symmetrises a decoded crystal, when asked
+    'gemmi>=0.7',  # parses CIF files, and knows their space groups
     'pymatgen>=2024.8',  # matches crystals, as published results are scored
     'jaxtyping>=0.2.36',  # shapes in signatures
     'absl-py>=2',  # flags, logging
@@ -49,6 +49,7 @@ setuptools.setup(
     'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
     'importlib_resources',  # imported by tensorflow-datasets, not declared
     'array_record>=0.5',  # the file format of the data sets
+    'safetensors>=0.4',  # weights of a codec, no code in the file
     'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
     'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
     'tqdm>=4.66',  # progress on a terminal
@@ -64,7 +65,7 @@ setuptools.setup(
     'eval': _EVAL,
     'notebooks': ['jupytext', 'nbmake', 'ipykernel', 'plotly'],
     'bench': ['molgrid', 'cryojax', 'numba'],
-    'beam': ['apache-beam'],
+    'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files
     'cuda': [f'jax[cuda13]{_JAX}'],
     'tpu': [f'jax[tpu]{_JAX}'],
   },

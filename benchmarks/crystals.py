@@ -28,6 +28,7 @@ import pathlib
 import numpy as np
 
 from benchmarks import crystals_report as report
+from crystal_jax.codec import Codec
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import matching
 from crystal_jax.reading import compact
@@ -86,8 +87,6 @@ def _arguments():
 
 
 def _open(weights):
-  from crystal_jax.codec import Codec
-
   if (pathlib.Path(weights) / 'checkpoints').is_dir():
     return Codec.from_run(weights)
   return Codec.load(weights)

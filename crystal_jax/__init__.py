@@ -1,5 +1,6 @@
 """3-D crystals to densities, latents and back, in JAX."""
 
+from crystal_jax.codec import Codec
 from crystal_jax.crystal import Crystal
 from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
 from crystal_jax.density import (
@@ -21,6 +22,7 @@ from crystal_jax.lattice_search import (
 __all__ = [
   'BoxGrid',
   'CellGrid',
+  'Codec',
   'Crystal',
   'DecodedAtoms',
   'LatticeFit',

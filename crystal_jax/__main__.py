@@ -9,9 +9,14 @@ import sys
 
 # Each is the file of its name in `crystal_jax/shell`, - for _.
 VERBS = {
-  'decode-density': 'a density file to a crystal',
+  'encode': 'crystal files to latents',
+  'decode': 'latents to crystal files',
+  'reconstruct': 'crystal files through a codec and back',
+  'interpolate': 'the crystals between two',
+  'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'voxelize': 'a crystal file to a density',
+  'decode-density': 'a density file to a crystal',
 }
 
 

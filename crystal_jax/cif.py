@@ -112,10 +112,20 @@ class Block:
       raise ValueError(
         f'cell parameters {parameters.tolist()} are not positive'
       )
-    cosines = np.cos(np.radians(parameters[3:]))
-    if not 1 - (cosines**2).sum() + 2 * cosines.prod() > 1e-12:
+    lengths, angles = parameters[:3], parameters[3:]
+    cosines = np.where(angles == 90, 0.0, np.cos(np.radians(angles)))
+    volume = 1 - (cosines**2).sum() + 2 * cosines.prod()
+    if not volume > 1e-12:
       raise ValueError(f'cell parameters {parameters.tolist()} span no volume')
-    return ase.cell.Cell.new(parameters)
+    # a along x, b in the xy plane.
+    alpha, beta, gamma = cosines
+    sine = np.sqrt(1 - gamma**2)
+    unit = [
+      [1, 0, 0],
+      [gamma, sine, 0],
+      [beta, (alpha - beta * gamma) / sine, np.sqrt(volume) / sine],
+    ]
+    return ase.cell.Cell(lengths[:, None] * unit)
 
   def _species(self) -> list[str]:
     symbols = self._column('_atom_site_type_symbol')
@@ -143,7 +153,7 @@ class Block:
     number, name = self._value(_NUMBERS), self._value(_NAMES)
     if number is None and name is None:
       return np.eye(3)[None], np.zeros((1, 3))
-    return cif_symmetry.named_group(number, name, cell).get_op()
+    return cif_symmetry.named_group(name, number, cell)
 
 
 def blocks(file: IO) -> Iterator[Block]:

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING
 
 import ase.cell
 import numpy as np
 from jaxtyping import Float
-
-if TYPE_CHECKING:  # Imported late: most files list their operations.
-  import ase.spacegroup
 
 # Images of one site closer than this, Å, are one atom on a special position
 # whose coordinates were rounded.
@@ -25,14 +21,6 @@ _MISFIT = 0.05
 
 # One summand of a symmetry operation: sign, axis, number, divisor.
 _TERM = re.compile(r'([+-]?)(?:([xyz])|(\d+\.?\d*|\.\d+)(?:/(\d+))?)')
-
-# Space groups with a hexagonal and a rhombohedral cell, and with two origins:
-# their name alone does not say which is meant.
-_RHOMBOHEDRAL = (146, 148, 155, 160, 161, 166, 167)
-_TWO_ORIGINS = (
-  *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137),
-  *(138, 141, 142, 201, 203, 222, 224, 227, 228),
-)
 
 
 def parse_operations(listed: list[str], cell: ase.cell.Cell):
@@ -60,34 +48,41 @@ def parse_operations(listed: list[str], cell: ase.cell.Cell):
   return rotations, translations
 
 
-def named_group(number, name, cell) -> ase.spacegroup.Spacegroup:
-  """A space group of which only the number or the name is known.
+def named_group(name: str | None, number: str | None, cell: ase.cell.Cell):
+  """Operations of a space group of which only name or number are known.
+
+  Only the number: the standard setting. Hexagonal or rhombohedral, if the name
+  does not say it, is told from the cell; one of two origins can't be.
+
+  Returns:
+    Rotations [S, 3, 3] and translations [S, 3], centring included.
 
   Raises:
     ValueError: If that leaves open which setting is meant.
   """
-  import ase.spacegroup
+  import gemmi
 
-  known = number is not None
-  short, choice = name, ''
-  if short and ':' in short:
-    short, choice = (part.strip() for part in short.split(':'))
   unclear = ValueError(
     f'space group {name or number} does not tell which setting is meant; list '
     'its symmetry operations'
   )
   try:
-    group = ase.spacegroup.Spacegroup(int(number) if known else _short(short))
-  except Exception as error:
-    raise unclear from error
-  if short and not _same_group(short, group):
+    number = int(number) if number else None
+  except ValueError:
+    raise unclear from None
+  if name is None:
+    group = gemmi.find_spacegroup_by_number(number)
+    name = group.hm if group else ''
+  alpha, _, gamma = cell.angles()
+  group = gemmi.find_spacegroup_by_name(name, alpha, gamma)
+  if group is None or number not in (None, group.number):
     raise unclear
-  if group.no in _TWO_ORIGINS and choice not in ('1', '2'):
+  if group.ext in ('1', '2') and ':' not in name:
     raise unclear
-  if group.no in _RHOMBOHEDRAL:
-    hexagonal = np.allclose(cell.angles(), (90, 90, 120), atol=1e-3)
-    choice = '1' if hexagonal else '2'
-  return ase.spacegroup.Spacegroup(group.no, int(choice or 1))
+  operations = list(group.operations())
+  rotations = np.array([op.rot for op in operations], float)
+  translations = np.array([op.tran for op in operations], float)
+  return rotations / gemmi.Op.DEN, translations / gemmi.Op.DEN
 
 
 def orbit(
@@ -133,20 +128,3 @@ def _terms(text, expression) -> list[tuple[str | None, ...]]:
   if None in matches or not matches:
     raise ValueError(f'symmetry operation {text!r} is none')
   return [match.groups() for match in matches]
-
-
-def _short(name: str) -> str:
-  """'P 1 21/c 1' is 'P 21/c' along the usual axis."""
-  words = name.replace('_', '').split()
-  if len(words) == 4 and words[1] == words[3] == '1':
-    words = [words[0], words[2]]
-  return ' '.join(words)
-
-
-def _same_group(name: str, group: ase.spacegroup.Spacegroup) -> bool:
-  """Whether a name is that of a space group, also without bars: 'F m 3 m'."""
-  first, second = (
-    _short(text).replace(' ', '').lower() for text in (name, group.symbol)
-  )
-  without_bar = second.replace('-3', '3') if group.no >= 195 else second
-  return first in (second, without_bar)

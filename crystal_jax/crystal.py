@@ -16,6 +16,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+# Two atoms nearer than this, images included, are one atom or a mistake, Å.
+MIN_DISTANCE = 0.4
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,8 @@ from jaxtyping import Float
 
 MAX_NUMBER = 94  # Plutonium: the last element that data sets hold.
 NUM_CLASSES = MAX_NUMBER + 1  # Of a voxel: 0 is the background.
+# The element whose lone atom peaks at one inside the networks.
+UNIT_NUMBER = 30.0
 NUM_PERIODS = 7
 NUM_COLUMNS = 32
 

@@ -21,10 +21,7 @@ import ase.io.formats
 
 from crystal_jax import cif, elements
 from crystal_jax.contacts import first_contact
-from crystal_jax.crystal import Crystal
-
-# Atoms closer than this, Å, are the same atom written twice.
-MIN_DISTANCE = 0.4
+from crystal_jax.crystal import MIN_DISTANCE, Crystal
 
 Path = str | os.PathLike[str]
 Structure = ase.Atoms | cif.Block
@@ -203,6 +200,8 @@ def _check(atoms: ase.Atoms) -> Crystal:
 
 
 def _parse(path: Path, file_format: str | None) -> Iterator[Structure]:
+  if file_format is None and str(path).endswith('.cif'):
+    file_format = 'cif'  # To look into the file takes longer than to read it.
   file_format = file_format or ase.io.formats.filetype(str(path))
   if file_format == 'cif':
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:

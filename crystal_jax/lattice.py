@@ -9,6 +9,7 @@ reductions, which are integer searches and run on the host.
 import functools
 import itertools
 
+import ase.geometry
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
@@ -94,26 +95,8 @@ def minkowski_reduce(
   References:
     Nguyen and Stehlé, Low-dimensional lattice basis reduction revisited.
   """
-  cell = _checked(cell)
-  op = np.eye(3, dtype=np.int64)
-  for _ in range(1000):
-    op = op[np.argsort(np.linalg.norm(op @ cell, axis=1), kind='stable')]
-    a, b, c = op @ cell
-    # The pair first, then the third against the plane of the two.
-    times = int(np.rint(a @ b / (a @ a)))
-    if times:
-      op[1] -= times * op[0]
-      continue
-    plane = np.linalg.lstsq(np.stack([a, b], axis=1), c, rcond=None)[0]
-    near = [(i, j) for i in _around(plane[0]) for j in _around(plane[1])]
-    sizes = [np.linalg.norm(c - i * a - j * b) for i, j in near]
-    best = int(np.argmin(sizes))
-    if sizes[best] > np.linalg.norm(c) * (1 - 1e-9):
-      break
-    op[2] -= near[best][0] * op[0] + near[best][1] * op[1]
-  if round(np.linalg.det(op)) < 0:
-    op = -op
-  return op @ cell, op
+  reduced, op = ase.geometry.minkowski_reduce(_checked(cell))
+  return np.asarray(reduced), np.asarray(op, np.int64)
 
 
 def niggli_reduce(
@@ -251,10 +234,6 @@ def _niggli_signs(xi, eta, zeta, eps):
   if all(s in (0, w) for s, w in zip(signs, want, strict=True)):
     return None
   return flips
-
-
-def _around(x: float) -> list[int]:
-  return [int(np.floor(x)), int(np.floor(x)) + 1]
 
 
 def _checked(cell) -> np.ndarray:

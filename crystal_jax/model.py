@@ -13,9 +13,10 @@ import numpy as np
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
+from crystal_jax.elements import UNIT_NUMBER
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation import Box, Cell, Representation
-from crystal_jax.representation.channels import UNIT_NUMBER, make_channels
+from crystal_jax.representation.channels import make_channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +71,26 @@ def make_box(
     max_decoded=box.max_decoded,
   )
   channels = len(representation.channels[0])
-  common = dict(
-    scale=UNIT_NUMBER * (2 * np.pi * box.sigma**2) ** -1.5,
-    dtype=jnp.dtype(config.dtype),
-  )
+  dtype = jnp.dtype(config.dtype)
+  peak = (2 * np.pi * box.sigma**2) ** -1.5
   vae = unet = head = None
   if trained != 'unet':
-    vae = models.VAE(size=box.size, channels=channels, **config.vae, **common)
+    vae = models.VAE(
+      size=box.size,
+      channels=channels,
+      scale=UNIT_NUMBER * peak,
+      dtype=dtype,
+      **config.vae,
+    )
     if config.lattice_head.enabled:
-      head = models.LatticeHead(config.lattice_head.width, common['dtype'])
+      head = models.LatticeHead(config.lattice_head.width, dtype)
   if trained != 'vae':
-    sigma_voxels = box.sigma * box.size / box.length
-    unet = models.UNet(sigma_voxels=sigma_voxels, **config.unet, **common)
+    unet = models.UNet(
+      peak=peak,
+      sigma_voxels=box.sigma * box.size / box.length,
+      dtype=dtype,
+      **config.unet,
+    )
   return representation, models.BoxNetworks(
     size=box.size, channels=channels, vae=vae, unet=unet, lattice_head=head
   )

@@ -4,7 +4,7 @@
 how; `eval` what is asked of it afterwards.
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 from crystal_jax.density.labels import LABEL_RADIUS
 
@@ -71,11 +71,21 @@ def _model():
 
 def _data():
   data = ConfigDict()
-  data.builder = 'datasets/oqmd_icsd20'  # folder of a TFDS builder
+  # A prepared folder, a TFDS builder's folder, or the stem of compact files;
+  # several with commas between them.
+  data.builder = 'datasets/oqmd_icsd20'
+  data.weights = ()  # shares of several in an epoch; (): their sizes
   data.data_dir = ''  # where prepared data live; '': TFDS's default
+  data.manual_dir = ''  # files you provide; '': downloads/manual in data_dir
   data.train_split = 'train'  # a TFDS split, or a part: 'train[:100]'
   data.heldout_split = 'val'  # never trained on
-  data.max_atoms = 20  # atoms of the largest crystal
+  data.elements = ()  # only crystals of these symbols; (): all
+  data.min_atoms = 1  # of a crystal; smaller ones are left out
+  data.max_atoms = 20  # of a crystal; larger ones are left out
+  # eV/atom; crystals above it, or not known to be below, are left out
+  data.max_e_above_hull = config_dict.placeholder(float)
+  # Å; crystals of which one cell does not fit such a box are left out
+  data.box_length = config_dict.placeholder(float)
   data.origins = 3  # samples a crystal and epoch, at other origins
   return data
 

@@ -1,5 +1,6 @@
 """Settings of every test: fake devices, strict shapes, a compile cache."""
 
+import hashlib
 import os
 import pathlib
 import tempfile
@@ -19,6 +20,7 @@ from absl import flags  # noqa: E402
 from experiments import base  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+_TEMPORARY = pathlib.Path(tempfile.gettempdir())
 SHARED_DATA = ROOT.parent / 'shared' / 'data'
 
 # grain's workers read absl flags, which nobody parses under pytest.
@@ -27,7 +29,7 @@ flags.FLAGS.mark_as_parsed()
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update(
   'jax_compilation_cache_dir',
-  os.path.join(tempfile.gettempdir(), 'crystal_jax_test_cache'),
+  str(_TEMPORARY / 'crystal_jax_test_cache'),
 )
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
 
@@ -41,16 +43,25 @@ def shared_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def data_dir(tmp_path_factory) -> pathlib.Path:
-  """Where prepared data sets live: one folder for all test processes."""
-  folder = tmp_path_factory.getbasetemp()
-  if 'PYTEST_XDIST_WORKER' in os.environ:
-    folder = folder.parent
-  return folder / 'data_dir'
+def data_dir() -> pathlib.Path:
+  """Where the prepared embedded set lives, for all tests and later runs too.
+
+  Its name says what it was made of, so that an old one is never taken.
+  """
+  digest = hashlib.sha256()
+  for path in sorted((ROOT / 'datasets' / 'oqmd_icsd20').rglob('*')):
+    if path.suffix in ('.py', '.npz'):
+      digest.update(path.read_bytes())
+  return _TEMPORARY / f'crystal_jax_test_data_{digest.hexdigest()[:16]}'
 
 
 @pytest.fixture
 def tiny_config(data_dir):
+  """See `make_tiny_config`."""
+  return make_tiny_config(data_dir)
+
+
+def make_tiny_config(data_dir):
   """The whole system in seconds: real crystals, 12³ voxels, two batches."""
   config = base.get_config()
   config.data.data_dir = str(data_dir)

@@ -110,6 +110,10 @@ SYMMETRIC = [
   ('P 63/m m c', cif('Mg Mg1 0.3333 0.6667 0.25 1',
                      (3.21, 3.21, 5.21, 90, 90, 120),
                      '_symmetry_Int_Tables_number 194'), 2),
+  ('P 1 1 21/b', cif('Ti Ti1 0.1 0.2 0.3 1', (4.1, 5.2, 6.3, 90, 90, 100),
+                     "_symmetry_space_group_name_H-M 'P 1 1 21/b'"), 4),
+  ('F m -3 m', cif('Cu Cu1 0 0 0 1', (3.6,) * 3 + (90,) * 3,
+                   "_symmetry_space_group_name_H-M 'F m 3 m'"), 4),
 ]  # fmt: skip
 
 
@@ -136,7 +140,7 @@ def test_symmetry_is_that_of_gemmi_and_pymatgen(tmp_path, group, text, atoms):
   np.testing.assert_allclose(
     crystal.to_ase().cell.cellpar(), structure.lattice.parameters
   )
-  if not group.startswith('F d -3 m'):  # pymatgen does not read its origins.
+  if not group.startswith('F'):  # pymatgen reads no origin and no 'F m 3 m'
     assert same_sites(
       crystal, [s.Z for s in structure.species], structure.frac_coords
     )
@@ -195,7 +199,12 @@ def test_labels_without_type_symbols(tmp_path, label, number):
     (cif('Ti Ti1 0 0 0 1').replace('_cell_length_b', '_cell_b'), 'no cell'),
     (cif('Ti Ti1 0 0 0 1').split('loop_')[0], 'no structure'),
     (cif('Ti Ti1 0 0 0.1 1', symmetry="_symmetry_space_group_name_H-M "
-         "'P 1 1 21/b'"), 'list its symmetry operations'),
+         "'P 7 7 7'"), 'list its symmetry operations'),
+    (cif('Ti Ti1 0 0 0.1 1', symmetry="_symmetry_space_group_name_H-M "
+         "'P 1 21/c 1'\n_space_group_IT_number 15"),
+     'list its symmetry operations'),
+    (cif('Ti Ti1 0 0 0.1 1', symmetry='_space_group_IT_number 300'),
+     'list its symmetry operations'),
     (cif('Si Si1 0 0 0 1', symmetry='_space_group_IT_number 227'),
      'list its symmetry operations'),
     *((cif('Si Si1 0 0 0 1', symmetry=f"loop_\n_symmetry_equiv_pos_as_xyz\n"

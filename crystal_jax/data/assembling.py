@@ -44,7 +44,7 @@ def assemble(
     files: The chunks.
     skipped: What was skipped before reading.
     table: Properties by id.
-    split: 'formula', or the property that names the split.
+    split: 'formula', 'file', or the property that names the split.
     fractions: Shares of train, val and test.
     key: Of the input and the options.
 
@@ -61,7 +61,7 @@ def assemble(
       f'Not one crystal could be read; {len(skipped)} things were skipped'
       + (f', such as {skipped[0].file}: {skipped[0].reason}' if skipped else '')
     )
-  scalars = _property_names(kept)
+  scalars = property_names(kept)
   by_split = {name: [] for name in dict.fromkeys((*splits.NAMES, *names))}
   for row, name in zip(kept, names, strict=True):
     numbers = {
@@ -83,9 +83,7 @@ def assemble(
     duplicates=len(pairs),
     fitting=sum(row['radius'] <= reach for row in kept),
     notes=tuple(
-      f'no crystal is in {name}'
-      for name in splits.NAMES
-      if not by_split[name] and split == 'formula'
+      f'no crystal is in {name}' for name in splits.NAMES if not by_split[name]
     ),
     key=key,
   )
@@ -149,6 +147,8 @@ def _choose(rows, split, fractions) -> tuple[list[str | None], list[Skip]]:
   if split == 'formula' or not rows:
     formulas = [row['formula'] for row in rows]
     return splits.by_formula(formulas, fractions), []
+  if split == 'file':
+    return splits.by_file([row['file'] for row in rows]), []
   names = splits.by_column([row['properties'] for row in rows], split)
   missing = [
     Skip(row['file'], row['id'], f'no value in column {split!r}')
@@ -158,7 +158,7 @@ def _choose(rows, split, fractions) -> tuple[list[str | None], list[Skip]]:
   return names, missing
 
 
-def _property_names(rows: Sequence[Row]) -> dict[str, str]:
+def property_names(rows: Sequence[Row]) -> dict[str, str]:
   """The feature that each numeric property becomes."""
   columns = {
     column: None

@@ -39,6 +39,7 @@ class Compact(Sequence):
       for name, path in files.items()
       if re.search(rf'(^|\+)\s*{name}\b', split)
     }
+    self._names = sorted(opened)
     sizes = {
       name: types.SimpleNamespace(num_examples=len(columns['ids']))
       for name, columns in opened.items()
@@ -56,6 +57,11 @@ class Compact(Sequence):
 
   def __len__(self) -> int:
     return int(self._starts[-1])
+
+  @property
+  def files(self) -> list[pathlib.Path]:
+    """What is read."""
+    return [self._files[name] for name in self._names]
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not -len(self) <= index < len(self):

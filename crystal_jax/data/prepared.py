@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from crystal_jax.data.features import crystal_features
+from crystal_jax.data.summary import Summary
 from crystal_jax.reading import chunks
 
 _LAST = 'dataset_info.json'
@@ -27,6 +28,14 @@ _LAST = 'dataset_info.json'
 def is_prepared(folder: str | os.PathLike[str]) -> bool:
   """Whether a folder holds a whole data set."""
   return (pathlib.Path(folder) / _LAST).is_file()
+
+
+def empty_splits(folder: str | os.PathLike[str]) -> list[str]:
+  """Splits that no crystal fell into, which TFDS does not know."""
+  path = pathlib.Path(folder) / 'summary.json'
+  if not path.is_file():  # A folder of another's making.
+    return []
+  return [name for name, n in Summary.load(path).splits.items() if not n]
 
 
 def write(
@@ -81,6 +90,8 @@ def write(
       download_config=tfds.download.DownloadConfig(try_download_gcs=False),
     )
   made = pathlib.Path(builder.data_path)
+  for old in folder.glob('crystals-*'):  # Of a run that died right here.
+    old.unlink()
   names = sorted(os.listdir(made), key=lambda name: (name == _LAST, name))
   for name in names:
     os.replace(made / name, folder / name)

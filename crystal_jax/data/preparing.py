@@ -52,7 +52,8 @@ def prepare(
     out: Folder of the data set; `load_split(out, 'train')` reads it.
     properties: A CSV with a column `id` (or the ids first); its numbers are
       added to the crystals'.
-    split: 'formula', or the property that names each crystal's split.
+    split: 'formula', 'file' (train.csv, val.csv ..), or the property that
+      names each crystal's split.
     fractions: Shares of train, val and test, by formula.
     max_atoms: Crystals with more atoms are skipped.
     time_limit: Seconds that one file may take.
@@ -72,6 +73,10 @@ def prepare(
   """
   out = pathlib.Path(out)
   splits.by_formula((), fractions)
+  if time_limit <= 0 or max_atoms < 1:
+    raise ValueError(f'Need a positive {time_limit=} and {max_atoms=}.')
+  if workers is not None and workers < 0:
+    raise ValueError(f'Need {workers=} of 0 or more.')
   table = {} if properties is None else _read_table(properties)
   ignored = {os.path.realpath(p) for p in (out, properties) if p is not None}
   found = items.find(sources, ignored)

@@ -50,7 +50,8 @@ def load_split(
 
   Returns:
     A source with `len` and `[i]`: records as dicts of NumPy arrays, ids as str.
-    It can be pickled, so grain's workers can open it too.
+    It can be pickled, so grain's workers can open it too. A split that is empty
+    in a prepared folder has no records.
 
   Raises:
     FileNotFoundError: If there is no builder at `builder`.
@@ -61,8 +62,25 @@ def load_split(
     if files:
       return compact_source.Compact(files, split)
     if prepared.is_prepared(stem):
+      if split in prepared.empty_splits(stem):
+        return ()
       return _split(tfds.builder_from_directory(os.fspath(stem)), split)
   return _split(prepare(builder, data_dir, manual_dir), split)
+
+
+def split_names(
+  builder: Path,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
+) -> list[str]:
+  """The splits that `load_split` finds, those without crystals left out."""
+  for stem in builder, _CHECKOUT / builder:
+    files = compact_source.find_files(stem)
+    if files:
+      return list(files)
+    if prepared.is_prepared(stem):
+      return list(tfds.builder_from_directory(os.fspath(stem)).info.splits)
+  return list(prepare(builder, data_dir, manual_dir).info.splits)
 
 
 class Split(Sequence):
@@ -75,6 +93,17 @@ class Split(Sequence):
 
   def __len__(self) -> int:
     return len(self._source)
+
+  @property
+  def files(self) -> list[pathlib.Path]:
+    """What is read."""
+    infos = tfds.builder_from_directory(self._folder).info.splits
+    names = {
+      name
+      for part in self._split.split('+')
+      for name in infos[part.split('[')[0].strip()].filenames
+    }
+    return [pathlib.Path(self._folder, name) for name in sorted(names)]
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not -len(self) <= index < len(self):
@@ -120,6 +149,10 @@ def prepare(
         try_download_gcs=False,
       ),
     )
+  except AssertionError as error:
+    if 'Manual directory' not in str(error):
+      raise
+    raise FileNotFoundError(str(error)) from error
   except OSError:
     # Another process may have finished first, so that ours could not be named.
     if not made.data_path.exists():

@@ -32,18 +32,21 @@ def by_formula(
     raise ValueError(
       f'Need three shares that add up to 1, not {tuple(fractions)}.'
     )
-  first, second = fractions[0], fractions[0] + fractions[1]
   places = {formula: _place(formula) for formula in formulas}
-  split = {
-    formula: NAMES[(place >= first) + (place >= second)]
-    for formula, place in places.items()
-  }
+  split = {formula: by_hash(formula, fractions) for formula in places}
   if fractions[1] and len(split) > 1 and 'val' not in split.values():
-    split[min(split, key=lambda f: abs(places[f] - first))] = 'val'
+    split[min(split, key=lambda f: abs(places[f] - fractions[0]))] = 'val'
   if split and 'train' not in split.values():
     rest = [f for f in split if split[f] != 'val'] or list(split)
     split[min(rest, key=places.get)] = 'train'
   return [split[formula] for formula in formulas]
+
+
+def by_hash(formula: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
+  """Train, val or test of one formula, whatever the others are."""
+  place = _place(formula)
+  past = (place >= fractions[0]) + (place >= fractions[0] + fractions[1])
+  return NAMES[past]
 
 
 def by_column(
@@ -59,12 +62,27 @@ def by_column(
     known = sorted(set().union(*properties))
     raise ValueError(f'No crystal has a column {column!r}; there are {known}.')
   for name in sorted({str(name) for name in found if name is not None}):
-    if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == 'all':
-      raise ValueError(
-        f'{name!r} in column {column!r} is no name of a split, such as train, '
-        'val or test.'
-      )
+    _check_name(name, f'column {column!r}')
   return [None if name is None else str(name) for name in found]
+
+
+def by_file(files: Sequence[str]) -> list[str]:
+  """The split that a file's own name says: 'sub/train.csv, row 3' is train.
+
+  Raises:
+    ValueError: If that is no name for a split.
+  """
+  names = [re.split(r'[./,]', file.rsplit('/', 1)[-1])[0] for file in files]
+  for name in sorted(set(names)):
+    _check_name(name, 'a file name')
+  return names
+
+
+def _check_name(name: str, where: str) -> None:
+  if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == 'all':
+    raise ValueError(
+      f'{name!r} in {where} is no name of a split, such as train, val or test.'
+    )
 
 
 def _place(formula: str) -> float:

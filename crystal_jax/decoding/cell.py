@@ -10,6 +10,8 @@ that was sampled at points holds each coefficient together with its aliases; a
 band-limited one does not. Both are modelled.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import itertools
@@ -33,7 +35,7 @@ _ALIASES = np.array(
 
 @dataclasses.dataclass(frozen=True)
 class CellSpace:
-  """A cell, its grid and the width of its atoms.
+  """A cell, its grid and the width of its atoms, a `space.Space`.
 
   Attributes:
     grid: The grid.
@@ -41,22 +43,40 @@ class CellSpace:
     cell: Lattice vectors as rows, Å.
     aliased: Whether the density was sampled at points (True) or is limited
       to what the grid resolves; the same where the grid resolves σ.
+    inverse: Of the cell; its columns are the reciprocal vectors without 2π.
+    volume: Of the cell, Å³.
+    envelope: What an atom gives each coefficient but for its phase, as
+      `fourier.lines`; computed once, and not at each step of a fit.
+    aliases: How many aliases matter, and which, [343, 3]; None if only a
+      density without aliases is modelled.
   """
 
   grid: grids.CellGrid
   sigma: float
   cell: Float[Array, '3 3']
-  aliased: Array | bool = False
+  aliased: Array | bool
+  inverse: Float[Array, '3 3']
+  volume: Float[Array, '']
+  envelope: Float[Array, 'L M']
+  aliases: tuple[Array, Float[Array, 'A 3']] | None
 
   periodic = True
 
-  def __post_init__(self):
-    # Columns of the inverse are the reciprocal vectors without the 2π.
-    object.__setattr__(self, 'inverse', jnp.linalg.inv(self.cell))
-    object.__setattr__(self, 'volume', jnp.abs(jnp.linalg.det(self.cell)))
-    # Here, so that they are computed once, and not at each step of a fit.
-    object.__setattr__(self, '_first', fourier.lines(self.damping()))
-    object.__setattr__(self, '_others', self._aliases())
+  @classmethod
+  def of(
+    cls,
+    grid: grids.CellGrid,
+    sigma: float,
+    cell: Float[Array, '3 3'],
+    aliased: Array | bool = False,
+  ) -> CellSpace:
+    """The space of a cell; what is derived from it is computed here."""
+    inverse = jnp.linalg.inv(cell)
+    volume = jnp.abs(jnp.linalg.det(cell))
+    bare = cls(grid, sigma, cell, aliased, inverse, volume, None, None)
+    aliases = None if aliased is False else bare.matter(aliased)
+    envelope = fourier.lines(bare.damping())
+    return dataclasses.replace(bare, envelope=envelope, aliases=aliases)
 
   def coarse(self) -> Array:
     """Whether voxels lie farther apart than σ along an axis.
@@ -67,7 +87,7 @@ class CellSpace:
     return jnp.any(size > self.sigma * self._shape(size.dtype)[0])
 
   def ringing(self) -> Array:
-    """Height of the ringing around a sharpened atom, of its peak."""
+    """As `Space.ringing`."""
     return jnp.where(self.coarse(), 0.2, 0.05)
 
   def prepare(self, density: Float[Array, 'X Y Z']) -> Float[Array, 'L M']:
@@ -80,7 +100,7 @@ class CellSpace:
     return fourier.lines(spectrum)
 
   def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
-    """As `BoxSpace.residual`."""
+    """As `Space.residual`."""
     del density, target
     x, y, z = self.grid.shape
     spectrum = fourier.spectrum(left, (x, y, z // 2 + 1))
@@ -93,17 +113,16 @@ class CellSpace:
     positions: Float[Array, 'K 3'],
     weights: Float[Array, 'K'],
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
-    """As `BoxSpace.misfit`, on Fourier coefficients."""
+    """As `Space.misfit`, on Fourier coefficients."""
     fractional = dot(positions, self.inverse)
     x, y, z = self._waves(fractional)
     planes = fourier.planes(x, y)
-    count, aliases = self._others
     twice = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
     twice = jnp.asarray(twice, fractional.dtype)
 
     def term(i):
       """Orders, damping as lines, and phases [2, K] of an alias."""
-      shift = aliases[i] * self._shape(fractional.dtype)[0]
+      shift = self.aliases[1][i] * self._shape(fractional.dtype)[0]
       angle = -2 * jnp.pi * jnp.sum(fractional * shift[None], axis=1)
       phases = jnp.cos(angle), jnp.sin(angle)
       return self.orders(shift), fourier.lines(self.damping(shift)), phases
@@ -116,14 +135,17 @@ class CellSpace:
       lines = left * damping * twice
       return fourier.backward(planes, z, orders, lines, phases)
 
-    first = self.orders(), self._first, (jnp.ones_like(weights), 0 * weights)
+    first = self.orders(), self.envelope, (jnp.ones_like(weights), 0 * weights)
     left = explain(target, *first[1:])
-    left = jax.lax.fori_loop(
-      1, count, lambda i, left: explain(left, *term(i)[1:]), left
-    )
-    by_fraction = jax.lax.fori_loop(
-      1, count, lambda i, total: total + pull(*term(i)), pull(*first)
-    )
+    if self.aliases is not None:
+      left = jax.lax.fori_loop(
+        1, self.aliases[0], lambda i, left: explain(left, *term(i)[1:]), left
+      )
+    by_fraction = pull(*first)
+    if self.aliases is not None:
+      by_fraction = jax.lax.fori_loop(
+        1, self.aliases[0], lambda i, total: total + pull(*term(i)), by_fraction
+      )
     slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
     scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
     gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
@@ -132,12 +154,12 @@ class CellSpace:
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
   ) -> Float[Array, '4*K 4*K']:
-    """As `BoxSpace.normal`.
+    """As `Space.normal`.
 
     The voxel sum is replaced by the integral, but for a few atoms on a coarse
     grid with a band limit, where that is too far from the truth.
     """
-    if len(weights) > MOST_DIRECT:
+    if len(weights) > MOST_DIRECT or self.aliased is True:
       return overlaps.normal(self, positions, weights)
     return jax.lax.cond(
       self.coarse() & ~jnp.asarray(self.aliased) & overlaps.few(self),
@@ -148,28 +170,29 @@ class CellSpace:
     )
 
   def peak(self, width: float | None = None) -> float:
-    """Height of an atom of weight one, per Å³."""
+    """As `Space.peak`."""
     return (2 * np.pi * (width or self.sigma) ** 2) ** -1.5
 
   def correlate(self, residual: Float[Array, 'X Y Z']) -> Array:
-    """As `BoxSpace.correlate`."""
+    """As `Space.correlate`."""
     scale = (4 * np.pi * self.sigma**2) ** 1.5
     return self._filter(residual, self.spectrum(self.sigma) * scale)
 
-  def sharpen(self, density, width: float, ridge: float) -> Array:
-    """As `BoxSpace.sharpen`: a Wiener filter."""
-    return self._filter(density, self._inverse_blur(width, ridge))
+  def sharpen(self, density, levels, level) -> Array:
+    """As `Space.sharpen`: a Wiener filter."""
+    filters = [functools.partial(self._inverse_blur, *one) for one in levels]
+    return self._filter(density, jax.lax.switch(level, filters))
 
   def smooth(self, field: Float[Array, 'X Y Z']) -> Array:
-    """As `BoxSpace.smooth`."""
+    """As `Space.smooth`."""
     return self._filter(field, self.spectrum(box.SMOOTH))
 
   def margin(self) -> int:
-    """A cell has no walls to look past."""
+    """As `Space.margin`: there are no walls to look past."""
     return 0
 
   def gain(self, width: float, ridge: float) -> Array:
-    """What sharpening multiplies white noise with, root mean square."""
+    """As `Space.gain`."""
     return jnp.sqrt(jnp.mean(self._inverse_blur(width, ridge) ** 2))
 
   def _inverse_blur(self, width, ridge):
@@ -183,29 +206,31 @@ class CellSpace:
     return jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
 
   def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
-    """Å from (fractional) voxel indices."""
+    """As `Space.locate`."""
     return dot(index / self._shape(index.dtype), self.cell)
 
   def voxel(self, positions: Float[Array, 'K 3']) -> Array:
-    """Indices [K, 3] of the nearest voxels."""
+    """As `Space.voxel`."""
     shape = self._shape(positions.dtype)
     index = jnp.round(dot(positions, self.inverse) * shape)
     return (index % shape).astype(jnp.int32)
 
   def distances(self, a: Float[Array, 'K 3'], b: Float[Array, 'L 3']) -> Array:
-    """[K, L] to the nearest image, Å."""
-    a, b = dot(a, self.inverse), dot(b, self.inverse)
-    apart = a[:, None] - b[None]
-    apart = dot(apart - jnp.round(apart), self.cell)
-    return jnp.sqrt(jnp.sum(apart**2, axis=-1))
+    """As `Space.distances`."""
+    a, b = dot(a, self.inverse).T, dot(b, self.inverse).T
+    steps = a[:, :, None] - b[:, None, :]
+    x, y, z = steps - jnp.round(steps)
+    # An axis at a time: a product with so small a matrix is slow.
+    parts = (x * u + y * v + z * w for u, v, w in self.cell.T)
+    return jnp.sqrt(sum(part**2 for part in parts))
 
   def fold(self, positions):
-    """Positions inside the cell."""
+    """As `Space.fold`: inside the cell."""
     fractional = dot(positions, self.inverse)
     return dot(fractional - jnp.floor(fractional), self.cell)
 
   def inside(self, positions: Float[Array, 'K 3'], beyond=0.0) -> Array:
-    """[K]: a cell has no walls."""
+    """As `Space.inside`: a cell has no walls."""
     del beyond
     return jnp.ones(len(positions), bool)
 
@@ -235,11 +260,18 @@ class CellSpace:
 
   def _waves(self, fractional):
     """Cosines and sines [n, K] of -2π k f along each axis."""
-    angles = [
-      -2 * jnp.pi * k[:, None] * f[None]
-      for k, f in zip(self.orders(), fractional.T, strict=True)
-    ]
-    return [(jnp.cos(a), jnp.sin(a)) for a in angles]
+    orders = self.orders()
+    angles = jnp.concatenate(
+      [
+        -2 * jnp.pi * k[:, None] * f[None]
+        for k, f in zip(orders, fractional.T, strict=True)
+      ]
+    )
+    ends = np.cumsum([len(k) for k in orders])[:-1]
+    both = (
+      jnp.split(part, ends) for part in (jnp.cos(angles), jnp.sin(angles))
+    )
+    return list(zip(*both, strict=True))
 
   def spectrum(self, width, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
     """exp(-width² |G|² / 2) at the frequencies of the half spectrum."""
@@ -257,10 +289,10 @@ class CellSpace:
 
   def resolved(self) -> Array:
     """Whether the grid holds all of the density, to 1e-5 of an atom's."""
-    return dataclasses.replace(self, aliased=True)._others[0] == 1
+    return self.matter(True)[0] == 1
 
-  def _aliases(self):
-    """How many aliases matter, and their order: [343, 3], whole numbers.
+  def matter(self, aliased) -> tuple[Array, Float[Array, 'A 3']]:
+    """How many aliases matter, and all in that order, [343, 3] whole numbers.
 
     An alias n matters if a Gaussian is not yet gone at the point of its
     parallelepiped that is nearest to zero; which is at least as far as the
@@ -273,6 +305,6 @@ class CellSpace:
     least = jnp.maximum(jnp.abs(steps) - 0.5, 0) * (shape / size)[None]
     least = jnp.max(least, axis=1)
     matters = 2 * (np.pi * self.sigma * least) ** 2 < 11.5  # 1e-5
-    matters = matters & (self.aliased | jnp.all(steps == 0, axis=1))
+    matters = matters & (aliased | jnp.all(steps == 0, axis=1))
     order = jnp.argsort(~matters, stable=True)
     return jnp.sum(matters), steps[order]

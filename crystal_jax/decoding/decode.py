@@ -172,10 +172,10 @@ def _decode(
     space = box.BoxSpace(grid, sigma)
     state = search(space)
   elif band_limit is None:
-    space = cell_space.CellSpace(grid, sigma, cell)
+    space = cell_space.CellSpace.of(grid, sigma, cell)
     state = _search_both(space, density, search)
   else:
-    space = cell_space.CellSpace(grid, sigma, cell, aliased=not band_limit)
+    space = cell_space.CellSpace.of(grid, sigma, cell, not band_limit)
     state = search(space)
   return _finish(space, density, logits, state, limits.lightest)
 
@@ -202,7 +202,7 @@ def _search_both(space, density, search):
   def attempt(carry):
     turn, best = carry
     aliased = jnp.where(turn == 0, guess, ~guess)
-    state = search(dataclasses.replace(space, aliased=aliased))
+    state = search(type(space).of(space.grid, space.sigma, space.cell, aliased))
     better = (turn == 0) | (left(state) < left(best))
     best = jax.tree.map(lambda n, o: jnp.where(better, n, o), state, best)
     return turn + 1, best

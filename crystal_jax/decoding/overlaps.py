@@ -17,6 +17,16 @@ from crystal_jax.density.exact_sums import dot
 REACH = 6.8
 # Most Fourier coefficients of a coarse grid that are summed over.
 COEFFICIENTS = 4096
+# Cells up to two away, those up to one away first, and one that is too far to
+# count, so that they are whole sheets of nine.
+_IMAGES = np.array(
+  [
+    *sorted(
+      itertools.product(range(-2, 3), repeat=3), key=lambda n: max(map(abs, n))
+    ),
+    (99, 0, 0),
+  ]
+)
 
 
 def normal(space, positions, weights):
@@ -31,27 +41,24 @@ def normal(space, positions, weights):
   apart = fractional[:, None] - fractional[None]
   apart = dot(apart - jnp.round(apart), space.cell)
 
-  def add(total, image):  # [sheet, 3]
+  # Images sheet by sheet, the nearest three of nine first. After wrapping, what
+  # is left out of one cell either way is 1.5 planes away.
+  planes = jax.lax.rsqrt(jnp.sum(space.inverse**2, axis=0))
+  wide = 1.5 * jnp.min(planes) > REACH * space.sigma
+  sheets = dot(jnp.asarray(_IMAGES, apart.dtype), space.cell)
+  sheets = sheets.reshape(-1, 9, 3)
+
+  def add(i, total):
+    image = sheets[i]
     d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
     overlap = jnp.exp(-(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) / (4 * var))
     moments = [overlap] + [overlap * x for x in d]
     moments += [moments[1] * d[0], moments[1] * d[1], moments[1] * d[2]]
     moments += [moments[2] * d[1], moments[2] * d[2], moments[3] * d[2]]
-    return total + jnp.stack([jnp.sum(m, axis=0) for m in moments]), None
+    return total + jnp.stack([jnp.sum(m, axis=0) for m in moments])
 
-  def over(cells):
-    """Sums over the images so many cells either way, sheet by sheet."""
-    side = range(-cells, cells + 1)
-    images = np.array(list(itertools.product(side, repeat=3)))
-    images = dot(jnp.asarray(images, apart.dtype), space.cell)
-    images = images.reshape(len(side), -1, 3)
-    zero = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
-    return jax.lax.scan(add, zero, images)[0]
-
-  # After wrapping, what is left out of one cell either way is 1.5 planes away.
-  planes = jax.lax.rsqrt(jnp.sum(space.inverse**2, axis=0))
-  wide = 1.5 * jnp.min(planes) > REACH * space.sigma
-  sums = norm * jax.lax.cond(wide, lambda: over(1), lambda: over(2))
+  sums = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
+  sums = norm * jax.lax.fori_loop(0, jnp.where(wide, 3, len(sheets)), add, sums)
   second = {(0, 0): 4, (0, 1): 5, (0, 2): 6, (1, 1): 7, (1, 2): 8, (2, 2): 9}
 
   def block(p, q):

@@ -7,6 +7,8 @@ gains nothing. So an oxygen beside a titanium, which has no maximum of its own
 at σ = 1 Å, shows once the titanium is taken away.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
 import jax
@@ -14,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.decoding import peaks, refit
+from crystal_jax.decoding.space import Space
 
 # Width over σ, and ridge, of each level of sharpening. The last is none: it is
 # the matched filter, which stands the most noise.
@@ -49,7 +52,9 @@ class Limits:
         raise ValueError(f'Need a positive {name}, not {value}.')
 
 
-def pursue(space, density, max_atoms: int, limits: Limits, logits=None):
+def pursue(
+  space: Space, density, max_atoms: int, limits: Limits, logits=None
+) -> Search:
   """Atoms that explain a density.
 
   Args:
@@ -142,26 +147,20 @@ def _level(space, density, limits):
 
 def _seeds(space, residual, level, slots, limits):
   """Maxima of the sharpened residual: places, weights, how many."""
-
-  def at(ratio, ridge):
-    def look(residual):
-      width = ratio * space.sigma
-      field = space.sharpen(residual, width, ridge)
-      unit = space.peak(width)
-      # Sharpening rings; what hides in the ringing or does not stand out from
-      # the rest of the field shows in the next round.
-      top = jnp.max(field)
-      noise = jnp.minimum(limits.stand_out * peaks.spread(field), 0.3 * top)
-      least = jnp.maximum(space.ringing() * top, noise)
-      least = jnp.maximum(least, 0.5 * limits.lightest * unit)
-      index, heights, count = peaks.maxima(
-        field, least, slots, periodic=space.periodic
-      )
-      return space.locate(index), heights / unit, count
-
-    return look
-
-  return jax.lax.switch(level, [at(*pair) for pair in LEVELS], residual)
+  levels = [(ratio * space.sigma, ridge) for ratio, ridge in LEVELS]
+  field = space.sharpen(residual, levels, level)
+  units = [space.peak(width) for width, _ in levels]
+  unit = jnp.asarray(units, field.dtype)[level]
+  # Sharpening rings; what hides in the ringing or does not stand out from the
+  # rest of the field shows in the next round.
+  top = jnp.max(field)
+  noise = jnp.minimum(limits.stand_out * peaks.spread(field), 0.3 * top)
+  least = jnp.maximum(space.ringing() * top, noise)
+  least = jnp.maximum(least, 0.5 * limits.lightest * unit)
+  index, heights, count = peaks.maxima(
+    field, least, slots, periodic=space.periodic
+  )
+  return space.locate(index), heights / unit, count
 
 
 def _insert(space, state, limits, places, heights, count):

@@ -1,14 +1,17 @@
 """Refit of all positions and weights together, through the exact density.
 
 Levenberg-Marquardt on Σ (D - M)²: the normal equations come ready from the
-space (`BoxSpace`, `CellSpace`). A step moves no atom by more than σ/2, weights
+`Space`. A step moves no atom by more than σ/2, weights
 stay positive, a step that makes the misfit worse is taken back.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
+from crystal_jax.decoding.space import Space
 from crystal_jax.density.exact_sums import dot
 
 # Steps at a time, before it is looked for further atoms.
@@ -18,11 +21,15 @@ DIRECT = 64
 # How far conjugate gradients go.
 TOLERANCE, MOST = 1e-3, 15
 # Slots are tried in these sizes, so that few atoms don't pay for many slots.
-LADDER = (8, 16, 24, 32, 64, 96, 128, 192, 256, 384)
+# Each is there to be compiled, so they are few.
+LADDER = (12, 24, 48, 96, 144, 208, 320)
 
 
 def refit(
-  space, target, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
+  space: Space,
+  target: Float[Array, '*T'],
+  positions: Float[Array, 'K 3'],
+  weights: Float[Array, 'K'],
 ) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array, Array]:
   """Atoms moved and weighed so that they explain the density better.
 
@@ -55,38 +62,81 @@ def refit(
 
 
 def _descend(space, target, positions, weights):
+  """Steps until no atom moves any more, or `STEPS` of them.
+
+  Each turn of the loop judges the last step and takes the next, so that the
+  misfit, which is half of what there is to compile, is written once. The
+  first judges the start.
+  """
+
   def unfinished(state):
-    *_, turn, moving = state
-    return moving & (turn < STEPS)
+    return state.moving & (state.turn <= STEPS)
+
+  def turn(state):
+    new = space.misfit(target, *state.trial)
+    cost, first = state.seen[0], state.turn == 0
+    better = first | (new[0] < cost)
+    moving = jnp.where(
+      better,
+      (state.far > 3e-4) | (new[0] < 0.5 * cost),
+      state.far > 1e-3,
+    )
+    damping = state.damping * jnp.where(better, 0.03, 10)
+    state = dataclasses.replace(
+      state,
+      atoms=_choose(better, state.trial, state.atoms),
+      seen=_choose(better, new, state.seen),
+      damping=jnp.where(first, 1e-3, jnp.clip(damping, 1e-7, 1e3)),
+      moving=first | moving,
+      turn=state.turn + 1,
+    )
+    return jax.lax.cond(unfinished(state), step, lambda s: s, state)
 
   def step(state):
-    atoms, (cost, gradient, residual), damping, turn, _ = state
-    positions, weights = atoms
-    move, seen = _solve(space, positions, weights, gradient, damping)
+    (positions, weights), gradient = state.atoms, state.seen[1]
+    move, seen = _solve(space, positions, weights, gradient, state.damping)
     shift = move[:3].T
     length = jnp.sqrt(jnp.sum(shift**2, axis=-1, keepdims=True))
     shift = shift * jnp.minimum(1, 0.5 * space.sigma / (length + 1e-9))
     lighter = jnp.maximum(weights + move[3], 1e-3)
-    new_atoms = positions + shift, jnp.where(weights > 0, lighter, 0)
-    new = space.misfit(target, *new_atoms)
-    better = new[0] < cost
+    trial = positions + shift, jnp.where(weights > 0, lighter, 0)
     far = jnp.max(length[:, 0] * seen)
-    moving = jnp.where(better, (far > 3e-4) | (new[0] < 0.5 * cost), far > 1e-3)
-    damping = jnp.where(better, damping * 0.03, damping * 10)
-    atoms, old = jax.tree.map(
-      lambda n, o: jnp.where(better, n, o),
-      (new_atoms, new),
-      (atoms, (cost, gradient, residual)),
-    )
-    return atoms, old, jnp.clip(damping, 1e-7, 1e3), turn + 1, moving
+    return dataclasses.replace(state, trial=trial, far=far)
 
   atoms = positions, weights
-  damping = jnp.asarray(1e-3, weights.dtype)
-  state = atoms, space.misfit(target, *atoms), damping
-  state = (*state, jnp.int32(0), jnp.bool_(True))
-  state = jax.lax.while_loop(unfinished, step, state)
-  (positions, weights), (cost, _, residual), _, _, moving = state
-  return positions, weights, cost, residual, moving
+  shapes = jax.eval_shape(space.misfit, target, *atoms)
+  nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  zero = jnp.zeros((), weights.dtype)
+  state = _Descent(
+    trial=atoms,
+    far=zero,
+    atoms=atoms,
+    seen=nothing,
+    damping=zero,
+    turn=jnp.int32(0),
+    moving=jnp.bool_(True),
+  )
+  state = jax.lax.while_loop(unfinished, turn, state)
+  cost, _, residual = state.seen
+  return *state.atoms, cost, residual, state.moving
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Descent:
+  """Atoms to be tried, how far they moved, and the best so far."""
+
+  trial: tuple[Float[Array, 'K 3'], Float[Array, 'K']]
+  far: Float[Array, '']
+  atoms: tuple[Float[Array, 'K 3'], Float[Array, 'K']]
+  seen: tuple[Array, Float[Array, '4 K'], Array]
+  damping: Float[Array, '']
+  turn: Int[Array, '']
+  moving: Bool[Array, '']
+
+
+def _choose(which, new, old):
+  return jax.tree.map(lambda n, o: jnp.where(which, n, o), new, old)
 
 
 def _solve(space, positions, weights, gradient, damping):
@@ -94,37 +144,67 @@ def _solve(space, positions, weights, gradient, damping):
   k = len(weights)
   normal = space.normal(positions, weights)
   full = jnp.tile(weights > 0, 4)
-  # Rows and columns of empty slots are zero but for those of the weights.
-  normal = jnp.where(full[:, None] & full[None], normal, 0)
+  sizes = jnp.where(full, normal.diagonal(), 0)
   # What a column would weigh for an atom far from walls, of weight ≥ 1: the
   # yardstick of the damping, so that what is hardly seen hardly moves.
-  units = normal.diagonal()[3 * k :]
+  units = sizes[3 * k :]
   unit = jnp.max(units)
   bound = jnp.maximum(weights, 1.0) ** 2 / (2 * space.sigma**2)
   yardstick = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
-  diagonal = normal.diagonal() + damping * yardstick
-  diagonal = jnp.where(full, diagonal, 1)
-  # Equal units before the solution: float32 has no digits to spare.
-  scale = jax.lax.rsqrt(diagonal)
-  matrix = normal * scale[:, None] * scale[None]
+  # Equal units before the solution: float32 has no digits to spare. Zero leaves
+  # the rows and columns of empty slots out.
+  scale = jnp.where(full, jax.lax.rsqrt(sizes + damping * yardstick), 0)
   lift = jnp.where(full, damping * yardstick * scale**2 + 1e-6, 1.0)
-  index = jnp.arange(4 * k)
-  matrix = matrix.at[index, index].add(lift)
   right = gradient.reshape(-1) * scale
   if k < DIRECT:
+    matrix = normal * scale[:, None] * scale[None] + jnp.diag(lift)
     factor = jax.scipy.linalg.cho_factor(matrix)
     move = jax.scipy.linalg.cho_solve(factor, right)
   else:
-    own = matrix.reshape(4, k, 4, k).diagonal(axis1=1, axis2=3)  # [4, 4, K]
+    own = normal.reshape(4, k, 4, k).diagonal(axis1=1, axis2=3)  # [4, 4, K]
+    each = scale.reshape(4, k)
+    own = own * each[:, None] * each[None] + _diagonal(lift.reshape(4, k))
     own = jnp.linalg.inv(jnp.moveaxis(own, -1, 0))
-    move, _ = jax.scipy.sparse.linalg.cg(
-      lambda x: dot(matrix, x),
+    # An atom near a wall hardly tells its place from its weight; that is solved
+    # atom by atom, and the little that is left between atoms by turns. The
+    # matrix is large: it is not written once more to be scaled.
+    move = _conjugate_gradients(
+      lambda x: scale * dot(normal, scale * x) + lift * x,
+      lambda x: jnp.einsum('kij,jk->ik', own, x.reshape(4, k)).reshape(-1),
       right,
-      tol=TOLERANCE,
-      maxiter=MOST,
-      # An atom near a wall hardly tells its place from its weight; that is
-      # solved atom by atom, and the little that is left between atoms by turns.
-      M=lambda x: jnp.einsum('kij,jk->ik', own, x.reshape(4, k)).reshape(-1),
     )
   move = jnp.where(full & jnp.isfinite(move), move * scale, 0)
   return move.reshape(4, k), units / unit
+
+
+def _diagonal(lines: Float[Array, 'N K']) -> Float[Array, 'N N K']:
+  """K diagonal matrices."""
+  return jnp.eye(len(lines), dtype=lines.dtype)[..., None] * lines[None]
+
+
+def _conjugate_gradients(product, precondition, right):
+  """The x with product(x) near `right`, from zero.
+
+  `jax.scipy.sparse.linalg.cg` multiplies the zeros it starts from by the
+  matrix, which is a tenth of the work here, and again to compile.
+  """
+  enough = TOLERANCE**2 * jnp.vdot(right, right, precision='highest')
+
+  def unfinished(state):
+    _, left, _, _, turn = state
+    size = jnp.vdot(left, left, precision='highest')
+    return (size > enough) & (turn < MOST)
+
+  def improve(state):
+    x, left, gain, along, turn = state
+    slope = product(along)
+    step = gain / jnp.vdot(along, slope, precision='highest')
+    x, left = x + step * along, left - step * slope
+    better = precondition(left)
+    new = jnp.vdot(left, better, precision='highest')
+    return x, left, new, better + new / gain * along, turn + 1
+
+  first = precondition(right)
+  gain = jnp.vdot(right, first, precision='highest')
+  state = jnp.zeros_like(right), right, gain, first, jnp.int32(0)
+  return jax.lax.while_loop(unfinished, improve, state)[0]

@@ -23,7 +23,8 @@ from jaxtyping import Array, Float
 
 from crystal_jax.density.exact_sums import add_up, dot, trilinear
 from crystal_jax.density.grids import BoxGrid
-from crystal_jax.density.images import Split, cutoff, split
+from crystal_jax.density.images import cutoff
+from crystal_jax.density.split import Split, split
 
 # Images that one product takes. More come in chunks, which bounds both the
 # workspace and what rounding can add up to.

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from crystal_jax.density.exact_sums import add_up
 from crystal_jax.density.grids import CellGrid, outer_sum
-from crystal_jax.density.images import Split, quantize
+from crystal_jax.density.split import Split, quantize
 
 
 def cell_density(

@@ -20,10 +20,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from crystal_jax import lattice
 from crystal_jax.density.exact_sums import dot
 from crystal_jax.density.grids import BoxGrid, Grid
-
-# Coordinates are split into whole multiples of this, which add up without
-# rounding in float32 for some 65,000 Å, and a small rest.
-_QUANTUM = 2.0**-8
+from crystal_jax.density.split import Split
 
 
 class Images(NamedTuple):
@@ -40,51 +37,6 @@ class Images(NamedTuple):
   translation: Int[Array, 'M 3']
   filled: Bool[Array, 'M']
   complete: Bool[Array, '']
-
-
-class Split(NamedTuple):
-  """A coordinate in Å as coarse + fine, so that sums keep the last digits."""
-
-  coarse: Float[Array, '*S']
-  fine: Float[Array, '*S']
-
-  @property
-  def value(self) -> Float[Array, '*S']:
-    """The coordinate itself, rounded."""
-    return self.coarse + self.fine
-
-
-def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
-  """Splits a coordinate; NumPy's float64 keeps its precision in float32."""
-  x = x.astype(dtype) if isinstance(x, jax.Array) else np.asarray(x, np.float64)
-  coarse = quantize(x)
-  return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
-
-
-def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
-  """The nearest whole multiple of the quantum, a constant to derivatives."""
-  if isinstance(x, np.ndarray):
-    return np.round(x / _QUANTUM) * _QUANTUM
-  return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
-
-
-def volume(cell: Split) -> Split:
-  """Volume of a cell, Å³; its coarse part is exact in small cells."""
-  _, b, c = cell.value
-  coarse, fine = cell
-  # Whole quanta multiply without rounding while they have few digits.
-  normal = jnp.cross(coarse[1], coarse[2])
-  high = jnp.round(32 * normal) / 32
-  rest = normal - high + jnp.cross(fine[1], c) + jnp.cross(coarse[1], fine[2])
-  rest = (fine[0] * jnp.cross(b, c) + coarse[0] * rest).sum()
-  whole = (coarse[0] * high).sum()
-  sign = jnp.sign(whole + rest)
-  return Split(sign * whole, sign * rest)
-
-
-def float_type(*arrays: ArrayLike | None) -> jnp.dtype:
-  """float32, or float64 where x64 mode is on and an array has it."""
-  return jnp.result_type(jnp.float32, *(a for a in arrays if a is not None))
 
 
 def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:

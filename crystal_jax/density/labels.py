@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from crystal_jax.density import grids, image_counts
 from crystal_jax.density import images as periodic
 from crystal_jax.density.grids import CellGrid, Grid
+from crystal_jax.density.split import float_type, split
 
 # A voxel this near to an atom, Å, carries its species, as in the paper.
 LABEL_RADIUS = 0.65
@@ -66,11 +67,11 @@ def label_species(
       cell,
       radius,
     )
-  dtype = periodic.float_type(positions, cell)
+  dtype = float_type(positions, cell)
   return _label(
-    periodic.split(positions, dtype),
+    split(positions, dtype),
     jnp.asarray(numbers, jnp.int32),
-    None if cell is None else periodic.split(cell, dtype),
+    None if cell is None else split(cell, dtype),
     jnp.asarray(radius, dtype),
     grid=grid,
     max_images=max_images,

@@ -5,6 +5,7 @@ positions, weights, cell and sigma, and works inside any JAX transformation.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from crystal_jax.density.image_counts import (
   find_max_images,
   known,
 )
+from crystal_jax.density.split import float_type, split
 from crystal_jax.density.wave_density import box_waves, cell_waves, is_small
 
 # Images in a box above which waves may be the better sum.
@@ -67,8 +69,9 @@ def voxelize(
   References:
     Hoffmann et al., arXiv:1909.00949.
   """
-  args = positions, weights, cell, sigma, grid, max_images, band_limit
-  return _enter(_voxelize, 2, *args)
+  crystal = _Crystal(positions, weights, cell)
+  asked = _Asked(grid, max_images, band_limit)
+  return _enter(_voxelize, 2, crystal, sigma, asked)
 
 
 def voxelize_batch(
@@ -88,15 +91,32 @@ def voxelize_batch(
   Arguments, result and errors are those of `voxelize`; sigma is the same for
   all, and `max_images` enough for the largest.
   """
-  args = positions, weights, cell, sigma, grid, max_images, band_limit
-  return _enter(_voxelize_batch, 3, *args)
+  crystal = _Crystal(positions, weights, cell)
+  asked = _Asked(grid, max_images, band_limit)
+  return _enter(_voxelize_batch, 3, crystal, sigma, asked)
 
 
-def _enter(
-  form, axes, positions, weights, cell, sigma, grid, max_images, band_limit
-):
+class _Crystal(NamedTuple):
+  """What is on the grid, one crystal or a batch, as `voxelize` takes it."""
+
+  positions: Float[ArrayLike, '*B N 3']
+  weights: Num[ArrayLike, '...']
+  cell: Float[ArrayLike, '*B 3 3'] | None
+
+
+class _Asked(NamedTuple):
+  """What is asked for; static."""
+
+  grid: Grid
+  max_images: int | None
+  band_limit: bool
+
+
+def _enter(form, axes: int, crystal: _Crystal, sigma, asked: _Asked):
   """What is done outside of jit: checks, and what needs values."""
-  _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit)
+  _check(axes, crystal, sigma, asked)
+  positions, weights, cell = crystal
+  grid, max_images, band_limit = asked
 
   if max_images is None and band_limit:
     max_images = np.shape(positions)[-2]  # each atom once
@@ -105,14 +125,14 @@ def _enter(
       lambda atoms, cell, s: count_images(atoms, cell, grid=grid, sigma=s),
       *(positions, weights, cell, sigma),
     )
-  dtype = periodic.float_type(positions, cell)
+  dtype = float_type(positions, cell)
   width, basis = known(sigma), None
   if width is not None and isinstance(grid, BoxGrid):
     basis = low_rank_basis(grid, float(width[0]), max_images, dtype)
-  positions = periodic.split(positions, dtype)
-  cell = None if cell is None else periodic.split(cell, dtype)
+  positions = split(positions, dtype)
+  cell = None if cell is None else split(cell, dtype)
   weights, sigma = jnp.asarray(weights, dtype), jnp.asarray(sigma, dtype)
-  static = {'grid': grid, 'max_images': max_images, 'band_limit': band_limit}
+  static = asked._replace(max_images=max_images)._asdict()
   return form(positions, weights, cell, sigma, basis, **static)
 
 
@@ -166,13 +186,17 @@ def _voxelize(
   elif box and (cell is None or max_images <= _MANY):
     density = by_images()
   else:
+    # Under vmap, as on an accelerator, both are computed and one is kept: there
+    # `band_limit=True`, or a box that few images reach, has but one form.
     holds = is_small(vectors, sigma) if box else resolves(grid, vectors, sigma)
     density = jax.lax.cond(holds, by_waves, by_images)
   return density.reshape(shape)
 
 
-def _check(axes, positions, weights, cell, sigma, grid, max_images, band_limit):
+def _check(axes: int, crystal: _Crystal, sigma, asked: _Asked):
   """Static mistakes, said by name."""
+  positions, weights, cell = crystal
+  grid, max_images, band_limit = asked
   shape, slots = np.shape(positions), np.shape(weights)
   square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
   solid = isinstance(cell, np.ndarray) and np.isfinite(cell).all()

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Complex, Float
 from crystal_jax import lattice
 from crystal_jax.density.exact_sums import dot, trilinear
 from crystal_jax.density.grids import BoxGrid, CellGrid, outer_sum
-from crystal_jax.density.images import Split, quantize, volume
+from crystal_jax.density.split import Split, quantize, volume
 
 # One of each k and -k of the shortest ones, without 0: the mean.
 _ORDERS = np.array(list(itertools.product(range(-2, 3), repeat=3)))[:62]

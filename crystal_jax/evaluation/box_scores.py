@@ -40,34 +40,33 @@ def score(run: Run, state: TrainState) -> Scores:
     state: Its state.
 
   Returns:
-    In each of train, heldout, oracle and baseline: the number of crystals, the
+    In each of train, heldout (if any), oracle and baseline: the crystals, the
     error of the density (weight² Å⁻⁶), the species map's IoU and what
     `comparison.summarize_atoms` gives; of the networks also how often the
     decoder ran out of slots (`overflow`), and found a lattice; and with a
     lattice head the medians of its errors, relative and in degrees.
   """
   baseline = Baseline.of(run)
-  train_sums, train = _run_split(run, state, 'train', baseline)
-  sums, heldout = _run_split(run, state, 'heldout', baseline)
+  results = {}
+  for split in run.arrays:  # The last is held out, if anything is.
+    sums, cases = _run_split(run, state, split, baseline)
+    results[split] = _row(sums['network'], cases, 'decoded')
+    results[split] |= _of_networks(run, cases)
   constant = [
-    dataclasses.replace(case, decoded=baseline.atoms) for case in heldout
+    dataclasses.replace(case, decoded=baseline.atoms) for case in cases
   ]
-  results = {
-    'train': _row(train_sums['network'], train, 'decoded')
-    | _of_networks(run, train),
-    'heldout': _row(sums['network'], heldout, 'decoded')
-    | _of_networks(run, heldout),
-    'oracle': _row(sums['oracle'], heldout, 'oracle'),
+  results |= {
+    'oracle': _row(sums['oracle'], cases, 'oracle'),
     'baseline': _row(sums['baseline'], constant, 'decoded'),
   }
   return Scores(
     results=results,
     crystals={
       f'{c.id}.lattice_{"found" if c.lattice_found else "given"}': c.crystal
-      for c in heldout
+      for c in cases
       if isinstance(c.crystal, Crystal)
     },
-    sections=box_report.sections(heldout),
+    sections=box_report.sections(cases),
     note='The oracle is the decoder on the true densities; the baseline is the '
     'mean training density and the best constant species.',
   )
@@ -112,7 +111,7 @@ class Baseline:
 
 def _run_split(run, state, split, baseline):
   """Sums over a split, of each column, and its cases."""
-  columns = ['network'] + ['oracle', 'baseline'] * (split == 'heldout')
+  columns = ['network'] + ['oracle', 'baseline'] * (split == [*run.arrays][-1])
   sums = dict.fromkeys(columns)
   cases, left_out = [], []
   for predicted in predict(run, state, split):

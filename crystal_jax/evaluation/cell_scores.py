@@ -5,8 +5,8 @@ Four columns stand side by side, so that it can be told who lost what:
 - train and heldout: encode, decode, read the crystal off; nothing else passed;
 - oracle: the same reading of the true densities of the held-out crystals,
   which is what a perfect network would reach;
-- baseline: the crystal of the mean training density, of the mean lattice and of
-  the commonest element, which is what a network that learnt nothing would reach.
+- baseline: the crystal of the mean training density, the mean lattice and the
+  commonest element, which is what a network that learnt nothing would reach.
 
 A crystal that the model refuses counts as a miss.
 """
@@ -64,7 +64,7 @@ def score(run: Run, state: TrainState) -> Scores:
     state: Its state.
 
   Returns:
-    In each of train, heldout, oracle and baseline: the number of crystals, the
+    In each of train, heldout (if any), oracle and baseline: the crystals, the
     error of the occupancy, how near the atoms are (Å) and what
     `matching.summarize` gives. Of the networks also `kl_nats`, `refused` (share
     that the model cannot take, misses in all that is counted), and of held-out
@@ -72,28 +72,24 @@ def score(run: Run, state: TrainState) -> Scores:
   """
   ask = make_ask(run, state)
   results, cases = {}, {}
-  for split in ('train', 'heldout'):
+  for split in run.arrays:
     results[split], cases[split], extra = _split(run, ask, split)
-  refused = results['heldout']['refused']
-  results['heldout'] |= _prefixed(
-    'sampled_', _summary(cases['heldout'], extra['sampled'], refused)[0]
-  )
-  oracle, _ = _summary(cases['heldout'], extra['oracle'], refused)
+  # Of the last of them, the held-out crystals if there are any.
+  cases, refused = cases[split], results[split]['refused']
+  sampled, _ = _summary(cases, extra['sampled'], refused)
+  results[split] |= _prefixed('sampled_', sampled)
+  oracle, _ = _summary(cases, extra['oracle'], refused)
   results['oracle'] = {'reconstruction_mse': 0.0, **oracle}
   constant, error = _baseline(run, extra['occupancy'])
-  baseline, _ = _summary(
-    cases['heldout'], [constant] * len(cases['heldout']), refused
-  )
+  baseline, _ = _summary(cases, [constant] * len(cases), refused)
   results['baseline'] = {'reconstruction_mse': error, **baseline}
   crystals = {
-    case.id: case.found
-    for case in cases['heldout']
-    if isinstance(case.found, Crystal)
+    case.id: case.found for case in cases if isinstance(case.found, Crystal)
   }
   return Scores(
     results=results,
     crystals=crystals,
-    sections=cell_report.sections(cases['heldout'], run.config.eval.pictures),
+    sections=cell_report.sections(cases, run.config.eval.pictures),
     note='From one latent comes the whole crystal, lattice and species '
     'included. The oracle reads the true densities; the baseline is the mean '
     'density, the mean lattice and the commonest element.',
@@ -122,7 +118,7 @@ def make_ask(run: Run, state: TrainState):
 
 
 def _split(run, ask, split):
-  """The row of a split, its cases, and what else heldout is asked for."""
+  """The row of a split, its cases, and what else the last one is asked for."""
   read = run.model.representation.crystals
   cases, errors, nats = [], [], []
   extra = {'sampled': [], 'oracle': [], 'occupancy': []}
@@ -148,7 +144,7 @@ def _split(run, ask, split):
       .tolist()
     )
     nats += np.asarray(kl)[: len(ids)].tolist()
-    if split == 'heldout':
+    if split == list(run.arrays)[-1]:
       extra['sampled'] += read(sampled)[: len(ids)]
       extra['oracle'] += read(targets)[: len(ids)]
       extra['occupancy'] += list(occupancy[: len(ids), 0])

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -71,5 +72,7 @@ def _write_cifs(folder: pathlib.Path, crystals: Mapping[str, Crystal]):
   for old in folder.glob('*.cif'):
     old.unlink()
   for name, crystal in crystals.items():
-    io.write(folder / f'{name}.cif', crystal)
+    # An id may be a path, of a user's folder or of somebody's making.
+    safe = re.sub(r'[^\w.+#-]', '_', name).lstrip('.')
+    io.write(folder / f'{safe}.cif', crystal)
   _log.info('%d decoded crystals written to %s.', len(crystals), folder)

@@ -8,9 +8,6 @@ from jaxtyping import ArrayLike, Float
 from crystal_jax import crystal as crystal_lib
 from crystal_jax.lattice_search import box_atoms, search
 
-# Images of one site fold onto each other within this, Å.
-MERGE = 0.4
-
 
 class LatticeNotFoundError(ValueError):
   """Atoms were to be folded into a lattice that was not found."""
@@ -108,7 +105,9 @@ def _merge(places, numbers, inner, cell):
       continue
     apart = fractional - fractional[i]
     apart -= np.rint(apart)
-    same = left & (np.linalg.norm(apart @ cell, axis=1) < MERGE)
+    same = left & (
+      np.linalg.norm(apart @ cell, axis=1) < crystal_lib.MIN_DISTANCE
+    )
     left &= ~same
     if i < inner:
       same[inner:] = False

@@ -42,6 +42,10 @@ class Points:
     tolerance: How far an image may be from an atom, Å.
     alike: Atomic numbers that differ by no more are taken for the same.
     misses: Share of the images that need not be there.
+    middle: Indices of those inside the walls, the nearest to the middle first.
+    owners: The map: of each voxel the index of an atom that is near, or -1.
+    step: Side of a voxel of the map, Å.
+    edge: Where the map ends on each side, Å.
   """
 
   places: Float[np.ndarray, 'N 3']
@@ -50,8 +54,12 @@ class Points:
   inner: int
   half: float
   tolerance: float
-  alike: int = 0
-  misses: float = 0.0
+  alike: int
+  misses: float
+  middle: Int[np.ndarray, 'I']
+  owners: Int[np.ndarray, 'X X X']
+  step: float
+  edge: float
 
   @classmethod
   def of(cls, atoms, tolerance, alike=0, misses=0.0) -> Points | None:
@@ -64,27 +72,9 @@ class Points:
     deep = np.abs(places).max(axis=1) < half - DEEP
     slack = np.where(deep, SLACK_DEEP, SLACK) + 0.5 * np.abs(weights - numbers)
     slack = np.minimum(slack / numbers, MOST_SLACK)
-    return cls(places, numbers, slack, inner, half, tolerance, alike, misses)
-
-  def __post_init__(self):
-    step = max(0.1, self.tolerance / 2)
-    edge = np.abs(self.places).max() + 5 * step
-    size = int(np.ceil(2 * edge / step))
-    owners = np.full((size,) * 3, -1, np.int16)
-    reach = np.arange(-3, 4)
-    ball = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
-    near = (self.tolerance + 2 * self.slack.max() + np.sqrt(3) * step) / step
-    ball = ball[np.linalg.norm(ball, axis=1) <= near]
-    index = ((self.places + edge) / step).astype(np.int32)
-    index = index[:, None] + ball[None]
-    atom = np.arange(len(self.places), dtype=np.int16)
-    owner = np.broadcast_to(atom[:, None], index.shape[:2])
-    owners[tuple(index.reshape(-1, 3).T)] = owner.reshape(-1)
-    middle = np.abs(self.places[: self.inner]).max(axis=1)
-    object.__setattr__(self, 'step', step)
-    object.__setattr__(self, 'edge', edge)
-    object.__setattr__(self, 'owners', owners)
-    object.__setattr__(self, 'middle', np.argsort(middle))
+    middle = np.argsort(np.abs(places[:inner]).max(axis=1))
+    known = places, numbers, slack, inner, half, tolerance, alike, misses
+    return cls(*known, middle, *_map(places, slack, tolerance))
 
   def look(self, shifts, sign=1, atoms=slice(None)):
     """Which atom each image lies on, -1 for none, and if one must be there.
@@ -217,6 +207,24 @@ class Points:
       return None
     t, first = np.nonzero(owner >= 0)
     return first, owner[t, first], times[t]
+
+
+def _map(places, slack, tolerance):
+  """The small voxels around the atoms: their owners, their side, the edge."""
+  step = max(0.1, tolerance / 2)
+  edge = np.abs(places).max() + 5 * step
+  size = int(np.ceil(2 * edge / step))
+  owners = np.full((size,) * 3, -1, np.int16)
+  reach = np.arange(-3, 4)
+  ball = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
+  near = (tolerance + 2 * slack.max() + np.sqrt(3) * step) / step
+  ball = ball[np.linalg.norm(ball, axis=1) <= near]
+  index = ((places + edge) / step).astype(np.int32)
+  index = index[:, None] + ball[None]
+  atom = np.arange(len(places), dtype=np.int16)
+  owner = np.broadcast_to(atom[:, None], index.shape[:2])
+  owners[tuple(index.reshape(-1, 3).T)] = owner.reshape(-1)
+  return owners, step, edge
 
 
 def whole(cell, reach, start=0.0) -> Int[np.ndarray, 'T 3']:

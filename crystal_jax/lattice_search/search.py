@@ -178,11 +178,30 @@ def _search(points, prior):
   more = centres[j] - centres[i]
   more = more[np.linalg.norm(more, axis=1) >= box_atoms.SHORTEST]
   more = more[~points.refuted(more)]
-  vectors = np.concatenate([vectors, more])
-  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))[:MOST]]
+  vectors = _distinct(np.concatenate([vectors, more]))
   other = _best(points, vectors, centres[0], prior)
   each = [e for e in (best, other) if e is not None]
   return max(each, key=lambda e: (e.score(points), e.worth), default=None)
+
+
+def _distinct(vectors):
+  """The shortest `MOST` of different directions or lengths, shortest first.
+
+  Many pairs of inversions make the same translation: all of them together
+  would leave no room for the long one that is looked for.
+  """
+  vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1), kind='stable')]
+  kept = np.zeros((0, 3))
+  for vector in vectors:
+    apart = np.minimum(
+      np.abs(kept - vector[None]).max(axis=1, initial=0.0),
+      np.abs(kept + vector[None]).max(axis=1, initial=0.0),
+    )
+    if not (apart < candidates.SAME).any():
+      kept = np.concatenate([kept, vector[None]])
+      if len(kept) == MOST:
+        break
+  return kept
 
 
 def _scarce(points):

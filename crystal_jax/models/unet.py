@@ -15,15 +15,20 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.elements import NUM_CLASSES
+from crystal_jax.elements import NUM_CLASSES, UNIT_NUMBER
 from crystal_jax.models import blocks
+
+# Bins of a height, as log(Z / UNIT_NUMBER): from below hydrogen, -3.4, to above
+# plutonium, 1.14; and of how far below its top a voxel lies, as a logarithm.
+HEIGHTS, DESCENTS = (-3.8, 1.4), (0.0, 3.0)
 
 
 class UNet(nn.Module):
   """Density to species scores.
 
   Attributes:
-    scale: Density that counts as one inside the network, weight per Å³.
+    peak: Density at the top of a lone atom of weight one, per Å³. That of
+      `UNIT_NUMBER` counts as one inside the network.
     widths: Channels at each level; the side halves between levels.
     depth: Residual blocks a level, on each side.
     fold: Side of the blocks of voxels folded into channels; 1: none.
@@ -33,7 +38,7 @@ class UNet(nn.Module):
     dtype: Of the arithmetic; parameters stay float32.
   """
 
-  scale: float = 1.0
+  peak: float = 1.0 / UNIT_NUMBER
   widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
   depth: int = 1
   fold: int = 1
@@ -58,7 +63,8 @@ class UNet(nn.Module):
     common = dict(padding=self.padding, dtype=self.dtype)
     size = density.shape[1]
     multiple = self.fold * 2 ** (len(self.widths) - 1)
-    full = blocks.pad_to_multiple(density / self.scale, multiple, self.padding)
+    density = density / (UNIT_NUMBER * self.peak)
+    full = blocks.pad_to_multiple(density, multiple, self.padding)
     # Linear and logarithmic: lead and hydrogen both leave a mark.
     full = jnp.concatenate([full, jnp.log1p(30.0 * nn.relu(full))], axis=-1)
     x = nn.Dense(self.widths[0], dtype=self.dtype)(blocks.fold(full, self.fold))
@@ -80,10 +86,10 @@ class UNet(nn.Module):
       [blocks.unfold(x, self.fold), full.astype(self.dtype)], axis=-1
     )
     # The silence between atoms has no height; 2e-3 is far below hydrogen.
-    log = jnp.log(nn.relu(full[..., :1]) + 2e-3)
+    log = jnp.log(nn.relu(density[..., :1]) + 2e-3)
     descent = log_descent(log, self.sigma_voxels, self.padding)
-    x = jnp.concatenate([x, log + descent, descent], axis=-1)
     x = blocks.crop_to(x, size)
+    x = jnp.concatenate([x, log + descent, descent], axis=-1)
     if voxels is not None:
       x = x.reshape(len(x), size**3, -1)[:, voxels]
     height, descent = x[..., -2:-1], x[..., -1:]
@@ -91,7 +97,7 @@ class UNet(nn.Module):
     # Which element a height means, and how far from an atom background begins,
     # is then a matter of one linear layer.
     x = jnp.concatenate(
-      [x, _histogram(height, -3.8, 1.4, 48), _histogram(descent, 0.0, 3.0, 16)],
+      [x, _histogram(height, *HEIGHTS, 48), _histogram(descent, *DESCENTS, 16)],
       axis=-1,
     )
     return nn.Dense(
@@ -106,24 +112,27 @@ def log_descent(
 
   For a lone atom log M = log h - r²/2σ² and |∇ log M| = r/σ², so that
   σ² |∇ log M|² / 2 = r²/2σ² tells the distance r, and with log M the height h.
-  Central differences are exact here. Exact on a cubic grid; in a slanted cell
-  an approximation that the network corrects.
+  Differences of second order are exact here, also at the faces of a box, where
+  they are one-sided. For cubic voxels.
 
   Args:
     log: log M.
     sigma_voxels: σ, in voxels.
     padding: How the density goes on over the faces.
   """
-  around = blocks.pad_faces(log, 1, 1, padding)
-  middle = slice(1, -1)
-  squares = 0.0
-  for axis in (1, 2, 3):
-    after = [slice(None), middle, middle, middle]
-    before = list(after)
-    after[axis], before[axis] = slice(2, None), slice(None, -2)
-    slope = 0.5 * (around[tuple(after)] - around[tuple(before)])
-    squares = squares + jnp.square(slope)
+  squares = sum(jnp.square(_slope(log, axis, padding)) for axis in (1, 2, 3))
   return 0.5 * sigma_voxels**2 * squares
+
+
+def _slope(field, axis, padding):
+  """Change from voxel to voxel along an axis, exact for a parabola."""
+  if padding == 'circular':
+    return 0.5 * (jnp.roll(field, -1, axis) - jnp.roll(field, 1, axis))
+  x = jnp.moveaxis(field, axis, 0)
+  first = -3.0 * x[:1] + 4.0 * x[1:2] - x[2:3]
+  last = 3.0 * x[-1:] - 4.0 * x[-2:-1] + x[-3:-2]
+  slope = 0.5 * jnp.concatenate([first, x[2:] - x[:-2], last])
+  return jnp.moveaxis(slope, 0, axis)
 
 
 def _histogram(x, low, high, bins):

@@ -1,4 +1,4 @@
-"""Rows of an ASE database (SQLite), read with nothing but sqlite3 and NumPy.
+"""Rows of an ASE database, read with nothing but sqlite3, json and NumPy.
 
 It is opened read-only, so that nothing is written beside it, and columns that
 may hold anything (`data`) are not looked at.
@@ -13,6 +13,7 @@ import pathlib
 import sqlite3
 from typing import Any
 
+import ase
 import numpy as np
 
 _COLUMNS = ('numbers', 'positions', 'cell', 'pbc', 'energy', 'key_value_pairs')
@@ -70,3 +71,20 @@ def _open(path: str) -> sqlite3.Connection:
 def _connect(path: str) -> sqlite3.Connection:
   address = f'{pathlib.Path(path).resolve().as_uri()}?mode=ro&immutable=1'
   return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+
+def atoms_of_json(row: dict[str, Any]) -> ase.Atoms:
+  """One row of an ASE database that is a JSON file."""
+  names = 'numbers', 'positions', 'cell', 'pbc'
+  numbers, positions, cell, pbc = (_json_array(row.get(n)) for n in names)
+  return ase.Atoms(numbers.astype(int), positions, cell=cell, pbc=pbc)
+
+
+def _json_array(value: Any) -> np.ndarray:
+  """{'__ndarray__': [shape, dtype, numbers]}, plain, or within an object."""
+  while isinstance(value, dict) and '__ndarray__' not in value:
+    value = value.get('array')
+  if isinstance(value, dict):
+    shape, _, flat = value['__ndarray__']
+    return np.asarray(flat, float).reshape(shape)
+  return np.asarray(value, float)

@@ -37,7 +37,17 @@ def find(path: str) -> Iterator[tuple[int, int]]:
 
 
 def read(path: str, start: int, size: int) -> str:
-  """The text of one frame; a size of -1 is the rest of the file."""
+  """The text of one frame; a size of -1 is the rest of the file.
+
+  Raises:
+    ValueError: If it has no number of atoms, or fewer lines than that.
+  """
   with open(path, 'rb') as file:
     file.seek(start)
-    return file.read(size).decode('utf-8', 'replace')
+    text = file.read(size).decode('utf-8', 'replace')
+  first = text.split('\n', 1)[0].strip()
+  lines = text.count('\n') + (not text.endswith('\n'))
+  # A parser would look for them for long.
+  if not first.isdecimal() or lines < int(first) + 2:
+    raise ValueError(f'cannot be read: no frame of {first[:20]!r} atoms')
+  return text

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from crystal_jax.reading import ase_db, compact, frames
+from crystal_jax.reading import ase_db, compact, frames, optimade
 
 _COMPRESSED = ('.gz', '.bz2', '.xz')
 _FORMATS = {
@@ -27,6 +27,8 @@ _FORMATS = {
   '.db': 'db',
   '.csv': 'csv',
   '.npz': 'npz',
+  '.jsonl': 'jsonl',
+  '.parquet': 'parquet',
 }
 _VASP = ('POSCAR', 'CONTCAR')
 _IDS = ('id', 'material_id')
@@ -40,12 +42,14 @@ class Item:
 
   Attributes:
     kind: 'cif', 'vasp', 'extxyz' or 'json': a file; 'text': a CIF in a table;
-      'frame', 'db' or 'npz': one crystal of many in a file.
+      'frame', 'db', 'npz' or 'jsonl': one crystal of many in a file; 'parquet':
+      some rows of a row group.
     path: Of the file.
     name: What messages call it; of printable characters.
     id: Of its crystal; of several, #0, #1 and so on are appended.
-    place: Row in its file, or the byte at which a frame begins.
-    size: Bytes of a frame.
+    place: Row in its file, the byte at which a frame or line begins, or the row
+      group.
+    size: Bytes of a frame, or the first row in the row group.
     text: The CIF of a table's row.
     properties: What a table says of it.
   """
@@ -171,7 +175,8 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
     yield Skip(shown, id_, NOT_A_CRYSTAL, True)
     return
   several = {
-    'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact
+    'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact,
+    'jsonl': _lines, 'parquet': _blocks,
   }  # fmt: skip
   compressed = path.suffix.lower() in _COMPRESSED
   item = Item(kind, str(path), shown, id_)
@@ -194,9 +199,9 @@ def _format(name: str) -> tuple[str, str | None]:
   stem, suffix = os.path.splitext(plain)
   kind = _FORMATS.get(suffix.lower())
   packed = plain != name
-  return (name, None) if packed and kind in ('csv', 'db', 'npz') else (
-    (stem, kind) if kind else (name, None)
-  )  # fmt: skip
+  if kind is None or packed and kind not in ('cif', 'vasp', 'extxyz'):
+    return name, None
+  return stem, kind
 
 
 def _table(item: Item) -> Iterator[Item | Skip]:
@@ -249,4 +254,29 @@ def _compact(item: Item) -> Iterator[Item]:
       name=f'{item.name}, row {row}',
       id=printable(str(id_)),
       place=row,
+    )
+
+
+def _lines(item: Item) -> Iterator[Item]:
+  with open(item.path, 'rb') as file:
+    start = 0
+    for number, line in enumerate(file):
+      if line.strip():
+        yield dataclasses.replace(
+          item,
+          name=f'{item.name}, line {number}',
+          id=f'{item.id}#{number}',
+          place=start,
+        )
+      start += len(line)
+
+
+def _blocks(item: Item) -> Iterator[Item]:
+  for group, first in optimade.blocks(item.path):
+    yield dataclasses.replace(
+      item,
+      name=f'{item.name}, row group {group}, from row {first}',
+      id=f'{item.id}#{group}.{first}',
+      place=group,
+      size=first,
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from crystal_jax import elements, io
 from crystal_jax.crystal import Crystal
-from crystal_jax.reading import ase_db, compact, frames
+from crystal_jax.reading import ase_db, compact, frames, optimade
 from crystal_jax.reading.items import Item, Skip, printable, scalars
 
 # Fractional coordinates this close below a cell's wall belong to the opposite
@@ -98,6 +98,11 @@ def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:
     yield atoms, _own_id(pairs), scalars(pairs)
   elif item.kind == 'npz':
     yield _compact_row(item)
+  elif item.kind == 'jsonl':
+    yield _optimade(json.loads(optimade.read_line(item.path, item.place)))
+  elif item.kind == 'parquet':
+    for row in optimade.read_block(item.path, item.place, item.size):
+      yield _optimade(row)
   elif item.kind == 'json':
     yield from _json_rows(item.path)
   else:
@@ -151,33 +156,27 @@ def _compact_file(path: str) -> dict[str, np.ndarray]:
 
 
 def _json_rows(path: str) -> Iterator[tuple[ase.Atoms, str, dict]]:
-  """Rows of an ASE database in JSON."""
+  """Crystals of an OPTIMADE answer, or of an ASE database in JSON."""
   with open(path, encoding='utf-8') as file:
     rows = json.load(file)
+  if isinstance(rows, dict) and isinstance(rows.get('data'), list):
+    for entry in rows['data']:
+      yield _optimade(entry)
+    return
   if not isinstance(rows, dict) or not isinstance(rows.get('ids'), list):
-    raise ValueError('no ASE database')
+    raise ValueError('neither an ASE database nor an OPTIMADE answer')
   for key in rows['ids']:
     row = rows[str(key)]
-    numbers, positions, cell, pbc = (
-      _json_array(row.get(name))
-      for name in ('numbers', 'positions', 'cell', 'pbc')
-    )
     pairs = row.get('key_value_pairs') or {}
-    yield (
-      ase.Atoms(numbers.astype(int), positions, cell=cell, pbc=pbc),
-      _own_id(pairs),
-      scalars(pairs),
-    )
+    yield ase_db.atoms_of_json(row), _own_id(pairs), scalars(pairs)
 
 
-def _json_array(value: Any) -> np.ndarray:
-  """{'__ndarray__': [shape, dtype, numbers]}, plain, or within an object."""
-  while isinstance(value, dict) and '__ndarray__' not in value:
-    value = value.get('array')
-  if isinstance(value, dict):
-    shape, _, flat = value['__ndarray__']
-    return np.asarray(flat, float).reshape(shape)
-  return np.asarray(value, float)
+def _optimade(entry: dict[str, Any]) -> tuple[Any, str, dict]:
+  return (
+    optimade.Entry(entry),
+    printable(optimade.own_id(entry)),
+    scalars(optimade.attributes(entry)),
+  )
 
 
 def _bits(pbc: int) -> list[bool]:

@@ -55,8 +55,8 @@ def read(
     progress: Called after each task; says whether to go on.
 
   Raises:
-    RuntimeError: If a worker cannot work at all.
-    OSError: If a target cannot be written.
+    OSError: If a target cannot be written, or a worker cannot work at all
+      (ChildProcessError).
   """
   if not workers:
     for task in tasks:
@@ -191,7 +191,7 @@ class _Worker:
     said = said.splitlines()[-1] if said else f'exit status {code}'
     if 'OSError' in said:
       raise OSError(said.split('OSError: ')[-1])
-    raise RuntimeError(f'a reading process failed: {said}')
+    raise ChildProcessError(f'a reading process failed: {said}')
 
   def close(self) -> None:
     """Ends the process."""

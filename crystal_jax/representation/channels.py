@@ -2,16 +2,13 @@
 
 from crystal_jax import elements
 
-# Of the density inside the networks: a lone atom of this number peaks at one.
-UNIT_NUMBER = 30.0
-
 
 def make_channels(kind: str) -> tuple[tuple[float, ...], ...]:
   """Rows of all classes, [95, C]; channel 0 is Z itself.
 
   Args:
     kind: 'number': that alone. 'elements': the place in the periodic table too,
-      40 channels, in units of `UNIT_NUMBER`.
+      40 channels, in units of `elements.UNIT_NUMBER`.
 
   Raises:
     ValueError: If the kind is neither.
@@ -19,6 +16,6 @@ def make_channels(kind: str) -> tuple[tuple[float, ...], ...]:
   if kind == 'number':
     return tuple((float(number),) for number in range(elements.NUM_CLASSES))
   if kind == 'elements':
-    table = UNIT_NUMBER * elements.channel_table()
+    table = elements.UNIT_NUMBER * elements.channel_table()
     return tuple(tuple(map(float, row)) for row in table)
   raise ValueError(f"Need box.channels={kind!r} to be 'number' or 'elements'.")

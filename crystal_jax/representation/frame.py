@@ -38,8 +38,8 @@ SYMPREC = 5e-3
 # How much the metric of two bases may differ, relative to their lengths, for
 # both to be candidates. It only has to be wider than rounding.
 METRIC = 0.01
-# Tolerances of the Niggli reduction, Å. The first is wide, so that rounded files
-# do not tip it over; where it runs in circles, the next one does.
+# Tolerances of the Niggli reduction, Å. The first is wide, so that rounded
+# files do not tip it over; where it runs in circles, the next one does.
 _NIGGLI = 1e-3, 1e-4, 1e-5, 1e-6
 
 

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--split',
     default='formula',
-    help='by reduced formula (default), or the property that names the split',
+    help='formula (default): no reduced formula is in two; file: by the name '
+    'of the file, train.csv and so on; or the property that names the split',
   )
   parser.add_argument(
     '--fractions',

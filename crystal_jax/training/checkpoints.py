@@ -118,6 +118,14 @@ def restore(
   return state, restored['data']
 
 
+def latest_step(workdir: str | os.PathLike[str]) -> int | None:
+  """Of the latest checkpoint; None if there is none."""
+  if not (pathlib.Path(workdir) / FOLDER).is_dir():
+    return None
+  with open_checkpoints(workdir) as checkpoints:
+    return checkpoints.latest_step()
+
+
 def load_model(
   workdir: str | os.PathLike[str], step: int | None = None
 ) -> tuple[ml_collections.ConfigDict, Model, PyTree]:

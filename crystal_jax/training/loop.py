@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 
 from crystal_jax.training import checkpoints as checkpoints_lib
-from crystal_jax.training import logs, metrics, parallel
+from crystal_jax.training import logs, metrics, parallel, provenance
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
@@ -45,6 +45,7 @@ def train(
   pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
   run = run_lib.set_up(config)
   run_lib.describe(run)
+  provenance.write(workdir, run)
   state = parallel.replicate(run.fresh_state())
   batches = run.batches('train')
   data_state = batches.get_state()
@@ -90,7 +91,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
         )
         log.write('train', step, row)
         pending, begun = [], time.monotonic()
-      if due(config.train.eval_every):
+      if due(config.train.eval_every) and 'heldout' in run.arrays:
         heldout = heldout_loss(run, state, loss_step)
         log.write('heldout', step, heldout)
         begun = time.monotonic()
@@ -177,4 +178,5 @@ def load(
   run = run_lib.set_up(config)
   with checkpoints_lib.open_checkpoints(workdir) as checkpoints:
     state, _ = checkpoints_lib.restore(checkpoints, run.fresh_state(), config)
+  provenance.write(workdir, run)
   return run, state

@@ -23,6 +23,8 @@ from crystal_jax.training.state import (
 
 _log = logging.getLogger(__name__)
 
+_SPLITS = ('train', 'heldout')
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -31,7 +33,7 @@ class Run:
   Attributes:
     config: What it was made of.
     model: What is trained.
-    arrays: Padded crystals of 'train' and 'heldout'.
+    arrays: Padded crystals of 'train' and, if there are any, 'heldout'.
     refused: How many of each the model cannot take, beside them.
     optimizer: Of all parameters together.
   """
@@ -113,9 +115,16 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
   model = model_lib.make_model(config.model)
   optimizer = make_optimizer(config.train)
   arrays, refused = {}, {}
-  for split in ('train', 'heldout'):
-    name = getattr(config.data, f'{split}_split')
-    arrays[split], refused[split] = _load(config, model, name)
+  for split in _SPLITS:
+    arrays[split], refused[split] = _load(config, model, split)
+  if not len(arrays['train']['numbers']):
+    raise ValueError(
+      f'No crystal of {config.data.builder} is left to train on; the log says '
+      'which were left out, and why.'
+    )
+  if not len(arrays['heldout']['numbers']):
+    _log.warning('No crystal is held out: nothing is said of unseen ones.')
+    del arrays['heldout']
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
   return Run(config, model, arrays, refused, optimizer)
@@ -144,10 +153,21 @@ def describe(run: Run) -> None:
 
 def _load(config, model, split) -> tuple[data.Arrays, int]:
   """A split's crystals, and how many are left out; says which, and why."""
-  source = data.load_split(
-    config.data.builder, split, config.data.data_dir or None
+  from_config = config.data
+  arrays = data.load(
+    from_config.builder,
+    from_config[f'{split}_split'],
+    data_dir=from_config.data_dir or None,
+    manual_dir=from_config.manual_dir or None,
+    weights=from_config.weights if split == 'train' else (),
+    elements=from_config.elements,
+    min_atoms=from_config.min_atoms,
+    max_atoms=from_config.max_atoms,
+    max_e_above_hull=from_config.max_e_above_hull,
+    box_length=from_config.box_length,
   )
-  arrays = data.in_memory(source, max_atoms=config.data.max_atoms)
+  if not len(arrays['numbers']):
+    return arrays, 0
   arrays, dropped = model.representation.prepare(arrays)
   if dropped:
     _log.info(

@@ -1,4 +1,4 @@
-"""Perov-5, Carbon-24 and MP-20 from the CSV files published with CDVAE.
+"""Perov-5, Carbon-24, MP-20 and MPTS-52, from CSV files as they are published.
 
 The files are not here; README.md says where they go. Nothing needs TensorFlow.
 """
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from crystal_jax import io
+from crystal_jax.data.features import crystal_features
 
 _HERE = pathlib.Path(__file__).parent
 _SPLITS = ('train', 'val', 'test')
@@ -19,17 +20,23 @@ _SPLITS = ('train', 'val', 'test')
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """One of the published sets.
+  """One of the published sets: a folder of train.csv, val.csv and test.csv.
+
+  The files have the columns `material_id` and `cif`, and any others.
 
   Attributes:
-    scalars: Columns of the CSV that are kept, by the feature's name.
+    scalars: Columns of the CSV that are kept, by the feature's name; NaN
+      where a file lacks one.
   """
 
   scalars: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """Builder of cdvae_csv/perov_5, cdvae_csv/carbon_24 and cdvae_csv/mp_20."""
+  """Builder of cdvae_csv/perov_5, /carbon_24, /mp_20 and /mpts_52.
+
+  Another set in this layout is another Config.
+  """
 
   name = 'cdvae_csv'
   VERSION = tfds.core.Version('1.0.0')
@@ -56,33 +63,28 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         'spacegroup_number': 'spacegroup.number',
       },
     ),
+    Config(
+      name='mpts_52',
+      description='Materials Project by year of discovery, at most 52 atoms.',
+      scalars={
+        'formation_energy_per_atom': 'formation_energy_per_atom',
+        'e_above_hull': 'energy_above_hull',
+      },
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
     """Features: Å; eV; NaN where a value is missing."""
-    scalars = {
-      name: tfds.features.Scalar(np.float32)
-      for name in self.builder_config.scalars
-    }
     return tfds.core.DatasetInfo(
       builder=self,
       description=(_HERE / 'README.md').read_text(encoding='utf-8'),
       citation=(_HERE / 'CITATIONS.bib').read_text(encoding='utf-8'),
       homepage='https://github.com/txie-93/cdvae',
-      features=tfds.features.FeaturesDict(
+      features=crystal_features(
         {
-          'id': tfds.features.Text(doc='material_id of the source.'),
-          'numbers': tfds.features.Tensor(
-            shape=(None,), dtype=np.uint8, doc='Atomic numbers.'
-          ),
-          'positions': tfds.features.Tensor(
-            shape=(None, 3), dtype=np.float32, doc='Cartesian, Å.'
-          ),
-          'cell': tfds.features.Tensor(
-            shape=(3, 3), dtype=np.float32, doc='Lattice vectors as rows, Å.'
-          ),
+          name: f'{column} of the source.'
+          for name, column in self.builder_config.scalars.items()
         }
-        | scalars
       ),
     )
 
@@ -113,7 +115,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             'cell': crystal.cell.astype(np.float32),
           }
           | {
-            name: np.float32(row[column] or 'nan')
+            name: np.float32(row.get(column) or 'nan')
             for name, column in self.builder_config.scalars.items()
           },
         )

@@ -29,6 +29,8 @@ def load(config, split, tmp_path, manual_dir=DUMMY):
     ('mp_20', [[11, 17], [30, 16]], [5.64**3 / 4, 5.41**3 / 4],
      {'formation_energy_per_atom': [-1.5, -1.5], 'band_gap': [5, np.nan],
       'e_above_hull': [0, 0], 'spacegroup_number': [225, 216]}),
+    ('mpts_52', [[11, 17], [30, 16]], [5.64**3 / 4, 5.41**3 / 4],
+     {'formation_energy_per_atom': [-1.5, -1.5], 'e_above_hull': [0, 0]}),
   ],
 )  # fmt: skip
 def test_dummy_data(tmp_path, config, numbers, volumes, scalars):

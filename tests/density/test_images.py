@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.density import image_counts, images
+from crystal_jax.density import image_counts, images, split
 from tests import reference
 
 CELLS = {
@@ -57,7 +57,7 @@ def test_box_images_are_all_images_in_the_enlarged_box(name):
   found = find(positions, np.ones(3, bool), cell, grid, reach, most)
   assert found.complete and found.filled.sum() == len(truth)
   where = images.place(
-    found, images.split(positions, jnp.float32), images.split(cell, jnp.float32)
+    found, split.split(positions, jnp.float32), split.split(cell, jnp.float32)
   )
   ours = np.asarray(where.value)[np.asarray(found.filled)]
   order, other = (np.lexsort(a.round(3).T) for a in (ours, truth))
@@ -92,10 +92,10 @@ def test_ladder_climbs_in_steps_of_at_most_a_quarter():
 
 def test_split_adds_up_and_carries_derivatives():
   x = np.random.default_rng(0).uniform(-60, 60, 9)
-  parts = images.split(x, jnp.float32)
+  parts = split.split(x, jnp.float32)
   exact = np.float64(parts.coarse) + np.float64(parts.fine)
   np.testing.assert_allclose(exact, x, atol=1e-9)
-  slope = jax.grad(lambda x: images.split(x, jnp.float32).value.sum())
+  slope = jax.grad(lambda x: split.split(x, jnp.float32).value.sum())
   np.testing.assert_array_equal(slope(jnp.float32(x)), np.ones(9))
 
 

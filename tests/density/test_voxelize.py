@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.density import box_density, image_counts, images
+from crystal_jax.density import box_density, image_counts, split
 from crystal_jax.density.box_density import low_rank_basis
 from crystal_jax.density.grids import resolves
 from crystal_jax.density.voxelize import _voxelize
@@ -543,15 +543,15 @@ def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
   grid, sigma = FORMS['slabs']
   rng = np.random.default_rng(0)
   centers = rng.uniform(-3, 3, (1500, 3)).astype(np.float32)  # two chunks
-  split = images.split(centers, jnp.float32)
+  images = split.split(centers, jnp.float32)
   weights = rng.integers(0, 9, (1500, 2)).astype(np.float32)
   scale = (2 * np.pi * sigma**2) ** -1.5
   product = functools.partial(
     box_density.product,
-    axis=images.split(grid.axis(), jnp.float32),
+    axis=split.split(grid.axis(), jnp.float32),
     sigma=jnp.float32(sigma),
   )
-  density = product(split, weights * scale)
+  density = product(images, weights * scale)
   truth = reference.density(centers, weights, None, grid, sigma)
   np.testing.assert_allclose(density, truth, atol=5e-6 * truth.max())
   slabs = cj.voxelize(

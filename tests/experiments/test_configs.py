@@ -38,6 +38,12 @@ def _shapes(config):
 def test_every_experiment_builds(name):
   config = importlib.import_module(f'experiments.{name}').get_config()
   params, outputs = _shapes(config)
+  if config.model.representation == 'cell':
+    size = config.model.cell.size
+    assert outputs['occupancy'].shape == (1, size, size, size)
+    assert outputs['codes'].shape == (1, size, size, size, 12)
+    assert set(params) == {'vae', 'lattice'}
+    return
   size = config.model.box.size
   assert outputs['density'].shape == (1, size, size, size, 1)
   assert outputs['logits'].shape == (1, size, size, size, NUM_CLASSES)

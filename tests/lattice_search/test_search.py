@@ -148,6 +148,25 @@ def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
   assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 
+def test_find_lattice_finds_an_inversion_and_the_vector_that_it_shows():
+  rng = np.random.default_rng(220)
+  half = rng.random((22, 3))
+  cell = np.diag([6.1, 6.8, 10.5])  # the third repeats nowhere in the box
+  centre = np.array([0.0, 0.0, 5.25])
+  truth = cj.Crystal(
+    np.tile(rng.integers(20, 60, 22), 2).astype(np.int32),
+    np.concatenate([half @ cell, centre - half @ cell]) % np.diag(cell),
+    cell,
+  )
+  atoms = images(truth, noise=1e-4)
+  fit = cj.find_lattice(atoms)
+  assert fit.found
+  # All inversions of the crystal lie half a lattice vector apart.
+  times = (fit.centre - centre) @ np.linalg.inv(cell)
+  np.testing.assert_allclose(times, np.rint(times), atol=1e-3)
+  assert_same_crystal(cj.assemble(atoms, fit), truth)
+
+
 def test_box_that_shows_no_period_is_said_to_be_one():
   rng = np.random.default_rng(0)
   cell = np.diag([14.0, 15.0, 16.0])

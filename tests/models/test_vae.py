@@ -14,7 +14,7 @@ SMALL = dict(size=12, widths=(8, 16), latent=5)
 def _start(vae, batch=2):
   density = jnp.ones((batch, *[vae.size] * 3, vae.channels))
   noise = jnp.zeros((batch, *vae.latent_shape))
-  params = vae.init(jax.random.key(0), density[:1], noise[:1])
+  params = jax.jit(vae.init)(jax.random.key(0), density[:1], noise[:1])
   return params, density, noise
 
 
@@ -24,7 +24,7 @@ def _start(vae, batch=2):
 def test_shapes(fold, spatial, channels):
   vae = VAE(fold=fold, spatial=spatial, channels=channels, **SMALL)
   params, density, noise = _start(vae)
-  decoded, mean, log_var = vae.apply(params, density, noise)
+  decoded, mean, log_var = jax.jit(vae.apply)(params, density, noise)
   assert decoded.shape == density.shape
   side = 12 // fold // 2
   expected = (side, side, side, 5) if spatial else (5,)
@@ -75,9 +75,11 @@ def test_gradients_reach_every_parameter_though_all_is_below_zero():
   params, density, noise = _start(vae)
   params = jax.tree.map(lambda p: p, params)
   params['params']['exit']['bias'] -= 100.0
-  loss = lambda p: jnp.mean((vae.apply(p, density, noise)[0] - density) ** 2)
-  assert vae.apply(params, density, noise)[0].max() == 0
-  assert jnp.abs(jax.grad(loss)(params)['params']['exit']['bias']).min() > 0
+  apply = jax.jit(vae.apply)
+  loss = lambda p: jnp.mean((apply(p, density, noise)[0] - density) ** 2)
+  assert apply(params, density, noise)[0].max() == 0
+  grads = jax.jit(jax.grad(loss))(params)
+  assert jnp.abs(grads['params']['exit']['bias']).min() > 0
 
 
 def test_noise_is_each_examples_own():
@@ -92,5 +94,5 @@ def test_bfloat16_stays_inside():
   vae = VAE(dtype=jnp.bfloat16, **SMALL)
   params, density, noise = _start(vae)
   assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
-  for output in vae.apply(params, density, noise):
+  for output in jax.jit(vae.apply)(params, density, noise):
     assert output.dtype == jnp.float32 and jnp.isfinite(output).all()

@@ -1,12 +1,13 @@
 """Runs that stop and go on: by plan, by signal, by kill, by NaN."""
 
 import json
+import math
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import jax
@@ -16,6 +17,7 @@ import pytest
 from crystal_jax.config import to_json
 from crystal_jax.model import make_model
 from crystal_jax.training import checkpoints, logs, loop
+from tests.conftest import make_tiny_config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -25,93 +27,52 @@ def _leaves(state):
   return jax.tree.leaves(jax.device_get(state))
 
 
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
-  tiny_config, tmp_path
-):
-  _, unbroken = loop.train(tiny_config, tmp_path / 'unbroken')
-  with checkpoints.open_checkpoints(tmp_path / 'unbroken') as manager:
+@pytest.fixture(scope='module')
+def unbroken(data_dir, tmp_path_factory):
+  """A config, the workdir of a whole run of it, and its last state."""
+  config = make_tiny_config(data_dir)
+  workdir = tmp_path_factory.mktemp('unbroken')
+  _, state = loop.train(config, workdir)
+  return config, workdir, state
+
+
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(unbroken, tmp_path):
+  config, workdir, state = unbroken
+  with checkpoints.open_checkpoints(workdir) as manager:
     assert manager.latest_step() == 6
   # What a run killed after step 3 leaves: the checkpoint of step 3.
-  (tmp_path / 'broken' / checkpoints.FOLDER).mkdir(parents=True)
-  os.rename(
-    tmp_path / 'unbroken' / checkpoints.FOLDER / '3',
-    tmp_path / 'broken' / checkpoints.FOLDER / '3',
-  )
-  _, resumed = loop.train(tiny_config, tmp_path / 'broken')
-  for a, b in zip(_leaves(unbroken), _leaves(resumed), strict=True):
+  three = pathlib.Path(checkpoints.FOLDER, '3')
+  shutil.copytree(workdir / three, tmp_path / three)
+  _, resumed = loop.train(config, tmp_path)
+  for a, b in zip(_leaves(state), _leaves(resumed), strict=True):
     np.testing.assert_array_equal(a, b)
-  rows = logs.read_metrics(tmp_path / 'broken' / logs.METRICS_FILE)
+  rows = logs.read_metrics(tmp_path / logs.METRICS_FILE)
   assert [r['step'] for r in rows if r['split'] == 'train'] == [4, 6]
-  rows = logs.read_metrics(tmp_path / 'unbroken' / logs.METRICS_FILE)
+  rows = logs.read_metrics(workdir / logs.METRICS_FILE)
   assert [r['step'] for r in rows if r['split'] == 'train'] == [2, 3, 4, 6]
   assert [r['step'] for r in rows if r['split'] == 'heldout'] == [3, 6]
 
 
-def test_a_finished_run_is_left_as_it_is(tiny_config, tmp_path):
-  tiny_config.train.steps = 2
-  _, first = loop.train(tiny_config, tmp_path)
-  _, again = loop.train(tiny_config, tmp_path)
-  for a, b in zip(_leaves(first), _leaves(again), strict=True):
+def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
+  config, workdir, state = unbroken
+  shutil.copytree(workdir, tmp_path / 'again')
+  _, again = loop.train(config, tmp_path / 'again')
+  for a, b in zip(_leaves(state), _leaves(again), strict=True):
     np.testing.assert_array_equal(a, b)
 
 
-def test_nan_stops_the_run_and_names_the_last_good_step(
-  tiny_config, tmp_path, monkeypatch
-):
-  from crystal_jax.training import losses
-
-  kl = losses.kl
-  # The KL's weight rises with the step: from some step on it is infinite.
-  monkeypatch.setattr(
-    losses, 'kl', lambda mean, log_var, free: kl(mean, log_var, free) * 1e38
-  )
-  tiny_config.train.box_loss.beta = 1e3
-  with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
-    loop.train(tiny_config, tmp_path)
-  assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
-
-
-def test_sigterm_saves_and_returns(tiny_config, tmp_path):
-  tiny_config.train.steps = 100_000
-  tiny_config.train.checkpoint_every = 100_000
-  tiny_config.train.eval_every = 100_000
-
-  ended = threading.Event()
-
-  def terminate_once_running():
-    metrics = tmp_path / logs.METRICS_FILE
-    while not (metrics.exists() and metrics.read_text()):
-      if ended.wait(0.1):
-        return
-    os.kill(os.getpid(), signal.SIGTERM)
-
-  thread = threading.Thread(target=terminate_once_running)
-  thread.start()
-  try:
-    _, state = loop.train(tiny_config, tmp_path)
-  finally:
-    ended.set()
-    thread.join()
-  stopped = int(state.step)
-  assert 2 <= stopped < 100_000
-  with checkpoints.open_checkpoints(tmp_path) as manager:
-    assert manager.latest_step() == stopped
-
-
-def test_another_config_in_the_same_workdir_is_said(tiny_config, tmp_path):
-  tiny_config.train.steps = 2
-  loop.train(tiny_config, tmp_path)
+def test_another_config_in_the_same_workdir_is_said(unbroken, tiny_config):
+  _, workdir, _ = unbroken
   tiny_config.model.vae.latent = 4
   with pytest.raises(ValueError, match='changed model.vae.latent'):
-    loop.train(tiny_config, tmp_path)
+    loop.train(tiny_config, workdir)
 
 
-def test_a_model_is_loaded_without_its_data(tiny_config, tmp_path):
-  tiny_config.train.steps = 2
-  _, state = loop.train(tiny_config, tmp_path)
-  config, model, params = checkpoints.load_model(tmp_path)
-  assert config == tiny_config
-  assert model == make_model(tiny_config.model)
+def test_a_model_is_loaded_without_its_data(unbroken, tmp_path):
+  config, workdir, state = unbroken
+  found, model, params = checkpoints.load_model(workdir)
+  assert found == config
+  assert model == make_model(config.model)
   for a, b in zip(
     jax.tree.leaves(jax.device_get(state.ema)),
     jax.tree.leaves(params),
@@ -119,7 +80,29 @@ def test_a_model_is_loaded_without_its_data(tiny_config, tmp_path):
   ):
     np.testing.assert_array_equal(a, b)
   with pytest.raises(FileNotFoundError, match='train first'):
-    checkpoints.load_model(tmp_path / 'nothing')
+    checkpoints.load_model(tmp_path)
+
+
+def test_nan_stops_the_run_and_names_the_last_good_step(tiny_config, tmp_path):
+  tiny_config.train.box_loss.beta = math.inf
+  with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
+    loop.train(tiny_config, tmp_path)
+  assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
+
+
+def test_sigterm_saves_and_returns(tiny_config, tmp_path, monkeypatch):
+  write = logs.RunLog.write
+
+  def write_and_terminate(log, split, step, row):
+    write(log, split, step, row)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(logs.RunLog, 'write', write_and_terminate)
+  _, state = loop.train(tiny_config, tmp_path)
+  # The signal came after step 2; the step after it ends, and is saved.
+  assert int(state.step) == 3
+  with checkpoints.open_checkpoints(tmp_path) as manager:
+    assert manager.latest_step() == 3
 
 
 def test_nothing_to_load_is_said(tiny_config, tmp_path):

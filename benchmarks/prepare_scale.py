@@ -1,0 +1,72 @@
+"""Time and memory of making a data set, by its size; one row a run.
+
+python -m benchmarks.prepare_scale --count=100000 --way=prepare
+python -m benchmarks.prepare_scale --count=100000 --way=beam
+
+Made structures of 2 to 20 atoms, as JSON lines of OPTIMADE entries.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import tempfile
+import time
+
+import numpy as np
+
+from crystal_jax import data, elements
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--count', type=int, default=10000)
+  parser.add_argument('--way', choices=['prepare', 'beam'], default='prepare')
+  flags = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    write(folder / 'in.jsonl', flags.count)
+    start, before = time.perf_counter(), os.times()
+    if flags.way == 'beam':
+      sizes = data.prepare_with_beam([folder / 'in.jsonl'], folder / 'out')
+      crystals = sum(sizes.values())
+    else:
+      crystals = data.prepare([folder / 'in.jsonl'], folder / 'out').crystals
+    seconds, after = time.perf_counter() - start, os.times()
+    assert crystals == flags.count
+  cpu = sum(after[:4]) - sum(before[:4])
+  peaks = [
+    resource.getrusage(who).ru_maxrss / 1024
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+  ]
+  print(
+    f'| {flags.way} | {flags.count} | {seconds:.0f} s | {cpu:.0f} s | '
+    f'{peaks[0]:.0f} MB | {peaks[1]:.0f} MB |'
+  )
+
+
+def write(path: pathlib.Path, count: int) -> None:
+  """Entries on a grid of places, so that no two atoms touch."""
+  rng = np.random.default_rng(0)
+  places = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
+  with path.open('w') as file:
+    for i in range(count):
+      atoms = int(rng.integers(2, 21))
+      cell = np.eye(3) * rng.uniform(6, 9) + rng.normal(0, 0.3, (3, 3))
+      chosen = places[rng.permutation(27)[:atoms]]
+      species = rng.integers(3, 84, rng.integers(1, 5))
+      entry = {
+        'id': f'made-{i}',
+        'energy': float(rng.normal()),
+        'lattice_vectors': cell.tolist(),
+        'cartesian_site_positions': (chosen @ cell).tolist(),
+        'species_at_sites': [
+          elements.symbol(int(z)) for z in rng.choice(species, atoms)
+        ],
+      }
+      file.write(f'{json.dumps(entry)}\n')
+
+
+if __name__ == '__main__':
+  main()

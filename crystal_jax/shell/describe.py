@@ -1,0 +1,56 @@
+"""What a data set holds, on one page that needs no network.
+
+  python -m crystal_jax describe data/mine --out=mine.html
+
+Takes what --config.data.builder takes: a prepared folder, a TFDS builder's
+folder, or the stem of compact files.
+"""
+
+import argparse
+import pathlib
+
+from crystal_jax import data
+from crystal_jax.data import card, splits
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What the verb takes."""
+  parser.add_argument('builder', help='the data set')
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, help='default: card.html in the folder'
+  )
+  parser.add_argument('--data-dir', help="instead of TFDS's own data folder")
+  parser.add_argument('--manual-dir', help='where files you provide lie')
+  parser.add_argument(
+    '--sample', type=int, default=500, help='crystals for the slow figures'
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Writes the page; returns the exit status."""
+  folder = pathlib.Path(args.builder)
+  log = folder / 'skipped.csv'
+  out = args.out
+  if out is None:
+    name = f'{folder.name}.html'
+    out = folder / 'card.html' if log.is_file() else pathlib.Path(name)
+  found = {
+    split: data.load(
+      args.builder, split, data_dir=args.data_dir, manual_dir=args.manual_dir
+    )
+    for split in data.split_names(args.builder, args.data_dir, args.manual_dir)
+  }
+  card.write(
+    out,
+    folder.name,
+    dict(sorted(found.items(), key=lambda item: _order(item[0]))),
+    skipped=card.read_skipped(log) if log.is_file() else None,
+    sample=args.sample,
+  )
+  print(f'wrote {out}')
+  return 0
+
+
+def _order(split: str) -> tuple[int, str]:
+  known = splits.NAMES
+  return (known.index(split) if split in known else len(known), split)

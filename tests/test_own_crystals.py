@@ -1,0 +1,125 @@
+"""The section on your own crystals: its commands run, word by word."""
+
+import pathlib
+import re
+import shlex
+
+import ase.build
+import ase.io
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax import data
+from crystal_jax.__main__ import main
+from crystal_jax.evaluation import evaluate
+from crystal_jax.training import loop
+from experiments import quickstart
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def commands():
+  text = (ROOT / 'docs/own_crystals.md').read_text(encoding='utf-8')
+  blocks = re.findall(r'```bash\n(.*?)```', text, re.DOTALL)
+  return [shlex.split(block.replace('\\\n', ' ')) for block in blocks]
+
+
+@pytest.fixture
+def my_cifs(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  folder = tmp_path / 'my_cifs' / 'deeper'
+  folder.mkdir(parents=True)
+  for i, element in enumerate(['Fe', 'Cu', 'Al', 'Ni', 'Pt', 'W', 'Mo', 'Si']):
+    ase.io.write(folder / f'{i}.cif', ase.build.bulk(element))
+  ase.io.write(folder / 'TiO.vasp', ase.build.bulk('TiO', 'rocksalt', 4.18))
+  ase.io.write(folder / 'VO.vasp', ase.build.bulk('VO', 'rocksalt', 4.09))
+  return tmp_path / 'my_cifs'
+
+
+def fields(command):
+  """The config that a training command asks for."""
+  config = quickstart.get_config()
+  for word in command:
+    if word.startswith('--config.'):
+      name, value = word.removeprefix('--config.').split('=')
+      *path, last = name.split('.')
+      part = config
+      for step in path:
+        part = part[step]
+      kind = type(part[last])
+      part[last] = eval(value) if kind is tuple else kind(value)
+  return config
+
+
+def test_the_commands_run(my_cifs, capsys, data_dir):
+  prepare, train, describe, mixed = commands()
+  assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']
+  assert train[:3] == mixed[:3] == ['python', '-m', 'experiments.main']
+  assert main(prepare[3:]) == 0
+  assert 'read     10 crystals' in capsys.readouterr().out
+  ours = fields(train).data
+  assert len(data.load(ours.builder, ours.train_split)['id']) >= 6
+  assert len(data.load(ours.builder, ours.heldout_split)['id']) >= 1
+  assert main(describe[3:]) == 0
+  page = pathlib.Path('mine.html').read_text(encoding='utf-8')
+  assert 'http' not in page.replace('http://www.w3.org', '')
+  ours = fields(mixed).data
+  assert (ours.weights, ours.elements) == ((1.0, 3.0), ('Ti', 'O'))
+  chosen = data.load(
+    ours.builder,
+    'train',
+    data_dir=data_dir,
+    weights=ours.weights,
+    elements=ours.elements,
+    max_atoms=ours.max_atoms,
+  )
+  oqmd = np.char.find(chosen['id'], '-') > 0
+  assert 2.9 < oqmd.sum() / (~oqmd).sum() < 3.3
+  assert set(np.unique(chosen['numbers'])) <= {0, 8, 22}
+  assert chosen['numbers'].shape[1] == 12
+
+
+def test_the_exit_status(my_cifs, capsys):
+  (my_cifs / 'x.cif').write_text('nothing')
+  (my_cifs / 'notes.txt').write_text('nothing')
+  command = ['prepare', 'my_cifs', '--out=out', '--workers=0']
+  assert main([*command, '--strict']) == 1
+  assert 'x.cif: cannot be read' in capsys.readouterr().err
+  assert main(command) == 3
+  out = capsys.readouterr().out
+  assert 'skipped  1' in out and 'besides  1 files' in out
+  (my_cifs / 'x.cif').unlink()
+  assert main(['prepare', 'my_cifs', '--out=new', '--workers=0']) == 0
+  assert main(['prepare', 'nowhere', '--out=out']) == 1
+  assert 'nowhere: no such file' in capsys.readouterr().err
+
+
+def test_a_crystal_whose_id_is_a_path_is_written_where_it_belongs(tmp_path):
+  crystal = cj.Crystal.from_ase(ase.build.bulk('Cu'))
+  evaluate._write_cifs(
+    tmp_path / 'cif', {'../../x': crystal, '/a/b': crystal, 'ä.b#1': crystal}
+  )
+  names = sorted(path.name for path in (tmp_path / 'cif').iterdir())
+  assert names == ['_.._x.cif', '_a_b.cif', 'ä.b#1.cif']
+  assert [path.name for path in tmp_path.iterdir()] == ['cif']
+
+
+@pytest.mark.slow
+def test_ten_crystals_train_and_so_do_crystals_of_one_formula(
+  my_cifs, tiny_config
+):
+  one = my_cifs.parent / 'one'
+  one.mkdir()
+  for a in 3.5, 3.6, 3.7:
+    ase.io.write(one / f'{a}.cif', ase.build.bulk('Cu', a=a))
+  for source in my_cifs, one:
+    out = source.with_suffix('.set')
+    data.prepare([source], out, workers=0)
+    tiny_config.data.builder = str(out)
+    tiny_config.data.train_split = 'train'
+    tiny_config.data.heldout_split = 'val'
+    run, state = loop.train(tiny_config, source / 'run')
+    results = evaluate.evaluate(run, state, source / 'run')
+    assert ('heldout' in results) == (source is my_cifs)
+    assert results['train']['crystals'] >= 3
