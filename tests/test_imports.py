@@ -34,7 +34,8 @@ STRANGERS = {
 # Imported without any of these.
 CORE = (
   'crystal', 'io', 'cif', 'cube', 'elements', 'lattice', 'density', 'decoding',
-  'lattice_search', 'foreign', 'codec', '__main__', 'shell.decode_density', 'shell.voxelize',
+  'lattice_search', 'foreign', 'codec', '__main__', 'shell.decode_density',
+  'shell.voxelize',
 )  # fmt: skip
 FOREIGN = (
   'flax', 'optax', 'orbax',
