@@ -1,15 +1,15 @@
 """Whole crystals through the latent of a codec, scored as published ones are.
 
   python -m benchmarks.crystals --weights=mp_20 \
-      --data=../shared/data/mp_20_part_val.npz --crystals=1000 --symmetrize=0.1
+      --data=../shared/data/mp_20_part_val.npz --crystals=1000 --symmetrize=0.3
 
 `--weights` takes a shipped name, a folder (with a separator in it) or the
 workdir of a run. It prints
 
 - matches from the mean and from one sample of the posterior, with KL in nats;
   from crystals that were shifted, put into another basis and shuffled; from
-  supercells of two; and with `--symmetrize` from the mean again, made symmetric
-  within so many Å, which costs no latent;
+  supercells of two; and with `--symmetrize` the first two with atoms moved to
+  the symmetric places that they have within so many Å, which costs no latent;
 - what the misses are, and where: by atoms, elements and longest vector;
 - how far the latents of one crystal are apart, against those of different ones;
 - where there are energies of one element alone (Carbon-24), the same without
@@ -28,11 +28,12 @@ import pathlib
 import numpy as np
 
 from benchmarks import crystals_report as report
+from crystal_jax.codec import Codec
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import matching
-from crystal_jax.lattice_search.assembly import symmetrize
 from crystal_jax.reading import compact
 from crystal_jax.representation import frame
+from crystal_jax.representation.symmetric_places import symmetrize_places
 
 
 def main():
@@ -86,8 +87,6 @@ def _arguments():
 
 
 def _open(weights):
-  from crystal_jax.codec import Codec
-
   if (pathlib.Path(weights) / 'checkpoints').is_dir():
     return Codec.from_run(weights)
   return Codec.load(weights)
@@ -137,9 +136,10 @@ def pass_through(codec, true, args):
       noise = rng.standard_normal(z.shape).astype(np.float32)
       found['sample'] = _decode(codec, z + std * noise, refused)
     if way == 'mean' and args.symmetrize:
-      found['symmetrized'] = [
-        symmetric(crystal, args.symmetrize) for crystal in found['mean']
-      ]
+      for name in [name for name in ('mean', 'sample') if name in found]:
+        found[f'{name}, symmetrized'] = [
+          symmetric(crystal, args.symmetrize) for crystal in found[name]
+        ]
   return found, latents, codec.kl(true)
 
 
@@ -171,11 +171,10 @@ def doubled(crystal):
 
 
 def symmetric(crystal, tolerance):
-  """With the symmetry it has within a tolerance, Å; no atom may be lost."""
+  """With atoms in the symmetric places that they have within so many Å."""
   if not isinstance(crystal, Crystal):
     return crystal
-  made = symmetrize(crystal, tolerance)
-  return made if len(made.numbers) == len(crystal.numbers) else crystal
+  return symmetrize_places(crystal, tolerance)
 
 
 def find_twins(crystals, energies):

@@ -19,7 +19,7 @@ def closest(positions, cell, distance):
 def test_it_is_what_a_neighbour_list_finds(size, distance):
   rng = np.random.default_rng(0)
   found = 0
-  for _ in range(100):
+  for _ in range(40):
     cell = np.diag(rng.uniform(0.7, 1.3, 3)) + rng.normal(0, 0.25, (3, 3))
     cell = size * cell
     positions = rng.uniform(-2, 2, (rng.integers(1, 9), 3)) @ cell
@@ -29,7 +29,7 @@ def test_it_is_what_a_neighbour_list_finds(size, distance):
     if contact:
       assert np.abs(expected - contact[2]).min() < 1e-9
       found += 1
-  assert 5 < found < 100 or distance > 1
+  assert 2 < found < 40 or distance > 1
 
 
 def test_an_atom_and_its_image():

@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def commands():
-  text = (ROOT / 'docs/own_crystals.md').read_text(encoding='utf-8')
+  text = (ROOT / 'README.md').read_text(encoding='utf-8')
+  text = text.split('## Your own crystals')[1].split('\n## ')[0]
   blocks = re.findall(r'```bash\n(.*?)```', text, re.DOTALL)
   return [shlex.split(block.replace('\\\n', ' ')) for block in blocks]
 

@@ -4,19 +4,25 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
 import crystal_jax as cj
 
 README = pathlib.Path(__file__).resolve().parents[1] / 'README.md'
 
 
-def test_python_blocks_run_and_give_rutile_back(tmp_path, monkeypatch):
+def test_python_blocks_run_and_give_crystals_back(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   blocks = re.findall(r'```python\n(.*?)```', README.read_text(), re.DOTALL)
-  assert len(blocks) == 2
+  assert len(blocks) == 3
   names = {}
   for block in blocks:
     exec(block, names)
+  assert names['z'].shape == (1, 966)
+  assert sorted(names['again'].numbers) == [11, 17]
+  assert abs(np.linalg.det(names['again'].cell)) == pytest.approx(
+    5.64**3 / 4, rel=1e-3
+  )
   assert names['density'].shape == (60, 60, 60)
   assert names['force'].shape == (6, 3) and np.isfinite(names['force']).all()
   assert names['fit'].found

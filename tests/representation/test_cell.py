@@ -87,7 +87,9 @@ def test_what_is_no_crystal_has_a_reason():
   outputs['lattice'][3, 3:] = -0.9
   found = CELL.crystals(outputs)
   assert isinstance(found[0], cj.Crystal)
-  for reason, word in zip(found[1:], ('no atom', 'finite', 'lattice')):
+  for reason, word in zip(
+    found[1:], ('no atom', 'finite', 'lattice'), strict=True
+  ):
     assert word in reason
 
 
