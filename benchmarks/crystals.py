@@ -1,15 +1,15 @@
 """Whole crystals through the latent of a codec, scored as published ones are.
 
   python -m benchmarks.crystals --weights=mp_20 \
-      --data=../shared/data/mp_20_part_val.npz --crystals=1000 --symmetrize=0.1
+      --data=../shared/data/mp_20_part_val.npz --crystals=1000
 
 `--weights` takes a shipped name, a folder (with a separator in it) or the
 workdir of a run. It prints
 
 - matches from the mean and from one sample of the posterior, with KL in nats;
   from crystals that were shifted, put into another basis and shuffled; from
-  supercells of two; and with `--symmetrize` from the mean again, made symmetric
-  within so many Å, which costs no latent;
+  supercells of two; and the first two with atoms left where the networks have
+  them (`codec.decode(z, symmetrize=0)`);
 - what the misses are, and where: by atoms, elements and longest vector;
 - how far the latents of one crystal are apart, against those of different ones;
 - where there are energies of one element alone (Carbon-24), the same without
@@ -28,9 +28,9 @@ import pathlib
 import numpy as np
 
 from benchmarks import crystals_report as report
+from crystal_jax.codec import Codec
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import matching
-from crystal_jax.lattice_search.assembly import symmetrize
 from crystal_jax.reading import compact
 from crystal_jax.representation import frame
 
@@ -77,17 +77,14 @@ def _arguments():
   parser.add_argument('--data', type=pathlib.Path, required=True)
   parser.add_argument('--crystals', type=int, default=1000)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--symmetrize', type=float, help='Å')
   parser.add_argument(
     '--ids', type=pathlib.Path, help='file of ids, a line each: only these'
   )
-  parser.add_argument('--rows', default='mean,sample,moved,supercell')
+  parser.add_argument('--rows', default='mean,sample,plain,moved,supercell')
   return parser.parse_args()
 
 
 def _open(weights):
-  from crystal_jax.codec import Codec
-
   if (pathlib.Path(weights) / 'checkpoints').is_dir():
     return Codec.from_run(weights)
   return Codec.load(weights)
@@ -136,15 +133,17 @@ def pass_through(codec, true, args):
     if way == 'mean' and 'sample' in rows:
       noise = rng.standard_normal(z.shape).astype(np.float32)
       found['sample'] = _decode(codec, z + std * noise, refused)
-    if way == 'mean' and args.symmetrize:
-      found['symmetrized'] = [
-        symmetric(crystal, args.symmetrize) for crystal in found['mean']
-      ]
+    if way == 'mean' and 'plain' in rows:
+      found['mean, plain'] = _decode(codec, z, refused, symmetrize=0.0)
+      if 'sample' in rows:
+        found['sample, plain'] = _decode(
+          codec, z + std * noise, refused, symmetrize=0.0
+        )
   return found, latents, codec.kl(true)
 
 
-def _decode(codec, z, refused):
-  crystals = codec.decode(z)
+def _decode(codec, z, refused, **options):
+  crystals = codec.decode(z, **options)
   return [
     crystal or refused.get(i) or codec.failures[i]
     for i, crystal in enumerate(crystals)
@@ -168,14 +167,6 @@ def doubled(crystal):
     np.concatenate([crystal.positions, crystal.positions + crystal.cell[0]]),
     crystal.cell * np.array([[2.0], [1.0], [1.0]]),
   )
-
-
-def symmetric(crystal, tolerance):
-  """With the symmetry it has within a tolerance, Å; no atom may be lost."""
-  if not isinstance(crystal, Crystal):
-    return crystal
-  made = symmetrize(crystal, tolerance)
-  return made if len(made.numbers) == len(crystal.numbers) else crystal
 
 
 def find_twins(crystals, energies):

@@ -5,6 +5,7 @@ A verb is a file in `crystal_jax/shell`, imported when it is asked for.
 
 import argparse
 import importlib
+import os
 import sys
 
 # Each is the file of its name in `crystal_jax/shell`, - for _.
@@ -35,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     return 2
   verb = importlib.import_module(f'crystal_jax.shell.{name.replace("-", "_")}')
+  # spglib, written in C, else prints whatever it tries in vain.
+  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
   parser = argparse.ArgumentParser(
     prog=f'python -m crystal_jax {name}',
     description=verb.__doc__,

@@ -29,6 +29,9 @@ from crystal_jax.crystal import Crystal
 
 # Crystals that go through the networks together.
 CHUNK = 32
+# Å; atoms this near to symmetric places are put there. Chosen on 400 crystals
+# of mp_le20_val for the codec `mp_20`, whose errors are some 0.03 Å.
+SYMMETRIZE = 0.2
 # A latent's numbers have a deviation of about one; what is this large comes
 # from elsewhere.
 _LARGEST = 1e4
@@ -170,11 +173,16 @@ class Codec:
     terms = np.square(mean) + np.exp(log_var) - 1 - log_var
     return 0.5 * terms.sum(axis=1, dtype=np.float64).astype(np.float32)
 
-  def decode(self, z: Float[ArrayLike, 'B D']) -> list[Crystal | None]:
+  def decode(
+    self, z: Float[ArrayLike, 'B D'], *, symmetrize: float = SYMMETRIZE
+  ) -> list[Crystal | None]:
     """Crystals of latents.
 
     Args:
       z: Latents as `encode` gives them; one alone may be [D].
+      symmetrize: Å. Atoms go to the symmetric places (spglib) that they have
+        within this, which takes out much of the networks' error; a distortion
+        that is smaller is lost. 0: they stay where the networks have them.
 
     Returns:
       Of each the primitive cell in a reduced basis, which need not be the cell
@@ -188,6 +196,8 @@ class Codec:
     z = z[None] if z.ndim == 1 else z
     if z.ndim != 2 or z.shape[1] != self.size:
       raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
+    from crystal_jax.representation.symmetric_places import symmetrize_places
+
     self.failures, crystals = {}, [None] * len(z)
     sound = np.abs(z).max(axis=1) < _LARGEST  # NaN is not.
     for place in np.flatnonzero(~sound).tolist():
@@ -205,6 +215,8 @@ class Codec:
       for place, crystal in zip(places.tolist(), found, strict=False):
         if not isinstance(crystal, str):
           crystal = decoded_check.checked(crystal)
+        if symmetrize and isinstance(crystal, Crystal):
+          crystal = symmetrize_places(crystal, symmetrize)
         if isinstance(crystal, str):
           self.failures[place] = crystal
         else:

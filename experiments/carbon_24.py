@@ -16,5 +16,5 @@ def get_config():
   config.data.builder = 'data/carbon_24'
   config.data.max_atoms = 24
   config.model.cell.max_atoms = 24
-  config.train.steps = 2_500
+  config.train.steps = 2_400
   return config

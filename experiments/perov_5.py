@@ -15,5 +15,5 @@ def get_config():
   config = cell16.get_config()
   config.data.builder = 'data/perov_5'
   config.model.cell.max_atoms = 8
-  config.train.steps = 2_500
+  config.train.steps = 2_400
   return config

@@ -26,7 +26,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from crystal_jax import decoding, elements
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import CellGrid, voxelize_batch
-from crystal_jax.representation import frame, lattice_numbers
+from crystal_jax.representation import frame, lattice_numbers, unit_atoms
 from crystal_jax.representation.protocol import Arrays, Examples
 
 # Å; the side of the cube that a cell is laid into. What is learnt is the same
@@ -36,6 +36,8 @@ _SIDE = 10.0
 # it is. Their errors differ, so between them is best; tuned on 300 held-out
 # crystals of the Materials Project.
 _SAID = 0.3
+# Crystals that are read a second time together.
+_DOUBTFUL = 8
 # Crystals that are worth a second process.
 _MANY = 2000
 
@@ -190,30 +192,26 @@ class Cell:
     occupancy = jnp.where(
       jnp.asarray(finite)[:, None, None, None], occupancy, 0
     )
-    found = jax.device_get(self.atoms(occupancy))
+    places, masks, overflow = self._places(occupancy)
     numbers, fractional = jax.device_get(
-      _read(
-        found.positions / _SIDE,
-        jnp.asarray(outputs['codes']),
-        outputs.get('offsets'),
-      )
+      _read(places, jnp.asarray(outputs['codes']), outputs.get('offsets'))
     )
     lattices = np.asarray(outputs['lattice'], np.float64)
     crystals = []
     for i in range(len(occupancy)):
-      atoms = jax.tree.map(lambda leaf: leaf[i], found)  # noqa: B023
+      mask = masks[i]
       cell = lattice_numbers.to_cell(lattices[i])
       if not finite[i]:
         crystals.append('the latent decodes to numbers that are not finite')
-      elif not atoms.mask.any():
+      elif not mask.any():
         crystals.append('there is no atom in the decoded density')
-      elif atoms.overflow:
+      elif overflow[i]:
         crystals.append('the decoded density has more peaks than atoms may be')
       elif cell is None:
         crystals.append('the decoded lattice is none: no cell has these angles')
       else:
-        positions = fractional[i][atoms.mask] @ cell
-        crystals.append(Crystal(numbers[i][atoms.mask], positions, cell))
+        positions = fractional[i][mask] @ cell
+        crystals.append(Crystal(numbers[i][mask], positions, cell))
     return crystals
 
   def code_field(
@@ -223,6 +221,22 @@ class Cell:
     codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
     shape = (len(codes), *[self.size] * 3, codes.shape[-1])
     return jnp.broadcast_to(codes[:, None, None, None], shape)
+
+  def _places(self, occupancy):
+    """Fractional coordinates, masks and overflows; where in doubt, slowly."""
+    found = unit_atoms.unit_atoms(
+      occupancy, sigma=self.sigma, slots=self._slots
+    )
+    places, masks, overflow, left = map(np.array, found)
+    doubtful = np.flatnonzero(~(left < unit_atoms.DOUBT) | overflow)
+    for start in range(0, len(doubtful), _DOUBTFUL):
+      # Always as many, the last ones again, so that one size is compiled.
+      rows = doubtful[start : start + _DOUBTFUL]
+      rows = np.pad(rows, (0, _DOUBTFUL - len(rows)), mode='edge')
+      slow = jax.device_get(self.atoms(occupancy[rows]))
+      places[rows], masks[rows] = slow.positions / _SIDE, slow.mask
+      overflow[rows] = slow.overflow
+    return places, masks, overflow
 
   def atoms(self, occupancy: Float[Array, 'B G G G']) -> decoding.DecodedAtoms:
     """The peaks of a batch of occupancies, positions in Å of a 10 Å cube."""
@@ -234,9 +248,14 @@ class Cell:
         grid=self.grid,
         sigma=self._sigma,
         cell=self._cube(len(occupancy)),
-        max_atoms=-(-self.max_atoms // 8) * 8 + 8,
+        max_atoms=self._slots,
         band_limit=True,
       )
+
+  @property
+  def _slots(self) -> int:
+    """Atoms that are looked for, some more than there may be."""
+    return -(-self.max_atoms // 8) * 8 + 8
 
   @property
   def _sigma(self) -> float:

@@ -1,0 +1,53 @@
+"""Noise that breaks a symmetry goes; all else stays."""
+
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.representation.symmetric_places import symmetrize_places
+from tests import crystals
+
+
+def apart(a, b):
+  """Between atoms in the same order, Å, a common shift taken off."""
+  difference = (a.positions - b.positions) @ np.linalg.inv(b.cell)
+  difference = (difference - np.rint(difference)) @ b.cell
+  return np.linalg.norm(difference - difference.mean(axis=0), axis=1)
+
+
+def noisy(crystal, size):
+  noise = np.random.default_rng(0).normal(0, size, crystal.positions.shape)
+  return cj.Crystal(crystal.numbers, crystal.positions + noise, crystal.cell)
+
+
+def test_special_places_come_back():
+  true = crystals.perovskite()
+  found = symmetrize_places(noisy(true, 0.03), 0.3)
+  assert apart(noisy(true, 0.03), true).max() > 0.02
+  assert apart(found, true).max() < 1e-6
+
+
+@pytest.mark.parametrize('make', crystals.ALL)
+def test_what_is_symmetric_stays(make):
+  true = make()
+  found = symmetrize_places(true, 0.1)
+  assert apart(found, true).max() < 1e-3
+  np.testing.assert_array_equal(found.cell, true.cell)
+  np.testing.assert_array_equal(found.numbers, true.numbers)
+
+
+def test_without_symmetry_nothing_moves():
+  rng = np.random.default_rng(1)
+  crystal = cj.Crystal(
+    np.array([3, 9, 17, 26]),
+    np.array([[0, 0, 0], [2, 1, 3], [3, 4, 1], [1, 3, 4.5]])
+    + rng.random((4, 3)),
+    np.array([[5, 0, 0], [1.1, 6, 0], [0.4, 0.7, 7]]),
+  )
+  assert apart(symmetrize_places(crystal, 0.1), crystal).max() < 1e-9
+
+
+def test_the_tolerance_is_kept():
+  true = crystals.perovskite()
+  found = symmetrize_places(noisy(true, 0.03), 0.001)
+  assert apart(found, noisy(true, 0.03)).max() < 0.003
