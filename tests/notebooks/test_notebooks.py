@@ -43,7 +43,7 @@ def execute(tmp_path, data_dir, monkeypatch):
     notebook = nbformat.read(ROOT / 'notebooks' / f'{name}.ipynb', 4)
     client = nbclient.NotebookClient(
       notebook,
-      timeout=300,
+      timeout=600,
       kernel_name='python3',
       resources={'metadata': {'path': str(folder)}},
     )
