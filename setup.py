@@ -60,10 +60,12 @@ setuptools.setup(
       'pytest>=8',
       'pytest-xdist>=3.5',
       'hypothesis>=6.100',  # cells of all shapes
+      'nbformat>=5.7',  # reads the notebooks
+      'nbclient>=0.8',  # runs them
+      'ipykernel>=6.29',  # the kernel they run in
     ],
     'dev': ['ruff>=0.9', 'pre-commit'],
     'eval': _EVAL,
-    'notebooks': ['jupytext', 'nbmake', 'ipykernel', 'plotly'],
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files
     'cuda': [f'jax[cuda13]{_JAX}'],
