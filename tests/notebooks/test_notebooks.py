@@ -82,6 +82,7 @@ def test_a_cif_goes_to_a_latent_and_back(execute):
   assert _number(r'(\d) of 7 are crystals', printed) >= 5
 
 
+@pytest.mark.slow
 def test_a_run_stops_and_goes_on(execute):
   printed, pictures = execute('03_train')
   assert pictures == 1
