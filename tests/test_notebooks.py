@@ -9,8 +9,6 @@ import sys
 
 import pytest
 
-from tests import codecs
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 
@@ -34,7 +32,6 @@ def test_outputs_are_stripped_and_the_first_cell_installs(path):
 @pytest.mark.slow
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path, data_dir):
-  codecs.untrained().save(tmp_path / 'tiny')
   # What only a notebook understands is what only Colab needs.
   script = '\n\n'.join(cells(path))
   script = re.sub(r'(?m)^( *)%.*$', r'\1raise ImportError', script)
@@ -47,7 +44,6 @@ def test_notebook_runs(path, tmp_path, data_dir):
       'PYTHONPATH': str(ROOT),
       'MPLBACKEND': 'agg',
       'CRYSTAL_JAX_TINY': '1',
-      'CRYSTAL_JAX_WEIGHTS': './tiny',
       'TFDS_DATA_DIR': str(data_dir),
     },
     capture_output=True,
