@@ -64,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
 def _read(path) -> tuple[list[str], np.ndarray, str, str]:
   """Ids, latents, the codec's name and fingerprint ('' where unsaid)."""
   try:
-    with np.load(path, allow_pickle=False) as file:
+    with (
+      open(path, 'rb') as opened,
+      np.load(opened, allow_pickle=False) as file,
+    ):
       columns = {name: file[name] for name in file.files}
   except FileNotFoundError:
     raise
