@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 
-import jax
 import nbclient
 import nbformat
 import pytest
@@ -29,8 +28,6 @@ def execute(tmp_path, data_dir, monkeypatch):
     **os.environ,
     'CRYSTAL_JAX_FAST': '1',
     'IPYTHONDIR': str(tmp_path / 'ipython'),
-    'JAX_COMPILATION_CACHE_DIR': jax.config.jax_compilation_cache_dir,
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.3',
     'PYTHONPATH': str(ROOT),
     'PYTHONDONTWRITEBYTECODE': '1',
     'TFDS_DATA_DIR': str(data_dir),
