@@ -66,6 +66,7 @@ def _model():
   model.cell_vae.decoder = 'ppp'
   model.cell_vae.factor = 2  # how much wider a token is while it thinks
   model.cell_vae.latent = 15  # numbers of a token
+  model.cell_vae.learn_codes = True  # offsets of the codes elements are read by
   return model
 
 
@@ -93,6 +94,7 @@ def _data():
 def _train():
   train = ConfigDict()
   train.seed = 0  # of initialisation, order, rotations and noise
+  train.start_from = ''  # a codec's folder or a workdir; '': from nothing
   train.steps = 100_000
   train.batch_size = 64  # examples over all devices and hosts
   train.learning_rate = 1e-3  # at the top of the schedule

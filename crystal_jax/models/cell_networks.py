@@ -89,7 +89,8 @@ class CellNetworks:
     Returns:
       occupancy [B, G, G, G]: a Gaussian of height one at each atom; codes and
       offsets (voxels): [B, G, G, G, C] and [B, G, G, G, 3], or [B, K, C] and
-      [B, K, 3]; lattice [B, 6].
+      [B, K, 3]; lattice [B, 6]; and code_offsets [B, E, C], if the codes that
+      elements are read by are learnt.
     """
     vae, own = self.vae, params['vae']
     tokens = z[:, :-6].reshape(len(z), -1, vae.latent)
@@ -99,12 +100,18 @@ class CellNetworks:
     else:
       codes, offsets = vae.apply(own, features, voxels, method=vae.read)
     lattice = Whitening(**params['lattice']).unwhiten(z[:, -6:])
-    return {
+    outputs = {
       'occupancy': occupancy,
       'codes': codes,
       'offsets': offsets,
       'lattice': lattice,
     }
+    if vae.learn_codes:
+      learnt = own['params']['code_offsets']
+      outputs['code_offsets'] = jnp.broadcast_to(
+        learnt[None], (len(z), *learnt.shape)
+      )
+    return outputs
 
   def predict(
     self, params: PyTree, inputs: Mapping[str, Array]

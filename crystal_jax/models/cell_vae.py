@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from crystal_jax.elements import MAX_NUMBER
 from crystal_jax.models import blocks
 from crystal_jax.models.tokens import Trunk
 
@@ -36,6 +37,8 @@ class CellVAE(nn.Module):
     decoder: Blocks of the decoder.
     factor: See `Trunk`.
     latent: Latent numbers of a token, L.
+    learn_codes: Whether each element is read by its code and a learnt offset,
+      `code_offsets` of the parameters, [94, C].
     dtype: Of the arithmetic; parameters stay float32.
   """
 
@@ -47,6 +50,7 @@ class CellVAE(nn.Module):
   decoder: str = 'ppp'
   factor: int = 2
   latent: int = 15
+  learn_codes: bool = False
   dtype: jnp.dtype = jnp.float32
 
   def setup(self):
@@ -76,6 +80,9 @@ class CellVAE(nn.Module):
     self.atom_in = dense(self.width)
     self.atom_places = places('atom_places', self.fold**3)
     self.atom_out = nn.Dense(self.channels + 3)
+    if self.learn_codes:
+      shape = MAX_NUMBER, self.channels
+      self.param('code_offsets', nn.initializers.zeros, shape)
 
   @property
   def tokens(self) -> int:

@@ -2,7 +2,8 @@
 
 - `occupancy`: the squared error of the occupancy, summed over voxels;
 - `species`: cross entropy of the element of each true atom, its logits minus
-  the scaled squared distances of the code said there to those of all elements;
+  the scaled squared distances of the code said there to those of all elements,
+  each code with a learnt offset;
 - `offset`: the squared error of its place from the voxel, voxels²;
 - `kl`: of the latent, nats. That of the lattice's six numbers, which are not
   learnt, is reported but not in the loss.
@@ -84,7 +85,7 @@ class CellLoss:
     asked = jnp.round(place * size)
     outputs = networks.decode(params, z, voxels=asked.astype(jnp.int32) % size)
     atoms = (targets['numbers'] > 0) * valid[:, None]
-    species = _species(outputs['codes'], targets['numbers'], weights.sharpness)
+    species = _species(outputs, targets['numbers'], weights.sharpness)
     offsets = targets['fractional'] * size - asked
     apart = jnp.square(outputs['offsets'] - offsets).sum(-1)
     wrong = jnp.square(outputs['occupancy'] - targets['occupancy'])
@@ -110,11 +111,11 @@ class CellLoss:
 
 
 def _species(
-  codes: Float[Array, 'B N C'], numbers: Int[Array, 'B N'], sharpness: float
+  outputs: Mapping[str, Array], numbers: Int[Array, 'B N'], sharpness: float
 ) -> dict[str, Array]:
   """Cross entropy of each atom's element, and whether it is the likeliest."""
-  table = jnp.asarray(elements.element_codes()[1:], codes.dtype)
-  apart = jnp.square(codes[:, :, None] - table[None, None]).sum(-1)
+  table = elements.code_table(outputs.get('code_offsets'))
+  apart = jnp.square(outputs['codes'][:, :, None] - table[:, None]).sum(-1)
   element = jnp.maximum(numbers - 1, 0)
   logits = -sharpness * apart
   loss = optax.softmax_cross_entropy_with_integer_labels(logits, element)
