@@ -12,13 +12,16 @@ from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.report import formula, image
 
+# Of the worst crystals, how many are drawn.
+_WORST = 10
+
 
 def sections(cases: Sequence, pictures: int) -> list[str]:
   """HTML of held-out `cell_scores.Case`s; the first and the worst are drawn.
 
   Args:
     cases: Compared with the truth.
-    pictures: How many of each.
+    pictures: How many of the first.
   """
   parts = ['<h2>Held-out crystals</h2>']
   for case in cases[:pictures]:
@@ -28,9 +31,17 @@ def sections(cases: Sequence, pictures: int) -> list[str]:
     f'<h2>Those that did not come back: {len(missed)} of {len(cases)}</h2>'
   )
   parts.append(_reasons(missed))
-  for case in missed[:pictures]:
+  worst = sorted(cases, key=_badness, reverse=True)[:_WORST]
+  parts.append(f'<h2>The {len(worst)} worst</h2>')
+  for case in worst:
     parts += _case(case)
   return parts
+
+
+def _badness(case) -> tuple[bool, float]:
+  """Misses before matches; among those by the distance of the atoms."""
+  comparison = case.comparison
+  return not comparison.match, comparison.rmse if comparison.match else 0.0
 
 
 def _case(case) -> list[str]:

@@ -5,6 +5,9 @@ crystal's symmetry says which of them have to agree. So the space group is found
 within a tolerance (spglib), and every atom goes to the mean of where the group
 takes it and its like. It costs no latent. The lattice, the basis, the origin
 and the order of the atoms stay as they are.
+
+A cell that was decoded is a primitive one. So a tolerance at which it holds two
+alike halves is too wide for it.
 """
 
 from __future__ import annotations
@@ -26,25 +29,38 @@ def symmetrize_places(crystal: Crystal, tolerance: float) -> Crystal:
   """The crystal with atoms in symmetric places.
 
   Args:
-    crystal: One crystal, without empty slots.
-    tolerance: How far atoms may be from symmetric places, Å.
+    crystal: One crystal in a primitive cell, without empty slots.
+    tolerance: How far atoms may be from symmetric places, Å. A half or a
+      quarter of it where the whole finds a translation within the cell.
 
   Returns:
     A crystal with the same cell and species; the same places if spglib finds no
-    symmetry.
+    symmetry, or a translation within the cell even so.
   """
   cell = np.asarray(crystal.cell, np.float64)
   numbers = np.asarray(crystal.numbers)
   places = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.get_symmetry_dataset((cell, places, numbers), tolerance)
+  found = _symmetry((cell, places, numbers), tolerance)
   if found is None:
     return crystal
   images = places @ found.rotations.swapaxes(1, 2) + found.translations[:, None]
   moves = _moves(images, places, cell, numbers, tolerance)
   moved = places + moves.sum(axis=0) / max(1, len(moves))
   return Crystal(numbers, moved @ cell, cell)
+
+
+def _symmetry(atoms, tolerance):
+  """The group within a tolerance, or a smaller one at which the cell is one."""
+  for part in (1.0, 0.5, 0.25):
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore', DeprecationWarning)
+      found = spglib.get_symmetry_dataset(atoms, part * tolerance)
+    if found is None:
+      return None
+    unturned = (found.rotations == np.eye(3, dtype=int)[None]).all(axis=(1, 2))
+    if unturned.sum() == 1:
+      return found
+  return None
 
 
 def _moves(images, places, cell, numbers, tolerance):
