@@ -1,0 +1,63 @@
+"""What networks say at the places of atoms: elements, and better places.
+
+Networks say at every voxel the code of the element of an atom there, and where
+from the voxel it lies. It is read at the voxels where the atoms were found.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from crystal_jax import elements
+
+# How far an atom goes from where the occupancy has it to where the networks say
+# it is. Their errors differ, so between them is best; tuned on 300 held-out
+# crystals of the Materials Project.
+_SAID = 0.3
+
+
+@functools.partial(jax.jit, static_argnames='periodic')
+def read(
+  places: Float[Array, 'B K 3'],
+  codes: Float[Array, 'B G G G C'],
+  offsets: Float[Array, 'B G G G 3'] | None,
+  table: Float[Array, 'B E C'] | None,
+  *,
+  periodic: bool,
+) -> tuple[Int[Array, 'B K'], Float[Array, 'B K 3']]:
+  """The elements at some places, and the places with a share of the offsets.
+
+  Args:
+    places: In voxels.
+    codes: Said at every voxel; an element is the one whose code is nearest.
+    offsets: From every voxel to the atom, voxels; None: places stay.
+    table: Codes of the elements; None: `elements.element_codes`.
+    periodic: Whether the grid repeats. Otherwise places beyond it are read at
+      its wall. Static.
+  """
+  nearest = near(places, codes.shape[1], periodic)
+  voxels = nearest.astype(jnp.int32) % codes.shape[1]
+  at = jax.vmap(lambda field, index: field[tuple(index.T)])
+  said = at(codes, voxels)
+  if table is None:
+    table = jnp.asarray(elements.element_codes()[1:], codes.dtype)[None]
+  apart = jnp.sum(jnp.square(said[:, :, None] - table[:, None]), axis=-1)
+  if offsets is not None:
+    there = nearest + at(offsets, voxels)
+    places = places + _SAID * (there - places)
+  return apart.argmin(-1).astype(jnp.int32) + 1, places
+
+
+def near(
+  places: Float[Array, 'B K 3'], size: int, periodic: bool
+) -> Float[Array, 'B K 3']:
+  """The nearest voxels, whole numbers; of an open grid one that there is.
+
+  On a periodic grid they may lie beyond the walls, as the places do.
+  """
+  nearest = jnp.round(places)
+  return nearest if periodic else jnp.clip(nearest, 0, size - 1)
