@@ -10,6 +10,7 @@ from crystal_jax.codec import Codec
 from crystal_jax.model import Model, make_model
 from crystal_jax.representation.cell import Cell
 from experiments import base
+from tests.conftest import shrink_coded
 
 # Coarse enough to be quick.
 SIZE, CHANNELS = 16, 12
@@ -52,6 +53,7 @@ def tiny_config(representation='cell'):
   config.model.cell_vae.encoder = 'p'
   config.model.cell_vae.decoder = 'p'
   config.model.cell_vae.latent = 4
+  shrink_coded(config.model.coded_vae)
   config.model.box.size = 12
   config.model.box.length = 6.0
   config.model.vae.widths = (16,)

@@ -29,6 +29,10 @@ from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
 
+# Images that reach a box of 10 Å; few crystals of the Materials Project have
+# more.
+_IMAGES = 768
+
 
 @dataclasses.dataclass(frozen=True)
 class CodedBox:
@@ -77,8 +81,14 @@ class CodedBox:
     return columns, dropped
 
   def sized(self, *arrays: Arrays) -> CodedBox:
-    """With images enough for these crystals; see `Box.sized`."""
-    return dataclasses.replace(self, box=self.box.sized(*arrays))
+    """With images enough for these crystals; see `Box.sized`.
+
+    At least `_IMAGES` that repeat, so that nearly all crystals share a trace.
+    """
+    box = self.box.sized(*arrays)
+    if box.repeats and not self.box.max_images:
+      box = dataclasses.replace(box, max_images=max(box.max_images, _IMAGES))
+    return dataclasses.replace(self, box=box)
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Densities and the atoms in them; see `Representation.examples`.
