@@ -75,7 +75,10 @@ class CodedBox:
     )
     if not self.box.repeats and len(columns['id']):
       columns, more = fits.keep_fitting(
-        columns, length=self.box.grid.length, sigma=self.box.sigma
+        columns,
+        length=self.box.grid.length,
+        sigma=self.box.sigma,
+        turned=False,
       )
       dropped += more
     return columns, dropped

@@ -33,7 +33,7 @@ def test_shapes(vector):
     'occupancy': (5, 8, 8, 8),
     'codes': (5, 8, 8, 8, 3),
     'offsets': (5, 8, 8, 8, 3),
-    'table': (5, 94, 3),
+    'table': (5, 94, 12),
     'lattice': (5, 6),
   }
 
