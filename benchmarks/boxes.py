@@ -49,9 +49,8 @@ def main():
   order = order[: args.crystals]
   ids, true = [ids[i] for i in order], [true[i] for i in order]
   cases, refused = decode(model, params, ids, true)
-  print(
-    f'{args.weights}: {np.prod(model.networks.latent_shape)} numbers, {len(true)} crystals of'
-  )
+  size = np.prod(model.networks.latent_shape)
+  print(f'{args.weights}: {size} numbers, {len(true)} crystals of')
   print(f'{args.data.name}, {len(refused)} of them refused')
   nats = np.mean([case.nats for case in cases])
   print(f'KL {nats:.0f} nats\n')
