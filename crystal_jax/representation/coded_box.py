@@ -6,9 +6,9 @@ drawn. Each atom in it is one round Gaussian, one channel a number of its
 element's code (`elements.element_codes`).
 
 Back, the peaks of the first channel are the atoms, the codes there their
-species. Where the box shows the images, the lattice is the one that the atoms
-repeat by; what the networks say of it decides where they leave a doubt, and has
-to do where the box shows a single cell.
+species. Where the box shows the images, the lattice is the one near what the
+networks say that the atoms repeat by, or, if there is none, any that they do.
+Where it shows a single cell, it is what the networks say.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from jaxtyping import Array, Float
 from crystal_jax import decoding, elements, lattice_search
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import images
+from crystal_jax.lattice_search import nearby
 from crystal_jax.representation import fits, lattice_numbers, said
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
 
+# Share of the images that have to be there for a guess to be believed.
+_REPEATS = 0.8
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
 # more.
 _IMAGES = 768
@@ -207,10 +210,9 @@ class CodedBox:
         return 'the decoded lattice is none: no cell has these angles'
       return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
     try:
-      fit = lattice_search.find_lattice(atoms, prior=cell)
-      if fit.found or cell is None:
-        return lattice_search.assemble(atoms, fit)
-      return lattice_search.assemble(atoms, cell)
+      return nearby.seen_sites(
+        lattice_search.assemble(atoms, _lattice(atoms, cell)), atoms
+      )
     except ValueError as error:
       return str(error)
 
@@ -228,3 +230,13 @@ class CodedBox:
   def _height(self) -> float:
     """Peak of a lone atom of weight one, inverted."""
     return float((2 * np.pi * self.box.sigma**2) ** 1.5)
+
+
+def _lattice(atoms, guess):
+  """The lattice that repeats the atoms; near the guess, if that does it."""
+  if guess is not None:
+    cell, share = nearby.fit_near(atoms, guess)
+    if share >= _REPEATS:
+      return cell
+  fit = lattice_search.find_lattice(atoms, prior=guess)
+  return fit if fit.found or guess is None else cell
