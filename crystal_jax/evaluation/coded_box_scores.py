@@ -150,7 +150,7 @@ def decode_cases(
     for i, name in enumerate(ids):
       if not valid[i]:
         continue
-      one = {way: _one(atoms, i) for way, atoms in found.items()}
+      one = {way: _one(every, i) for way, every in found.items()}
       filled = batch['numbers'][i] > 0
       numbers, cell = batch['numbers'][i][filled], targets['cell'][i]
       positions = targets['positions'][i][filled]
@@ -161,9 +161,9 @@ def decode_cases(
           id=name,
           true=Crystal(numbers, positions, cell),
           atoms=true_atoms(positions, numbers, repeats, box.box.grid, FARTHEST),
-          decoded={way: decoded_atoms(found[way], i) for way in found},
+          decoded={way: decoded_atoms(found[way][0], i) for way in found},
           crystals={
-            way: box.crystal(one[way], lattices[way][i]) for way in found
+            way: box.crystal(*one[way], lattices[way][i]) for way in found
           },
           occupancy=np.stack([targets['occupancy'][i], occupancy[i]]),
           nats=float(nats[i]),
@@ -186,8 +186,8 @@ def _ways(outputs, sampled, targets) -> dict[str, dict[str, Array]]:
   }
 
 
-def _one(atoms, index):
-  return jax.tree.map(lambda leaf: leaf[index], atoms)
+def _one(tree, index):
+  return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def networks_row(
@@ -273,7 +273,7 @@ def prefixed(way: str, column: Mapping[str, float]) -> dict[str, float]:
 def _baseline_row(run, cases, refused):
   """The column of a network that learnt nothing."""
   box, said = run.model.representation, cell_scores.baseline(run)
-  found = jax.device_get(box.atoms(said))
+  found, _ = jax.device_get(box.atoms(said))
   (crystal,) = box.crystals(said)
   constant = [
     dataclasses.replace(

@@ -134,7 +134,7 @@ class Cell:
       jnp.asarray(finite)[:, None, None, None], occupancy, 0
     )
     places, masks, overflow = self._places(occupancy)
-    numbers, voxels = jax.device_get(
+    apart, voxels = jax.device_get(
       said.read(
         jnp.asarray(places) * self.size,
         jnp.asarray(outputs['codes']),
@@ -143,6 +143,7 @@ class Cell:
         periodic=True,
       )
     )
+    numbers = said.numbers(apart)
     lattices = np.asarray(outputs['lattice'], np.float64)
     crystals = []
     for i in range(len(occupancy)):

@@ -157,23 +157,27 @@ class CodedBox:
         and if there are any offsets [B, G, G, G, 3] (voxels), and table
         [B, E, C], what the codes of elements are here.
     """
-    atoms = jax.device_get(self.atoms(outputs))
+    every = jax.device_get(self.atoms(outputs))
     lattices = np.asarray(outputs['lattice'], np.float64)
     return [
-      self.crystal(jax.tree.map(lambda leaf: leaf[i], atoms), lattices[i])  # noqa: B023
+      self.crystal(*jax.tree.map(lambda leaf: leaf[i], every), lattices[i])  # noqa: B023
       for i in range(len(lattices))
     ]
 
-  def atoms(self, outputs: Mapping[str, Array]) -> decoding.DecodedAtoms:
+  def atoms(
+    self, outputs: Mapping[str, Array]
+  ) -> tuple[decoding.DecodedAtoms, Float[Array, 'B K E']]:
     """The atoms of a batch, species and places as the networks say.
 
     Weights are the numbers, off by as much as the peak is from a lone atom's.
+    Beside them squared distances of what is said of each atom to the codes of
+    all elements.
     """
     occupancy = jnp.asarray(outputs['occupancy'])
     finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))[:, None, None, None]
     occupancy = jnp.where(finite, occupancy, 0)
     found = self.box.atoms(occupancy[..., None] / self._height)
-    numbers, places = said.read(
+    apart, places = said.read(
       self._voxels(found.positions),
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
@@ -182,21 +186,26 @@ class CodedBox:
     )
     mask, spacing = found.mask, self.box.grid.spacing
     positions = (places - (self.box.grid.size - 1) / 2) * spacing
-    numbers = jnp.where(mask, numbers, 0)
-    return dataclasses.replace(
+    numbers = jnp.where(mask, said.numbers(apart), 0)
+    atoms = dataclasses.replace(
       found,
       positions=jnp.where(mask[..., None], positions, 0),
       numbers=numbers,
       weights=jnp.where(mask, numbers + found.weights - 1, 0),
     )
+    return atoms, apart
 
   def crystal(
-    self, atoms: decoding.DecodedAtoms, lattice: Float[np.ndarray, '6']
+    self,
+    atoms: decoding.DecodedAtoms,
+    apart: Float[np.ndarray, 'K E'],
+    lattice: Float[np.ndarray, '6'],
   ) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none.
 
     Args:
       atoms: Of one box, on the host.
+      apart: What is said of their species; see `atoms`.
       lattice: What the networks say of the lattice.
     """
     mask = np.asarray(atoms.mask)
@@ -210,11 +219,15 @@ class CodedBox:
         return 'the decoded lattice is none: no cell has these angles'
       return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
     try:
-      return nearby.seen_sites(
-        lattice_search.assemble(atoms, _lattice(atoms, cell)), atoms
-      )
+      folded = lattice_search.assemble(atoms, _lattice(atoms, cell))
     except ValueError as error:
       return str(error)
+    keep, means = nearby.over_images(folded, atoms, apart)
+    if not keep.any():
+      return 'no atom is where its images are'
+    return Crystal(
+      said.numbers(means[keep]), folded.positions[keep], folded.cell
+    )
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
     """What networks would say of species if all atoms were of one element."""

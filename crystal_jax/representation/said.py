@@ -10,6 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from crystal_jax import elements
@@ -28,16 +29,20 @@ def read(
   table: Float[Array, 'B E C'] | None,
   *,
   periodic: bool,
-) -> tuple[Int[Array, 'B K'], Float[Array, 'B K 3']]:
-  """The elements at some places, and the places with a share of the offsets.
+) -> tuple[Float[Array, 'B K E'], Float[Array, 'B K 3']]:
+  """What is said at some places, and the places with a share of the offsets.
 
   Args:
     places: In voxels.
-    codes: Said at every voxel; an element is the one whose code is nearest.
+    codes: Said at every voxel.
     offsets: From every voxel to the atom, voxels; None: places stay.
     table: Codes of the elements; None: `elements.element_codes`.
     periodic: Whether the grid repeats. Otherwise places beyond it are read at
       its wall. Static.
+
+  Returns:
+    Squared distances of what is said there to the codes of all elements, and
+    places in voxels. The element is the nearest: `numbers`.
   """
   nearest = near(places, codes.shape[1], periodic)
   voxels = nearest.astype(jnp.int32) % codes.shape[1]
@@ -49,7 +54,12 @@ def read(
   if offsets is not None:
     there = nearest + at(offsets, voxels)
     places = places + _SAID * (there - places)
-  return apart.argmin(-1).astype(jnp.int32) + 1, places
+  return apart, places
+
+
+def numbers(apart: Float[Array, '*B E']) -> Int[Array, '*B']:
+  """The elements whose codes are the nearest."""
+  return apart.argmin(-1).astype(np.int32) + 1
 
 
 def near(
