@@ -105,6 +105,7 @@ def _data():
 def _train():
   train = ConfigDict()
   train.seed = 0  # of initialisation, order, rotations and noise
+  train.start_from = ''  # a codec's folder or a workdir; '': from nothing
   train.steps = 100_000
   train.batch_size = 64  # examples over all devices and hosts
   train.learning_rate = 1e-3  # at the top of the schedule

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.elements import MAX_NUMBER, element_codes
+from crystal_jax.elements import MAX_NUMBER
 from crystal_jax.models import blocks
 from crystal_jax.models.tokens import Trunk
 
@@ -39,8 +39,8 @@ class CellVAE(nn.Module):
     latent: Latent numbers of a token, L.
     vector: Numbers of a latent that is one vector instead, D, to which and from
       which go the `latent` numbers of every token; 0: none.
-    learn_codes: Whether what an element is read by is learnt: its code with an
-      offset.
+    learn_codes: Whether each element is read by its code and a learnt offset,
+      `code_offsets` of the parameters, [94, C].
     dtype: Of the arithmetic; parameters stay float32.
   """
 
@@ -88,8 +88,9 @@ class CellVAE(nn.Module):
     self.atom_places = places('atom_places', self.fold**3)
     self.atom_out = nn.Dense(self.channels + 3)
     if self.learn_codes:
+      shape = MAX_NUMBER, self.channels
       self.code_offsets = self.param(
-        'code_offsets', nn.initializers.zeros, (MAX_NUMBER, self.channels)
+        'code_offsets', nn.initializers.zeros, shape
       )
 
   @property
@@ -149,20 +150,20 @@ class CellVAE(nn.Module):
     Returns:
       occupancy [B, G, G, G]: a Gaussian of height one at each atom; codes and
       offsets (voxels): [B, G, G, G, C] and [B, G, G, G, 3], or [B, K, C] and
-      [B, K, 3]; table [B, E, C], the codes that elements are read by.
+      [B, K, 3]; and code_offsets [B, E, C], if the codes that elements are
+      read by are learnt.
     """
     occupancy, tokens = self.decode(z)
     if voxels is None:
       codes, offsets = self.read_all(tokens)
     else:
       codes, offsets = self.read(tokens, voxels)
-    table = self.table()
-    outputs = {
-      'occupancy': occupancy,
-      'codes': codes,
-      'offsets': offsets,
-      'table': jnp.broadcast_to(table[None], (len(z), *table.shape)),
-    }
+    outputs = {'occupancy': occupancy, 'codes': codes, 'offsets': offsets}
+    if self.learn_codes:
+      learnt = self.code_offsets
+      outputs['code_offsets'] = jnp.broadcast_to(
+        learnt[None], (len(z), *learnt.shape)
+      )
     return outputs, tokens
 
   def read(
@@ -186,11 +187,6 @@ class CellVAE(nn.Module):
       return self._voxels(codes), self._voxels(offsets)
 
     return jax.lax.map(one, self.atom_in(tokens))
-
-  def table(self) -> Float[Array, 'E C']:
-    """What each element is read by."""
-    codes = jnp.asarray(element_codes()[1:], jnp.float32)
-    return codes + self.code_offsets if self.learn_codes else codes
 
   def __call__(
     self,

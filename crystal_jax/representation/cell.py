@@ -6,13 +6,12 @@ number of its element's code (`elements.element_codes`). The lattice is six
 numbers beside it. Back, the peaks of the first channel are the atoms, the codes
 there their species, and the six numbers the lattice.
 
-The decoder works in Å of a cube of 10 Å a side; widths are in voxels here.
+`voxelize` works in Å of a cube of 10 Å a side; widths are in voxels here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 
 import jax
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from crystal_jax import decoding, elements
+from crystal_jax import elements
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import CellGrid, voxelize_batch
 from crystal_jax.representation import (
@@ -31,11 +30,8 @@ from crystal_jax.representation import (
 )
 from crystal_jax.representation.protocol import Arrays, Examples
 
-# Å; the side of the cube that a cell is laid into. What is learnt is the same
-# for any, the decoder's limits are meant for atoms in Å.
+# Å; the side of the cube that a cell is laid into. Any would do.
 _SIDE = 10.0
-# Crystals that are read a second time together.
-_DOUBTFUL = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,24 +121,25 @@ class Cell:
 
     Args:
       outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
-        and if there are any offsets [B, G, G, G, 3], and table [B, E, C], what
-        the codes of elements are here.
+        and if there are any offsets [B, G, G, G, 3] and code_offsets
+        [B, E, C].
     """
     occupancy = jnp.asarray(outputs['occupancy'])
     finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
     occupancy = jnp.where(
       jnp.asarray(finite)[:, None, None, None], occupancy, 0
     )
-    places, masks, overflow = self._places(occupancy)
-    apart, voxels = jax.device_get(
-      said.read(
-        jnp.asarray(places) * self.size,
-        jnp.asarray(outputs['codes']),
-        outputs.get('offsets'),
-        outputs.get('table'),
-        periodic=True,
-      )
+    places, masks, overflow = unit_atoms.unit_atoms(
+      occupancy, sigma=self.sigma, slots=self._slots
     )
+    read = said.read(
+      places * self.size,
+      jnp.asarray(outputs['codes']),
+      outputs.get('offsets'),
+      outputs.get('code_offsets'),
+      periodic=True,
+    )
+    (apart, voxels), masks, overflow = jax.device_get((read, masks, overflow))
     numbers = said.numbers(apart)
     lattices = np.asarray(outputs['lattice'], np.float64)
     crystals = []
@@ -169,36 +166,6 @@ class Cell:
     codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
     shape = (len(codes), *[self.size] * 3, codes.shape[-1])
     return jnp.broadcast_to(codes[:, None, None, None], shape)
-
-  def _places(self, occupancy):
-    """Fractional coordinates, masks and overflows; where in doubt, slowly."""
-    found = unit_atoms.unit_atoms(
-      occupancy, sigma=self.sigma, slots=self._slots
-    )
-    places, masks, overflow, left = map(np.array, found)
-    doubtful = np.flatnonzero(~(left < unit_atoms.DOUBT) | overflow)
-    for start in range(0, len(doubtful), _DOUBTFUL):
-      # Always as many, the last ones again, so that one size is compiled.
-      rows = doubtful[start : start + _DOUBTFUL]
-      rows = np.pad(rows, (0, _DOUBTFUL - len(rows)), mode='edge')
-      slow = jax.device_get(self.atoms(occupancy[rows]))
-      places[rows], masks[rows] = slow.positions / _SIDE, slow.mask
-      overflow[rows] = slow.overflow
-    return places, masks, overflow
-
-  def atoms(self, occupancy: Float[Array, 'B G G G']) -> decoding.DecodedAtoms:
-    """The peaks of a batch of occupancies, positions in Å of a 10 Å cube."""
-    with warnings.catch_warnings():
-      # Too few slots warn; here `overflow` says it.
-      warnings.simplefilter('ignore', UserWarning)
-      return decoding.decode_batch(
-        occupancy / self._height,
-        grid=self.grid,
-        sigma=self._sigma,
-        cell=self._cube(len(occupancy)),
-        max_atoms=self._slots,
-        band_limit=True,
-      )
 
   @property
   def _slots(self) -> int:

@@ -154,8 +154,8 @@ class CodedBox:
 
     Args:
       outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
-        and if there are any offsets [B, G, G, G, 3] (voxels), and table
-        [B, E, C], what the codes of elements are here.
+        and if there are any offsets [B, G, G, G, 3] (voxels) and code_offsets
+        [B, E, C].
     """
     every = jax.device_get(self.atoms(outputs))
     lattices = np.asarray(outputs['lattice'], np.float64)
@@ -181,7 +181,7 @@ class CodedBox:
       self._voxels(found.positions),
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
-      outputs.get('table'),
+      outputs.get('code_offsets'),
       periodic=False,
     )
     mask, spacing = found.mask, self.box.grid.spacing

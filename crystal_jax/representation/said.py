@@ -26,7 +26,7 @@ def read(
   places: Float[Array, 'B K 3'],
   codes: Float[Array, 'B G G G C'],
   offsets: Float[Array, 'B G G G 3'] | None,
-  table: Float[Array, 'B E C'] | None,
+  code_offsets: Float[Array, 'B E C'] | None,
   *,
   periodic: bool,
 ) -> tuple[Float[Array, 'B K E'], Float[Array, 'B K 3']]:
@@ -36,7 +36,7 @@ def read(
     places: In voxels.
     codes: Said at every voxel.
     offsets: From every voxel to the atom, voxels; None: places stay.
-    table: Codes of the elements; None: `elements.element_codes`.
+    code_offsets: Of the elements' codes; None: none.
     periodic: Whether the grid repeats. Otherwise places beyond it are read at
       its wall. Static.
 
@@ -48,8 +48,7 @@ def read(
   voxels = nearest.astype(jnp.int32) % codes.shape[1]
   at = jax.vmap(lambda field, index: field[tuple(index.T)])
   said = at(codes, voxels)
-  if table is None:
-    table = jnp.asarray(elements.element_codes()[1:], codes.dtype)[None]
+  table = elements.code_table(code_offsets)
   apart = jnp.sum(jnp.square(said[:, :, None] - table[:, None]), axis=-1)
   if offsets is not None:
     there = nearest + at(offsets, voxels)

@@ -41,26 +41,26 @@ def symmetrize_places(crystal: Crystal, tolerance: float) -> Crystal:
     found = spglib.get_symmetry_dataset((cell, places, numbers), tolerance)
   if found is None:
     return crystal
-  moves = [np.zeros_like(places)]  # Of the identity.
-  for rotation, shift in zip(found.rotations, found.translations, strict=True):
-    move = _move(places @ rotation.T + shift, places, cell, numbers, tolerance)
-    if move is not None:
-      moves.append(move)
-  moved = places + np.sum(moves, axis=0) / max(1, len(moves) - 1)
+  images = places @ found.rotations.swapaxes(1, 2) + found.translations[:, None]
+  moves = _moves(images, places, cell, numbers, tolerance)
+  moved = places + moves.sum(axis=0) / max(1, len(moves))
   return Crystal(numbers, moved @ cell, cell)
 
 
-def _move(images, places, cell, numbers, tolerance):
-  """From each atom to the image that falls on it, [N, 3]; None if not all."""
-  apart = images[:, None] - places[None]
+def _moves(images, places, cell, numbers, tolerance):
+  """From each atom to the image that falls on it, of each operation, [R, N, 3].
+
+  Without the operations that do not take every atom to one of its like.
+  """
+  apart = images[:, :, None] - places[None, None]
   apart -= np.rint(apart)
   distances = np.linalg.norm(apart @ cell, axis=-1)
-  distances += _FAR * (numbers[:, None] != numbers)
-  nearest = distances.argmin(axis=1)
-  each = np.arange(len(nearest))
-  once = len(np.unique(nearest)) == len(nearest)
-  if not once or distances[each, nearest].max() > _REACH * tolerance:
-    return None
-  move = np.zeros_like(places)
-  move[nearest] = apart[each, nearest]
-  return move
+  distances += _FAR * (numbers[:, None] != numbers)[None]
+  nearest = distances.argmin(axis=2)[..., None]
+  once = np.sort(nearest, axis=1) == np.arange(len(places))[None, :, None]
+  near = distances.min(axis=2) < _REACH * tolerance
+  kept = once.all(axis=(1, 2)) & near.all(axis=1)
+  steps = np.take_along_axis(apart, nearest[..., None], axis=2)[:, :, 0]
+  moves = np.zeros_like(steps)
+  np.put_along_axis(moves, nearest, steps, axis=1)
+  return moves[kept]

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from crystal_jax import elements
 from crystal_jax.models.vae import latent_noise, sample_latent
 from crystal_jax.training import metrics
 
@@ -80,16 +81,14 @@ def atom_terms(
 
   Args:
     outputs: What was said of them: codes [B, N, C], offsets [B, N, 3], and
-      table [B, E, C].
+      maybe code_offsets [B, E, C].
     numbers: Of the atoms; 0 in empty slots.
     apart: From the voxel that was asked to the atom, voxels.
     valid: Which examples count.
     weights: Of the terms.
   """
   atoms = (numbers > 0) * valid[:, None]
-  loss, right = _species(
-    outputs['codes'], outputs['table'], numbers, weights.sharpness
-  )
+  loss, right = _species(outputs, numbers, weights.sharpness)
   wrong = jnp.square(outputs['offsets'] - apart).sum(-1)
   terms = {
     'species': ((loss * atoms).sum(), atoms.sum()),
@@ -123,13 +122,11 @@ def beta(step: Array, weights: CodedLossWeights) -> Array:
 
 
 def _species(
-  codes: Float[Array, 'B N C'],
-  table: Float[Array, 'B E C'],
-  numbers: Int[Array, 'B N'],
-  sharpness: float,
+  outputs: Mapping[str, Array], numbers: Int[Array, 'B N'], sharpness: float
 ) -> tuple[Float[Array, 'B N'], Array]:
   """Cross entropy of each atom's element, and whether it is the likeliest."""
-  apart = jnp.square(codes[:, :, None] - table[:, None]).sum(-1)
+  table = elements.code_table(outputs.get('code_offsets'))
+  apart = jnp.square(outputs['codes'][:, :, None] - table[:, None]).sum(-1)
   element = jnp.maximum(numbers - 1, 0)
   logits = -sharpness * apart
   loss = optax.softmax_cross_entropy_with_integer_labels(logits, element)

@@ -1,5 +1,7 @@
 """The networks of the cell: shapes, places, and the lattice's share."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,6 +54,16 @@ def test_a_voxel_says_the_same_alone_and_among_all(networks, params):
         np.testing.assert_allclose(
           some[name][b, k], every[name][b][tuple(voxels[b, k])], atol=1e-5
         )
+
+
+def test_learnt_codes_are_said_of_every_latent(networks):
+  networks = dataclasses.replace(
+    networks, vae=networks.vae.copy(learn_codes=True)
+  )
+  params = networks.init(jax.random.key(0))
+  outputs = networks.decode(params, jnp.zeros((2, *networks.latent_shape)))
+  assert outputs['code_offsets'].shape == (2, 94, 3)
+  assert not outputs['code_offsets'].any()
 
 
 @pytest.mark.parametrize('mix', ['a', 'p'])

@@ -10,7 +10,14 @@ import pytest
 from crystal_jax.models import CellVAE, CodedBoxNetworks, TokenLatticeHead
 
 VAE = CellVAE(
-  size=8, channels=3, fold=4, width=24, encoder='p', decoder='p', latent=2
+  size=8,
+  channels=3,
+  fold=4,
+  width=24,
+  encoder='p',
+  decoder='p',
+  latent=2,
+  learn_codes=True,
 )
 INPUTS = {'density': jnp.ones((5, 8, 8, 8, 3)), 'lattice': jnp.zeros((5, 6))}
 
@@ -33,7 +40,7 @@ def test_shapes(vector):
     'occupancy': (5, 8, 8, 8),
     'codes': (5, 8, 8, 8, 3),
     'offsets': (5, 8, 8, 8, 3),
-    'table': (5, 94, 12),
+    'code_offsets': (5, 94, 3),
     'lattice': (5, 6),
   }
 

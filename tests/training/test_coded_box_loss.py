@@ -43,7 +43,6 @@ class Oracle:
       'occupancy': targets['occupancy'],
       'codes': codes[numbers],
       'offsets': offsets[:, :, 0],
-      'table': jnp.broadcast_to(codes[None, 1:], (len(z), 94, 12)),
       'lattice': targets['lattice'],
     }
 
