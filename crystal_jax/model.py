@@ -101,7 +101,7 @@ def make_cell(
 ) -> tuple[Cell, models.CellNetworks]:
   """Crystals in their own coordinates: `config.cell` and `.cell_vae`."""
   representation = Cell(**config.cell)
-  vae = models.CellVAE(
+  vae = models.TokenVAE(
     size=config.cell.size,
     channels=representation.input_shapes['density'][-1],
     dtype=jnp.dtype(config.dtype),
@@ -131,7 +131,7 @@ def make_coded_box(
   )
   dtype = jnp.dtype(config.dtype)
   head = models.TokenLatticeHead(options.pop('head_width'), dtype)
-  vae = models.CellVAE(
+  vae = models.TokenVAE(
     size=box.size, channels=codes.shape[1], dtype=dtype, **options
   )
   told = not representation.box.repeats

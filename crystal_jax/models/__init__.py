@@ -8,17 +8,17 @@ Blocks are flax linen modules, pure `init` and `apply`, channels last.
 
 from crystal_jax.models.box_networks import BoxNetworks
 from crystal_jax.models.cell_networks import CellNetworks
-from crystal_jax.models.cell_vae import CellVAE
 from crystal_jax.models.coded_box_networks import CodedBoxNetworks
 from crystal_jax.models.lattice_head import LatticeHead, TokenLatticeHead
 from crystal_jax.models.networks import Networks
+from crystal_jax.models.token_vae import TokenVAE
 from crystal_jax.models.unet import UNet
 from crystal_jax.models.vae import VAE
 
 __all__ = [
   'BoxNetworks',
   'CellNetworks',
-  'CellVAE',
+  'TokenVAE',
   'CodedBoxNetworks',
   'LatticeHead',
   'Networks',

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from crystal_jax.models.cell_vae import CellVAE
 from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.token_vae import TokenVAE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CellNetworks:
     vae: Density to latent, latent to what atoms are read from.
   """
 
-  vae: CellVAE
+  vae: TokenVAE
 
   @property
   def latent_shape(self) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ class CellNetworks:
       voxels: Where codes and offsets are asked for; None: everywhere.
 
     Returns:
-      What `CellVAE.say` does, and lattice [B, 6].
+      What `TokenVAE.say` does, and lattice [B, 6].
     """
     outputs, _ = self.vae.apply(
       params['vae'], z[:, :-6], voxels, method=self.vae.say

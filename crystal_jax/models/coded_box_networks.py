@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from crystal_jax.models.cell_vae import CellVAE
 from crystal_jax.models.lattice_head import TokenLatticeHead
 from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.token_vae import TokenVAE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CodedBoxNetworks:
       images does not show.
   """
 
-  vae: CellVAE
+  vae: TokenVAE
   head: TokenLatticeHead
   told: bool
 
@@ -75,7 +75,7 @@ class CodedBoxNetworks:
     *,
     voxels: Int[Array, 'B K 3'] | None = None,
   ) -> dict[str, Array]:
-    """What `CellVAE.say` does of latents, and lattice [B, 6].
+    """What `TokenVAE.say` does of latents, and lattice [B, 6].
 
     Args:
       params: What `init` returns.

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax.models import CellVAE, CodedBoxNetworks, TokenLatticeHead
+from crystal_jax.models import CodedBoxNetworks, TokenLatticeHead, TokenVAE
 
-VAE = CellVAE(
+VAE = TokenVAE(
   size=8,
   channels=3,
   fold=4,

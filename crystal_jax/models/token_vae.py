@@ -1,8 +1,9 @@
-"""A variational autoencoder of densities in fractional coordinates.
+"""A variational autoencoder of coded densities, over a few tokens.
 
-The density of a cell, one channel a number of the elements' code, is folded to
-4³ tokens; each becomes a few latent numbers, and each latent token a feature
-from which everything is read:
+The density of a cell or of a box, one channel a number of the elements' code,
+is folded to tokens, blocks of voxels; each becomes a few latent numbers (or all
+together become one vector), and each latent token a feature from which
+everything is read:
 
 - the occupancy of its voxels, a Gaussian of height one at each atom;
 - at any voxel, the code of the element of the atom there, and where the atom
@@ -25,7 +26,7 @@ from crystal_jax.models.tokens import Trunk
 _LOG_VAR = -12.0, 2.0
 
 
-class CellVAE(nn.Module):
+class TokenVAE(nn.Module):
   """Density to latent, latent to occupancy, codes and offsets.
 
   Attributes:
