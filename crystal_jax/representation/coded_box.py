@@ -63,12 +63,11 @@ class CodedBox:
     """
     columns, dropped = standard_frames(arrays, arrays['numbers'].shape[1])
     cells = [lattice_numbers.to_cell(row) for row in columns['lattice']]
-    thin = [cell is None for cell in cells]
+    kept = np.array([cell is not None for cell in cells], bool)
     dropped += [
       (str(name), 'its lattice is all but flat')
-      for name in columns['id'][np.array(thin, bool)]
+      for name in columns['id'][~kept]
     ]
-    kept = ~np.array(thin, bool)
     columns = {name: column[kept] for name, column in columns.items()}
     columns['cell'] = np.array(
       [cell for cell in cells if cell is not None], np.float32
