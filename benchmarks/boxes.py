@@ -99,12 +99,12 @@ def decode(model, params, ids, true):
   representation = model.representation.sized(columns)
   model = dataclasses.replace(model, representation=representation)
   cases = coded_box_scores.decode_cases(
-    model, params, _batches(columns), coded_box_scores.WAYS
+    model, params, batches(columns), coded_box_scores.WAYS
   )
   return cases, refused
 
 
-def _batches(columns):
+def batches(columns):
   """Full batches with their ids; the last one is padded."""
   number = len(columns['id'])
   for start in range(0, number, _BATCH):
