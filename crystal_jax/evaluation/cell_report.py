@@ -1,4 +1,7 @@
-"""The held-out crystals of a cell model in the report."""
+"""The held-out crystals of a model that gives whole crystals, in the report.
+
+A case is one of `cell_scores` or of `coded_box_scores`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _WORST = 10
 
 
 def sections(cases: Sequence, pictures: int) -> list[str]:
-  """HTML of held-out `cell_scores.Case`s; the first and the worst are drawn.
+  """HTML of held-out cases; the first and the worst are drawn.
 
   Args:
     cases: Compared with the truth.
@@ -57,20 +60,8 @@ def _case(case) -> list[str]:
     image(figures.densities(*case.occupancy)),
   ]
   if isinstance(case.found, Crystal):
-    # Both in the true lattice, where they lie over each other.
-    cell = np.asarray(case.true.cell)
-    shown = [
-      (_inside(crystal) @ cell, np.asarray(crystal.numbers))
-      for crystal in (case.true, case.found)
-    ]
-    parts.append(image(figures.atoms(*shown)))
+    parts.append(image(figures.atoms(*case.drawn())))
   return parts
-
-
-def _inside(crystal) -> np.ndarray:
-  """Fractional coordinates, those at a wall at the lower one."""
-  fractional = np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell)
-  return (fractional + 0.02) % 1.0 - 0.02
 
 
 def _line(crystal) -> str:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax.models import CellNetworks, CellVAE
+from crystal_jax.models import CellNetworks, TokenVAE
 from crystal_jax.models.lattice_latent import UNITS, Whitening
 from crystal_jax.models.tokens import Trunk
 
@@ -15,7 +15,7 @@ from crystal_jax.models.tokens import Trunk
 @pytest.fixture(scope='module')
 def networks():
   return CellNetworks(
-    CellVAE(size=8, channels=3, fold=4, width=24, encoder='p', decoder='a',
+    TokenVAE(size=8, channels=3, fold=4, width=24, encoder='p', decoder='a',
             latent=2)
   )  # fmt: skip
 
