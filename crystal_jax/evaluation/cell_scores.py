@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crystal_jax import data
 from crystal_jax.crystal import Crystal, unstack
 from crystal_jax.evaluation import cell_report, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
@@ -220,8 +221,7 @@ def _baseline(run, occupancy) -> tuple[Crystal | str, float]:
       examples(None, batch).targets['occupancy'], np.float64
     ).mean(0)
   mean = (total / len(seen)).astype(np.float32)
-  counts = np.bincount(arrays['numbers'].ravel())
-  counts[0] = 0
+  counts = data.count_atoms(arrays)
   said = jax.device_get(
     representation.code_field(jnp.full((1,), int(counts.argmax())))
   )
