@@ -15,7 +15,7 @@ import ase.db
 import ase.io
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
 from crystal_jax.data import assembling, prepared, preparing, splits, summary
@@ -215,7 +215,7 @@ def test_a_split_of_any_size_is_written_without_tensorflow(
   tmp_path, monkeypatch
 ):
   # What TFDS sorts in memory before it turns to TensorFlow: 1 GB by itself.
-  monkeypatch.setattr(tfds.core.shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
+  monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
   monkeypatch.setattr(prepared, '_SHARD', 10)
   monkeypatch.setattr(preparing, '_CHUNK', 5)
   monkeypatch.setattr(assembling, '_TOGETHER', 2)
