@@ -68,7 +68,7 @@ def standard_frame(
   )
   fractional, cell = _reduce(fractional, cell)
   origins = primitive.rarest_atoms(numbers)
-  bases = _alike_bases(cell)
+  bases = alike_bases(cell)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
   turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
   basis, origin = _highest(numbers, turned, origins)
@@ -107,7 +107,7 @@ def _reduce(fractional, cell):
   return fractional @ np.linalg.inv(basis), basis @ cell
 
 
-def _alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
+def alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
   """Matrices that make a basis of nearly the same metric, the identity too."""
   metric = cell @ cell.T
   size = np.sqrt(np.diag(metric))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import elements
-from crystal_jax.models import CellVAE
+from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.cell_loss import CellLoss
 from tests.training.test_steps import _step
@@ -23,7 +23,7 @@ def run(tiny_cell_config):
 class Oracle:
   """Networks that say what is true, from a latent that says nothing."""
 
-  vae: CellVAE
+  vae: TokenVAE
   targets: dict
 
   latent_shape = (7,)
