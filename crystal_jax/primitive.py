@@ -65,15 +65,24 @@ def _may_repeat(numbers, fractional, cell) -> bool:
 
   A quick look, in place of spglib's several milliseconds.
   """
-  _, counts = np.unique(numbers, return_counts=True)
+  _, kinds, counts = np.unique(numbers, return_inverse=True, return_counts=True)
   if math.gcd(*counts.tolist()) == 1:
     return False
-  same = np.flatnonzero(numbers == numbers[rarest_atoms(numbers)[0]])
-  for shift in fractional[same[1:]] - fractional[same[0]]:
-    apart = fractional[:, None] + shift - fractional[None]
-    apart -= np.rint(apart)
-    near = np.linalg.norm(apart @ cell, axis=-1) < 2 * SYMPREC
-    near &= numbers[:, None] == numbers[None]
-    if near.any(1).all():
-      return True
+  rarest = np.flatnonzero(counts == counts.min())[-1]
+  same = np.flatnonzero(kinds == rarest)
+  few = fractional[same]
+  for shift in few[1:] - few[0]:
+    # The few of one species tell of most translations that they are none.
+    if _near(few, shift, cell).any(1).all():
+      near = _near(fractional, shift, cell)
+      near &= numbers[:, None] == numbers[None]
+      if near.any(1).all():
+        return True
   return False
+
+
+def _near(fractional, shift, cell) -> np.ndarray:
+  """Which atoms, shifted, come to lie where others are, [N, N]."""
+  apart = fractional[:, None] + shift - fractional[None]
+  apart -= np.rint(apart)
+  return np.linalg.norm(apart @ cell, axis=-1) < 2 * SYMPREC
