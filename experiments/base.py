@@ -98,6 +98,9 @@ def _data():
   data.max_e_above_hull = config_dict.placeholder(float)
   # Å; crystals of which one cell does not fit such a box are left out
   data.box_length = config_dict.placeholder(float)
+  # A folder; crystals are made ready in a file there, once, and read in place:
+  # for sets that do not fit in memory. '': all in memory
+  data.in_place = ''
   data.origins = 3  # samples a crystal and epoch, at other origins
   return data
 

@@ -18,9 +18,10 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'elements', 'lattice', 'contacts', 'crystal', 'cif_symmetry', 'cif', 'io',
-  'foreign', 'decoded_check', 'weights_file', 'reading', 'density', 'cube',
-  'decoding', 'lattice_search', 'models', 'representation', 'config', 'model',
+  'elements', 'lattice', 'contacts', 'primitive', 'crystal', 'cif_symmetry',
+  'cif', 'io', 'foreign', 'decoded_check', 'weights_file', 'reading',
+  'density', 'cube', 'decoding', 'lattice_search', 'models', 'representation',
+  'config', 'model',
   'data', 'training', 'evaluation', 'opening', 'codec', '__init__', 'shell',
   '__main__',
 )  # fmt: skip

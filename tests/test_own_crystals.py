@@ -1,8 +1,12 @@
 """The section on your own crystals: its commands run, word by word."""
 
+import json
+import os
 import pathlib
 import re
 import shlex
+import subprocess
+import sys
 
 import ase.build
 import ase.io
@@ -13,7 +17,8 @@ import crystal_jax as cj
 from crystal_jax import data
 from crystal_jax.__main__ import main
 from crystal_jax.evaluation import evaluate
-from crystal_jax.training import loop
+from crystal_jax.training import loop, provenance
+from crystal_jax.training import run as run_lib
 from experiments import quickstart
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -54,9 +59,10 @@ def fields(command):
 
 
 def test_the_commands_run(my_cifs, capsys, data_dir):
-  prepare, train, describe, mixed = commands()
+  prepare, train, describe, mixed, large = commands()
   assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']
-  assert train[:3] == mixed[:3] == ['python', '-m', 'experiments.main']
+  for command in train, mixed, large:
+    assert command[:3] == ['python', '-m', 'experiments.main']
   assert main(prepare[3:]) == 0
   assert 'read     10 crystals' in capsys.readouterr().out
   ours = fields(train).data
@@ -65,7 +71,13 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert main(describe[3:]) == 0
   page = pathlib.Path('mine.html').read_text(encoding='utf-8')
   assert 'http' not in page.replace('http://www.w3.org', '')
-  ours = fields(mixed).data
+  config = fields(mixed)
+  config.data.data_dir = str(data_dir)
+  provenance.write('.', run_lib.set_up(config))
+  noted = json.loads(pathlib.Path('data.json').read_text(encoding='utf-8'))
+  assert noted['data']['builder'] == 'mine,oqmd_icsd20'
+  assert 'mine/crystals-train.array_record-00000' in noted['data']['files']
+  ours = config.data
   assert (ours.weights, ours.elements) == ((1.0, 3.0), ('Ti', 'O'))
   chosen = data.load(
     ours.builder,
@@ -79,6 +91,13 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert 2.9 < oqmd.sum() / (~oqmd).sum() < 3.3
   assert set(np.unique(chosen['numbers'])) <= {0, 8, 22}
   assert chosen['numbers'].shape[1] == 12
+  assert large[3].startswith('--config=experiments/cell16')
+  in_place = run_lib.set_up(fields(large)).arrays
+  in_memory = run_lib.set_up(fields(train)).arrays
+  for split, arrays in in_place.items():
+    for name, column in arrays.items():
+      np.testing.assert_array_equal(column, in_memory[split][name])
+  assert len(list(pathlib.Path('data/shown').glob('*.npy'))) == 2
 
 
 def test_the_exit_status(my_cifs, capsys):
@@ -107,9 +126,41 @@ def test_a_crystal_whose_id_is_a_path_is_written_where_it_belongs(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('name', ['cell16', 'quickstart_box'])
+def test_a_folder_of_cifs_trains_by_one_flag(name, tmp_path):
+  source = tmp_path / 'source'
+  source.mkdir()
+  elements = ['Fe', 'Cu', 'Al', 'Ni', 'Pt', 'W', 'Mo', 'Ti', 'V', 'Cr']
+  rng = np.random.default_rng(0)
+  for i in range(200):
+    first, second = rng.choice(elements, 2, replace=False)
+    atoms = ase.build.bulk(f'{first}{second}', 'cesiumchloride', 2.9 + i / 500)
+    ase.io.write(source / f'{i}.cif', atoms)
+  assert main(['prepare', str(source), f'--out={tmp_path / "set"}']) == 0
+  subprocess.run(
+    [
+      sys.executable, '-m', 'experiments.main',
+      f'--config=experiments/{name}.py', f'--workdir={tmp_path / "run"}',
+      f'--config.data.builder={tmp_path / "set"}',
+      '--config.train.steps=3', '--config.train.warmup_steps=1',
+      '--config.train.batch_size=4', '--config.train.eval_every=3',
+      '--config.train.eval_batches=1', '--config.eval.crystals=2',
+      '--config.eval.batch_size=2', '--config.eval.pictures=1',
+    ],
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    check=True,
+  )  # fmt: skip
+  results = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
+  assert results['train']['crystals'] == results['heldout']['crystals'] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['tiny_config', 'tiny_cell_config'])
 def test_ten_crystals_train_and_so_do_crystals_of_one_formula(
-  my_cifs, tiny_config
+  my_cifs, kind, request
 ):
+  tiny_config = request.getfixturevalue(kind)
   one = my_cifs.parent / 'one'
   one.mkdir()
   for a in 3.5, 3.6, 3.7:

@@ -14,6 +14,9 @@ from crystal_jax.data import compact_source
 
 Arrays = dict[str, np.ndarray]
 
+# Crystals that are looked at together.
+_PART = 1 << 12
+
 # TFDS hands out Python numbers; 32 bits are what the data set holds.
 _NARROW = {'f': np.float32, 'i': np.int32, 'u': np.int32}
 
@@ -81,3 +84,31 @@ def stack(
       column = np.asarray([row[name] for row in rows])
       arrays[name] = column.astype(_NARROW.get(column.dtype.kind, column.dtype))
   return arrays
+
+
+def with_slots(arrays: Arrays, slots: int) -> Arrays:
+  """The same crystals in so many slots, cut or padded."""
+  if slots == arrays['numbers'].shape[1]:
+    return arrays
+  spare = max(0, slots - arrays['numbers'].shape[1])
+  return arrays | {
+    'numbers': np.pad(arrays['numbers'], [(0, 0), (0, spare)])[:, :slots],
+    'positions': np.pad(
+      arrays['positions'], [(0, 0), (0, spare), (0, 0)]
+    )[:, :slots],
+  }  # fmt: skip
+
+
+def count_atoms(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Atoms of each element in all crystals, by atomic number up to the heaviest.
+
+  A part at a time, for arrays may lie on disk (`in_place`).
+  """
+  total, numbers = np.zeros(1, np.int64), arrays['numbers']
+  for start in range(0, len(numbers), _PART):
+    counts = np.bincount(numbers[start : start + _PART].ravel())
+    size = max(len(counts), len(total))
+    total = np.pad(total, (0, size - len(total)))
+    total += np.pad(counts, (0, size - len(counts)))
+  total[0] = 0  # Empty slots.
+  return total

@@ -166,15 +166,16 @@ def _read(
 
 def _columns(found, max_atoms) -> list[tuple[str, str]]:
   """Properties of the first crystals: column, and the feature it becomes."""
-  rows = []
+  columns = None
   first = [item for item in found if isinstance(item, Item)][:_PEEK]
   for item in first:
     for result in parse(item, max_atoms):
       if not isinstance(result, Skip):
-        rows.append({'properties': result[2]})
-  if not rows:
+        columns = columns or {}
+        columns |= {k: v for k, v in result[2].items() if isinstance(v, float)}
+  if columns is None:
     raise ValueError(f'Not one crystal in the first {_PEEK} files or rows.')
-  return list(assembling.property_names(rows).items())
+  return list(assembling.property_names(columns).items())
 
 
 def _belongs(keyed, split, fractions) -> bool:

@@ -15,7 +15,7 @@ import ase.neighborlist
 import numpy as np
 
 from crystal_jax import elements, lattice
-from crystal_jax.data import charts
+from crystal_jax.data import charts, coverage
 from crystal_jax.data.arrays import Arrays, records
 from crystal_jax.data.features import RESERVED
 from crystal_jax.data.summary import kinds_of_reasons
@@ -45,6 +45,7 @@ def write(
   splits: Mapping[str, Arrays],
   *,
   skipped: list[Skip] | None = None,
+  covered: Mapping[str, int] | None = None,
   sample: int = 500,
 ) -> None:
   """Writes the page.
@@ -54,6 +55,7 @@ def write(
     title: What the set is called.
     splits: Its crystals, by split.
     skipped: What is not in it; None if that is not known.
+    covered: Crystals that each shipped codec takes; None if that is not known.
     sample: So many crystals, evenly spread, are asked for what takes time:
       space groups and distances.
 
@@ -64,6 +66,10 @@ def write(
   if not splits:
     raise ValueError(f'{title} has no crystals to describe.')
   parts = [_counts(splits)]
+  if covered:
+    counts = ', '.join(f'{name} {n}' for name, n in covered.items())
+    said = f'Codecs ({coverage.CHECKED}): {counts}.'
+    parts.append(f'<p>{html.escape(said)}</p>')
   numbers = [n for part in splits.values() for n in part['numbers']]
   cells = np.concatenate([part['cell'] for part in splits.values()])
   parts += [_elements(numbers), *_lattices(numbers, cells)]

@@ -7,22 +7,19 @@ dataset_info.json, which comes last.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from crystal_jax.data.features import crystal_features
 from crystal_jax.data.summary import Summary
-from crystal_jax.reading import chunks
 
 _LAST = 'dataset_info.json'
+_SHARD = 1 << 18  # Crystals of a file.
 
 
 def is_prepared(folder: str | os.PathLike[str]) -> bool:
@@ -38,82 +35,56 @@ def empty_splits(folder: str | os.PathLike[str]) -> list[str]:
   return [name for name, n in Summary.load(path).splits.items() if not n]
 
 
-def write(
-  partial: pathlib.Path,
-  folder: pathlib.Path,
-  rows: Mapping[str, Sequence[tuple[int, int, dict[str, float]]]],
-  files: Sequence[pathlib.Path],
-  scalars: Mapping[str, str],
-  description: str,
-) -> None:
-  """Writes a data set.
+class Writer:
+  """Writes a data set record by record, with nothing of it kept in memory.
 
-  Args:
-    partial: A folder for what is not complete.
-    folder: Where the data set comes to lie.
-    rows: Of each split: index of a chunk, row in it, and its properties.
-    files: The chunks.
-    scalars: Names of all properties, and what they mean.
-    description: What the data set is.
+  Not as a TFDS builder writes one, which sorts a split by the hashes of its
+  keys: beyond 1 GB it would need TensorFlow for that.
   """
-  shutil.rmtree(partial, ignore_errors=True)
-  with tfds.core.registered.skip_registration():
 
-    class Crystals(tfds.core.GeneratorBasedBuilder):
-      """The data set, as TFDS wants it told."""
+  def __init__(
+    self,
+    partial: pathlib.Path,
+    splits: Sequence[str],
+    scalars: Mapping[str, str],
+    description: str,
+  ):
+    """Begins.
 
-      name = 'crystals'
-      VERSION = tfds.core.Version('1.0.0')
-
-      def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-          builder=self,
-          description=description,
-          features=crystal_features(scalars),
-        )
-
-      def _split_generators(self, dl_manager):
-        del dl_manager
-        return {
-          split: self._generate_examples(chosen)
-          for split, chosen in rows.items()
-        }
-
-      def _generate_examples(self, chosen):
-        return _records(chosen, files, scalars)
-
-  tfds.disable_progress_bar()
-  builder = Crystals(data_dir=str(partial))
-  with contextlib.redirect_stdout(io.StringIO()):  # It says that it downloads.
-    builder.download_and_prepare(
-      file_format='array_record',
-      download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+    Args:
+      partial: A folder for what is not complete.
+      splits: Names of the splits that have crystals.
+      scalars: Names of all properties, and what they mean.
+      description: What the data set is.
+    """
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    self._partial = partial
+    identity = tfds.core.dataset_info.DatasetIdentity(
+      name='crystals',
+      version=tfds.core.Version('1.0.0'),
+      data_dir=os.fspath(partial),
+      module_name=__name__,
     )
-  made = pathlib.Path(builder.data_path)
-  for old in folder.glob('crystals-*'):  # Of a run that died right here.
-    old.unlink()
-  names = sorted(os.listdir(made), key=lambda name: (name == _LAST, name))
-  for name in names:
-    os.replace(made / name, folder / name)
-
-
-def _records(chosen, files, scalars) -> Iterator[tuple[str, dict[str, Any]]]:
-  """Records of a split, chunk after chunk."""
-  missing = dict.fromkeys(scalars, float('nan'))
-  number, chunk = -1, None
-  for which, row, properties in chosen:
-    if which != number:
-      number, chunk = which, chunks.load(files[which])
-    atoms = slice(*chunk.offsets[row : row + 2])
-    id_ = chunk.rows[row]['id']
-    numbers = {k: np.float32(v) for k, v in (missing | properties).items()}
-    yield (
-      id_,
-      {
-        'id': id_,
-        'numbers': chunk.numbers[atoms],
-        'positions': chunk.positions[atoms],
-        'cell': chunk.cell[row],
-      }
-      | numbers,
+    info = tfds.core.DatasetInfo(
+      builder=identity,
+      description=description,
+      features=crystal_features(scalars),
     )
+    self._writer = tfds.core.SequentialWriter(
+      info, max_examples_per_shard=_SHARD, file_format='array_record'
+    )
+    self._writer.initialize_splits(list(splits))
+
+  def add(self, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Writes some records of each split, in this order."""
+    self._writer.add_examples(records)
+
+  def finish(self, folder: pathlib.Path) -> None:
+    """Puts the data set where it comes to lie."""
+    self._writer.close_all()
+    for old in folder.glob('crystals-*'):  # Of a run that died right here.
+      old.unlink()
+    names = os.listdir(self._partial)
+    for name in sorted(names, key=lambda name: (name == _LAST, name)):
+      os.replace(self._partial / name, folder / name)

@@ -1,25 +1,29 @@
-"""Which crystals of a set are used, and several sets as one, with weights."""
+"""Which crystals of a set are used."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from crystal_jax import elements as elements_lib
 from crystal_jax.crystal import Crystal
-from crystal_jax.data.arrays import Arrays, in_memory, records
-from crystal_jax.data.sources import load_split
+from crystal_jax.data.arrays import Arrays, in_memory, records, with_slots
+from crystal_jax.data.mixing import mix
+from crystal_jax.data.sources import load_splits
 from crystal_jax.reading.parse import radius
 
 _log = logging.getLogger(__name__)
 
 Path = str | os.PathLike[str]
+Dropped = list[tuple[str, str]]  # (id, reason)
+Prepare = Callable[[Arrays], tuple[Arrays, Dropped]]
 
-_NOTHING = {
+# No crystals.
+NOTHING = {
   'numbers': np.zeros((0, 1), np.int32),
   'positions': np.zeros((0, 1, 3), np.float32),
   'cell': np.zeros((0, 3, 3), np.float32),
@@ -54,17 +58,69 @@ def load(
     FileNotFoundError: If there is no such set.
     ValueError: If there is no such split, or not one weight a set.
   """
-  names = [name.strip() for name in os.fspath(builder).split(',')]
-  sources = [load_split(name, split, data_dir, manual_dir) for name in names]
-  parts = [in_memory(source) if len(source) else _NOTHING for source in sources]
-  if rules:
-    parts = [select(part, **rules) for part in parts]
-  if len(parts) == 1 and not weights:
-    return parts[0]
-  return mix(parts, weights)
+  return load_shown(
+    builder, split, lambda arrays: (arrays, []), data_dir=data_dir,
+    manual_dir=manual_dir, weights=weights, **rules,
+  )[0]  # fmt: skip
 
 
-def select(
+def load_shown(
+  builder: Path,
+  split: str,
+  prepare: Prepare,
+  *,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
+  weights: Sequence[float] = (),
+  **rules: Any,
+) -> tuple[Arrays, Dropped]:
+  """What is shown of the crystals of a split, in memory.
+
+  Args:
+    builder: As of `load`.
+    split: As of `load`.
+    prepare: Crystals of a set to what is shown of them, and (id, reason) of
+      those that cannot be; a `Representation` has it.
+    data_dir: As of `load`.
+    manual_dir: As of `load`.
+    weights: As of `load`.
+    **rules: As of `load`.
+
+  Returns:
+    The columns of `prepare`, and what it dropped.
+  """
+  parts, dropped = [], []
+  for source in load_splits(builder, split, data_dir, manual_dir):
+    part = in_memory(source) if len(source) else NOTHING
+    part = select(part, **rules) if rules else part
+    if len(part['numbers']):
+      part, more = prepare(part)
+      dropped += more
+    parts.append(part)
+  if len(parts) > 1 or weights:
+    return mix(parts, weights), dropped
+  return parts[0], dropped
+
+
+def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
+  """Only some of the crystals; what is left out is counted in the log.
+
+  Args:
+    arrays: What `in_memory` returns.
+    **rules: See `passing`.
+  """
+  chosen, left_out = passing(arrays, **rules)
+  say_left_out(left_out, len(arrays['numbers']))
+  return chosen
+
+
+def say_left_out(left_out: Mapping[str, int], total: int) -> None:
+  """Logs what `passing` counted."""
+  for rule, dropped in left_out.items():
+    _log.info('%d of %d left out: %s.', dropped, total, rule)
+
+
+def passing(
   arrays: Mapping[str, np.ndarray],
   *,
   elements: Sequence[str] = (),
@@ -73,8 +129,8 @@ def select(
   max_e_above_hull: float | None = None,
   box_length: float | None = None,
   box_sigma: float = 0.5,
-) -> Arrays:
-  """Only some of the crystals; what is left out is counted in the log.
+) -> tuple[Arrays, dict[str, int]]:
+  """The crystals that pass all rules, and how many each of them left out.
 
   Args:
     arrays: What `in_memory` returns.
@@ -109,55 +165,16 @@ def select(
   if box_length is not None and len(numbers):
     reach = box_length / 2 - 2 * box_sigma
     rules[f'cells that do not fit {box_length:g} Å'] = _radii(arrays) <= reach
-  kept = np.ones(len(numbers), bool)
+  kept, left_out = np.ones(len(numbers), bool), {}
   for rule, passed in rules.items():
     dropped = int((kept & ~passed).sum())
     kept &= passed
     if dropped:
-      _log.info('%d of %d left out: %s.', dropped, len(kept), rule)
+      left_out[rule] = dropped
   chosen = {name: column[kept] for name, column in arrays.items()}
-  return chosen if max_atoms is None else _with_slots(chosen, max_atoms)
-
-
-def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
-  """Several sets as one, in which each has its share.
-
-  No crystal is left out: sets that are small for their share are repeated, the
-  last time in part (the crystals that get one more are evenly spread).
-
-  Args:
-    parts: Arrays of each set; a property that one lacks is NaN there.
-    weights: Shares of an epoch, in any unit; empty: the sets' sizes.
-
-  Raises:
-    ValueError: If there is not one positive weight a set.
-  """
-  if weights and (len(weights) != len(parts) or min(weights) <= 0):
-    raise ValueError(
-      f'Need one positive weight for each of {len(parts)} sets, not '
-      f'{tuple(weights)}.'
-    )
-  sizes = np.array([len(part['numbers']) for part in parts])
-  shares = np.asarray(weights or np.maximum(sizes, 1), float)
-  wanted = np.rint(shares * (sizes / shares).max()).astype(int) * (sizes > 0)
-  rows = [
-    np.arange(count) * size // max(count, 1)
-    for size, count in zip(sizes, np.maximum(wanted, sizes), strict=True)
-  ]
-  _log.info(
-    'An epoch holds %s crystals of sets of %s.',
-    [len(r) for r in rows],
-    sizes.tolist(),
-  )
-  slots = max(part['numbers'].shape[1] for part in parts)
-  padded = [_with_slots(part, slots) for part in parts]
-  names = dict.fromkeys(name for part in parts for name in part)
-  return {
-    name: np.concatenate(
-      [_column(p, name)[r] for p, r in zip(padded, rows, strict=True)]
-    )
-    for name in names
-  }
+  if max_atoms is not None:
+    chosen = with_slots(chosen, max_atoms)
+  return chosen, left_out
 
 
 def _radii(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -167,20 +184,3 @@ def _radii(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     Crystal(row['numbers'], row['positions'], row['cell']) for row in rows
   ]
   return np.array([radius(crystal) for crystal in crystals])
-
-
-def _column(part: Arrays, name: str) -> np.ndarray:
-  """A column, NaN where the set has none."""
-  missing = np.full(len(part['numbers']), np.nan, np.float32)
-  return part.get(name, missing)
-
-
-def _with_slots(arrays: Arrays, slots: int) -> Arrays:
-  """The same crystals in so many slots."""
-  spare = max(0, slots - arrays['numbers'].shape[1])
-  return arrays | {
-    'numbers': np.pad(arrays['numbers'], [(0, 0), (0, spare)])[:, :slots],
-    'positions': np.pad(
-      arrays['positions'], [(0, 0), (0, spare), (0, 0)]
-    )[:, :slots],
-  }  # fmt: skip

@@ -68,6 +68,17 @@ def load_split(
   return _split(prepare(builder, data_dir, manual_dir), split)
 
 
+def load_splits(
+  builder: Path,
+  split: str,
+  data_dir: Path | None = None,
+  manual_dir: Path | None = None,
+) -> list[Sequence[dict[str, Any]]]:
+  """Opens a split of several sets, with commas between them; see above."""
+  names = [name.strip() for name in os.fspath(builder).split(',')]
+  return [load_split(name, split, data_dir, manual_dir) for name in names]
+
+
 def split_names(
   builder: Path,
   data_dir: Path | None = None,

@@ -8,11 +8,13 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from jaxtyping import ArrayLike
 
 from crystal_jax import elements
+from crystal_jax.data import coverage
 from crystal_jax.reading.items import Skip
 
 BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å, of the box that is reported on.
@@ -42,6 +44,7 @@ class Summary:
     elements: Crystals with each element.
     duplicates: Crystals that look like an earlier one.
     fitting: Crystals of which one cell fits a 10 Å box at every rotation.
+    covered: Crystals that each shipped codec takes; see `coverage`.
     notes: What else a user should know.
     key: Of the input and the options.
   """
@@ -53,6 +56,7 @@ class Summary:
   elements: dict[str, int]
   duplicates: int
   fitting: int
+  covered: dict[str, int] = dataclasses.field(default_factory=dict)
   notes: tuple[str, ...] = ()
   key: str = ''
 
@@ -81,9 +85,18 @@ class Summary:
       f'{" .." if len(common) > 20 else ""}',
       f'twins    {self.duplicates} look like an earlier one',
       f'box      {self.fitting} fit {BOX_LENGTH:g} Å as a single cell',
+      *self._codecs(),
       *(f'note     {note}' for note in self.notes),
     ]
     return '\n'.join(lines)
+
+  def _codecs(self) -> list[str]:
+    if not self.covered:
+      return []
+    return [
+      f'codecs   {coverage.CHECKED}:',
+      *(f'         {name}: {n}' for name, n in self.covered.items()),
+    ]
 
   def save(self, path: pathlib.Path) -> None:
     """Writes it as JSON."""
@@ -109,20 +122,25 @@ def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
 
 
 def twins(
-  formulas: Sequence[str], fingerprints: Sequence[Sequence[float]]
+  formulas: ArrayLike, fingerprints: ArrayLike
 ) -> list[tuple[int, int]]:
   """Crystals that look like an earlier one: formula, cell and fingerprint.
+
+  Args:
+    formulas: [M], the formulas or numbers that tell them apart.
+    fingerprints: [M, K].
 
   Returns:
     (crystal, the earlier one), in order.
   """
-  groups = collections.defaultdict(list)
-  for i, formula in enumerate(formulas):
-    groups[formula].append(i)
-  found = []
-  for group in groups.values():
-    group.sort(key=lambda i: (fingerprints[i][0], i))
-    values = np.array([fingerprints[i] for i in group])
+  _, formulas = np.unique(np.asarray(formulas), return_inverse=True)
+  fingerprints = np.asarray(fingerprints)
+  order = np.lexsort((fingerprints[:, 0], formulas))
+  sizes = np.bincount(formulas)
+  ends, found = np.cumsum(sizes), []
+  for which in np.flatnonzero(sizes > 1):
+    group = order[ends[which] - sizes[which] : ends[which]]
+    values = fingerprints[group]
     for place in range(1, len(group)):
       # Only those of nearly the same volume can be alike.
       first = np.searchsorted(values[:, 0], values[place, 0] * (1 - _ALIKE))
@@ -130,16 +148,18 @@ def twins(
       alike = np.abs(near - values[place]) <= _ALIKE * np.abs(values[place])
       same = np.flatnonzero(alike.all(axis=1))
       if len(same):
-        pair = group[place], group[first + same[0]]
+        pair = int(group[place]), int(group[first + same[0]])
         found.append((max(pair), min(pair)))
   return sorted(found)
 
 
-def count_elements(formulas: Iterable[str]) -> dict[str, int]:
-  """Crystals with each element, by atomic number."""
-  counts = collections.Counter()
-  for formula in formulas:
-    counts.update(re.findall(r'[A-Z][a-z]?', formula))
+def elements_of(formula: str) -> list[str]:
+  """Symbols of the elements in a formula."""
+  return re.findall(r'[A-Z][a-z]?', formula)
+
+
+def by_number(counts: Mapping[str, int]) -> dict[str, int]:
+  """The same counts, elements in the order of their atomic numbers."""
   return dict(sorted(counts.items(), key=lambda item: elements.number(item[0])))
 
 

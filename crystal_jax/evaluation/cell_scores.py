@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from crystal_jax import data
 from crystal_jax.crystal import Crystal, unstack
 from crystal_jax.evaluation import cell_report, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
@@ -244,8 +245,7 @@ def baseline(run: Run) -> dict[str, np.ndarray]:
     total = total + np.asarray(
       examples(None, batch).targets['occupancy'], np.float64
     ).mean(0)
-  counts = np.bincount(arrays['numbers'].ravel())
-  counts[0] = 0
+  counts = data.count_atoms(arrays)
   commonest = jnp.full((1,), int(counts.argmax()))
   return {
     'occupancy': (total / len(seen)).astype(np.float32)[None],

@@ -23,6 +23,8 @@ from jaxtyping import Array, Float
 # 0.3 % of a length; 0.3 degrees as a cosine, at right angles.
 UNITS = np.array([3e-3] * 3 + [np.radians(0.3)] * 3, np.float32)
 
+_PART = 1 << 16  # Lattices that are looked at together.
+
 
 class Whitening(NamedTuple):
   """Six lattice numbers to six independent ones, and back.
@@ -39,7 +41,7 @@ class Whitening(NamedTuple):
 
   @classmethod
   def fit(cls, numbers: Float[np.ndarray, 'M 6'] | None) -> Whitening:
-    """Of the lattices of a training set.
+    """Of the lattices of a training set, a part at a time: it may be large.
 
     None: lattices of 6 Å and 90 degrees, give or take.
     """
@@ -47,10 +49,15 @@ class Whitening(NamedTuple):
       mean = np.log([6, 6, 6, 1, 1, 1]).astype(np.float32)
       sizes = np.full(6, 100, np.float32)
       return cls(mean, np.eye(6, dtype=np.float32), sizes)
-    numbers = np.asarray(numbers, np.float64)
-    mean = np.mean(numbers, axis=0)
-    units = (numbers - mean) / UNITS
-    variances, axes = np.linalg.eigh(units.T @ units / len(units))
+    count = len(numbers)
+    parts = [slice(i, i + _PART) for i in range(0, count, _PART)]
+    mean, squares = np.zeros(6), np.zeros((6, 6))
+    for part in parts:
+      mean += np.sum(numbers[part], axis=0, dtype=np.float64) / count
+    for part in parts:
+      units = (np.asarray(numbers[part], np.float64) - mean) / UNITS
+      squares += units.T @ units
+    variances, axes = np.linalg.eigh(squares / count)
     sizes, axes = np.sqrt(np.maximum(variances, 0.0)), axes.T
     sizes = np.maximum(sizes, 1.0)
     return cls(*(np.asarray(x, np.float32) for x in (mean, axes, sizes)))

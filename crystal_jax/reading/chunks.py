@@ -20,11 +20,12 @@ from crystal_jax.reading.items import Item, Skip
 from crystal_jax.reading.parse import (
   Parsed,
   fingerprint,
+  primitive_atoms,
   radius,
   reduced_formula,
 )
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Chunk:
   """What came of some items.
 
   Attributes:
-    rows: Of each crystal: file, id, formula, fingerprint, radius, properties.
+    rows: Of each crystal: file, id, formula, fingerprint, radius, primitive
+      (atoms of its primitive cell), properties.
     skipped: What is not among them.
     numbers: Atomic numbers, uint8 [atoms].
     positions: Cartesian, Å, float32 [atoms, 3].
@@ -76,6 +78,7 @@ def save(
         'formula': reduced_formula(crystal.numbers),
         'fingerprint': fingerprint(crystal),
         'radius': radius(crystal),
+        'primitive': primitive_atoms(crystal),
         'properties': properties,
       }
     )

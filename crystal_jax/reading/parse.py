@@ -11,7 +11,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from crystal_jax import elements, io
+from crystal_jax import elements, io, primitive
 from crystal_jax.crystal import Crystal
 from crystal_jax.reading import ase_db, compact, frames, optimade
 from crystal_jax.reading.items import Item, Skip, printable, scalars
@@ -19,6 +19,9 @@ from crystal_jax.reading.items import Item, Skip, printable, scalars
 # Fractional coordinates this close below a cell's wall belong to the opposite
 # one, as in `augment.centre`.
 _WALL = 1e-4
+
+# Looking for a smaller cell takes time that grows with the cube of the atoms.
+_MANY = 128
 
 # Crystal, its id, and its properties.
 Parsed = tuple[Crystal, str, dict[str, float | str]]
@@ -77,6 +80,17 @@ def radius(crystal: Crystal) -> float:
   fractional = crystal.positions @ np.linalg.inv(crystal.cell)
   wrapped = (fractional - np.floor(fractional + _WALL)) @ crystal.cell
   return float(np.linalg.norm(wrapped - wrapped.mean(axis=0), axis=1).max())
+
+
+def primitive_atoms(crystal: Crystal) -> int:
+  """How many atoms its primitive cell has; all, of a crystal of very many."""
+  count = len(crystal.numbers)
+  if count > _MANY:
+    return count
+  fractional = crystal.positions @ np.linalg.inv(crystal.cell) % 1.0
+  return len(
+    primitive.primitive_cell(crystal.numbers, fractional, crystal.cell)[0]
+  )
 
 
 def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:

@@ -28,6 +28,8 @@ from crystal_jax.representation import augment, fits
 from crystal_jax.representation.lattice_target import lattice_target
 from crystal_jax.representation.protocol import Arrays, Examples
 
+_PART = 1 << 16  # Crystals that are looked at together: there may be millions.
+
 
 @dataclasses.dataclass(frozen=True)
 class Box:
@@ -102,9 +104,13 @@ class Box:
       slots = max(part['numbers'].shape[1] for part in arrays)
       return dataclasses.replace(self, max_images=slots)
     most, reach = 1, float(images.cutoff(self.sigma, jnp.float32))
-    for part in arrays:
-      volumes = np.abs(np.linalg.det(part['cell']))
-      dense = ((part['numbers'] > 0).sum(1) / volumes).max()
+    parts = (
+      (part['numbers'][i : i + _PART], part['cell'][i : i + _PART])
+      for part in arrays
+      for i in range(0, len(part['cell']), _PART)
+    )
+    for numbers, cell in parts:
+      dense = ((numbers > 0).sum(1) / np.abs(np.linalg.det(cell))).max()
       count = 1.1 * dense * (self.grid.length + 2 * reach) ** 3 + 50
       most = max(most, int(count))
     return dataclasses.replace(self, max_images=image_counts.ladder(most))

@@ -5,7 +5,7 @@ of its lattice, any origin, any order of its atoms. A network that sees it in
 its own coordinates should see it always the same way, so that its latent is
 that of the crystal and not of a file. `standard_frame` chooses:
 
-- the primitive cell (spglib, within `SYMPREC`);
+- the primitive cell (spglib, within `primitive.SYMPREC`);
 - its Niggli-reduced basis, right-handed. The metric of that cell is unique, the
   basis is not: a cube has 24. Every right-handed basis of nearly the same
   metric (`METRIC`) stays a candidate;
@@ -24,17 +24,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
-import warnings
 
 import numpy as np
 import spglib
 from jaxtyping import ArrayLike, Float, Int
 
-# How far, in Å, an atom may lie from where a translation of a smaller cell
-# would have it. Pseudo-symmetric crystals differ from their ideal by 0.02 Å and
-# more; files are rounded to 1e-4 Å.
-SYMPREC = 5e-3
+from crystal_jax import primitive
+
 # How much the metric of two bases may differ, relative to their lengths, for
 # both to be candidates. It only has to be wider than rounding.
 METRIC = 0.01
@@ -67,9 +63,11 @@ def standard_frame(
   numbers = np.asarray(numbers, np.int32)
   fractional = np.asarray(fractional, np.float64) % 1.0
   cell = np.asarray(cell, np.float64)
-  numbers, fractional, cell = _primitive(numbers, fractional, cell)
+  numbers, fractional, cell = primitive.primitive_cell(
+    numbers, fractional, cell
+  )
   fractional, cell = _reduce(fractional, cell)
-  origins = _origin_atoms(numbers)
+  origins = primitive.rarest_atoms(numbers)
   bases = alike_bases(cell)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
   turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
@@ -95,52 +93,11 @@ def random_frame(
   return moved % 1.0, basis @ cell
 
 
-def _primitive(numbers, fractional, cell):
-  """The primitive cell within `SYMPREC`, where there is a smaller one."""
-  if not _may_repeat(numbers, fractional, cell):
-    return numbers, fractional, cell
-  found = _quietly(
-    spglib.standardize_cell,
-    (cell, fractional, numbers),
-    to_primitive=True,
-    no_idealize=True,
-    symprec=SYMPREC,
-  )
-  if found is None:
-    return numbers, fractional, cell
-  small, places, species = found
-  return np.asarray(species, np.int32), places % 1.0, small
-
-
-def _quietly(function, *args, **options):
-  """A function of spglib without its word on how it will fail one day."""
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    return function(*args, **options)
-
-
-def _may_repeat(numbers, fractional, cell) -> bool:
-  """Whether a translation by a part of the cell may keep the crystal.
-
-  A quick look, in place of spglib's several milliseconds.
-  """
-  _, counts = np.unique(numbers, return_counts=True)
-  if math.gcd(*counts.tolist()) == 1:
-    return False
-  same = np.flatnonzero(numbers == numbers[_origin_atoms(numbers)[0]])
-  for shift in fractional[same[1:]] - fractional[same[0]]:
-    apart = fractional[:, None] + shift - fractional[None]
-    apart -= np.rint(apart)
-    near = np.linalg.norm(apart @ cell, axis=-1) < 2 * SYMPREC
-    near &= numbers[:, None] == numbers[None]
-    if near.any(1).all():
-      return True
-  return False
-
-
 def _reduce(fractional, cell):
   """The Niggli-reduced basis, right-handed."""
-  tries = (_quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI)
+  tries = (
+    primitive.quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI
+  )
   reduced = next((found for found in tries if found is not None), None)
   if reduced is None:
     raise ValueError(f'The cell {cell.tolist()} cannot be reduced.')
@@ -148,13 +105,6 @@ def _reduce(fractional, cell):
     reduced = -reduced
   basis = np.rint(reduced @ np.linalg.inv(cell))
   return fractional @ np.linalg.inv(basis), basis @ cell
-
-
-def _origin_atoms(numbers) -> Int[np.ndarray, 'K']:
-  """Atoms of the species with the fewest atoms; of several, the heaviest."""
-  species, counts = np.unique(numbers, return_counts=True)
-  rarest = species[counts == counts.min()].max()
-  return np.flatnonzero(numbers == rarest)
 
 
 def alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:

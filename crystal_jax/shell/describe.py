@@ -11,6 +11,7 @@ import pathlib
 
 from crystal_jax import data
 from crystal_jax.data import card, splits
+from crystal_jax.data.summary import Summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Writes the page; returns the exit status."""
   folder = pathlib.Path(args.builder)
-  log = folder / 'skipped.csv'
+  log, summary = folder / 'skipped.csv', folder / 'summary.json'
   out = args.out
   if out is None:
     name = f'{folder.name}.html'
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     folder.name,
     dict(sorted(found.items(), key=lambda item: _order(item[0]))),
     skipped=card.read_skipped(log) if log.is_file() else None,
+    covered=Summary.load(summary).covered if summary.is_file() else None,
     sample=args.sample,
   )
   print(f'wrote {out}')

@@ -28,19 +28,30 @@ def write(workdir: str | os.PathLike[str], run: Run) -> None:
   if jax.process_index():
     return
   config = run.config.data
-  source = data.load_split(
-    config.builder, config.train_split, config.data_dir or None
+  sources = data.load_splits(
+    config.builder,
+    config.train_split,
+    config.data_dir or None,
+    config.manual_dir or None,
   )
   arrays = run.arrays['train']
-  numbers = np.unique(arrays['numbers'])
+  numbers = np.flatnonzero(data.count_atoms(arrays))
+  builders = [
+    pathlib.PurePath(name.strip()).name for name in config.builder.split(',')
+  ]
   noted = {
-    'elements': [elements.symbol(z) for z in numbers[numbers > 0].tolist()],
+    'elements': [elements.symbol(z) for z in numbers.tolist()],
     'data': {
-      'builder': pathlib.PurePath(config.builder).name,
+      'builder': ','.join(builders),
       'split': config.train_split,
       'crystals': len(arrays['numbers']),
       'files': {
-        pathlib.Path(path).name: _digest(path) for path in source.files
+        # Of several sets, files may be called the same.
+        '/'.join(
+          [name] * (len(sources) > 1) + [pathlib.Path(path).name]
+        ): _digest(path)
+        for name, source in zip(builders, sources, strict=True)
+        for path in getattr(source, 'files', ())
       },
     },
   }

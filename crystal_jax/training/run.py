@@ -159,22 +159,27 @@ def describe(run: Run) -> None:
 
 def _load(config, model, split) -> tuple[data.Arrays, int]:
   """A split's crystals, and how many are left out; says which, and why."""
-  from_config = config.data
-  arrays = data.load(
-    from_config.builder,
-    from_config[f'{split}_split'],
-    data_dir=from_config.data_dir or None,
-    manual_dir=from_config.manual_dir or None,
-    weights=from_config.weights if split == 'train' else (),
-    elements=from_config.elements,
-    min_atoms=from_config.min_atoms,
-    max_atoms=from_config.max_atoms,
-    max_e_above_hull=from_config.max_e_above_hull,
-    box_length=from_config.box_length,
-  )
-  if not len(arrays['numbers']):
-    return arrays, 0
-  arrays, dropped = model.representation.prepare(arrays)
+  of, shown = config.data, model.representation
+  options = {
+    'data_dir': of.data_dir or None,
+    'manual_dir': of.manual_dir or None,
+    'elements': of.elements,
+    'min_atoms': of.min_atoms,
+    'max_atoms': of.max_atoms,
+    'max_e_above_hull': of.max_e_above_hull,
+    'box_length': of.box_length,
+  }
+  weights = of.weights if split == 'train' else ()
+  where = of.builder, of[f'{split}_split']
+  if of.in_place:
+    arrays, dropped = data.load_in_place(
+      of.in_place, *where, shown.prepare, key=repr(shown), weights=weights,
+      **options,
+    )  # fmt: skip
+  else:
+    arrays, dropped = data.load_shown(
+      *where, shown.prepare, weights=weights, **options
+    )
   if dropped:
     _log.info(
       '%s: %d crystals cannot be shown to this model and are left out:\n%s',

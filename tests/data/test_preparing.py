@@ -15,9 +15,10 @@ import ase.db
 import ase.io
 import numpy as np
 import pytest
+from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
-from crystal_jax.data import preparing, splits, summary
+from crystal_jax.data import assembling, prepared, preparing, splits, summary
 from crystal_jax.reading import items, parse, pool
 from crystal_jax.representation.fits import fits_box
 from tests.data import bad_files
@@ -191,6 +192,42 @@ def test_splits_and_properties(tmp_path):
     data.prepare([tmp_path / 'source'], tmp_path / 'c', split='nothing')
 
 
+def test_what_the_shipped_codecs_cover(tmp_path):
+  source = tmp_path / 'source'
+  source.mkdir()
+  copper = ase.build.bulk('Cu')
+  # 27 atoms; of a primitive cell of one, and of one of 27.
+  large, odd = copper * (3, 3, 3), copper * (3, 3, 3)
+  odd.symbols[0] = 'Ag'
+  for name, atoms in {
+    'Cu': copper, 'large': large, 'odd': odd,
+    'FeO': ase.build.bulk('FeO', 'rocksalt', 4.3), 'C': ase.build.bulk('C'),
+    'NaCl': ase.build.bulk('NaCl', 'rocksalt', 5.64),
+  }.items():  # fmt: skip
+    ase.io.write(source / f'{name}.cif', atoms)
+  found = data.prepare([source], tmp_path / 'out', workers=0)
+  assert found.covered == {'carbon_24': 1, 'mp_20': 5, 'perov_5': 3}
+  assert 'mp_20: 5\n' in str(found)
+  assert summary.Summary.load(tmp_path / 'out' / 'summary.json') == found
+
+
+def test_a_split_of_any_size_is_written_without_tensorflow(
+  tmp_path, monkeypatch
+):
+  # What TFDS sorts in memory before it turns to TensorFlow: 1 GB by itself.
+  monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
+  monkeypatch.setattr(prepared, '_SHARD', 10)
+  monkeypatch.setattr(preparing, '_CHUNK', 5)
+  monkeypatch.setattr(assembling, '_TOGETHER', 2)
+  save_many(tmp_path / 'source', 40)
+  data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=0)
+  assert len(list((tmp_path / 'out').glob('crystals-train*'))) > 2
+  ids = [r['id'] for r in data.load_split(tmp_path / 'out', 'train')]
+  everything = records(tmp_path / 'out')
+  assert len(everything) == 40
+  assert len(ids) == len(set(ids)) < 40 and ids != sorted(ids)
+
+
 def test_a_hash_decides_the_split_and_val_is_not_empty():
   formulas = [f'H{i}' for i in range(1000)]
   chosen = splits.by_formula(formulas)
@@ -323,7 +360,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     ),
   )  # fmt: skip
   with monkeypatch.context() as patch:
-    patch.setattr(preparing.assembling.prepared, 'write', full)
+    patch.setattr(prepared.Writer, 'add', full)
     with pytest.raises(OSError, match='No space left'):
       data.prepare([tmp_path / 'source'], out, workers=0)
   assert not records_or_none(out) and len(read) == 6 - whole

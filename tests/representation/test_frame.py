@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import spglib
 
+from crystal_jax import primitive
 from crystal_jax.representation import frame
 from tests import crystals
 
@@ -108,5 +109,5 @@ def test_a_pseudo_symmetric_cell_is_kept():
   places = np.array([[0.0, 0, 0], [0.5, 0, 0]])
   species = np.array([55, 55])
   assert len(frame.standard_frame(species, places, cell)[0]) == 1
-  places[1, 0] += 4 * frame.SYMPREC / 8
+  places[1, 0] += 4 * primitive.SYMPREC / 8
   assert len(frame.standard_frame(species, places, cell)[0]) == 2

@@ -53,6 +53,18 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(unbroken, tmp_path):
   assert [r['step'] for r in rows if r['split'] == 'heldout'] == [3, 6]
 
 
+def test_a_run_that_reads_in_place_goes_on_as_one_in_memory(unbroken, tmp_path):
+  config, workdir, state = unbroken
+  three = pathlib.Path(checkpoints.FOLDER, '3')
+  shutil.copytree(workdir / three, tmp_path / three)
+  config = config.copy_and_resolve_references()
+  config.data.in_place = str(tmp_path / 'shown')
+  _, resumed = loop.train(config, tmp_path)
+  assert len(list((tmp_path / 'shown').glob('*.npy'))) == 2
+  for a, b in zip(_leaves(state), _leaves(resumed), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
 def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
   config, workdir, state = unbroken
   shutil.copytree(workdir, tmp_path / 'again')

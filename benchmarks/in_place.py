@@ -1,0 +1,64 @@
+"""Memory of training on a set in memory and in place; one row a run.
+
+python -m benchmarks.in_place --count=20000 --way=in_place
+python -m benchmarks.in_place --count=20000 --way=memory
+
+Made structures, prepared, then shown as `experiments/cell16.py` shows them. The
+memory is this process's own, without mapped files, which the system takes back
+when it needs to: what was there after the imports is subtracted.
+"""
+
+import argparse
+import pathlib
+import re
+import tempfile
+import time
+
+from benchmarks import prepare_scale
+from crystal_jax import data
+from crystal_jax.training import run as run_lib
+from experiments import cell16
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--count', type=int, default=20000)
+  parser.add_argument('--way', choices=['in_place', 'memory'], required=True)
+  flags = parser.parse_args()
+  config = cell16.get_config()
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    prepare_scale.write(folder / 'in.jsonl', flags.count)
+    data.prepare([folder / 'in.jsonl'], folder / 'set')
+    config.data.builder = str(folder / 'set')
+    before, times = own_memory(), []
+    if flags.way == 'in_place':
+      config.data.in_place = str(folder / 'shown')
+    # Twice: the first time makes the file.
+    for _ in range(1 + (flags.way == 'in_place')):
+      start = time.perf_counter()
+      run = run_lib.set_up(config)
+      times.append(time.perf_counter() - start)
+    loaded = own_memory() - before
+    size = config.train.batch_size
+    epoch = len(run.arrays['train']['numbers']) // size
+    batches = run.batches('train')
+    start = time.perf_counter()
+    for _ in range(2 * epoch):
+      next(batches)
+    seconds = time.perf_counter() - start
+    grown = own_memory() - before
+  print(
+    f'| {flags.way} | {flags.count} | {times[0]:.0f} s | {times[-1]:.1f} s | '
+    f'{loaded:.0f} MB | {grown:.0f} MB | {2 * epoch * size / seconds:.0f} |'
+  )
+
+
+def own_memory() -> float:
+  """Of this process, MB, without files."""
+  text = pathlib.Path('/proc/self/status').read_text()
+  return int(re.search(r'RssAnon:\s+(\d+)', text).group(1)) / 1024
+
+
+if __name__ == '__main__':
+  main()
