@@ -53,10 +53,10 @@ def decode_density(
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = 0.4,
-  lightest: float = 0.5,
-  stand_out: float = 5.0,
-  rounds: int = 12,
+  closest: float = pursuit.Limits.closest,
+  lightest: float = pursuit.Limits.lightest,
+  stand_out: float = pursuit.Limits.stand_out,
+  rounds: int = pursuit.Limits.rounds,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
@@ -116,10 +116,10 @@ def decode_batch(
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = 0.4,
-  lightest: float = 0.5,
-  stand_out: float = 5.0,
-  rounds: int = 12,
+  closest: float = pursuit.Limits.closest,
+  lightest: float = pursuit.Limits.lightest,
+  stand_out: float = pursuit.Limits.stand_out,
+  rounds: int = pursuit.Limits.rounds,
 ) -> DecodedAtoms:
   """`decode_density` of each of a batch, compiled once, one after another.
 

@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from crystal_jax.crystal import MIN_DISTANCE
 from crystal_jax.decoding import peaks, refit
 from crystal_jax.decoding.space import Space
 
 # Width over σ, and ridge, of each level of sharpening. The last is none: it is
-# the matched filter, which stands the most noise.
+# the matched filter, which stands the most noise. Tuned on crystals of mp_le20.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # From this round on, seeds count only so far outside the walls, in σ: there is
-# no end to the faint ones.
+# no end to the faint ones. Tuned on boxes of mp_le20.
 LATE, BEYOND = 2, 0.5
 
 
@@ -30,7 +31,8 @@ LATE, BEYOND = 2, 0.5
 class Limits:
   """What counts as an atom, and when to stop. Hashable, static.
 
-  The defaults are for atoms that weigh their atomic number, in Å.
+  The defaults are for atoms that weigh their atomic number, in Å; all but
+  `closest` were chosen by hand, with crystals of mp_le20.
 
   Attributes:
     closest: Two atoms are never closer; closer seeds are one atom. Å.
@@ -41,7 +43,7 @@ class Limits:
     rounds: Most rounds.
   """
 
-  closest: float = 0.4
+  closest: float = MIN_DISTANCE
   lightest: float = 0.5
   stand_out: float = 5.0
   rounds: int = 12

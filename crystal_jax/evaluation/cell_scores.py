@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.crystal import Crystal, unstack
-from crystal_jax.evaluation import cell_report, matching
+from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
@@ -66,9 +66,9 @@ def score(run: Run, state: TrainState) -> Scores:
   Returns:
     In each of train, heldout (if any), oracle and baseline: the crystals, the
     error of the occupancy, how near the atoms are (Å) and what
-    `matching.summarize` gives. Of the networks also `kl_nats`, `refused` (share
-    that the model cannot take, misses in all that is counted), and of held-out
-    crystals `sampled_match`, from one sample of the posterior.
+    `match_summary.summarize` gives. Of the networks also `kl_nats`, `refused`
+    (share that the model cannot take, misses in all that is counted), and of
+    held-out crystals `sampled_match`, from one sample of the posterior.
   """
   ask = make_ask(run, state)
   results, cases = {}, {}
@@ -167,7 +167,7 @@ def _split(run, ask, split):
 def _summary(cases, found, refused):
   """A row of the table, and the comparisons it comes from."""
   compared = matching.compare([case.true for case in cases], found, gate=True)
-  row = dict(matching.summarize(compared))
+  row = dict(match_summary.summarize(compared))
   for name in _SHARES & row.keys():
     row[name] *= 1.0 - refused
   atoms = summarize_atoms(

@@ -33,7 +33,7 @@ from jaxtyping import ArrayLike, Float, Int
 
 # How far, in Å, an atom may lie from where a translation of a smaller cell
 # would have it. Pseudo-symmetric crystals differ from their ideal by 0.02 Å and
-# more; files are rounded to 1e-4 Å.
+# more; files are rounded to 1e-4 Å. By hand.
 SYMPREC = 5e-3
 # How much the metric of two bases may differ, relative to their lengths, for
 # both to be candidates. It only has to be wider than rounding.
