@@ -13,10 +13,11 @@ becomes of one does not depend on its neighbours.
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import functools
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import jax
@@ -207,21 +208,30 @@ class Codec:
         if finite
         else 'the latent is not finite'
       )
-    for places in _chunks(np.flatnonzero(sound)):
-      # Full, whatever there is, so that one size is compiled.
-      rows = np.resize(places, CHUNK)
-      outputs = _decoded(self._model.networks, self._params, z[rows])
-      found = self._model.representation.crystals(outputs)
-      for place, crystal in zip(places.tolist(), found, strict=False):
-        if not isinstance(crystal, str):
-          crystal = decoded_check.checked(crystal)
-        if symmetrize and isinstance(crystal, Crystal):
-          crystal = symmetrize_places(crystal, symmetrize)
-        if isinstance(crystal, str):
-          self.failures[place] = crystal
-        else:
-          crystals[place] = crystal
+    for place, crystal in self._read(z, np.flatnonzero(sound)):
+      if not isinstance(crystal, str):
+        crystal = decoded_check.checked(crystal)
+      if symmetrize and isinstance(crystal, Crystal):
+        crystal = symmetrize_places(crystal, symmetrize)
+      if isinstance(crystal, str):
+        self.failures[place] = crystal
+      else:
+        crystals[place] = crystal
     return crystals
+
+  def _read(self, z, places) -> Iterator[tuple[int, Crystal | str]]:
+    """What networks say of latents, a chunk ahead of who asks."""
+
+    def read(some):
+      # Full, whatever there is, so that one size is compiled.
+      rows = np.resize(some, CHUNK)
+      outputs = _decoded(self._model.networks, self._params, z[rows])
+      return self._model.representation.crystals(outputs)
+
+    chunks = [places[i : i + CHUNK] for i in range(0, len(places), CHUNK)]
+    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
+      for some, found in zip(chunks, ahead.map(read, chunks), strict=True):
+        yield from zip(some.tolist(), found, strict=False)
 
   def reconstruct(self, crystals: Crystals) -> list[Crystal | None]:
     """`decode(encode(crystals))`: None where either fails, and `failures`."""
@@ -335,11 +345,6 @@ def _folder(name: str | os.PathLike[str]) -> pathlib.Path:
     f'No codec {name!r} is shipped, only {", ".join(shipped) or "none"}; of a '
     f'folder, give a path with a separator: ./{name}.'
   )
-
-
-def _chunks(places: np.ndarray) -> Iterable[np.ndarray]:
-  for start in range(0, len(places), CHUNK):
-    yield places[start : start + CHUNK]
 
 
 def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:

@@ -12,7 +12,7 @@ import re
 
 import ase.data
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 MAX_NUMBER = 94  # Plutonium: the last element that data sets hold.
 NUM_CLASSES = MAX_NUMBER + 1  # Of a voxel: 0 is the background.
@@ -123,3 +123,14 @@ def element_codes() -> Float[np.ndarray, '95 12']:
   codes = codes * np.sign(np.diag(made)) * np.sqrt(len(z))
   codes[:, 0] = 1.0
   return np.concatenate([np.zeros((1, len(features))), codes])
+
+
+def code_table(
+  offsets: Float[Array, 'B 94 12'] | None = None,
+) -> Float[Array | np.ndarray, 'B 94 12']:
+  """What the elements are read by, from hydrogen on: codes and learnt offsets.
+
+  Without offsets [1, 94, 12].
+  """
+  codes = element_codes()[None, 1:].astype(np.float32)
+  return codes if offsets is None else codes + offsets

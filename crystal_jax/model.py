@@ -13,9 +13,9 @@ import numpy as np
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
-from crystal_jax.elements import UNIT_NUMBER
+from crystal_jax.elements import UNIT_NUMBER, element_codes
 from crystal_jax.models.networks import Networks
-from crystal_jax.representation import Box, Cell, Representation
+from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels
 
 
@@ -101,7 +101,7 @@ def make_cell(
 ) -> tuple[Cell, models.CellNetworks]:
   """Crystals in their own coordinates: `config.cell` and `.cell_vae`."""
   representation = Cell(**config.cell)
-  vae = models.CellVAE(
+  vae = models.TokenVAE(
     size=config.cell.size,
     channels=representation.input_shapes['density'][-1],
     dtype=jnp.dtype(config.dtype),
@@ -110,9 +110,38 @@ def make_cell(
   return representation, models.CellNetworks(vae)
 
 
+def make_coded_box(
+  config: ml_collections.ConfigDict,
+) -> tuple[CodedBox, models.CodedBoxNetworks]:
+  """The box told by element codes: `config.box` and `.coded_vae`."""
+  box, options = config.box, dict(config.coded_vae)
+  codes = element_codes()
+  representation = CodedBox(
+    Box(
+      grid=BoxGrid(length=box.length, size=box.size),
+      sigma=box.sigma,
+      radius=box.label_radius,
+      filling=box.filling,
+      turn=False,
+      channels=tuple(tuple(map(float, row)) for row in codes),
+      lattice=False,
+      max_images=box.max_images,
+      max_decoded=box.max_decoded,
+    )
+  )
+  dtype = jnp.dtype(config.dtype)
+  head = models.TokenLatticeHead(options.pop('head_width'), dtype)
+  vae = models.TokenVAE(
+    size=box.size, channels=codes.shape[1], dtype=dtype, **options
+  )
+  told = not representation.box.repeats
+  return representation, models.CodedBoxNetworks(vae, head, told)
+
+
 # Each makes a representation and its networks. To add a kind: an entry here,
 # in `training.run.LOSSES` and in `evaluation.evaluate.KINDS`.
 KINDS: dict[str, Callable[..., tuple[Representation, Networks]]] = {
   'box': make_box,
   'cell': make_cell,
+  'coded_box': make_coded_box,
 }

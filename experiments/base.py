@@ -34,7 +34,7 @@ def _model():
   model.box.turn = True  # rotate at random
   model.box.channels = 'number'  # or 'elements': 40 channels
   model.box.max_images = 0  # atoms and images in it; 0: from the data
-  model.box.max_decoded = 512  # slots of the decoder, for atoms and images
+  model.box.max_decoded = 512  # slots for the atoms and images in it
 
   model.vae = ConfigDict()
   model.vae.widths = (16, 32, 64, 256)  # channels; the side halves between
@@ -66,6 +66,18 @@ def _model():
   model.cell_vae.decoder = 'ppp'
   model.cell_vae.factor = 2  # how much wider a token is while it thinks
   model.cell_vae.latent = 15  # numbers of a token
+  model.cell_vae.learn_codes = True  # offsets of the codes elements are read by
+
+  model.coded_vae = ConfigDict()  # of a coded box; what it lies in is `box`
+  model.coded_vae.fold = 6  # as in cell_vae
+  model.coded_vae.width = 192
+  model.coded_vae.encoder = 'pp'
+  model.coded_vae.decoder = 'ppp'
+  model.coded_vae.factor = 2
+  model.coded_vae.latent = 8  # numbers of a token
+  model.coded_vae.vector = 0  # numbers of one vector in its place; 0: none
+  model.coded_vae.learn_codes = True
+  model.coded_vae.head_width = 256  # channels of the lattice head
   return model
 
 
@@ -93,6 +105,7 @@ def _data():
 def _train():
   train = ConfigDict()
   train.seed = 0  # of initialisation, order, rotations and noise
+  train.start_from = ''  # a codec's folder or a workdir; '': from nothing
   train.steps = 100_000
   train.batch_size = 64  # examples over all devices and hosts
   train.learning_rate = 1e-3  # at the top of the schedule
@@ -125,6 +138,16 @@ def _train():
   train.cell_loss.offset = 0.3  # of its squared error (voxels²), an atom
   train.cell_loss.sharpness = 2.0  # of species, in squared distance of codes
   train.cell_loss.jitter = 0.3  # voxels; how far from an atom it is asked
+
+  train.coded_box_loss = ConfigDict()
+  train.coded_box_loss.beta = 1e-4  # as in cell_loss
+  train.coded_box_loss.beta_warmup = 1
+  train.coded_box_loss.occupancy = 100.0
+  train.coded_box_loss.offset = 0.3
+  train.coded_box_loss.sharpness = 2.0
+  train.coded_box_loss.jitter = 0.3
+  train.coded_box_loss.lattice = 0.01  # of its error, 0.3 % and 0.3 degrees
+  train.coded_box_loss.atoms = 96  # random atoms asked in a step; 0: all
   return train
 
 

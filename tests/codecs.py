@@ -10,6 +10,7 @@ from crystal_jax.codec import Codec
 from crystal_jax.model import Model, make_model
 from crystal_jax.representation.cell import Cell
 from experiments import base
+from tests.conftest import shrink_coded
 
 # Coarse enough to be quick.
 SIZE, CHANNELS = 16, 12
@@ -44,7 +45,7 @@ def through(elements=None):
   return Codec(Model('cell', cell, Through()), {}, {'elements': elements})
 
 
-def tiny_config(representation='cell'):
+def tiny_config(representation='cell', vector=0):
   """A model that is made and compiled in seconds."""
   config = base.get_config()
   config.model.representation = representation
@@ -52,6 +53,8 @@ def tiny_config(representation='cell'):
   config.model.cell_vae.encoder = 'p'
   config.model.cell_vae.decoder = 'p'
   config.model.cell_vae.latent = 4
+  shrink_coded(config.model.coded_vae)
+  config.model.coded_vae.vector = vector
   config.model.box.size = 12
   config.model.box.length = 6.0
   config.model.vae.widths = (16,)
@@ -65,9 +68,9 @@ def tiny_config(representation='cell'):
   return config
 
 
-def untrained(representation='cell', elements=None):
+def untrained(representation='cell', elements=None, vector=0):
   """A codec that has learnt nothing."""
-  config = tiny_config(representation)
+  config = tiny_config(representation, vector)
   model = make_model(config.model)
   params = model.networks.init(jax.random.key(0))
   card = opening.make_card(

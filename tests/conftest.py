@@ -135,3 +135,22 @@ def make_tiny_cell_config(data_dir):
   config.model.cell_vae.decoder = 'p'
   config.data.origins = 1
   return config
+
+
+@pytest.fixture
+def tiny_coded_config(tiny_config):
+  """The coded box in seconds."""
+  config = tiny_config
+  config.model.representation = 'coded_box'
+  shrink_coded(config.model.coded_vae)
+  config.data.origins = 1
+  return config
+
+
+def shrink_coded(vae):
+  """Networks of a coded box that compile in seconds."""
+  vae.width = 32
+  vae.encoder = 'p'
+  vae.decoder = 'p'
+  vae.latent = 4
+  vae.head_width = 16

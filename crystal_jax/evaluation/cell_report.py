@@ -1,4 +1,7 @@
-"""The held-out crystals of a cell model in the report."""
+"""The held-out crystals of a model that gives whole crystals, in the report.
+
+A case is one of `cell_scores` or of `coded_box_scores`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.report import formula, image
 
+# Of the worst crystals, how many are drawn.
+_WORST = 10
+
 
 def sections(cases: Sequence, pictures: int) -> list[str]:
-  """HTML of held-out `cell_scores.Case`s; the first and the worst are drawn.
+  """HTML of held-out cases; the first and the worst are drawn.
 
   Args:
     cases: Compared with the truth.
-    pictures: How many of each.
+    pictures: How many of the first.
   """
   parts = ['<h2>Held-out crystals</h2>']
   for case in cases[:pictures]:
@@ -28,9 +34,17 @@ def sections(cases: Sequence, pictures: int) -> list[str]:
     f'<h2>Those that did not come back: {len(missed)} of {len(cases)}</h2>'
   )
   parts.append(_reasons(missed))
-  for case in missed[:pictures]:
+  worst = sorted(cases, key=_badness, reverse=True)[:_WORST]
+  parts.append(f'<h2>The {len(worst)} worst</h2>')
+  for case in worst:
     parts += _case(case)
   return parts
+
+
+def _badness(case) -> tuple[bool, float]:
+  """Misses before matches; among those by the distance of the atoms."""
+  comparison = case.comparison
+  return not comparison.match, comparison.rmse if comparison.match else 0.0
 
 
 def _case(case) -> list[str]:
@@ -46,20 +60,8 @@ def _case(case) -> list[str]:
     image(figures.densities(*case.occupancy)),
   ]
   if isinstance(case.found, Crystal):
-    # Both in the true lattice, where they lie over each other.
-    cell = np.asarray(case.true.cell)
-    shown = [
-      (_inside(crystal) @ cell, np.asarray(crystal.numbers))
-      for crystal in (case.true, case.found)
-    ]
-    parts.append(image(figures.atoms(*shown)))
+    parts.append(image(figures.atoms(*case.drawn())))
   return parts
-
-
-def _inside(crystal) -> np.ndarray:
-  """Fractional coordinates, those at a wall at the lower one."""
-  fractional = np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell)
-  return (fractional + 0.02) % 1.0 - 0.02
 
 
 def _line(crystal) -> str:

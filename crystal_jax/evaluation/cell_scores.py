@@ -14,18 +14,20 @@ A crystal that the model refuses counts as a miss.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ase.geometry
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from crystal_jax.crystal import Crystal, unstack
 from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.model import Model
 from crystal_jax.models.vae import sample_latent
 from crystal_jax.training import losses
 from crystal_jax.training.run import Run
@@ -55,6 +57,14 @@ class Case:
   occupancy: np.ndarray
   comparison: matching.Comparison | None = None
 
+  def drawn(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Places (Å) and numbers of both; in the true lattice they lie alike."""
+    cell = np.asarray(self.true.cell)
+    return [
+      (_inside(crystal) @ cell, np.asarray(crystal.numbers))
+      for crystal in (self.true, self.found)
+    ]
+
 
 def score(run: Run, state: TrainState) -> Scores:
   """Scores of the averaged parameters on some crystals of each split.
@@ -70,7 +80,7 @@ def score(run: Run, state: TrainState) -> Scores:
     (share that the model cannot take, misses in all that is counted), and of
     held-out crystals `sampled_match`, from one sample of the posterior.
   """
-  ask = make_ask(run, state)
+  ask = make_ask(run.model, averaged(state))
   results, cases = {}, {}
   for split in run.arrays:
     results[split], cases[split], extra = _split(run, ask, split)
@@ -80,9 +90,13 @@ def score(run: Run, state: TrainState) -> Scores:
   results[split] |= _prefixed('sampled_', sampled)
   oracle, _ = _summary(cases, extra['oracle'], refused)
   results['oracle'] = {'reconstruction_mse': 0.0, **oracle}
-  constant, error = _baseline(run, extra['occupancy'])
-  baseline, _ = _summary(cases, [constant] * len(cases), refused)
-  results['baseline'] = {'reconstruction_mse': error, **baseline}
+  said = baseline(run)
+  constant = run.model.representation.crystals(said) * len(cases)
+  row, _ = _summary(cases, constant, refused)
+  results['baseline'] = {
+    'reconstruction_mse': constant_error(said, extra['occupancy']),
+    **row,
+  }
   crystals = {
     case.id: case.found for case in cases if isinstance(case.found, Crystal)
   }
@@ -96,10 +110,13 @@ def score(run: Run, state: TrainState) -> Scores:
   )
 
 
-def make_ask(run: Run, state: TrainState):
+def averaged(state: TrainState) -> PyTree:
+  """The averaged parameters, on one device."""
+  return jax.tree.map(lambda x: x.addressable_data(0), state.ema)
+
+
+def make_ask(model: Model, params: PyTree):
   """`(key, batch) -> (examples, outputs, outputs of a sample, KL)`, jitted."""
-  model = run.model
-  params = jax.tree.map(lambda x: x.addressable_data(0), state.ema)
 
   @jax.jit
   def ask(params, key, batch):
@@ -148,9 +165,7 @@ def _split(run, ask, split):
       extra['sampled'] += read(sampled)[: len(ids)]
       extra['oracle'] += read(targets)[: len(ids)]
       extra['occupancy'] += list(occupancy[: len(ids), 0])
-  refused = run.refused[split] / (
-    run.refused[split] + len(run.arrays[split]['numbers'])
-  )
+  refused = refused_share(run, split)
   row, compared = _summary(cases, [case.found for case in cases], refused)
   cases = [
     dataclasses.replace(case, comparison=comparison)
@@ -164,17 +179,27 @@ def _split(run, ask, split):
   return row, cases, extra
 
 
+def refused_share(run: Run, split: str) -> float:
+  """Crystals of a split that the model cannot take."""
+  refused = run.refused[split]
+  return refused / (refused + len(run.arrays[split]['numbers']))
+
+
 def _summary(cases, found, refused):
   """A row of the table, and the comparisons it comes from."""
   compared = matching.compare([case.true for case in cases], found, gate=True)
-  row = dict(match_summary.summarize(compared))
-  for name in _SHARES & row.keys():
-    row[name] *= 1.0 - refused
+  row = counted(match_summary.summarize(compared), refused)
   atoms = summarize_atoms(
     [compare_atoms(c.true, f) for c, f in zip(cases, found, strict=True)]
   )
   row |= {name: atoms[name] for name in _OF_ATOMS}
   return {**row, 'refused': refused}, compared
+
+
+def counted(row: Mapping[str, float], refused: float) -> dict[str, float]:
+  """A summary in which a share of crystals, refused, are misses too."""
+  shares = {name: row[name] * (1.0 - refused) for name in _SHARES & row.keys()}
+  return {**row, **shares}
 
 
 # What a refused crystal counts as a miss in.
@@ -210,8 +235,8 @@ def compare_atoms(true: Crystal, found: Crystal | str) -> AtomComparison:
   )
 
 
-def _baseline(run, occupancy) -> tuple[Crystal | str, float]:
-  """The crystal of a network that learnt nothing, and its occupancy's error."""
+def baseline(run: Run) -> dict[str, np.ndarray]:
+  """What a network that learnt nothing would say: outputs of one crystal."""
   representation, arrays = run.model.representation, run.arrays['train']
   total, examples = 0.0, jax.jit(representation.examples)
   seen = list(batches(run, 'train'))
@@ -219,23 +244,30 @@ def _baseline(run, occupancy) -> tuple[Crystal | str, float]:
     total = total + np.asarray(
       examples(None, batch).targets['occupancy'], np.float64
     ).mean(0)
-  mean = (total / len(seen)).astype(np.float32)
   counts = np.bincount(arrays['numbers'].ravel())
   counts[0] = 0
-  said = jax.device_get(
-    representation.code_field(jnp.full((1,), int(counts.argmax())))
-  )
-  (crystal,) = representation.crystals(
-    {
-      'occupancy': mean[None],
-      'codes': said,
-      'lattice': arrays['lattice'].mean(0, keepdims=True),
-    }
-  )
-  error = np.mean([np.square(mean - one).mean() for one in occupancy])
-  return crystal, float(error)
+  commonest = jnp.full((1,), int(counts.argmax()))
+  return {
+    'occupancy': (total / len(seen)).astype(np.float32)[None],
+    'codes': jax.device_get(representation.code_field(commonest)),
+    'lattice': arrays['lattice'].mean(0, keepdims=True),
+  }
+
+
+def constant_error(
+  said: Mapping[str, np.ndarray], occupancy: Sequence[np.ndarray]
+) -> float:
+  """Squared error of a baseline's occupancy."""
+  (constant,) = said['occupancy']
+  return float(np.mean([np.square(constant - one).mean() for one in occupancy]))
 
 
 def _prefixed(prefix: str, row: Mapping[str, float]) -> dict[str, float]:
   names = 'match', 'rmse', 'strict', 'formula_exact'
   return {f'{prefix}{name}': row[name] for name in names}
+
+
+def _inside(crystal) -> np.ndarray:
+  """Fractional coordinates, those at a wall at the lower one."""
+  fractional = np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell)
+  return (fractional + 0.02) % 1.0 - 0.02

@@ -14,7 +14,12 @@ import numpy as np
 
 from crystal_jax import io
 from crystal_jax.crystal import Crystal
-from crystal_jax.evaluation import box_scores, cell_scores, report
+from crystal_jax.evaluation import (
+  box_scores,
+  cell_scores,
+  coded_box_scores,
+  report,
+)
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
@@ -25,6 +30,7 @@ _log = logging.getLogger(__name__)
 KINDS: dict[str, Callable[[Run, TrainState], Scores]] = {
   'box': box_scores.score,
   'cell': cell_scores.score,
+  'coded_box': coded_box_scores.score,
 }
 
 

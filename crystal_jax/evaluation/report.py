@@ -23,6 +23,9 @@ _UNITS = {
   'head_length_error': 'relative',
   'head_angle_error': '°',
   'kl_nats': '',
+  'lattice_units': '/ 0.3 % or 0.3°',
+  'crystals_6.67': '',
+  'crystals_10': '',
   'rmse': '/ (V/N)^(1/3)',
   'sampled_rmse': '/ (V/N)^(1/3)',
 }

@@ -6,12 +6,13 @@ One flat latent holds both: the numbers of every token, then six of the lattice.
 import dataclasses
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from crystal_jax.models.cell_vae import CellVAE
 from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.token_vae import TokenVAE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +23,12 @@ class CellNetworks:
     vae: Density to latent, latent to what atoms are read from.
   """
 
-  vae: CellVAE
+  vae: TokenVAE
 
   @property
   def latent_shape(self) -> tuple[int, ...]:
     """Numbers of one latent."""
-    side = self.vae.size // self.vae.fold
-    return (side**3 * self.vae.latent + 6,)
+    return (self.vae.latent_size + 6,)
 
   def init(
     self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
@@ -42,19 +42,8 @@ class CellNetworks:
     """
     vae = self.vae
     density = jnp.zeros((1, *[vae.size] * 3, vae.channels))
-    if arrays is None:
-      sizes = np.full(6, 100, np.float32)
-      whitening = Whitening(
-        np.log([6, 6, 6, np.e, np.e, np.e]) - [0, 0, 0, 1, 1, 1],
-        np.eye(6),
-        sizes,
-      )
-    else:
-      whitening = Whitening.fit(arrays['lattice'])
-    constants = {
-      name: jnp.asarray(value, jnp.float32)
-      for name, value in whitening._asdict().items()
-    }
+    whitening = Whitening.fit(None if arrays is None else arrays['lattice'])
+    constants = jax.tree.map(jnp.asarray, whitening._asdict())
     return {'vae': vae.init(key, density), 'lattice': constants}
 
   def encode(
@@ -68,8 +57,8 @@ class CellNetworks:
     )
     exact = jnp.broadcast_to(whitening.log_var[None], lattice.shape)
     return (
-      _joined(mean, whitening.whiten(lattice)),
-      _joined(log_var, exact),
+      jnp.concatenate([mean, whitening.whiten(lattice)], axis=-1),
+      jnp.concatenate([log_var, exact], axis=-1),
     )
 
   def decode(
@@ -87,24 +76,13 @@ class CellNetworks:
       voxels: Where codes and offsets are asked for; None: everywhere.
 
     Returns:
-      occupancy [B, G, G, G]: a Gaussian of height one at each atom; codes and
-      offsets (voxels): [B, G, G, G, C] and [B, G, G, G, 3], or [B, K, C] and
-      [B, K, 3]; lattice [B, 6].
+      What `TokenVAE.say` does, and lattice [B, 6].
     """
-    vae, own = self.vae, params['vae']
-    tokens = z[:, :-6].reshape(len(z), -1, vae.latent)
-    occupancy, features = vae.apply(own, tokens, method=vae.decode)
-    if voxels is None:
-      codes, offsets = vae.apply(own, features, method=vae.read_all)
-    else:
-      codes, offsets = vae.apply(own, features, voxels, method=vae.read)
+    outputs, _ = self.vae.apply(
+      params['vae'], z[:, :-6], voxels, method=self.vae.say
+    )
     lattice = Whitening(**params['lattice']).unwhiten(z[:, -6:])
-    return {
-      'occupancy': occupancy,
-      'codes': codes,
-      'offsets': offsets,
-      'lattice': lattice,
-    }
+    return outputs | {'lattice': lattice}
 
   def predict(
     self, params: PyTree, inputs: Mapping[str, Array]
@@ -112,7 +90,3 @@ class CellNetworks:
     """What `decode` makes of the mean that `encode` gives."""
     mean, _ = self.encode(params, inputs)
     return self.decode(params, mean)
-
-
-def _joined(tokens, lattice):
-  return jnp.concatenate([tokens.reshape(len(tokens), -1), lattice], axis=-1)

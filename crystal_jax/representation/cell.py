@@ -6,16 +6,12 @@ number of its element's code (`elements.element_codes`). The lattice is six
 numbers beside it. Back, the peaks of the first channel are the atoms, the codes
 there their species, and the six numbers the lattice.
 
-The decoder works in Å of a cube of 10 Å a side; widths are in voxels here.
+`voxelize` works in Å of a cube of 10 Å a side; widths are in voxels here.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import multiprocessing
-import os
-import warnings
 from collections.abc import Mapping
 
 import jax
@@ -23,23 +19,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from crystal_jax import decoding, elements
+from crystal_jax import elements
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import CellGrid, voxelize_batch
-from crystal_jax.representation import frame, lattice_numbers, unit_atoms
+from crystal_jax.representation import (
+  lattice_numbers,
+  said,
+  standard_frames,
+  unit_atoms,
+)
 from crystal_jax.representation.protocol import Arrays, Examples
 
-# Å; the side of the cube that a cell is laid into. What is learnt is the same
-# for any, the decoder's limits are meant for atoms in Å.
+# Å; the side of the cube that a cell is laid into. Any would do.
 _SIDE = 10.0
-# How far an atom goes from where the occupancy has it to where the networks say
-# it is. Their errors differ, so between them is best; tuned on 300 held-out
-# crystals of the Materials Project.
-_SAID = 0.3
-# Crystals that are read a second time together.
-_DOUBTFUL = 8
-# Crystals that are worth a second process.
-_MANY = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,75 +66,19 @@ class Cell:
   ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
     """Standard frames; see `Representation.prepare`.
 
-    Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
-    lattice [M, 6] and row [M], a crystal's place in `arrays`.
+    Columns: those of `standard_frames.standard_frames`.
     """
-    rows = list(
-      zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
-    )
-    results = _mapped(self._prepare_one, rows)
-    kept = [
-      i for i, result in enumerate(results) if not isinstance(result, str)
-    ]
-    dropped = [
-      (str(arrays['id'][i]), result)
-      for i, result in enumerate(results)
-      if isinstance(result, str)
-    ]
-    columns = {
-      'id': np.asarray(arrays['id'])[kept],
-      'numbers': np.zeros((len(kept), self.max_atoms), np.int32),
-      'fractional': np.zeros((len(kept), self.max_atoms, 3), np.float32),
-      'cell': np.zeros((len(kept), 3, 3), np.float32),
-      'lattice': np.zeros((len(kept), 6), np.float32),
-      'row': np.asarray(kept, np.int32),
-    }
-    for place, i in enumerate(kept):
-      numbers, fractional, cell = results[i]
-      columns['numbers'][place, : len(numbers)] = numbers
-      columns['fractional'][place, : len(numbers)] = fractional
-      columns['cell'][place] = cell
-      columns['lattice'][place] = lattice_numbers.to_numbers(cell)
-    return columns, dropped
+    return standard_frames.standard_frames(arrays, self.max_atoms, self._refuse)
 
-  def _prepare_one(self, row) -> tuple | str:
-    """One crystal in its standard frame, or why it cannot be shown."""
-    numbers, positions, cell = map(np.asarray, row)
-    numbers, positions = numbers[numbers > 0], positions[numbers > 0]
-    if not len(numbers):
-      return 'it has no atoms'
-    if numbers.max() > elements.MAX_NUMBER:
-      return (
-        f'{elements.symbol(int(numbers.max()))} is beyond '
-        f'{elements.symbol(elements.MAX_NUMBER)}'
-      )
-    cell = cell.astype(np.float64)
-    flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(
-      np.linalg.norm(cell, axis=1)
-    )
-    if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
-      return 'its lattice or a position is not finite, or it has no volume'
-    # More than this do not become few enough, and take long to look at.
-    if len(numbers) > 64 * self.max_atoms:
-      return f'{len(numbers)} atoms, more than {self.max_atoms}'
-    try:
-      found = frame.standard_frame(
-        numbers, positions @ np.linalg.inv(cell), cell
-      )
-    except ValueError as error:
-      return str(error)
-    if len(found[0]) > self.max_atoms:
-      return (
-        f'{len(found[0])} atoms in the primitive cell, more than '
-        f'{self.max_atoms}'
-      )
+  def _refuse(self, found: standard_frames.Frame) -> str | None:
+    """Why the grid does not tell the atoms apart, or None."""
     apart = _closest(found[1]) * self.size
     if apart < self.closest:
       return (
         f'two atoms are {apart:.2f} voxels apart in fractional coordinates, '
         f'nearer than {self.closest}: the grid does not tell them apart'
       )
-    return found
+    return None
 
   def sized(self, *arrays: Arrays) -> Cell:
     """Itself: no shape depends on the crystals."""
@@ -185,17 +121,26 @@ class Cell:
 
     Args:
       outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
-        and offsets [B, G, G, G, 3], if there are any.
+        and if there are any offsets [B, G, G, G, 3] and code_offsets
+        [B, E, C].
     """
     occupancy = jnp.asarray(outputs['occupancy'])
     finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
     occupancy = jnp.where(
       jnp.asarray(finite)[:, None, None, None], occupancy, 0
     )
-    places, masks, overflow = self._places(occupancy)
-    numbers, fractional = jax.device_get(
-      _read(places, jnp.asarray(outputs['codes']), outputs.get('offsets'))
+    places, masks, overflow = unit_atoms.unit_atoms(
+      occupancy, sigma=self.sigma, slots=self._slots
     )
+    read = said.read(
+      places * self.size,
+      jnp.asarray(outputs['codes']),
+      outputs.get('offsets'),
+      outputs.get('code_offsets'),
+      periodic=True,
+    )
+    (apart, voxels), masks, overflow = jax.device_get((read, masks, overflow))
+    numbers = said.numbers(apart)
     lattices = np.asarray(outputs['lattice'], np.float64)
     crystals = []
     for i in range(len(occupancy)):
@@ -210,7 +155,7 @@ class Cell:
       elif cell is None:
         crystals.append('the decoded lattice is none: no cell has these angles')
       else:
-        positions = fractional[i][mask] @ cell
+        positions = voxels[i][mask] / self.size @ cell
         crystals.append(Crystal(numbers[i][mask], positions, cell))
     return crystals
 
@@ -221,36 +166,6 @@ class Cell:
     codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
     shape = (len(codes), *[self.size] * 3, codes.shape[-1])
     return jnp.broadcast_to(codes[:, None, None, None], shape)
-
-  def _places(self, occupancy):
-    """Fractional coordinates, masks and overflows; where in doubt, slowly."""
-    found = unit_atoms.unit_atoms(
-      occupancy, sigma=self.sigma, slots=self._slots
-    )
-    places, masks, overflow, left = map(np.array, found)
-    doubtful = np.flatnonzero(~(left < unit_atoms.DOUBT) | overflow)
-    for start in range(0, len(doubtful), _DOUBTFUL):
-      # Always as many, the last ones again, so that one size is compiled.
-      rows = doubtful[start : start + _DOUBTFUL]
-      rows = np.pad(rows, (0, _DOUBTFUL - len(rows)), mode='edge')
-      slow = jax.device_get(self.atoms(occupancy[rows]))
-      places[rows], masks[rows] = slow.positions / _SIDE, slow.mask
-      overflow[rows] = slow.overflow
-    return places, masks, overflow
-
-  def atoms(self, occupancy: Float[Array, 'B G G G']) -> decoding.DecodedAtoms:
-    """The peaks of a batch of occupancies, positions in Å of a 10 Å cube."""
-    with warnings.catch_warnings():
-      # Too few slots warn; here `overflow` says it.
-      warnings.simplefilter('ignore', UserWarning)
-      return decoding.decode_batch(
-        occupancy / self._height,
-        grid=self.grid,
-        sigma=self._sigma,
-        cell=self._cube(len(occupancy)),
-        max_atoms=self._slots,
-        band_limit=True,
-      )
 
   @property
   def _slots(self) -> int:
@@ -271,39 +186,9 @@ class Cell:
     return jnp.broadcast_to(_SIDE * jnp.eye(3), (number, 3, 3))
 
 
-@jax.jit
-def _read(fractional, codes, offsets):
-  """What is said at some places: the elements [B, K], better places [B, K, 3].
-
-  An element is the one whose code is nearest.
-  """
-  size = codes.shape[1]
-  nearest = jnp.round(fractional * size)
-  voxels = nearest.astype(jnp.int32) % size
-  at = jax.vmap(lambda field, index: field[tuple(index.T)])
-  said = at(codes, voxels)
-  table = jnp.asarray(elements.element_codes()[1:], codes.dtype)
-  apart = jnp.sum(jnp.square(said[:, :, None] - table[None, None]), axis=-1)
-  if offsets is not None:
-    there = (nearest + at(offsets, voxels)) / size
-    fractional = fractional + _SAID * (there - fractional)
-  return apart.argmin(-1).astype(jnp.int32) + 1, fractional
-
-
 def _closest(fractional) -> float:
   """Shortest distance between two atoms in the unit cube."""
   apart = fractional[:, None] - fractional[None]
   apart -= np.rint(apart)
   apart = np.linalg.norm(apart, axis=-1) + np.diag(np.full(len(apart), 9.0))
   return float(apart.min())
-
-
-def _mapped(function, rows) -> list:
-  """`function` of each row; many rows on all cores."""
-  workers = os.cpu_count() or 1
-  if len(rows) < _MANY or workers == 1:
-    return [function(row) for row in rows]
-  # Not forked: JAX has threads, which a fork would lose.
-  context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
-    return list(pool.map(function, rows, chunksize=256))

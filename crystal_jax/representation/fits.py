@@ -1,4 +1,4 @@
-"""Which crystals fit a box as a single unit cell, at every rotation."""
+"""Which crystals fit a box as a single cell, turned at will or as they lie."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ def fits_box(
 
 
 def keep_fitting(
-  arrays: Mapping[str, np.ndarray], *, length: float, sigma: float
+  arrays: Mapping[str, np.ndarray],
+  *,
+  length: float,
+  sigma: float,
+  turned: bool = True,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
   """Drops the crystals that do not fit the box.
 
@@ -45,12 +49,13 @@ def keep_fitting(
     arrays: What `in_memory` returns.
     length: Side of the box, Å.
     sigma: Standard deviation of an atom, Å.
+    turned: Whether they have to fit at every rotation, or as they lie.
 
   Returns:
     The arrays of those that fit, and (id, reason) of those that do not.
   """
   names = 'numbers', 'positions', 'cell'
-  radii = _radii(*(arrays[name] for name in names))
+  radii = _radii(*(arrays[name] for name in names), turned)
   reach = length / 2 - 2 * sigma
   fits = radii <= reach
   dropped = [
@@ -63,11 +68,16 @@ def keep_fitting(
   return {name: column[fits] for name, column in arrays.items()}, dropped
 
 
-def _radii(numbers, positions, cell) -> Float[np.ndarray, '*M']:
-  """Distance of the outermost atom from the mean of the wrapped atoms, Å."""
+def _radii(numbers, positions, cell, turned=True) -> Float[np.ndarray, '*M']:
+  """Distance of the outermost atom from the mean of the wrapped atoms, Å.
+
+  Of atoms that are not turned the largest along any axis.
+  """
 
   def radius(numbers, positions, cell):
     centred = augment.centre(positions, numbers, cell)
+    if not turned:
+      return jax.numpy.abs(centred).max()
     return jax.numpy.linalg.norm(centred, axis=-1).max()
 
   numbers, positions, cell = map(np.asarray, (numbers, positions, cell))

@@ -5,6 +5,9 @@ crystal's symmetry says which of them have to agree. So the space group is found
 within a tolerance (spglib), and every atom goes to the mean of where the group
 takes it and its like. It costs no latent. The lattice, the basis, the origin
 and the order of the atoms stay as they are.
+
+A cell that was decoded is a primitive one. So a tolerance at which it holds two
+alike halves is too wide for it.
 """
 
 from __future__ import annotations
@@ -27,41 +30,54 @@ def symmetrize_places(crystal: Crystal, tolerance: float) -> Crystal:
   """The crystal with atoms in symmetric places.
 
   Args:
-    crystal: One crystal, without empty slots.
-    tolerance: How far atoms may be from symmetric places, Å.
+    crystal: One crystal in a primitive cell, without empty slots.
+    tolerance: How far atoms may be from symmetric places, Å. A half or a
+      quarter of it where the whole finds a translation within the cell.
 
   Returns:
     A crystal with the same cell and species; the same places if spglib finds no
-    symmetry.
+    symmetry, or a translation within the cell even so.
   """
   cell = np.asarray(crystal.cell, np.float64)
   numbers = np.asarray(crystal.numbers)
   places = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.get_symmetry_dataset((cell, places, numbers), tolerance)
+  found = _symmetry((cell, places, numbers), tolerance)
   if found is None:
     return crystal
-  moves = [np.zeros_like(places)]  # Of the identity.
-  for rotation, shift in zip(found.rotations, found.translations, strict=True):
-    move = _move(places @ rotation.T + shift, places, cell, numbers, tolerance)
-    if move is not None:
-      moves.append(move)
-  moved = places + np.sum(moves, axis=0) / max(1, len(moves) - 1)
+  images = places @ found.rotations.swapaxes(1, 2) + found.translations[:, None]
+  moves = _moves(images, places, cell, numbers, tolerance)
+  moved = places + moves.sum(axis=0) / max(1, len(moves))
   return Crystal(numbers, moved @ cell, cell)
 
 
-def _move(images, places, cell, numbers, tolerance):
-  """From each atom to the image that falls on it, [N, 3]; None if not all."""
-  apart = images[:, None] - places[None]
+def _symmetry(atoms, tolerance):
+  """The group within a tolerance, or a smaller one at which the cell is one."""
+  for part in (1.0, 0.5, 0.25):
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore', DeprecationWarning)
+      found = spglib.get_symmetry_dataset(atoms, part * tolerance)
+    if found is None:
+      return None
+    unturned = (found.rotations == np.eye(3, dtype=int)[None]).all(axis=(1, 2))
+    if unturned.sum() == 1:
+      return found
+  return None
+
+
+def _moves(images, places, cell, numbers, tolerance):
+  """From each atom to the image that falls on it, of each operation, [R, N, 3].
+
+  Without the operations that do not take every atom to one of its like.
+  """
+  apart = images[:, :, None] - places[None, None]
   apart -= np.rint(apart)
   distances = np.linalg.norm(apart @ cell, axis=-1)
-  distances += _FAR * (numbers[:, None] != numbers)
-  nearest = distances.argmin(axis=1)
-  each = np.arange(len(nearest))
-  once = len(np.unique(nearest)) == len(nearest)
-  if not once or distances[each, nearest].max() > _REACH * tolerance:
-    return None
-  move = np.zeros_like(places)
-  move[nearest] = apart[each, nearest]
-  return move
+  distances += _FAR * (numbers[:, None] != numbers)[None]
+  nearest = distances.argmin(axis=2)[..., None]
+  once = np.sort(nearest, axis=1) == np.arange(len(places))[None, :, None]
+  near = distances.min(axis=2) < _REACH * tolerance
+  kept = once.all(axis=(1, 2)) & near.all(axis=1)
+  steps = np.take_along_axis(apart, nearest[..., None], axis=2)[:, :, 0]
+  moves = np.zeros_like(steps)
+  np.put_along_axis(moves, nearest, steps, axis=1)
+  return moves[kept]

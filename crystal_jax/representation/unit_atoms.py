@@ -9,8 +9,9 @@ that there is no use in explaining the last percent of it. So it is enough to
 - drop what fits nothing, and look once more at what is left.
 
 Two atoms within 2.4 widths of each other may be read wrongly; then much is left
-unexplained, and whoever asks can ask `decoding` instead, at thirty times the
-price.
+unexplained. So where that is so, the field is looked at in other ways too, near
+atoms are made one where that explains as much, and what explains the field best
+with the fewest atoms is believed.
 
 Lengths are in voxels.
 """
@@ -18,6 +19,7 @@ Lengths are in voxels.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,16 +28,48 @@ from jaxtyping import Array, Bool, Float
 
 from crystal_jax.decoding import peaks
 
-# Width of a sharpened atom, of its own; and what bounds the noise.
-_SHARP, _RIDGE = 0.85, 1e-3
-# Of an atom's height: a sharpened maximum that counts, a fit that stays.
-_SEED, _KEPT = 0.45, 0.5
-# Two seeds nearer than this are of one atom.
-_NEAR = 0.8
+
+class _Look(NamedTuple):
+  """A way of looking at a field.
+
+  Attributes:
+    sharp: Width of a sharpened atom, of its own.
+    seed: Least sharpened maximum that counts, of an atom's height.
+    near: Two seeds nearer than this are of one atom.
+    rounds: How often it is looked for further atoms.
+    merges: How often the two nearest atoms may become one.
+  """
+
+  sharp: float
+  seed: float
+  near: float
+  rounds: int
+  merges: int
+
+
+# The first is right in 95 % of what networks draw; the others find too many, or
+# find them one by one. Together they count 98.2 % rightly (`decoding` asked
+# where in doubt: 96.9 %), and 99.3 % of true occupancies. These, `_DOUBT` and
+# `_PRICE` were tuned on 608 crystals of mp_le20_val through the codec `mp_20`.
+_LOOKS = (
+  _Look(0.85, 0.45, 0.8, 2, 0),
+  _Look(0.85, 0.45, 0.8, 2, 2),
+  _Look(0.85, 0.3, 0.5, 4, 2),
+  _Look(0.75, 0.35, 1.1, 2, 2),
+  _Look(1.0, 0.3, 0.8, 4, 2),
+  _Look(0.6, 0.35, 0.6, 3, 2),
+)
+# What bounds the noise of sharpening.
+_RIDGE = 1e-3
+# Of an atom's height: a fit that stays.
+_KEPT = 0.5
 # Of what is right less than this is left, of what is wrong more.
-DOUBT = 0.33
-# Looks at the field, and Newton steps after each.
-_ROUNDS, _STEPS = 2, 8
+_DOUBT = 0.33
+# What an atom has to explain: a sum of squares, of which a lone one makes up
+# π^(3/2) σ³, about 4.
+_PRICE = 0.3
+# Newton steps after each look.
+_STEPS = 8
 
 
 @functools.partial(jax.jit, static_argnames=('sigma', 'slots'))
@@ -45,7 +79,6 @@ def unit_atoms(
   Float[Array, 'B K 3'],
   Bool[Array, 'B K'],
   Bool[Array, 'B'],
-  Float[Array, 'B'],
 ]:
   """The atoms of fields on periodic cubes.
 
@@ -55,42 +88,134 @@ def unit_atoms(
     slots: Most atoms, K. Static.
 
   Returns:
-    Fractional coordinates in [0, 1), which slots hold an atom, whether there
-    were more atoms than slots, and the most that they leave unexplained
-    anywhere. Above `DOUBT` an atom may be missing, or one too many.
+    Fractional coordinates in [0, 1), which slots hold an atom, and whether
+    there were more atoms than slots.
   """
-  find = functools.partial(_find, sigma=sigma, slots=slots)
-  return jax.lax.map(find, occupancy)
+  filters = jnp.stack(
+    [_sharpening(occupancy.shape[-1], sigma, look.sharp) for look in _LOOKS]
+  ).astype(occupancy.dtype)
+  looks = jax.tree.map(lambda *each: jnp.asarray(each), *_LOOKS)
+
+  def unsure(state):
+    turn, best = state
+    return (turn < len(_LOOKS)) & ((best.most > _DOUBT) | best.overflow)
+
+  def one(field):
+    def look_again(state):
+      turn, best = state
+      look = jax.tree.map(lambda each: each[turn], looks)
+      found = _find(field, filters[turn], look, sigma, slots)
+      return turn + 1, _cheaper(found, best)
+
+    start = _nothing(field, slots)
+    _, best = jax.lax.while_loop(unsure, look_again, (jnp.int32(0), start))
+    return best.places / len(field) % 1.0, best.full, best.overflow
+
+  return jax.lax.map(one, occupancy)
 
 
-def _find(field, *, sigma, slots):
+class _Found(NamedTuple):
+  """Atoms, and how well they explain the field.
+
+  Attributes:
+    places: [K, 3].
+    full: Which slots hold an atom, [K].
+    overflow: Whether there were more atoms than slots.
+    most: The most that is left anywhere.
+    price: Squares that are left, and `_PRICE` an atom.
+  """
+
+  places: Float[Array, 'K 3']
+  full: Bool[Array, 'K']
+  overflow: Bool[Array, '']
+  most: Float[Array, '']
+  price: Float[Array, '']
+
+
+def _nothing(field, slots) -> _Found:
+  """Before the first look."""
+  infinite = jnp.asarray(jnp.inf, field.dtype)
+  return _Found(
+    jnp.zeros((slots, 3), field.dtype),
+    jnp.zeros(slots, bool),
+    jnp.bool_(False),
+    infinite,
+    infinite,
+  )
+
+
+def _find(field, sharpening, look, sigma, slots) -> _Found:
+  """What one way of looking finds."""
   size = len(field)
-  places = jnp.zeros((slots, 3), field.dtype)
-  full = jnp.zeros(slots, bool)
-  left, overflow = field, jnp.bool_(False)
-  for _ in range(_ROUNDS):
-    places, full, more = _add_seeds(left, places, full, sigma)
-    overflow |= more
+  fit = functools.partial(_fit, field, sigma)
 
-    def step(_, places, full=full):
-      left, waves = _left(field, places, full, sigma)
-      return places + jnp.clip(_newton(left, waves), -0.5, 0.5)
-
-    places = jax.lax.fori_loop(0, _STEPS, step, places)
-    full &= ~_twins(places, full, size)
+  def round_(_, state):
+    places, full, overflow, left = state
+    sharp = jnp.fft.irfftn(jnp.fft.rfftn(left) * sharpening, s=field.shape)
+    places, full, more = _add_seeds(sharp, places, full, look)
+    places = fit(places, full)
+    full &= ~_twins(places, full, size, look.near)
     _, waves = _left(field, places, full, sigma)
     full &= _weights(field, waves, full) > _KEPT
     left, _ = _left(field, places, full, sigma)
-  return places / size % 1.0, full, overflow, jnp.abs(left).max()
+    return places, full, overflow | more, left
+
+  nothing = _nothing(field, slots)
+  places, full, overflow, left = jax.lax.fori_loop(
+    0, look.rounds, round_, (*nothing[:3], field)
+  )
+  found = _priced(places, full, overflow, left)
+
+  def merge(_, found):
+    places, full = _merged(found.places, found.full, size)
+    places = fit(places, full)
+    left, _ = _left(field, places, full, sigma)
+    return _cheaper(_priced(places, full, overflow, left), found)
+
+  return jax.lax.fori_loop(0, look.merges, merge, found)
 
 
-def _add_seeds(left, places, full, sigma):
-  """The maxima of what is left, in the empty slots."""
+def _fit(field, sigma, places, full):
+  """Atoms moved down the misfit."""
+
+  def step(_, places):
+    left, waves = _left(field, places, full, sigma)
+    return places + jnp.clip(_newton(left, waves), -0.5, 0.5)
+
+  return jax.lax.fori_loop(0, _STEPS, step, places)
+
+
+def _priced(places, full, overflow, left) -> _Found:
+  price = jnp.sum(left**2) + _PRICE * full.sum()
+  return _Found(places, full, overflow, jnp.abs(left).max(), price)
+
+
+def _cheaper(new, old) -> _Found:
+  better = new.price < old.price
+  return jax.tree.map(lambda n, o: jnp.where(better, n, o), new, old)
+
+
+def _merged(places, full, size):
+  """The two nearest atoms as one between them."""
   slots = len(full)
-  sharp = _sharpened(left, sigma)
-  found, heights, count = peaks.maxima(sharp, _SEED, slots, periodic=True)
-  apart = _apart(found, places, len(left))
-  known = ((apart < _NEAR) & full[None]).any(1)
+  pairs = full[:, None] & full[None] & ~jnp.eye(slots, dtype=bool)
+  apart = jnp.where(pairs, _apart(places, places, size), jnp.inf)
+  first, second = jnp.divmod(jnp.argmin(apart), slots)
+  step = places[second] - places[first]
+  step -= size * jnp.round(step / size)
+  there = pairs.any()
+  return (
+    places.at[first].add(jnp.where(there, 0.5 * step, 0)),
+    full.at[second].set(full[second] & ~there),
+  )
+
+
+def _add_seeds(sharp, places, full, look):
+  """The maxima of what is left, sharpened, in the empty slots."""
+  slots = len(full)
+  found, heights, count = peaks.maxima(sharp, look.seed, slots, periodic=True)
+  apart = _apart(found, places, len(sharp))
+  known = ((apart < look.near) & full[None]).any(1)
   new = (heights > 0) & ~known
   order = jnp.argsort(~full, stable=True)  # Filled slots first.
   places, full = places[order], full[order]
@@ -104,15 +229,13 @@ def _add_seeds(left, places, full, sigma):
   )
 
 
-def _sharpened(field, sigma):
-  """The field with narrower atoms of height one: a Wiener filter."""
-  size = len(field)
-  wide, narrow = _spectrum(size, sigma), _spectrum(size, _SHARP * sigma)
+def _sharpening(size, sigma, sharp) -> np.ndarray:
+  """The Wiener filter to narrower atoms of height one, half of it."""
+  wide, narrow = _spectrum(size, sigma), _spectrum(size, sharp * sigma)
   blur = _cube(np.divide(wide, narrow, where=narrow > 0, out=0 * wide))
   gain = blur / (blur**2 + _RIDGE)
   gain = gain * _cube(wide).sum() / (gain * _cube(wide)).sum()
-  half = jnp.asarray(gain[..., : size // 2 + 1], field.dtype)
-  return jnp.fft.irfftn(jnp.fft.rfftn(field) * half, s=field.shape)
+  return gain[..., : size // 2 + 1]
 
 
 def _cube(line):
@@ -175,8 +298,8 @@ def _apart(a, b, size):
   return jnp.sqrt(jnp.sum(apart**2, axis=-1))
 
 
-def _twins(places, full, size):
+def _twins(places, full, size, near):
   """Which atoms fell onto one before them, [K]."""
-  near = _apart(places, places, size) < _NEAR
+  near = _apart(places, places, size) < near
   before = jnp.tril(jnp.ones_like(near), -1)
   return (near & before & full[None]).any(1)

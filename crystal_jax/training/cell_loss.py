@@ -1,14 +1,7 @@
-"""The loss of a cell model: occupancy, species, places, KL.
+"""The loss of a cell model: what `coded_terms` lists, in a periodic cell.
 
-- `occupancy`: the squared error of the occupancy, summed over voxels;
-- `species`: cross entropy of the element of each true atom, its logits minus
-  the scaled squared distances of the code said there to those of all elements;
-- `offset`: the squared error of its place from the voxel, voxels²;
-- `kl`: of the latent, nats. That of the lattice's six numbers, which are not
-  learnt, is reported but not in the loss.
-
-Codes and offsets are asked at a voxel near each atom, not always the nearest,
-for decoding asks where it finds the atom.
+The KL of the lattice's six numbers, which are not learnt, is reported but not
+in the loss.
 """
 
 import dataclasses
@@ -16,34 +9,10 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, PyTree
 
-from crystal_jax import elements
 from crystal_jax.model import Model
-from crystal_jax.models.vae import latent_noise, sample_latent
-from crystal_jax.training import losses, metrics
-
-
-@dataclasses.dataclass(frozen=True)
-class CellLossWeights:
-  """How the terms of the loss add up.
-
-  Attributes:
-    beta: Of the KL.
-    beta_warmup: Steps over which beta rises from zero.
-    occupancy: Of the squared error, a mean over the voxels.
-    offset: Of the squared error, a mean over the atoms.
-    sharpness: Of the logits: minus this times squared distances of codes.
-    jitter: Deviation of the voxels that are asked from the atoms, voxels.
-  """
-
-  beta: float
-  beta_warmup: int
-  occupancy: float
-  offset: float
-  sharpness: float
-  jitter: float
+from crystal_jax.training import coded_terms, losses, metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +27,7 @@ class CellLoss:
   """
 
   model: Model
-  weights: CellLossWeights
+  weights: coded_terms.CodedLossWeights
   training: bool
 
   def __call__(
@@ -69,53 +38,25 @@ class CellLoss:
     examples = self.model.representation.examples(None, batch)
     targets, valid = examples.targets, examples.valid
     mean, log_var = networks.encode(params, examples.inputs)
-    z, place = mean, targets['fractional']
     size = networks.vae.size
+    places = targets['fractional'] * size
+    z, asked = mean, places
     if self.training:
-      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch['index'])
-      noise_keys, voxel_keys = jnp.moveaxis(
-        jax.vmap(jax.random.split)(keys), 1, 0
-      )
-      noise = latent_noise(noise_keys, networks.latent_shape)
-      z = sample_latent(mean, log_var, noise)
-      place = place + weights.jitter / size * latent_noise(
-        voxel_keys, place.shape[1:]
-      )
-    asked = jnp.round(place * size)
+      keys = coded_terms.example_keys(key, batch['index'], 2)
+      z = coded_terms.drawn(keys[0], mean, log_var)
+      asked = coded_terms.jittered(keys[1], places, weights.jitter)
+    asked = jnp.round(asked)
     outputs = networks.decode(params, z, voxels=asked.astype(jnp.int32) % size)
-    atoms = (targets['numbers'] > 0) * valid[:, None]
-    species = _species(outputs['codes'], targets['numbers'], weights.sharpness)
-    offsets = targets['fractional'] * size - asked
-    apart = jnp.square(outputs['offsets'] - offsets).sum(-1)
-    wrong = jnp.square(outputs['occupancy'] - targets['occupancy'])
-    wrong = wrong.mean(axis=(1, 2, 3)) * valid
-    ramp = jnp.minimum(1.0, (step + 1) / max(weights.beta_warmup, 1))
+    terms, sums = coded_terms.occupancy_terms(
+      outputs['occupancy'], targets['occupancy'], valid, weights
+    )
+    more = coded_terms.atom_terms(
+      outputs, targets['numbers'], places - asked, valid, weights
+    )
     learnt = losses.kl(mean[:, :-6], log_var[:, :-6], 0.0) * valid
     lattice = losses.kl(mean[:, -6:], log_var[:, -6:], 0.0) * valid
     count = valid.sum()
-    terms = {
-      'occupancy': (weights.occupancy * wrong.sum(), count),
-      'species': ((species['loss'] * atoms).sum(), atoms.sum()),
-      'offset': (weights.offset * (apart * atoms).sum(), atoms.sum()),
-      'kl': (weights.beta * ramp * learnt.sum(), count),
-    }
-    right = jnp.where(targets['numbers'] > 0, species['right'], True).all(1)
-    sums = {
-      'reconstruction_mse': (wrong.sum(), count),
-      'species_accuracy': ((species['right'] * atoms).sum(), atoms.sum()),
-      'formula_right': ((right * valid).sum(), count),
-      'kl_nats': ((learnt + lattice).sum(), count),
-    }
+    beta = coded_terms.beta(step, weights)
+    terms |= more[0] | {'kl': (beta * learnt.sum(), count)}
+    sums |= more[1] | {'kl_nats': ((learnt + lattice).sum(), count)}
     return terms, jax.lax.stop_gradient(sums)
-
-
-def _species(
-  codes: Float[Array, 'B N C'], numbers: Int[Array, 'B N'], sharpness: float
-) -> dict[str, Array]:
-  """Cross entropy of each atom's element, and whether it is the likeliest."""
-  table = jnp.asarray(elements.element_codes()[1:], codes.dtype)
-  apart = jnp.square(codes[:, :, None] - table[None, None]).sum(-1)
-  element = jnp.maximum(numbers - 1, 0)
-  logits = -sharpness * apart
-  loss = optax.softmax_cross_entropy_with_integer_labels(logits, element)
-  return {'loss': loss, 'right': logits.argmax(-1) == element}

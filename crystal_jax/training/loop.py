@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 
 from crystal_jax.training import checkpoints as checkpoints_lib
-from crystal_jax.training import logs, metrics, parallel, provenance
+from crystal_jax.training import logs, metrics, parallel, provenance, start
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
@@ -29,7 +29,8 @@ def train(
   """Trains to `config.train.steps`, from the latest checkpoint if there is one.
 
   In this order: model, data, a fresh state, then the latest checkpoint of
-  `workdir` over it, then the loop. SIGTERM saves and returns early.
+  `workdir` over it, or the weights that `config.train.start_from` names, then
+  the loop. SIGTERM saves and returns early.
 
   Args:
     config: See `experiments/base.py`.
@@ -46,7 +47,7 @@ def train(
   run = run_lib.set_up(config)
   run_lib.describe(run)
   provenance.write(workdir, run)
-  state = parallel.replicate(run.fresh_state())
+  state = run.fresh_state()
   batches = run.batches('train')
   data_state = batches.get_state()
   with checkpoints_lib.open_checkpoints(
@@ -56,6 +57,11 @@ def train(
       state, data_state = checkpoints_lib.restore(checkpoints, state, config)
       batches.set_state(data_state)
       _log.info('Resuming at step %d of %s.', int(state.step), workdir)
+    else:
+      if config.train.start_from:
+        state = start.start_from(state, config.train.start_from)
+        _log.info('Starting from the weights of %s.', config.train.start_from)
+      state = parallel.replicate(state)
     first = int(state.step)
     log = logs.RunLog(workdir, first, config.train.steps)
     try:

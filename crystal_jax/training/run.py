@@ -14,7 +14,13 @@ import optax
 
 from crystal_jax import data
 from crystal_jax import model as model_lib
-from crystal_jax.training import box_loss, cell_loss, steps
+from crystal_jax.training import (
+  box_loss,
+  cell_loss,
+  coded_box_loss,
+  coded_terms,
+  steps,
+)
 from crystal_jax.training.state import (
   TrainState,
   create_state,
@@ -185,8 +191,13 @@ def _box_loss(model, config, training):
 
 
 def _cell_loss(model, config, training):
-  weights = cell_loss.CellLossWeights(**config.cell_loss)
+  weights = coded_terms.CodedLossWeights(**config.cell_loss)
   return cell_loss.CellLoss(model, weights, training)
+
+
+def _coded_box_loss(model, config, training):
+  weights = coded_box_loss.CodedBoxLossWeights(**config.coded_box_loss)
+  return coded_box_loss.CodedBoxLoss(model, weights, training)
 
 
 # The loss of each kind of `crystal_jax.model.KINDS`: of a model, `config.train`
@@ -194,4 +205,5 @@ def _cell_loss(model, config, training):
 LOSSES: dict[str, Callable[..., steps.Loss]] = {
   'box': _box_loss,
   'cell': _cell_loss,
+  'coded_box': _coded_box_loss,
 }

@@ -45,6 +45,11 @@ def test_every_experiment_builds(name):
     assert set(params) == {'vae', 'lattice'}
     return
   size = config.model.box.size
+  if config.model.representation == 'coded_box':
+    assert outputs['occupancy'].shape == (1, size, size, size)
+    assert outputs['lattice'].shape == (1, 6)
+    assert set(params) == {'vae', 'head', 'lattice'}
+    return
   assert outputs['density'].shape == (1, size, size, size, 1)
   assert outputs['logits'].shape == (1, size, size, size, NUM_CLASSES)
   assert set(params) == {

@@ -1,11 +1,13 @@
 """The networks of the cell: shapes, places, and the lattice's share."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax.models import CellNetworks, CellVAE
+from crystal_jax.models import CellNetworks, TokenVAE
 from crystal_jax.models.lattice_latent import UNITS, Whitening
 from crystal_jax.models.tokens import Trunk
 
@@ -13,7 +15,7 @@ from crystal_jax.models.tokens import Trunk
 @pytest.fixture(scope='module')
 def networks():
   return CellNetworks(
-    CellVAE(size=8, channels=3, fold=4, width=24, encoder='p', decoder='a',
+    TokenVAE(size=8, channels=3, fold=4, width=24, encoder='p', decoder='a',
             latent=2)
   )  # fmt: skip
 
@@ -52,6 +54,16 @@ def test_a_voxel_says_the_same_alone_and_among_all(networks, params):
         np.testing.assert_allclose(
           some[name][b, k], every[name][b][tuple(voxels[b, k])], atol=1e-5
         )
+
+
+def test_learnt_codes_are_said_of_every_latent(networks):
+  networks = dataclasses.replace(
+    networks, vae=networks.vae.copy(learn_codes=True)
+  )
+  params = networks.init(jax.random.key(0))
+  outputs = networks.decode(params, jnp.zeros((2, *networks.latent_shape)))
+  assert outputs['code_offsets'].shape == (2, 94, 3)
+  assert not outputs['code_offsets'].any()
 
 
 @pytest.mark.parametrize('mix', ['a', 'p'])

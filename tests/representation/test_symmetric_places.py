@@ -51,3 +51,11 @@ def test_the_tolerance_is_kept():
   true = crystals.perovskite()
   found = symmetrize_places(noisy(true, 0.03), 0.001)
   assert apart(found, noisy(true, 0.03)).max() < 0.003
+
+
+def test_a_small_distortion_that_doubles_the_cell_is_kept():
+  cell = np.diag([3.0, 3.2, 6.0])
+  places = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # A chain that zigzags.
+  true = cj.Crystal(np.array([6, 6]), places, cell)
+  found = symmetrize_places(true, 0.3)
+  assert apart(found, true).max() < 1e-6

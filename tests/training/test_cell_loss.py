@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import elements
-from crystal_jax.models import CellVAE
+from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.cell_loss import CellLoss
 from tests.conftest import make_tiny_cell_config
@@ -29,7 +29,7 @@ def on_two_devices(run):
 class Oracle:
   """Networks that say what is true, from a latent that says nothing."""
 
-  vae: CellVAE
+  vae: TokenVAE
   targets: dict
 
   latent_shape = (7,)

@@ -1,0 +1,254 @@
+"""The paper's cube, told by element codes: a crystal always lies the same way.
+
+Every crystal goes to its standard frame (`frame`), a along x and b in the xy
+plane, and around the centre of that cell a box of space is cut out. Nothing is
+drawn. Each atom in it is one round Gaussian, one channel a number of its
+element's code (`elements.element_codes`).
+
+Back, the peaks of the first channel are the atoms, the codes there their
+species. Where the box shows the images, the lattice is the one near what the
+networks say that the atoms repeat by, or, if there is none, any that they do.
+Where it shows a single cell, it is what the networks say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from crystal_jax import decoding, elements, lattice_search
+from crystal_jax.crystal import Crystal
+from crystal_jax.density import images
+from crystal_jax.lattice_search import nearby
+from crystal_jax.representation import fits, lattice_numbers, said
+from crystal_jax.representation.box import Box
+from crystal_jax.representation.protocol import Arrays, Examples
+from crystal_jax.representation.standard_frames import standard_frames
+
+# Share of the images that have to be there for a guess to be believed.
+_REPEATS = 0.8
+# Images that reach a box of 10 Å; few crystals of the Materials Project have
+# more.
+_IMAGES = 768
+
+
+@dataclasses.dataclass(frozen=True)
+class CodedBox:
+  """A crystal in its standard frame in a box of voxels. Static.
+
+  Attributes:
+    box: Where it is laid; its channels are element codes, and it turns nothing.
+  """
+
+  box: Box
+
+  @property
+  def input_shapes(self) -> dict[str, tuple[int, ...]]:
+    """Of a density; of a single cell of the six numbers of its lattice too."""
+    lattice = {} if self.box.repeats else {'lattice': (6,)}
+    return self.box.input_shapes | lattice
+
+  def prepare(
+    self, arrays: Arrays
+  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+    """The crystals as they lie in the box; see `Representation.prepare`.
+
+    Columns: id, numbers [M, N], positions [M, N, 3], cell [M, 3, 3],
+    lattice [M, 6] (`lattice_numbers`) and row [M], a place in `arrays`.
+    """
+    columns, dropped = standard_frames(arrays, arrays['numbers'].shape[1])
+    cells = [lattice_numbers.to_cell(row) for row in columns['lattice']]
+    kept = np.array([cell is not None for cell in cells], bool)
+    dropped += [
+      (str(name), 'its lattice is all but flat')
+      for name in columns['id'][~kept]
+    ]
+    columns = {name: column[kept] for name, column in columns.items()}
+    columns['cell'] = np.array(
+      [cell for cell in cells if cell is not None], np.float32
+    ).reshape(-1, 3, 3)
+    columns['positions'] = np.einsum(
+      'mni,mij->mnj', columns.pop('fractional'), columns['cell']
+    )
+    if not self.box.repeats and len(columns['id']):
+      columns, more = fits.keep_fitting(
+        columns,
+        length=self.box.grid.length,
+        sigma=self.box.sigma,
+        turned=False,
+      )
+      dropped += more
+    return columns, dropped
+
+  def sized(self, *arrays: Arrays) -> CodedBox:
+    """With images enough for these crystals; see `Box.sized`.
+
+    At least `_IMAGES` that repeat, so that nearly all crystals share a trace.
+    """
+    box = self.box.sized(*arrays)
+    if box.repeats and not self.box.max_images:
+      box = dataclasses.replace(box, max_images=max(box.max_images, _IMAGES))
+    return dataclasses.replace(self, box=box)
+
+  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
+    """Densities and the atoms in them; see `Representation.examples`.
+
+    Inputs: density [B, G, G, G, C] in heights of a lone atom, and of a single
+    cell lattice [B, 6]. Targets: numbers [B, K] and places [B, K, 3] (voxels)
+    of the atoms inside the walls, images included; positions [B, N, 3] and
+    cell [B, 3, 3] as they lie in the box, Å; lattice, occupancy [B, G, G, G]
+    and codes [B, G, G, G, C], which is what the density says of species.
+    """
+    del key  # A crystal has one standard frame.
+    shown = self.box.examples(None, batch)
+    positions, cell = shown.targets['positions'], shown.targets['cell']
+    numbers, places, complete = jax.vmap(self._inside)(
+      positions, batch['numbers'], cell
+    )
+    density = self._height * shown.inputs['density']
+    occupancy = density[..., 0]
+    lattice = {'lattice': batch['lattice']}
+    return Examples(
+      inputs={'density': density} | ({} if self.box.repeats else lattice),
+      targets={
+        'numbers': numbers,
+        'places': places,
+        'positions': positions,
+        'cell': cell,
+        'occupancy': occupancy,
+        'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
+      }
+      | lattice,
+      valid=shown.valid * complete,
+    )
+
+  def _inside(self, positions, numbers, cell):
+    """Numbers [K], places [K, 3] of the atoms inside; whether K is enough."""
+    found = images.find_images(
+      positions,
+      numbers > 0,
+      cell if self.box.repeats else None,
+      grid=self.box.grid,
+      reach=0.0,
+      max_images=self.box.max_decoded,
+    )
+    moved = jnp.matmul(
+      found.translation.astype(cell.dtype), cell, precision='highest'
+    )
+    places = self._voxels(positions[found.atom] + moved)
+    numbers = jnp.where(found.filled, numbers[found.atom], 0)
+    return (
+      numbers,
+      jnp.where(found.filled[:, None], places, 0),
+      found.complete,
+    )
+
+  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
+    """Crystals of what networks say; see `Representation.crystals`.
+
+    Args:
+      outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
+        and if there are any offsets [B, G, G, G, 3] (voxels) and code_offsets
+        [B, E, C].
+    """
+    every = jax.device_get(self.atoms(outputs))
+    lattices = np.asarray(outputs['lattice'], np.float64)
+    return [
+      self.crystal(*jax.tree.map(lambda leaf: leaf[i], every), lattices[i])  # noqa: B023
+      for i in range(len(lattices))
+    ]
+
+  def atoms(
+    self, outputs: Mapping[str, Array]
+  ) -> tuple[decoding.DecodedAtoms, Float[Array, 'B K E']]:
+    """The atoms of a batch, species and places as the networks say.
+
+    Weights are the numbers, off by as much as the peak is from a lone atom's.
+    Beside them squared distances of what is said of each atom to the codes of
+    all elements.
+    """
+    occupancy = jnp.asarray(outputs['occupancy'])
+    finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))[:, None, None, None]
+    occupancy = jnp.where(finite, occupancy, 0)
+    found = self.box.atoms(occupancy[..., None] / self._height)
+    apart, places = said.read(
+      self._voxels(found.positions),
+      jnp.asarray(outputs['codes']),
+      outputs.get('offsets'),
+      outputs.get('code_offsets'),
+      periodic=False,
+    )
+    mask, spacing = found.mask, self.box.grid.spacing
+    positions = (places - (self.box.grid.size - 1) / 2) * spacing
+    numbers = jnp.where(mask, said.numbers(apart), 0)
+    atoms = dataclasses.replace(
+      found,
+      positions=jnp.where(mask[..., None], positions, 0),
+      numbers=numbers,
+      weights=jnp.where(mask, numbers + found.weights - 1, 0),
+    )
+    return atoms, apart
+
+  def crystal(
+    self,
+    atoms: decoding.DecodedAtoms,
+    apart: Float[np.ndarray, 'K E'],
+    lattice: Float[np.ndarray, '6'],
+  ) -> Crystal | str:
+    """The crystal of the atoms in one box, or why there is none.
+
+    Args:
+      atoms: Of one box, on the host.
+      apart: What is said of their species; see `atoms`.
+      lattice: What the networks say of the lattice.
+    """
+    mask = np.asarray(atoms.mask)
+    if not mask.any():
+      return 'there is no atom in the decoded density'
+    if atoms.overflow:
+      return 'the decoded density has more peaks than atoms may be'
+    cell = lattice_numbers.to_cell(lattice)
+    if not self.box.repeats:
+      if cell is None:
+        return 'the decoded lattice is none: no cell has these angles'
+      return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
+    try:
+      folded = lattice_search.assemble(atoms, _lattice(atoms, cell))
+    except ValueError as error:
+      return str(error)
+    keep, means = nearby.over_images(folded, atoms, apart)
+    if not keep.any():
+      return 'no atom is where its images are'
+    return Crystal(
+      said.numbers(means[keep]), folded.positions[keep], folded.cell
+    )
+
+  def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
+    """What networks would say of species if all atoms were of one element."""
+    codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
+    shape = (len(codes), *self.box.grid.shape, codes.shape[-1])
+    return jnp.broadcast_to(codes[:, None, None, None], shape)
+
+  def _voxels(self, positions):
+    """Positions in Å to voxels."""
+    return positions / self.box.grid.spacing + (self.box.grid.size - 1) / 2
+
+  @property
+  def _height(self) -> float:
+    """Peak of a lone atom of weight one, inverted."""
+    return float((2 * np.pi * self.box.sigma**2) ** 1.5)
+
+
+def _lattice(atoms, guess):
+  """The lattice that repeats the atoms; near the guess, if that does it."""
+  if guess is not None:
+    cell, share = nearby.fit_near(atoms, guess)
+    if share >= _REPEATS:
+      return cell
+  fit = lattice_search.find_lattice(atoms, prior=guess)
+  return fit if fit.found or guess is None else cell

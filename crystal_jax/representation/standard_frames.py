@@ -1,0 +1,104 @@
+"""Many crystals to their standard frames, on the host; see `frame`."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import multiprocessing
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from crystal_jax import elements
+from crystal_jax.representation import frame, lattice_numbers
+from crystal_jax.representation.protocol import Arrays
+
+# Crystals that are worth a second process.
+_MANY = 2000
+
+# Numbers [M], fractional coordinates [M, 3] and cell [3, 3].
+Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def standard_frames(
+  arrays: Arrays,
+  max_atoms: int,
+  refuse: Callable[[Frame], str | None] | None = None,
+) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+  """Standard frames of the crystals that have one.
+
+  Args:
+    arrays: See `Representation.prepare`.
+    max_atoms: Most atoms of a primitive cell.
+    refuse: Says why a frame is not taken, or None; picklable.
+
+  Returns:
+    Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
+    lattice [M, 6] and row [M], a crystal's place in `arrays`; N is `max_atoms`.
+    And (id, reason) of those that are left out.
+  """
+  rows = list(
+    zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
+  )
+  results = _mapped(functools.partial(_one, max_atoms, refuse), rows)
+  kept = [i for i, result in enumerate(results) if not isinstance(result, str)]
+  dropped = [
+    (str(arrays['id'][i]), result)
+    for i, result in enumerate(results)
+    if isinstance(result, str)
+  ]
+  columns = {
+    'id': np.asarray(arrays['id'])[kept],
+    'numbers': np.zeros((len(kept), max_atoms), np.int32),
+    'fractional': np.zeros((len(kept), max_atoms, 3), np.float32),
+    'cell': np.zeros((len(kept), 3, 3), np.float32),
+    'lattice': np.zeros((len(kept), 6), np.float32),
+    'row': np.asarray(kept, np.int32),
+  }
+  for place, i in enumerate(kept):
+    numbers, fractional, cell = results[i]
+    columns['numbers'][place, : len(numbers)] = numbers
+    columns['fractional'][place, : len(numbers)] = fractional
+    columns['cell'][place] = cell
+    columns['lattice'][place] = lattice_numbers.to_numbers(cell)
+  return columns, dropped
+
+
+def _one(max_atoms, refuse, row) -> Frame | str:
+  """One crystal in its standard frame, or why it cannot be shown."""
+  numbers, positions, cell = map(np.asarray, row)
+  numbers, positions = numbers[numbers > 0], positions[numbers > 0]
+  if not len(numbers):
+    return 'it has no atoms'
+  if numbers.max() > elements.MAX_NUMBER:
+    return (
+      f'{elements.symbol(int(numbers.max()))} is beyond '
+      f'{elements.symbol(elements.MAX_NUMBER)}'
+    )
+  cell = cell.astype(np.float64)
+  flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(np.linalg.norm(cell, axis=1))
+  if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
+    return 'its lattice or a position is not finite, or it has no volume'
+  # More than this do not become few enough, and take long to look at.
+  if len(numbers) > 64 * max_atoms:
+    return f'{len(numbers)} atoms, more than {max_atoms}'
+  try:
+    found = frame.standard_frame(numbers, positions @ np.linalg.inv(cell), cell)
+  except ValueError as error:
+    return str(error)
+  if len(found[0]) > max_atoms:
+    return f'{len(found[0])} atoms in the primitive cell, more than {max_atoms}'
+  reason = refuse(found) if refuse is not None else None
+  return found if reason is None else reason
+
+
+def _mapped(function, rows) -> list:
+  """`function` of each row; many rows on all cores."""
+  workers = os.cpu_count() or 1
+  if len(rows) < _MANY or workers == 1:
+    return [function(row) for row in rows]
+  # Not forked: JAX has threads, which a fork would lose.
+  context = multiprocessing.get_context('spawn')
+  with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+    return list(pool.map(function, rows, chunksize=256))

@@ -1,0 +1,28 @@
+r"""Crystals out of the paper's 10 Å box, through a latent of 1,000 numbers.
+
+Element codes as channels, 30³ voxels, 5³ tokens of 8 numbers; a crystal lies in
+its standard frame. The embedded OQMD set; of another, such as the compact files
+of Materials Project crystals, or with a single cell in the box:
+
+  python -m experiments.main --config=experiments/box30.py \
+    --workdir=runs/box30 --config.data.builder=../shared/data/mp_le20
+
+  python -m experiments.main --config=experiments/box30.py \
+    --workdir=runs/box30_single --config.model.box.filling=single_cell
+"""
+
+from experiments import base
+
+
+def get_config():
+  config = base.get_config()
+  config.model.representation = 'coded_box'
+  config.data.origins = 1
+  config.train.steps = 9_000
+  config.train.batch_size = 32
+  config.train.warmup_steps = 100
+  config.train.weight_decay = 0.0
+  config.train.checkpoint_every = 500
+  config.train.log_every = 50
+  config.train.eval_every = 500
+  return config

@@ -1,0 +1,66 @@
+"""A guess of the lattice made exact by the atoms, and images asked together."""
+
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.lattice_search import nearby
+from tests import crystals
+from tests.lattice_search.test_search import images
+
+
+def guess_of(cell, share, seed=0):
+  """The cell with every vector off by a share of its length."""
+  off = np.random.default_rng(seed).normal(size=(3, 3))
+  off /= np.linalg.norm(off, axis=1, keepdims=True)
+  return cell + share * np.linalg.norm(cell, axis=1, keepdims=True) * off
+
+
+@pytest.mark.parametrize('make', [crystals.perovskite, crystals.silicate])
+def test_a_near_guess_becomes_exact(make):
+  crystal = make()
+  cell, share = nearby.fit_near(images(crystal), guess_of(crystal.cell, 0.02))
+  np.testing.assert_allclose(cell, crystal.cell, atol=2e-3)
+  assert share == 1
+
+
+def test_noise_is_averaged_out():
+  crystal = crystals.perovskite()
+  cell, share = nearby.fit_near(
+    images(crystal, noise=0.04), guess_of(crystal.cell, 0.02)
+  )
+  np.testing.assert_allclose(cell, crystal.cell, atol=0.02)
+  assert share > 0.95
+
+
+def test_a_wrong_guess_is_seen():
+  _, share = nearby.fit_near(images(crystals.perovskite()), 4.6 * np.eye(3))
+  assert share < 0.5
+
+
+def test_where_no_image_is_seen_the_guess_stays():
+  cell = np.diag([4.0, 4.0, 14.0])
+  crystal = cj.Crystal(
+    np.array([22, 8]), np.array([[0.1, 0.2, 0.3], [2.0, 1.9, 2.5]]), cell
+  )
+  guess = np.diag([4.05, 3.97, 14.3])
+  found, _ = nearby.fit_near(images(crystal), guess)
+  np.testing.assert_allclose(found[:2], cell[:2], atol=2e-3)
+  np.testing.assert_allclose(found[2], guess[2], atol=1e-6)
+
+
+def test_what_images_say_is_averaged_and_ghosts_go():
+  crystal = crystals.perovskite()
+  atoms = images(crystal)
+  values = np.eye(95)[atoms.numbers]
+  values[0] = np.eye(95)[1]  # one image says something else
+  ghost = crystal.positions[0] + np.array([1.9, 1.1, 0.7])
+  folded = cj.Crystal(
+    np.append(crystal.numbers, 3),
+    np.concatenate([crystal.positions, ghost[None]]),
+    crystal.cell,
+  )
+  keep, means = nearby.over_images(folded, atoms, values)
+  np.testing.assert_array_equal(keep, [True] * len(crystal.numbers) + [False])
+  numbers = means.argmax(axis=1)[:-1]
+  np.testing.assert_array_equal(numbers, crystal.numbers)

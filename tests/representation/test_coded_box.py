@@ -1,0 +1,115 @@
+"""The box told by element codes: there, back, and what is refused."""
+
+import jax
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.density import count_images
+from crystal_jax.evaluation import matching
+from crystal_jax.model import make_model
+from experiments import base
+from tests import crystals
+from tests.representation.test_box import arrays_of, batch_of
+
+
+def make(filling='repeating', size=24, length=8.0):
+  config = base.get_config().model
+  config.representation = 'coded_box'
+  config.box.filling = filling
+  config.box.size = size
+  config.box.length = length
+  config.box.max_decoded = 128
+  return make_model(config).representation
+
+
+def shown(box, *some):
+  """Columns and examples of crystals."""
+  arrays, dropped = box.prepare(arrays_of(*some))
+  assert not dropped
+  box = box.sized(arrays)
+  return arrays, jax.jit(box.examples)(None, batch_of(arrays))
+
+
+@pytest.fixture(scope='module')
+def small():
+  """Crystals that a box of 8 Å shows whole."""
+  some = crystals.embedded(60)
+  return [c for c in some if np.linalg.norm(c.cell, axis=1).max() < 5.3][:6]
+
+
+def test_crystals_come_back_whole_whatever_the_head_says(small):
+  box = make()
+  arrays, examples = shown(box, *small)
+  outputs = dict(examples.targets)
+  # Too far off for a crystal, and of some no lattice at all.
+  outputs['lattice'] = outputs['lattice'] + 0.03
+  outputs['lattice'] = outputs['lattice'].at[0, 3:].set(-0.9)
+  found = box.crystals(outputs)
+  compared = matching.compare(small, found)
+  assert sum(c.strict for c in compared) >= len(small) - 1
+  assert arrays['positions'].shape == (*arrays['numbers'].shape, 3)
+
+
+def test_a_single_cell_comes_back_in_the_lattice_that_is_said(small):
+  box = make('single_cell', size=30, length=10.0)
+  assert box.input_shapes['lattice'] == (6,)
+  _, examples = shown(box, *small)
+  found = box.crystals(examples.targets)
+  assert all(c.strict for c in matching.compare(small, found))
+
+
+def test_how_a_crystal_is_written_changes_nothing():
+  crystal = crystals.perovskite()
+  atoms = crystal.to_ase()
+  atoms.rotate(40, (1, 2, 3), rotate_cell=True)
+  atoms.positions += 0.7
+  atoms = atoms.repeat((1, 2, 1))
+  other = cj.Crystal.from_ase(atoms[::-1])
+  _, first = shown(make(size=12, length=6.0), crystal)
+  _, again = shown(make(size=12, length=6.0), other)
+  np.testing.assert_allclose(
+    first.inputs['density'], again.inputs['density'], atol=2e-3
+  )
+
+
+def test_the_atoms_inside_are_where_the_density_is():
+  box = make()
+  arrays, examples = shown(box, crystals.perovskite())
+  targets = jax.device_get(examples.targets)
+  inside = targets['numbers'][0] > 0
+  centre = arrays['cell'][0].sum(0) / 2
+  atoms = arrays['numbers'][0] > 0
+  count = count_images(
+    arrays['positions'][0][atoms] - centre,
+    arrays['cell'][0],
+    grid=box.box.grid,
+    sigma=1e-6,
+  )
+  assert inside.sum() == count
+  at = tuple(np.rint(targets['places'][0][inside]).astype(int).T)
+  assert targets['occupancy'][0][at].min() > 0.6
+  codes = targets['codes'][0][at]
+  table = cj.elements.element_codes()[1:]
+  nearest = np.square(codes[:, None] - table[None]).sum(-1).argmin(1) + 1
+  assert (nearest == targets['numbers'][0][inside]).mean() > 0.95
+
+
+def test_what_cannot_be_shown_is_refused_with_the_reason():
+  long = crystals.perovskite().to_ase().repeat((3, 1, 1))
+  long.numbers[0] = 56  # one Ba: no smaller cell
+  some = [crystals.bcc(), cj.Crystal.from_ase(long)]
+  arrays, dropped = make('single_cell').prepare(arrays_of(*some))
+  assert list(arrays['id']) == ['c0'] and list(arrays['row']) == [0]
+  assert 'from the centre' in dict(dropped)['c1']
+
+
+def test_what_is_no_crystal_has_a_reason():
+  box = make('single_cell', size=12, length=6.0)
+  _, examples = shown(box, *[crystals.bcc()] * 3)
+  outputs = {n: np.array(v) for n, v in examples.targets.items()}
+  outputs['occupancy'][1] = np.nan
+  outputs['lattice'][2, 3:] = -0.9
+  found = box.crystals(outputs)
+  assert isinstance(found[0], cj.Crystal)
+  assert 'no atom' in found[1] and 'lattice' in found[2]

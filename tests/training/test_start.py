@@ -1,0 +1,45 @@
+"""Training that starts from the weights of another."""
+
+import jax
+import numpy as np
+import pytest
+
+from crystal_jax import weights_file
+from crystal_jax.model import make_model
+from crystal_jax.training.start import start_from
+from crystal_jax.training.state import create_state, make_optimizer
+
+
+def fresh(config, seed):
+  networks = make_model(config.model).networks
+  return create_state(networks.init, make_optimizer(config.train), seed)
+
+
+def test_weights_are_taken_over_and_what_is_new_stays(
+  tiny_cell_config, tmp_path
+):
+  tiny_cell_config.model.cell_vae.learn_codes = False
+  trained = fresh(tiny_cell_config, 1).params
+  card = {'config': {}, 'elements': None}
+  weights_file.write(tmp_path / 'w', trained, card, dtype='float32')
+  tiny_cell_config.model.cell_vae.learn_codes = True
+  state = start_from(fresh(tiny_cell_config, 2), tmp_path / 'w')
+  params = jax.device_get(state.params)
+  offsets = params['vae']['params'].pop('code_offsets')
+  np.testing.assert_array_equal(offsets, 0)
+  jax.tree.map(np.testing.assert_array_equal, params, jax.device_get(trained))
+  jax.tree.map(np.testing.assert_array_equal, state.ema, state.params)
+  assert int(state.step) == 0
+
+
+def test_a_model_of_another_shape_is_told(tiny_cell_config, tmp_path):
+  card = {'config': {}, 'elements': None}
+  weights_file.write(tmp_path / 'w', fresh(tiny_cell_config, 1).params, card)
+  tiny_cell_config.model.cell_vae.width = 24
+  with pytest.raises(ValueError, match=r'holds .* the models differ'):
+    start_from(fresh(tiny_cell_config, 2), tmp_path / 'w')
+
+
+def test_nothing_trained_is_an_error(tiny_cell_config, tmp_path):
+  with pytest.raises(FileNotFoundError):
+    start_from(fresh(tiny_cell_config, 1), tmp_path)
