@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax.decoding import by_step, pursuit, species
+from crystal_jax.decoding import by_step, pursuit, readings, species
 from crystal_jax.density import grids
 
 
@@ -93,8 +93,9 @@ def decode_density(
   cell = _checked_cell(cell, grid, ())
   if logits is not None:
     logits = _checked(logits, grid, 'logits', 1)
-  fields = [x for x in (density, cell, logits) if x is not None]
-  traced = any(isinstance(x, jax.core.Tracer) for x in fields)
+  # Under jit even what is made of nothing is traced.
+  arrays = density, cell, logits, jnp.zeros(())
+  traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
   atoms = (_decode if traced else _decode_by_step)(
     density,
     cell,
@@ -182,13 +183,14 @@ def _decode_by_step(
   if cell is None or band_limit is not None:
     state = search(not band_limit)
   else:
-    guess, enough = _first_reading(density, cell, grid, sigma)
+    guess, enough = readings.first_reading(density, cell, grid, sigma)
     state = search(guess)
-    if not _left(state) < enough:
-      state = min(state, search(~guess), key=_left)
+    if not readings.left(state) < enough:
+      state = min(state, search(~guess), key=readings.left)
   return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
 
 
+@functools.partial(jax.jit, static_argnames=_STATIC)
 def _decode(
   density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
 ):
@@ -201,54 +203,9 @@ def _decode(
   if cell is None or band_limit is not None:
     state = search(not band_limit)
   else:
-    reading = _first_reading(density, cell, grid, sigma)
-    state = _search_both(search, *reading)
+    first = readings.first_reading(density, cell, grid, sigma)
+    state = readings.search_both(search, *first)
   return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
-
-
-@functools.partial(jax.jit, static_argnames=('grid', 'sigma'))
-def _first_reading(density, cell, grid, sigma):
-  """How a grid that may not resolve the atoms is read first.
-
-  Its density is either limited to what the grid resolves or sampled at points.
-  The first, which is the cheaper, is tried first, but where it would have to
-  ring below zero and does not.
-
-  Returns:
-    The reading, as `aliased` of a `CellSpace`, and the RMS residual below which
-    the other need not be tried.
-  """
-  space = by_step.make_space(grid, sigma, cell, False)
-  rings = jnp.min(density) < -1e-3 * jnp.max(density)
-  enough = jnp.where(space.resolved(), jnp.inf, 1e-4 * jnp.std(density))
-  return space.coarse() & ~rings, enough
-
-
-@jax.jit
-def _left(state):
-  """RMS of what a search left unexplained."""
-  return jnp.sqrt(jnp.mean(state.residual**2))
-
-
-def _search_both(search, guess, enough):
-  """The better of both readings, written once; see `_first_reading`."""
-
-  def unsure(carry):
-    turn, best = carry
-    return (turn == 0) | ((turn == 1) & ~(_left(best) < enough))
-
-  def attempt(carry):
-    turn, best = carry
-    state = search(jnp.where(turn == 0, guess, ~guess))
-    better = (turn == 0) | (_left(state) < _left(best))
-    best = jax.tree.map(lambda n, o: jnp.where(better, n, o), state, best)
-    return turn + 1, best
-
-  start = jax.tree.map(
-    lambda x: jnp.zeros(x.shape, x.dtype),
-    jax.eval_shape(lambda: search(guess)),
-  )
-  return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]
 
 
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma', 'lightest'))
