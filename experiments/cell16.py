@@ -22,3 +22,12 @@ def get_config():
   config.train.log_every = 50
   config.train.eval_every = 1000
   return config
+
+
+def go_on(config, workdir):
+  """From the weights of another training, with less noise on the latent."""
+  config.train.start_from = workdir
+  config.train.learning_rate = 8e-4
+  config.train.warmup_steps = 200
+  config.train.cell_loss.beta = 5e-5
+  return config

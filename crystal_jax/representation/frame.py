@@ -70,7 +70,7 @@ def standard_frame(
   numbers, fractional, cell = _primitive(numbers, fractional, cell)
   fractional, cell = _reduce(fractional, cell)
   origins = _origin_atoms(numbers)
-  bases = _alike_bases(cell)
+  bases = alike_bases(cell)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
   turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
   basis, origin = _highest(numbers, turned, origins)
@@ -157,7 +157,7 @@ def _origin_atoms(numbers) -> Int[np.ndarray, 'K']:
   return np.flatnonzero(numbers == rarest)
 
 
-def _alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
+def alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
   """Matrices that make a basis of nearly the same metric, the identity too."""
   metric = cell @ cell.T
   size = np.sqrt(np.diag(metric))

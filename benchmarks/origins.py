@@ -1,0 +1,123 @@
+"""A standard frame against random origins and bases, a short training each.
+
+  python -m benchmarks.origins --builder=../shared/data/mp_le20 --steps=800
+
+Two networks of `experiments/quickstart.py` learn from the same crystals, in the
+same order, for as many steps: one from standard frames, the other from frames
+with an origin and a basis (of the same metric) drawn anew at each step.
+Held-out crystals then go through as they are given and moved (origin and
+basis). The first network's crystals go to their standard frame beforehand, as
+its codec does; the second takes them as they come, and has to do without.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import jax
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from benchmarks.crystals_report import table
+from crystal_jax.crystal import Crystal
+from crystal_jax.evaluation import cell_scores, matching, predict
+from crystal_jax.representation import frame, lattice_numbers
+from crystal_jax.training import parallel
+from crystal_jax.training.run import set_up
+from experiments import quickstart
+
+
+def main():
+  args = _arguments()
+  config = quickstart.get_config()
+  config.data.builder = args.builder
+  config.train.steps = args.steps
+  config.eval.crystals, config.eval.batch_size = args.crystals, 50
+  run = set_up(config)
+  rows = []
+  for name, moving in (('standard frame', False), ('random frames', True)):
+    state = train(run, moving)
+    rows.append([name, *_scores(run, state, moving)])
+  head = 'trained on, match, match moved, RMSE, RMSE moved, '
+  head += 'latents of one crystal apart, nearest of another, KL (nats)'
+  print(f'{args.steps} steps, {args.crystals} held-out crystals\n')
+  print(table(head.split(', '), rows))
+
+
+def _arguments():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--builder', default='datasets/oqmd_icsd20')
+  parser.add_argument('--steps', type=int, default=800)
+  parser.add_argument('--crystals', type=int, default=200)
+  return parser.parse_args()
+
+
+def train(run, moving):
+  """A trained state; with `moving`, of frames drawn at each step."""
+  rng = np.random.default_rng(0)
+  step = parallel.parallel_train_step(run.train_step)
+  state, batches = parallel.replicate(run.fresh_state()), run.batches('train')
+  for _ in range(run.config.train.steps):
+    batch = next(batches)
+    state, _ = step(state, moved(rng, batch) if moving else batch)
+  return jax.block_until_ready(state)
+
+
+def moved(rng, batch):
+  """The same crystals about other origins, in other bases of their metric."""
+  batch = {name: np.array(column) for name, column in batch.items()}
+  fractional = batch['fractional'].reshape(-1, *batch['fractional'].shape[-2:])
+  cells = batch['cell'].reshape(-1, 3, 3)
+  lattices = batch['lattice'].reshape(-1, 6)
+  for i, cell in enumerate(cells.astype(np.float64)):
+    basis = rng.choice(frame.alike_bases(cell))
+    shifted = fractional[i] + rng.random(3)[None]
+    fractional[i] = (shifted @ np.rint(np.linalg.inv(basis))) % 1.0
+    cells[i] = basis @ cell
+    lattices[i] = lattice_numbers.to_numbers(basis @ cell)
+  return batch
+
+
+def _scores(run, state, moving):
+  """Match and RMSE as given and moved, distances of latents, KL in nats."""
+  ask = cell_scores.make_ask(run.model, cell_scores.averaged(state))
+  encode = jax.jit(run.model.networks.encode)
+  params = cell_scores.averaged(state)
+  rng = np.random.default_rng(1)
+  compared, latents, nats = ([], []), ([], []), []
+  for ids, batch in predict.batches(run, 'heldout'):
+    true = [_crystal(batch, i) for i in range(len(ids))]
+    # What comes moved is back in its standard frame before the first network.
+    for way, shown in enumerate(
+      (batch, moved(rng, batch) if moving else batch)
+    ):
+      examples, outputs, _, kl = ask(jax.random.key(0), shown)
+      found = run.model.representation.crystals(outputs)[: len(ids)]
+      compared[way].extend(matching.compare(true, found))
+      latents[way].extend(np.asarray(encode(params, examples.inputs)[0]))
+      nats.extend(np.asarray(kl))
+  given, after = (matching.summarize(each) for each in compared)
+  apart = cdist(latents[0], latents[1])
+  own = np.median(np.diag(apart))
+  np.fill_diagonal(apart, np.inf)
+  return [
+    f'{given["match"]:.1%}',
+    f'{after["match"]:.1%}',
+    f'{given["rmse"]:.4f}',
+    f'{after["rmse"]:.4f}',
+    f'{own:.2g}',
+    f'{np.median(apart.min(axis=1)):.3g}',
+    f'{np.mean(nats):.0f}',
+  ]
+
+
+def _crystal(batch, i):
+  filled = batch['numbers'][i] > 0
+  cell = batch['cell'][i].astype(np.float64)
+  return Crystal(
+    batch['numbers'][i][filled], batch['fractional'][i][filled] @ cell, cell
+  )
+
+
+if __name__ == '__main__':
+  main()
