@@ -58,7 +58,7 @@ setuptools.setup(
   extras_require={
     'test': [
       'pytest>=8',
-      'pytest-xdist>=3.5',
+      'pytest-xdist>=3.7',
       'hypothesis>=6.100',  # cells of all shapes
       'nbformat>=5.7',  # reads the notebooks
       'nbclient>=0.8',  # runs them

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystal_jax.evaluation import matching
+from crystal_jax.evaluation import match_summary, matching
 
 
 def matches(scores) -> str:
   """Of each way there and back: match, RMSE, strict, gated, exact."""
   rows = []
   for way, comparisons in scores.items():
-    s = matching.summarize(comparisons)
+    s = match_summary.summarize(comparisons)
     row = [
       way,
       f'{s["match"]:.2%} ({s["match_low"]:.1%} to {s["match_high"]:.1%})',

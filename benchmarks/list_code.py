@@ -37,7 +37,7 @@ import numpy as np
 
 import crystal_jax as cj
 from benchmarks.list_parts import Lattices, Places, Species, axis_steps
-from crystal_jax.evaluation import matching
+from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.representation import frame
 
 DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
@@ -95,7 +95,7 @@ def row(rmse, step, train, val, species, fit):
     rounded = np.rint(fractional * steps) / steps
     found.append(cj.Crystal(numbers, rounded @ again, again))
   true = [cj.Crystal(n, f @ c, c) for n, f, c in val]
-  scores = matching.summarize(matching.compare(true, found))
+  scores = match_summary.summarize(matching.compare(true, found))
   mean = np.mean(costs, axis=0)
   return (
     f'| {rmse} | {mean[0]:.1f} | {mean[1]:.1f} | {mean[2]:.1f} | '

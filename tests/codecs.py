@@ -72,7 +72,7 @@ def untrained(representation='cell', elements=None, vector=0):
   """A codec that has learnt nothing."""
   config = tiny_config(representation, vector)
   model = make_model(config.model)
-  params = model.networks.init(jax.random.key(0))
+  params = jax.jit(model.networks.init)(jax.random.key(0))
   card = opening.make_card(
     model, params, config, name='tiny', elements=elements
   )

@@ -32,6 +32,36 @@ flags.FLAGS.mark_as_parsed()
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
+# What is tested here is no matter of how well XLA makes use of the processor:
+# compiled with less effort, it takes half as long.
+_LIGHTLY = ('evaluation', 'experiments', 'models', 'training')
+# These take longest, so they begin: two workers then end together.
+_LONGEST = (
+  'density/test_voxelize.py', 'training/test_loop.py',
+  'evaluation/test_cell_scores.py', 'evaluation/test_evaluate.py',
+  'training/test_steps.py', 'test_readme.py', 'training/test_cell_loss.py',
+  'decoding/test_decode.py', 'test_codec.py', 'models/test_vae.py',
+  'shell/test_densities.py',
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+  """Files in the order of their time, as far as `_LONGEST` tells."""
+  places = {ROOT / 'tests' / name: i for i, name in enumerate(_LONGEST)}
+  items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(autouse=True, scope='module')
+def compiled_lightly(request):
+  """Of the modules in `_LIGHTLY`; others do not find what they compiled."""
+  lightly = request.path.parent.name in _LIGHTLY
+  jax.config.update('jax_disable_most_optimizations', lightly)
+  yield
+  if lightly:
+    jax.config.update('jax_disable_most_optimizations', False)
+    jax.clear_caches()
+
+
 @pytest.fixture
 def shared_data() -> pathlib.Path:
   """Folder of further real crystals; the test is skipped without it."""
@@ -91,9 +121,14 @@ def make_tiny_config(data_dir):
 
 
 @pytest.fixture
-def tiny_cell_config(tiny_config):
+def tiny_cell_config(data_dir):
+  """See `make_tiny_cell_config`."""
+  return make_tiny_cell_config(data_dir)
+
+
+def make_tiny_cell_config(data_dir):
   """The cell model in seconds."""
-  config = tiny_config
+  config = make_tiny_config(data_dir)
   config.model.representation = 'cell'
   config.model.cell_vae.width = 32
   config.model.cell_vae.encoder = 'p'

@@ -18,6 +18,7 @@ from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
 # Width that maps of species are blurred with, Å: labels are balls of 0.65 Å.
+# Chosen by hand.
 SMOOTH = 0.3
 
 

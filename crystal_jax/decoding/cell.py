@@ -14,23 +14,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from crystal_jax.decoding import aliases as aliasing
 from crystal_jax.decoding import box, fourier, overlaps
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
-# Most slots whose normal matrix is summed over Fourier coefficients.
+# Most slots whose normal matrix is summed over Fourier coefficients: above, it
+# takes too long. Chosen by hand.
 MOST_DIRECT = 32
-# Aliases that are looked at: three sampling frequencies either way.
-_ALIASES = np.array(
-  sorted(itertools.product(range(-3, 4), repeat=3), key=np.linalg.norm)
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +44,8 @@ class CellSpace:
     volume: Of the cell, Å³.
     envelope: What an atom gives each coefficient but for its phase, as
       `fourier.lines`; computed once, and not at each step of a fit.
-    aliases: How many aliases matter, and which, [343, 3]; None if only a
-      density without aliases is modelled.
+    aliases: As `aliases.matter` gives them; None if only a density without
+      aliases is modelled.
   """
 
   grid: grids.CellGrid
@@ -74,7 +71,7 @@ class CellSpace:
     inverse = jnp.linalg.inv(cell)
     volume = jnp.abs(jnp.linalg.det(cell))
     bare = cls(grid, sigma, cell, aliased, inverse, volume, None, None)
-    aliases = None if aliased is False else bare.matter(aliased)
+    aliases = None if aliased is False else bare._matter(aliased)
     envelope = fourier.lines(bare.damping())
     return dataclasses.replace(bare, envelope=envelope, aliases=aliases)
 
@@ -115,7 +112,7 @@ class CellSpace:
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
     """As `Space.misfit`, on Fourier coefficients."""
     fractional = dot(positions, self.inverse)
-    x, y, z = self._waves(fractional)
+    x, y, z = fourier.waves(self.orders(), fractional)
     planes = fourier.planes(x, y)
     twice = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
     twice = jnp.asarray(twice, fractional.dtype)
@@ -258,21 +255,6 @@ class CellSpace:
       jnp.asarray(o, dtype) + s for o, s in zip(orders, shift, strict=True)
     ]
 
-  def _waves(self, fractional):
-    """Cosines and sines [n, K] of -2π k f along each axis."""
-    orders = self.orders()
-    angles = jnp.concatenate(
-      [
-        -2 * jnp.pi * k[:, None] * f[None]
-        for k, f in zip(orders, fractional.T, strict=True)
-      ]
-    )
-    ends = np.cumsum([len(k) for k in orders])[:-1]
-    both = (
-      jnp.split(part, ends) for part in (jnp.cos(angles), jnp.sin(angles))
-    )
-    return list(zip(*both, strict=True))
-
   def spectrum(self, width, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
     """exp(-width² |G|² / 2) at the frequencies of the half spectrum."""
     square = 0.0
@@ -289,22 +271,7 @@ class CellSpace:
 
   def resolved(self) -> Array:
     """Whether the grid holds all of the density, to 1e-5 of an atom's."""
-    return self.matter(True)[0] == 1
+    return self._matter(True)[0] == 1
 
-  def matter(self, aliased) -> tuple[Array, Float[Array, 'A 3']]:
-    """How many aliases matter, and all in that order, [343, 3] whole numbers.
-
-    An alias n matters if a Gaussian is not yet gone at the point of its
-    parallelepiped that is nearest to zero; which is at least as far as the
-    nearest of its planes.
-    """
-    steps = jnp.asarray(_ALIASES, self.cell.dtype)
-    size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
-    shape = self._shape(self.cell.dtype)[0]
-    # |G| ≥ |component along a| = order / |a|.
-    least = jnp.maximum(jnp.abs(steps) - 0.5, 0) * (shape / size)[None]
-    least = jnp.max(least, axis=1)
-    matters = 2 * (np.pi * self.sigma * least) ** 2 < 11.5  # 1e-5
-    matters = matters & (aliased | jnp.all(steps == 0, axis=1))
-    order = jnp.argsort(~matters, stable=True)
-    return jnp.sum(matters), steps[order]
+  def _matter(self, aliased):
+    return aliasing.matter(self.grid, self.sigma, self.cell, aliased)

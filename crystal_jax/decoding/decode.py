@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax.decoding import box, pursuit, species
-from crystal_jax.decoding import cell as cell_space
+from crystal_jax.decoding import by_step, pursuit, readings, species
 from crystal_jax.density import grids
 
 
@@ -53,10 +52,10 @@ def decode_density(
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = 0.4,
-  lightest: float = 0.5,
-  stand_out: float = 5.0,
-  rounds: int = 12,
+  closest: float = pursuit.Limits.closest,
+  lightest: float = pursuit.Limits.lightest,
+  stand_out: float = pursuit.Limits.stand_out,
+  rounds: int = pursuit.Limits.rounds,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
@@ -94,7 +93,10 @@ def decode_density(
   cell = _checked_cell(cell, grid, ())
   if logits is not None:
     logits = _checked(logits, grid, 'logits', 1)
-  atoms = _decode(
+  # Under jit even what is made of nothing is traced.
+  arrays = density, cell, logits, jnp.zeros(())
+  traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
+  atoms = (_decode if traced else _decode_by_step)(
     density,
     cell,
     logits,
@@ -116,10 +118,10 @@ def decode_batch(
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = 0.4,
-  lightest: float = 0.5,
-  stand_out: float = 5.0,
-  rounds: int = 12,
+  closest: float = pursuit.Limits.closest,
+  lightest: float = pursuit.Limits.lightest,
+  stand_out: float = pursuit.Limits.stand_out,
+  rounds: int = pursuit.Limits.rounds,
 ) -> DecodedAtoms:
   """`decode_density` of each of a batch, compiled once, one after another.
 
@@ -161,60 +163,55 @@ def _decode_batch(density, cell, logits, **static):
   return jax.lax.map(one, (density, cell, logits))
 
 
+def _decode_by_step(
+  density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
+):
+  """The same as `_decode`, which takes much longer to compile."""
+
+  def search(aliased):
+    return by_step.pursue(
+      density,
+      cell,
+      aliased,
+      logits,
+      grid=grid,
+      sigma=sigma,
+      max_atoms=max_atoms,
+      limits=limits,
+    )
+
+  if cell is None or band_limit is not None:
+    state = search(not band_limit)
+  else:
+    guess, enough = readings.first_reading(density, cell, grid, sigma)
+    state = search(guess)
+    if not readings.left(state) < enough:
+      state = min(state, search(~guess), key=readings.left)
+  return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
+
+
 @functools.partial(jax.jit, static_argnames=_STATIC)
 def _decode(
   density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
 ):
-  def search(space):
+  """As one program."""
+
+  def search(aliased):
+    space = by_step.make_space(grid, sigma, cell, aliased)
     return pursuit.pursue(space, density, max_atoms, limits, logits)
 
-  if isinstance(grid, grids.BoxGrid):
-    space = box.BoxSpace(grid, sigma)
-    state = search(space)
-  elif band_limit is None:
-    space = cell_space.CellSpace.of(grid, sigma, cell)
-    state = _search_both(space, density, search)
+  if cell is None or band_limit is not None:
+    state = search(not band_limit)
   else:
-    space = cell_space.CellSpace.of(grid, sigma, cell, not band_limit)
-    state = search(space)
-  return _finish(space, density, logits, state, limits.lightest)
+    first = readings.first_reading(density, cell, grid, sigma)
+    state = readings.search_both(search, *first)
+  return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
 
 
-def _search_both(space, density, search):
-  """The better of two readings of a grid that doesn't resolve the atoms.
-
-  Its density is either limited to what the grid resolves or sampled at points.
-  The first, which is the cheaper, is tried first, but where it would have to
-  ring below zero and does not; then the other, where that fails.
-  """
-  rings = jnp.min(density) < -1e-3 * jnp.max(density)
-  guess = space.coarse() & ~rings
-  rms = jnp.std(density)
-
-  def left(state):
-    return jnp.sqrt(jnp.mean(state.residual**2))
-
-  def unsure(carry):
-    turn, best = carry
-    known = (left(best) < 1e-4 * rms) | space.resolved()
-    return (turn == 0) | ((turn == 1) & ~known)
-
-  def attempt(carry):
-    turn, best = carry
-    aliased = jnp.where(turn == 0, guess, ~guess)
-    state = search(type(space).of(space.grid, space.sigma, space.cell, aliased))
-    better = (turn == 0) | (left(state) < left(best))
-    best = jax.tree.map(lambda n, o: jnp.where(better, n, o), state, best)
-    return turn + 1, best
-
-  start = jax.tree.map(
-    lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: search(space))
-  )
-  return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]
-
-
-def _finish(space, density, logits, state, lightest):
+@functools.partial(jax.jit, static_argnames=('grid', 'sigma', 'lightest'))
+def _finish(density, cell, logits, state, grid, sigma, lightest):
   """Species, flags, order."""
+  space = by_step.make_space(grid, sigma, cell, False)
   positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)

@@ -35,6 +35,24 @@ def twice(size: int) -> np.ndarray:
   return twice
 
 
+def waves(orders, fractional):
+  """Cosines and sines [n, K] of -2π k f, of each axis.
+
+  Args:
+    orders: Whole frequencies k along each axis.
+    fractional: f of each atom, [K, 3].
+  """
+  angles = jnp.concatenate(
+    [
+      -2 * jnp.pi * k[:, None] * f[None]
+      for k, f in zip(orders, fractional.T, strict=True)
+    ]
+  )
+  ends = np.cumsum([len(k) for k in orders])[:-1]
+  both = (jnp.split(part, ends) for part in (jnp.cos(angles), jnp.sin(angles)))
+  return list(zip(*both, strict=True))
+
+
 def planes(x, y):
   """Products of the phases of two axes: [2 K, X Y]."""
   (cx, sx), (cy, sy) = ((a.T[:, :, None], b.T[:, :, None]) for a, b in (x, y))

@@ -13,9 +13,10 @@ import numpy as np
 from crystal_jax.decoding import box, fourier, peaks
 from crystal_jax.density.exact_sums import dot
 
-# Overlaps are followed to exp(-REACH² / 4) of their height.
+# Overlaps are followed to exp(-REACH² / 4) = 1e-5 of their height.
 REACH = 6.8
-# Most Fourier coefficients of a coarse grid that are summed over.
+# Most Fourier coefficients of a coarse grid that are summed over: what a fit
+# has time and memory for. Chosen by hand.
 COEFFICIENTS = 4096
 # Cells up to two away, those up to one away first, and one that is too far to
 # count, so that they are whole sheets of nine.

@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from crystal_jax.crystal import MIN_DISTANCE
 from crystal_jax.decoding import peaks, refit
 from crystal_jax.decoding.space import Space
 
 # Width over σ, and ridge, of each level of sharpening. The last is none: it is
-# the matched filter, which stands the most noise.
+# the matched filter, which stands the most noise. Tuned on crystals of mp_le20.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # From this round on, seeds count only so far outside the walls, in σ: there is
-# no end to the faint ones.
+# no end to the faint ones. Tuned on boxes of mp_le20.
 LATE, BEYOND = 2, 0.5
 
 
@@ -30,7 +31,8 @@ LATE, BEYOND = 2, 0.5
 class Limits:
   """What counts as an atom, and when to stop. Hashable, static.
 
-  The defaults are for atoms that weigh their atomic number, in Å.
+  The defaults are for atoms that weigh their atomic number, in Å; all but
+  `closest` were chosen by hand, with crystals of mp_le20.
 
   Attributes:
     closest: Two atoms are never closer; closer seeds are one atom. Å.
@@ -41,7 +43,7 @@ class Limits:
     rounds: Most rounds.
   """
 
-  closest: float = 0.4
+  closest: float = MIN_DISTANCE
   lightest: float = 0.5
   stand_out: float = 5.0
   rounds: int = 12
@@ -67,70 +69,105 @@ def pursue(
   Returns:
     The end of the search: positions, weights, residual, overflow.
   """
-  level = _level(space, density, limits)
-  target = space.prepare(density)
-
-  def unfinished(state):
-    return (state.phase < _DONE) & (state.turn < limits.rounds)
+  target, level, state = begin(space, density, max_atoms, limits, logits)
 
   def look_again(state):
-    def look(state):
-      seeds = _seeds(space, state.residual, level, max_atoms, limits)
-      return _insert(space, state, limits, *seeds)
-
-    known = jnp.sum(state.weights > 0)
-    state = jax.lax.cond(state.phase == _LOOK, look, lambda s: s, state)
-    positions, weights, cost, left, moving = refit.refit(
-      space, target, state.positions, state.weights
-    )
-    positions, weights, fewer = _clean(space, positions, weights, limits)
-    # What is added and dropped again, round after round, is no gain.
-    gained = jnp.sum(weights > 0) > known
-    gained = gained | (cost < 0.5 * state.cost)
-    again = jnp.where(moving | fewer, _SETTLE, _DONE)
-    phase = jnp.where(gained & (state.phase == _LOOK), _LOOK, again)
-    return dataclasses.replace(
+    state = jax.lax.cond(
+      state.phase == LOOK,
+      lambda state: look(space, level, limits, state),
+      lambda state: state,
       state,
-      positions=positions,
-      weights=weights,
-      cost=cost,
-      residual=space.residual(density, target, left),
-      phase=phase,
-      turn=state.turn + 1,
     )
+    return fit(space, density, target, limits, state)
 
+  return jax.lax.while_loop(
+    lambda state: unfinished(limits, state.phase, state.turn),
+    look_again,
+    state,
+  )
+
+
+# The steps of `pursue`, which `by_step` takes one after another.
+
+
+def begin(space, density, max_atoms, limits, logits):
+  """The target of all fits, the level of sharpening, and no atoms yet."""
   none = jnp.zeros((max_atoms, 3), density.dtype)
   state = Search(
     positions=none,
     weights=none[:, 0],
     cost=jnp.asarray(jnp.inf, density.dtype),
     residual=density,
-    phase=jnp.int32(_LOOK),
+    known=jnp.int32(0),
+    phase=jnp.int32(LOOK),
     turn=jnp.int32(0),
     overflow=jnp.bool_(False),
   )
   if logits is not None:
     blobs = _blobs(space, density, logits, max_atoms, limits)
     state = _insert(space, state, limits, *blobs)
-  return jax.lax.while_loop(unfinished, look_again, state)
+    state = dataclasses.replace(state, known=state.count())
+  return space.prepare(density), _level(space, density, limits), state
+
+
+def unfinished(limits, phase, turn):
+  """Whether there is another round."""
+  return (phase < DONE) & (turn < limits.rounds)
+
+
+def look(space, level, limits, state):
+  """Seeds after the atoms."""
+  slots = len(state.weights)
+  seeds = _seeds(space, state.residual, level, slots, limits)
+  return _insert(space, state, limits, *seeds)
+
+
+def fit(space, density, target, limits, state, size=None):
+  """All atoms fitted, and what there is to do next; `size` as of `refit`."""
+  positions, weights, cost, left, moving = refit.refit(
+    space, target, state.positions, state.weights, size
+  )
+  positions, weights, fewer = _clean(space, positions, weights, limits)
+  state = dataclasses.replace(
+    state,
+    positions=positions,
+    weights=weights,
+    residual=space.residual(density, target, left),
+    turn=state.turn + 1,
+  )
+  # What is added and dropped again, round after round, is no gain.
+  count = state.count()
+  gained = (count > state.known) | (cost < 0.5 * state.cost)
+  again = jnp.where(moving | fewer, SETTLE, DONE)
+  phase = jnp.where(gained & (state.phase == LOOK), LOOK, again)
+  phase = phase.astype(jnp.int32)  # Not weakly typed: that is compiled anew.
+  return dataclasses.replace(state, cost=cost, known=count, phase=phase)
 
 
 # Whether it is looked for further atoms, or those there are come to rest.
-_LOOK, _SETTLE, _DONE = 0, 1, 2
+LOOK, SETTLE, DONE = 0, 1, 2
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Search:
-  """Atoms so far, filled slots first, and what they leave unexplained."""
+  """Atoms so far, filled slots first, and what they leave unexplained.
+
+  `known` is how many there were before it was last looked for more.
+  """
 
   positions: Float[Array, 'K 3']
   weights: Float[Array, 'K']
   cost: Float[Array, '']
   residual: Float[Array, 'G G G']
+  known: Int[Array, '']
   phase: Int[Array, '']
   turn: Int[Array, '']
   overflow: Bool[Array, '']
+
+  def count(self) -> Int[Array, '']:
+    """How many atoms there are."""
+    return jnp.sum(self.weights > 0).astype(jnp.int32)
 
 
 def _level(space, density, limits):

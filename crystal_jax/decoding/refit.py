@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 from crystal_jax.decoding.space import Space
 from crystal_jax.density.exact_sums import dot
 
-# Steps at a time, before it is looked for further atoms.
+# Steps at a time, before it is looked for further atoms. As all below, tuned
+# for time on crystals of mp_le20.
 STEPS = 4
 # Slots from which conjugate gradients beat a Cholesky factorization.
 DIRECT = 64
@@ -30,6 +31,7 @@ def refit(
   target: Float[Array, '*T'],
   positions: Float[Array, 'K 3'],
   weights: Float[Array, 'K'],
+  size: int | None = None,
 ) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array, Array]:
   """Atoms moved and weighed so that they explain the density better.
 
@@ -38,14 +40,13 @@ def refit(
     target: What `space.prepare` made of the density.
     positions: Å.
     weights: Filled slots first, zeros after.
+    size: One of `sizes` that holds all filled slots. Static. None: found here,
+      for which all of them are compiled.
 
   Returns:
     Positions, weights, the sum of squares that is left, the residual in the
     form of the target, and whether the atoms still move.
   """
-  slots = len(weights)
-  sizes = [n for n in LADDER if n < slots] + [slots]
-  count = jnp.sum(weights > 0)
 
   def run(size):
     def one(positions, weights):
@@ -57,8 +58,17 @@ def refit(
 
     return one
 
-  rung = jnp.sum(count > jnp.asarray(sizes[:-1], count.dtype))
-  return jax.lax.switch(rung, [run(n) for n in sizes], positions, weights)
+  if size is not None:
+    return run(size)(positions, weights)
+  each = sizes(len(weights))
+  count = jnp.sum(weights > 0)
+  rung = jnp.sum(count > jnp.asarray(each[:-1], count.dtype))
+  return jax.lax.switch(rung, [run(n) for n in each], positions, weights)
+
+
+def sizes(slots: int) -> list[int]:
+  """How many slots are fitted at a time, of so many; ascending."""
+  return [n for n in LADDER if n < slots] + [slots]
 
 
 def _descend(space, target, positions, weights):

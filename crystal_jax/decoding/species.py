@@ -25,7 +25,8 @@ def vote(space, positions, weights, doubt, logits):
     numbers = jnp.round(weights).astype(jnp.int32)
     return jnp.clip(numbers, 1, MAX_NUMBER)
   z = jnp.arange(1, logits.shape[-1], dtype=weights.dtype)
-  # A density that fits to the last digit outvotes a network that is unsure.
+  # A density that fits to the last digit outvotes a network that is unsure. By
+  # hand.
   spread = 0.2 + 2 * doubt + 0.02 * weights
   score = -0.5 * ((z[None] - weights[:, None]) / spread[:, None]) ** 2
   score = score + _votes(space, positions, logits)

@@ -24,7 +24,7 @@ from jaxtyping import PyTree
 
 from crystal_jax import data
 from crystal_jax.crystal import Crystal, unstack
-from crystal_jax.evaluation import cell_report, matching
+from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
@@ -77,9 +77,9 @@ def score(run: Run, state: TrainState) -> Scores:
   Returns:
     In each of train, heldout (if any), oracle and baseline: the crystals, the
     error of the occupancy, how near the atoms are (Å) and what
-    `matching.summarize` gives. Of the networks also `kl_nats`, `refused` (share
-    that the model cannot take, misses in all that is counted), and of held-out
-    crystals `sampled_match`, from one sample of the posterior.
+    `match_summary.summarize` gives. Of the networks also `kl_nats`, `refused`
+    (share that the model cannot take, misses in all that is counted), and of
+    held-out crystals `sampled_match`, from one sample of the posterior.
   """
   ask = make_ask(run.model, averaged(state))
   results, cases = {}, {}
@@ -189,7 +189,7 @@ def refused_share(run: Run, split: str) -> float:
 def _summary(cases, found, refused):
   """A row of the table, and the comparisons it comes from."""
   compared = matching.compare([case.true for case in cases], found, gate=True)
-  row = counted(matching.summarize(compared), refused)
+  row = counted(match_summary.summarize(compared), refused)
   atoms = summarize_atoms(
     [compare_atoms(c.true, f) for c, f in zip(cases, found, strict=True)]
   )

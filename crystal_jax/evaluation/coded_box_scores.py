@@ -27,6 +27,7 @@ from crystal_jax.evaluation import (
   cell_report,
   cell_scores,
   comparison,
+  match_summary,
   matching,
 )
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
@@ -232,13 +233,13 @@ def row(
     compared: What `compare` gives, if it is known already.
 
   Returns:
-    What `matching.summarize` and, of the atoms inside the box,
+    What `match_summary.summarize` and, of the atoms inside the box,
     `comparison.summarize_atoms` give: there `count_exact` is of the box, and
     `cell_count_exact` of the primitive cell. Of crystals whose longest vector
     is at most L Å also their number, match and strict, as `strict_L`.
   """
   compared = compared or compare(cases, way)
-  whole = cell_scores.counted(matching.summarize(compared), refused)
+  whole = cell_scores.counted(match_summary.summarize(compared), refused)
   whole['cell_count_exact'] = whole.pop('count_exact')
   atoms = comparison.summarize_atoms(
     [

@@ -6,7 +6,12 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import crystal as crystal_lib
+from crystal_jax import lattice
 from crystal_jax.lattice_search import box_atoms, search
+
+# Sites nearer than this are one, Å. A little more than files may have, whose
+# numbers are rounded.
+TOUCH = crystal_lib.MIN_DISTANCE + 1e-3
 
 
 class LatticeNotFoundError(ValueError):
@@ -33,7 +38,8 @@ def assemble(
 
   Raises:
     LatticeNotFoundError: If `fit.found` is False.
-    ValueError: If there are no atoms, or the cell has no volume.
+    ValueError: If there are no atoms, the cell has no volume, or one of its
+      vectors is so short that an atom touches its own image.
   """
   if isinstance(fit, search.LatticeFit):
     if not fit.found:
@@ -96,22 +102,47 @@ def symmetrize(
 
 
 def _merge(places, numbers, inner, cell):
-  """Fractional sites [N, 3] and their species by vote."""
-  fractional = places @ np.linalg.inv(cell)
-  left = np.ones(len(places), bool)
-  sites, species = [], []
-  for i in range(len(places)):
+  """Fractional sites [N, 3] and their species by vote.
+
+  The mean of what is merged may lie nearer to another site than any of its
+  atoms did: sites are merged until none touch, as `read` would refuse them.
+  """
+  reduced, _ = lattice.minkowski_reduce(cell)
+  if (shortest := np.linalg.norm(reduced[0])) < TOUCH:
+    raise ValueError(
+      f'The cell has a lattice vector of {shortest:.2f} Å: each atom would '
+      f'touch its own image. Pass one whose vectors are all above {TOUCH} Å.'
+    )
+  sites, groups = places, [np.array([i]) for i in range(len(places))]
+  while True:
+    merged, groups = _merge_once(sites, groups, inner, reduced)
+    if len(merged) == len(sites):
+      break
+    sites = merged
+  species = []
+  for group in groups:
+    values, counts = np.unique(numbers[group], return_counts=True)
+    species.append(values[np.argmax(counts)])
+  fractional = merged @ np.linalg.inv(cell) % 1.0
+  return fractional, np.array(species, np.int32)
+
+
+def _merge_once(sites, groups, inner, reduced):
+  """Each site with all that touch it: their mean, Å, and their atoms."""
+  inverse = np.linalg.inv(reduced)
+  sizes = np.array([len(group) for group in groups])
+  seen = np.array([group[0] < inner for group in groups])
+  left = np.ones(len(sites), bool)
+  means, joined = [], []
+  for i, site in enumerate(sites):
     if not left[i]:
       continue
-    apart = fractional - fractional[i]
-    apart -= np.rint(apart)
-    same = left & (
-      np.linalg.norm(apart @ cell, axis=1) < crystal_lib.MIN_DISTANCE
-    )
+    apart = (sites - site[None]) @ inverse
+    apart = (apart - np.rint(apart)) @ reduced
+    same = left & (np.linalg.norm(apart, axis=1) < TOUCH)
     left &= ~same
-    if i < inner:
-      same[inner:] = False
-    values, counts = np.unique(numbers[same], return_counts=True)
-    species.append(values[np.argmax(counts)])
-    sites.append((fractional[i] + apart[same].mean(axis=0)) % 1.0)
-  return np.array(sites), np.array(species, np.int32)
+    if seen[i]:
+      same &= seen
+    means.append(site + np.average(apart[same], axis=0, weights=sizes[same]))
+    joined.append(np.concatenate([groups[j] for j in np.flatnonzero(same)]))
+  return np.array(means), joined

@@ -13,6 +13,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
+# All below were tuned on mp_le20_val.
+
 # No lattice vector is shorter, Å.
 SHORTEST = 1.8
 # Atoms this near outside the walls, Å, are seen well enough to be believed,

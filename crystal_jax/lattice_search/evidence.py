@@ -19,13 +19,15 @@ from crystal_jax.lattice_search import box_atoms
 # A lattice has seven sublattices of index two; each leaves out the
 # translations that are odd in one sense.
 SENSES = np.array(list(itertools.product((0, 1), repeat=3)))[1:]
+# All below were tuned on mp_le20_val.
+
 # Sites that must support a lattice; where images are exact, a chance is so
 # unlikely that fewer are enough, if nothing else speaks against it.
 SUPPORT, EXACT_SUPPORT = 3, 2
-# Images within this of their places are exact, Å.
-EXACT = 0.002
 # ... and the share of all sites that they must be.
 WEAKEST = 0.15
+# Images within this of their places are exact, Å.
+EXACT = 0.002
 # An unseen place this near to an atom can't hold another, Å; the share of the
 # cell that may stay unseen.
 EXCLUDED, UNSEEN = 1.5, 0.01

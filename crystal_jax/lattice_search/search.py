@@ -59,6 +59,8 @@ class LatticeFit:
   centre: Float[np.ndarray, '3'] | None = None
 
 
+# All below were tuned on mp_le20_val.
+
 # How far from its place an image may be, Å; of exact atoms, and of noisy ones.
 TOLERANCES = (evidence.EXACT, 0.01, 0.08, 0.25, 0.5)
 # Where species are noisy: how far the atomic number of an image may be off, and

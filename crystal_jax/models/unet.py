@@ -7,8 +7,8 @@ skips, after Hoffmann et al. (arXiv:1909.00949) and Oktay et al.
 scores are made at full resolution from unfolded features beside the density.
 
 Beside what it learns, the network is told how high the Gaussian is that a voxel
-lies on, and how far below its top (`log_descent`): for an atom alone, that is
-its atomic number and its distance.
+lies on, and how far from its top (`height_and_distance`): for an atom alone,
+that is its atomic number and its distance.
 """
 
 import flax.linen as nn
@@ -19,8 +19,10 @@ from crystal_jax.elements import NUM_CLASSES, UNIT_NUMBER
 from crystal_jax.models import blocks
 
 # Bins of a height, as log(Z / UNIT_NUMBER): from below hydrogen, -3.4, to above
-# plutonium, 1.14; and of how far below its top a voxel lies, as a logarithm.
-HEIGHTS, DESCENTS = (-3.8, 1.4), (0.0, 3.0)
+# plutonium, 1.14; and of how far from its top a voxel lies, as r²/2σ².
+HEIGHTS, DISTANCES = (-3.8, 1.4), (0.0, 3.0)
+# Density that counts as none; an atom of hydrogen is 3e-2 high.
+SILENCE = 2e-3
 
 
 class UNet(nn.Module):
@@ -85,24 +87,50 @@ class UNet(nn.Module):
     x = jnp.concatenate(
       [blocks.unfold(x, self.fold), full.astype(self.dtype)], axis=-1
     )
-    # The silence between atoms has no height; 2e-3 is far below hydrogen.
-    log = jnp.log(nn.relu(density[..., :1]) + 2e-3)
-    descent = log_descent(log, self.sigma_voxels, self.padding)
+    height, distance = height_and_distance(
+      density[..., :1], self.sigma_voxels, self.padding
+    )
     x = blocks.crop_to(x, size)
-    x = jnp.concatenate([x, log + descent, descent], axis=-1)
+    x = jnp.concatenate([x, height, distance], axis=-1)
     if voxels is not None:
       x = x.reshape(len(x), size**3, -1)[:, voxels]
-    height, descent = x[..., -2:-1], x[..., -1:]
+    height, distance = x[..., -2:-1], x[..., -1:]
     x = nn.silu(nn.Dense(self.features, dtype=self.dtype)(x))
     # Which element a height means, and how far from an atom background begins,
     # is then a matter of one linear layer.
     x = jnp.concatenate(
-      [x, _histogram(height, *HEIGHTS, 48), _histogram(descent, *DESCENTS, 16)],
+      [
+        x,
+        _histogram(height, *HEIGHTS, 48),
+        _histogram(distance, *DISTANCES, 16),
+      ],
       axis=-1,
     )
     return nn.Dense(
       NUM_CLASSES, dtype=jnp.float32, kernel_init=nn.initializers.zeros
     )(x)
+
+
+def height_and_distance(
+  density: Float[Array, 'B G G G 1'], sigma_voxels: float, padding: str
+) -> tuple[Float[Array, 'B G G G 1'], Float[Array, 'B G G G 1']]:
+  """Height (log h) and distance (r²/2σ²) of the Gaussian under each voxel.
+
+  The silence between atoms is as flat as the top of an atom, and there is far
+  more of it. Were it as near, a flat place would mean background, and the
+  middle of any atom whose height is rare would be background in a blob of
+  species: so silence counts as the farthest there is.
+
+  Args:
+    density: The density, a lone atom of `UNIT_NUMBER` one high.
+    sigma_voxels: σ, in voxels.
+    padding: How the density goes on over the faces.
+  """
+  density = nn.relu(density)
+  log = jnp.log(density + SILENCE)
+  descent = log_descent(log, sigma_voxels, padding)
+  silent = jnp.square(SILENCE / (density + SILENCE))
+  return log + descent, descent + DISTANCES[1] * silent
 
 
 def log_descent(

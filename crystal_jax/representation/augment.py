@@ -74,21 +74,6 @@ def place(
   return positions, cell
 
 
-def shift(
-  key: Array,
-  positions: Float[ArrayLike, 'N 3'],
-  numbers: Int[ArrayLike, 'N'],
-  cell: Float[ArrayLike, '3 3'],
-) -> Float[Array, 'N 3']:
-  """Moves all atoms by one random vector of the cell: its density rolls.
-
-  The augmentation of a CellGrid, which has no origin and no rotation.
-  """
-  positions, numbers, cell = map(jnp.asarray, (positions, numbers, cell))
-  vector = jax.random.uniform(key, (3,), cell.dtype) @ cell
-  return _mask(positions + vector[None, :], numbers)
-
-
 def random_rotation(key: Array) -> Float[Array, '3 3']:
   """A rotation matrix, uniform over SO(3).
 

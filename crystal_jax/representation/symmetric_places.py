@@ -20,6 +20,7 @@ import spglib
 from crystal_jax.crystal import Crystal
 
 # An operation of the group found may miss an atom by this many tolerances.
+# Chosen by hand.
 _REACH = 3.0
 # Å; added to the distance between atoms of different species.
 _FAR = 1e3

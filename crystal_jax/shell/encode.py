@@ -37,17 +37,17 @@ def run(args: argparse.Namespace) -> int:
   if not args.out.absolute().parent.is_dir():
     raise ValueError(f'{args.out}: there is no such folder.')
   codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
+
+  def ask(crystals):
+    return np.stack(codec.encode(crystals, skip=True, std=True), axis=1)
+
   ids, latents = [], []
-  for some, crystals in inputs.read(args.sources, skipped):
-    found = np.stack(codec.encode(crystals, skip=True, std=True), axis=1)
-    for place, reason in codec.failures.items():
-      skipped.add(some[place], reason)
-    kept = [i for i in range(len(some)) if i not in codec.failures]
-    ids += [some[i] for i in kept]
-    latents.append(found[kept])
+  for id_, _, latent in inputs.ask_each(codec, args.sources, skipped, ask):
+    ids.append(id_)
+    latents.append(latent)
   if ids:
-    both = np.concatenate(latents)
-    _save(args.out, ids, both[:, 0], both[:, 1], codec.describe())
+    mean, std = np.stack(latents, axis=1)
+    _save(args.out, ids, mean, std, codec.describe())
     print(f'wrote {args.out}: {len(ids)} latents of {codec.size} numbers')
   return skipped.status(len(ids))
 

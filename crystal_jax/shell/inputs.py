@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tqdm
 
@@ -72,6 +73,32 @@ class Skipped:
     if not written:
       return 1
     return SKIPPED if self.number else 0
+
+
+def ask_each(
+  codec: Codec,
+  sources: Sequence[pathlib.Path],
+  skipped: Skipped,
+  ask: Callable[[list[Crystal]], Sequence[Any]],
+) -> Iterator[tuple[str, Crystal, Any]]:
+  """Id, crystal and answer, of each crystal that a codec answers for.
+
+  What is no crystal goes to `skipped`, and so does what the codec fails at.
+
+  Args:
+    codec: The codec.
+    sources: Files and folders.
+    skipped: Takes what is left out.
+    ask: A method of the codec that takes crystals, answers with one thing for
+      each, and notes `failures`.
+  """
+  for ids, crystals in read(sources, skipped):
+    answers = ask(crystals)
+    for place, each in enumerate(zip(ids, crystals, answers, strict=True)):
+      if place in codec.failures:
+        skipped.add(ids[place], codec.failures[place])
+      else:
+        yield each
 
 
 def read(

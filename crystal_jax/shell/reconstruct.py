@@ -31,15 +31,12 @@ def run(args: argparse.Namespace) -> int:
   """Reconstructs crystals; returns the exit status."""
   codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
   folder, written, same = outputs.Folder(args.out), 0, 0
-  for ids, crystals in inputs.read(args.sources, skipped):
-    found = codec.reconstruct(crystals)
-    for place, (crystal, again) in enumerate(zip(crystals, found, strict=True)):
-      if again is None:
-        skipped.add(ids[place], codec.failures[place])
-        continue
-      folder.write(ids[place], again)
-      written += 1
-      same += reduced_formula(crystal.numbers) == reduced_formula(again.numbers)
+  for id_, crystal, again in inputs.ask_each(
+    codec, args.sources, skipped, codec.reconstruct
+  ):
+    folder.write(id_, again)
+    written += 1
+    same += reduced_formula(crystal.numbers) == reduced_formula(again.numbers)
   print(
     f'wrote {written} crystals to {args.out}, {same} of them of the '
     'composition they came with'

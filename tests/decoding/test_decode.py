@@ -175,6 +175,10 @@ def test_batch_equals_one_by_one_and_runs_inside_jit():
   options = dict(grid=BOX, sigma=0.5, max_atoms=16)
   together = jax.jit(lambda d: cj.decode_batch(d, **options))(batch)
   alone = cj.decode_density(first, **options)
+  # As one program, though nothing in it is an argument.
+  inside = jax.jit(lambda: cj.decode_density(first, **options))()
+  np.testing.assert_allclose(inside.positions, alone.positions, atol=1e-4)
+  np.testing.assert_array_equal(inside.numbers, alone.numbers)
   assert together.positions.shape == (2, 16, 3)
   np.testing.assert_allclose(together.positions[0], alone.positions, atol=1e-4)
   np.testing.assert_array_equal(together.numbers[0], alone.numbers)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.evaluation import matching, validity
+from crystal_jax.evaluation import match_summary, matching, validity
 from tests import crystals
 
 pytest.importorskip('pymatgen')
@@ -175,7 +175,7 @@ def test_summary():
   lost = matching.Comparison(
     valid_true=False, valid_found=False, reason='no crystal'
   )
-  summary = matching.summarize([right, other, lost, lost])
+  summary = match_summary.summarize([right, other, lost, lost])
   assert summary['crystals'] == 4
   assert summary['match'] == 0.5 and summary['strict'] == 0.25
   assert summary['rmse'] == pytest.approx(0.025)
@@ -185,7 +185,7 @@ def test_summary():
   assert summary['missed_no_crystal'] == 0.5
   assert summary['missed_species'] == 0
   # Newcombe (1998), table I, the first example, 81 of 263.
-  low, high = matching.wilson(81, 263)
+  low, high = match_summary.wilson(81, 263)
   assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
@@ -194,12 +194,12 @@ def test_no_gated_columns_without_a_gate(monkeypatch, caplog):
   result = one(crystals.bcc(), crystals.bcc(), gate=True)
   assert result.valid_true is None
   assert 'gated columns are left out' in caplog.text
-  assert 'match_gated' not in matching.summarize([result])
+  assert 'match_gated' not in match_summary.summarize([result])
 
 
 def test_nothing_to_summarize():
   with pytest.raises(ValueError, match='at least one'):
-    matching.summarize([])
+    match_summary.summarize([])
 
 
 def test_gate():

@@ -252,3 +252,40 @@ def test_symmetrized_crystal_is_exactly_symmetric():
 def test_bad_cell_is_named():
   with pytest.raises(ValueError, match='independent'):
     cj.assemble(images(crystals.bcc()), np.zeros((3, 3)))
+
+
+def atoms_at(places, numbers):
+  """Decoded atoms inside the walls."""
+  n = len(places)
+  return cj.DecodedAtoms(
+    positions=np.array(places, float),
+    numbers=np.array(numbers),
+    weights=np.array(numbers, float),
+    mask=np.ones(n, bool),
+    inside=np.ones(n, bool),
+    residual=np.zeros(()),
+    overflow=np.zeros((), bool),
+  )
+
+
+@pytest.mark.parametrize('skew', [0, 3])
+def test_what_is_assembled_can_be_read_again(tmp_path, skew):
+  """Means of images may lie nearer to one another than the images did."""
+  cell = np.diag([4.0, 4.0, 4.0])
+  cell[1, 0] = 4.0 * skew
+  # A chain: the first two make a mean 0.38 Å from the third. The last two are
+  # as near to each other as two sites may not be, over a wall.
+  places = [[0, 0, 0], [0.3, 0, 0], [0.53, 0, 0], [2, 2, 0.2], [6, -2, -0.2]]
+  atoms = atoms_at(places, [26, 26, 8, 14, 14])
+  found = cj.assemble(atoms, cell)
+  cj.write(tmp_path / 'out.cif', found)
+  again = cj.read(tmp_path / 'out.cif')
+  np.testing.assert_array_equal(sorted(again.numbers), [14, 26])
+  iron = found.positions[list(found.numbers).index(26)]
+  np.testing.assert_allclose(iron, [0.83 / 3, 0, 0], atol=1e-9)
+
+
+def test_cell_in_which_atoms_touch_their_own_images_is_refused():
+  cell = np.diag([0.3, 4.0, 4.0])
+  with pytest.raises(ValueError, match='0.30 Å.*its own image'):
+    cj.assemble(atoms_at([[0, 0, 0]], [6]), cell)

@@ -22,7 +22,7 @@ def networks():
 
 @pytest.fixture(scope='module')
 def params(networks):
-  return networks.init(jax.random.key(0))
+  return jax.jit(networks.init)(jax.random.key(0))
 
 
 def test_shapes(networks, params):
@@ -60,7 +60,7 @@ def test_learnt_codes_are_said_of_every_latent(networks):
   networks = dataclasses.replace(
     networks, vae=networks.vae.copy(learn_codes=True)
   )
-  params = networks.init(jax.random.key(0))
+  params = jax.jit(networks.init)(jax.random.key(0))
   outputs = networks.decode(params, jnp.zeros((2, *networks.latent_shape)))
   assert outputs['code_offsets'].shape == (2, 94, 3)
   assert not outputs['code_offsets'].any()

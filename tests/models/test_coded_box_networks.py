@@ -25,7 +25,7 @@ INPUTS = {'density': jnp.ones((5, 8, 8, 8, 3)), 'lattice': jnp.zeros((5, 6))}
 def make(vector=0, told=False):
   vae = dataclasses.replace(VAE, vector=vector)
   networks = CodedBoxNetworks(vae, TokenLatticeHead(8), told)
-  return networks, networks.init(jax.random.key(0))
+  return networks, jax.jit(networks.init)(jax.random.key(0))
 
 
 @pytest.mark.parametrize('vector', [0, 7])

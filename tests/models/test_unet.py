@@ -7,10 +7,15 @@ import crystal_jax as cj
 from crystal_jax.density import grids
 from crystal_jax.elements import NUM_CLASSES, UNIT_NUMBER
 from crystal_jax.models import UNet
-from crystal_jax.models.unet import HEIGHTS, log_descent
+from crystal_jax.models.unet import (
+  DISTANCES,
+  HEIGHTS,
+  height_and_distance,
+  log_descent,
+)
 
 
-@pytest.mark.parametrize(('fold', 'size'), [(1, 6), (1, 8), (4, 8)])
+@pytest.mark.parametrize(('fold', 'size'), [(1, 7), (4, 8)])
 def test_scores_at_every_voxel_or_at_some(fold, size):
   unet = UNet(widths=(8, 16), fold=fold, features=4)
   density = jax.random.uniform(jax.random.key(0), (2, size, size, size, 1))
@@ -47,6 +52,20 @@ def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number, x):
   points = np.asarray(grids.points(grid))
   near = np.linalg.norm(points - centre, axis=-1) < 0.6
   np.testing.assert_allclose(np.exp(height[0, ..., 0])[near], number, rtol=0.02)
+
+
+@pytest.mark.parametrize('number', [1, 82])
+def test_silence_is_far_from_an_atom_and_not_at_its_top(number):
+  grid, sigma = cj.BoxGrid(length=8.0, size=24), 0.5
+  unit = UNIT_NUMBER * (2 * np.pi * sigma**2) ** -1.5
+  place = np.array([[2.17, 1.83, 2.5]])  # At a voxel, and far from a corner.
+  density = cj.voxelize(place, np.array([number]), None, grid=grid, sigma=sigma)
+  density = density[None, ..., None] / unit
+  _, distance = height_and_distance(density, sigma / grid.spacing, 'replicate')
+  points = np.linalg.norm(np.asarray(grids.points(grid)) - place, axis=-1)
+  for far, near in ((points < 0.3, 0.25), (points < 0.65, 1.0)):
+    assert distance[0, ..., 0][far].max() < near
+  assert distance[0, ..., 0][points > 4].min() > 0.95 * DISTANCES[1]
 
 
 def test_every_element_has_its_bins():

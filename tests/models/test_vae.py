@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +13,13 @@ from experiments import vae30, vae60
 SMALL = dict(size=12, widths=(8, 16), latent=5)
 
 
-def _start(vae, batch=2):
+def _inputs(vae, batch=2):
   density = jnp.ones((batch, *[vae.size] * 3, vae.channels))
-  noise = jnp.zeros((batch, *vae.latent_shape))
+  return density, jnp.zeros((batch, *vae.latent_shape))
+
+
+def _start(vae):
+  density, noise = _inputs(vae)
   params = jax.jit(vae.init)(jax.random.key(0), density[:1], noise[:1])
   return params, density, noise
 
@@ -23,14 +29,14 @@ def _start(vae, batch=2):
 @pytest.mark.parametrize('channels', [1, 2])
 def test_shapes(fold, spatial, channels):
   vae = VAE(fold=fold, spatial=spatial, channels=channels, **SMALL)
-  params, density, noise = _start(vae)
-  decoded, mean, log_var = jax.jit(vae.apply)(params, density, noise)
+  density, noise = _inputs(vae)
+  params = jax.eval_shape(vae.init, jax.random.key(0), density, noise)
+  decoded, mean, log_var = jax.eval_shape(vae.apply, params, density, noise)
   assert decoded.shape == density.shape
   side = 12 // fold // 2
   expected = (side, side, side, 5) if spatial else (5,)
   assert mean.shape == log_var.shape == (2, *expected)
   assert vae.latent_shape == expected
-  assert (decoded >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -45,9 +51,13 @@ def test_the_papers_shapes(config, padded):
 
 def test_a_wrong_size_is_named():
   vae = VAE(**SMALL)
-  params, _, _ = _start(vae)
+  params = jax.eval_shape(vae.init, jax.random.key(0), *_inputs(vae))
   with pytest.raises(ValueError, match='12, 12, 12'):
-    vae.apply(params, jnp.ones((1, 10, 10, 10, 1)), method=vae.encode)
+    jax.eval_shape(
+      functools.partial(vae.apply, method=vae.encode),
+      params,
+      jnp.ones((1, 10, 10, 10, 1)),
+    )
 
 
 def test_folded_spatial_starts_as_a_truncated_cosine_transform():
@@ -68,6 +78,7 @@ def test_folded_spatial_starts_as_a_truncated_cosine_transform():
   mean, _ = vae.apply(params, density, method=vae.encode)
   kept = vae.apply(params, mean, method=vae.decode)
   assert jnp.mean((kept - density) ** 2) < 0.01 * jnp.var(density)
+  assert (kept >= 0).all()
 
 
 def test_gradients_reach_every_parameter_though_all_is_below_zero():
@@ -94,5 +105,7 @@ def test_bfloat16_stays_inside():
   vae = VAE(dtype=jnp.bfloat16, **SMALL)
   params, density, noise = _start(vae)
   assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
-  for output in jax.jit(vae.apply)(params, density, noise):
+  outputs = jax.jit(vae.apply)(params, density, noise)
+  for output in outputs:
     assert output.dtype == jnp.float32 and jnp.isfinite(output).all()
+  assert (outputs[0] >= 0).all()

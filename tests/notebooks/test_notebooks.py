@@ -1,6 +1,9 @@
 """The notebooks run from top to bottom and say what they promise.
 
-Each runs in a kernel and an empty folder of its own, as a user's would.
+Each runs in a kernel and an empty folder of its own, as a user's would. That is
+slow; what they show is held by quick tests too: derivatives of a density by
+`density`, the way to a latent and back by `test_readme`, steps between two
+crystals by `test_codec`, a run that goes on by `training`.
 """
 
 import os
@@ -58,6 +61,7 @@ def _number(pattern, text):
   return float(found[1])
 
 
+@pytest.mark.slow
 def test_atoms_move_onto_the_density(execute):
   printed, pictures = execute('01_voxelize')
   assert pictures == 3
@@ -67,6 +71,7 @@ def test_atoms_move_onto_the_density(execute):
   assert _number(r'end: ([\d.]+) Å', printed) < 0.005
 
 
+@pytest.mark.slow
 def test_a_cif_goes_to_a_latent_and_back(execute):
   weights = pathlib.Path(codec.__file__).parent / 'weights' / 'mp_20'
   if not weights.is_dir():

@@ -164,16 +164,6 @@ def test_cell_and_atoms_turn_together():
   )
 
 
-def test_a_shift_moves_all_atoms_alike():
-  c = crystal()
-  shifted = augment.shift(KEY, c.positions, c.numbers, c.cell)
-  moves = np.asarray(shifted - c.positions)[:6]
-  np.testing.assert_allclose(moves, np.tile(moves[:1], (6, 1)), atol=1e-5)
-  fractional = moves[0] @ np.linalg.inv(c.cell)
-  assert (fractional > 0).all() and (fractional < 1).all()
-  assert not shifted[6:].any()
-
-
 def test_batches_of_mixed_samples_and_empty_slots():
   """Under vmap and jit, with the sample traced; a slot more changes nothing."""
   small, large = crystal(6), crystal(12)

@@ -11,12 +11,18 @@ from crystal_jax import elements
 from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.cell_loss import CellLoss
-from tests.training.test_steps import _step
+from tests.conftest import make_tiny_cell_config
+from tests.training.test_steps import two_steps
 
 
-@pytest.fixture
-def run(tiny_cell_config):
-  return run_lib.set_up(tiny_cell_config)
+@pytest.fixture(scope='module')
+def run(data_dir):
+  return run_lib.set_up(make_tiny_cell_config(data_dir))
+
+
+@pytest.fixture(scope='module')
+def on_two_devices(run):
+  return two_steps(run, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +67,17 @@ def test_the_truth_costs_nothing(run, training):
     assert sums[name][0] == sums[name][1] > 0, name
 
 
-def test_two_devices_equal_one(run):
-  one, two = _step(run, 1), _step(run, 2)
+def test_two_devices_equal_one(run, on_two_devices):
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
-    one,
-    two,
+    two_steps(run, 1),
+    on_two_devices,
   )
 
 
-def test_the_whitening_is_the_training_sets_and_stays(run):
+def test_the_whitening_is_the_training_sets_and_stays(run, on_two_devices):
   lattices = run.arrays['train']['lattice']
   fresh = run.fresh_state().params['lattice']
   np.testing.assert_allclose(fresh['mean'], lattices.mean(0), rtol=1e-5)
-  trained = _step(run, 2)[0]['lattice']
+  trained = on_two_devices[0]['lattice']
   jax.tree.map(np.testing.assert_array_equal, fresh, trained)

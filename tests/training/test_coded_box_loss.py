@@ -11,7 +11,7 @@ from crystal_jax import elements
 from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.coded_box_loss import CodedBoxLoss
-from tests.training.test_steps import _step
+from tests.training.test_steps import two_steps
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_the_truth_costs_nothing(run, training):
 
 
 def test_two_devices_equal_one(run):
-  one, two = _step(run, 1), _step(run, 2)
+  one, two = two_steps(run, 1), two_steps(run, 2)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
     one,

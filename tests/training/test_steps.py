@@ -1,7 +1,5 @@
 """The laws of a training step, on a tiny network and real crystals."""
 
-import functools
-
 import jax
 import numpy as np
 import pytest
@@ -18,28 +16,36 @@ def _batch(run, devices):
   return {k: v.reshape(devices, -1, *v.shape[1:]) for k, v in flat.items()}
 
 
-def _step(run, devices):
-  """Two steps on one device, or as the loop takes them on both."""
-  state = run.fresh_state()
+def two_steps(run, devices, traces=None):
+  """On one device, or as the loop takes them on both; notes each trace."""
+  state, train_step = run.fresh_state(), run.train_step
+
+  def counted(state, batch):
+    if traces is not None:
+      traces.append(devices)
+    return train_step(state, batch)
+
   if devices == 1:
     step = jax.pmap(
-      run.train_step,
+      counted,
       axis_name=parallel.AXIS,
       in_axes=(None, 0),
       out_axes=(None, None),
       devices=jax.devices()[:1],
     )
   else:
-    step = parallel.parallel_train_step(run.train_step)
+    step = parallel.parallel_train_step(counted)
     state = parallel.replicate(state)
   for _ in range(2):
     state, sums = step(state, _batch(run, devices))
+  assert int(state.step) == 2
   return jax.device_get((state.params, state.ema, sums))
 
 
-def test_two_devices_equal_one(tiny_config):
-  run = run_lib.set_up(tiny_config)
-  one, two = _step(run, 1), _step(run, 2)
+def test_two_devices_equal_one_and_are_traced_once(tiny_config):
+  run, traces = run_lib.set_up(tiny_config), []
+  one, two = two_steps(run, 1), two_steps(run, 2, traces)
+  assert traces == [2]
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
     one,
@@ -47,23 +53,6 @@ def test_two_devices_equal_one(tiny_config):
   )
   loss = two[2]['loss_reconstruction']
   assert loss[0] / loss[1] > 0
-
-
-def test_the_step_is_traced_once(tiny_config):
-  run = run_lib.set_up(tiny_config)
-  train_step, traces = run.train_step, []
-
-  @functools.wraps(train_step)  # Compiled under its name, it is found again.
-  def counted(state, batch):
-    traces.append(1)
-    return train_step(state, batch)
-
-  step = parallel.parallel_train_step(counted)
-  state = parallel.replicate(run.fresh_state())
-  for _ in range(3):
-    state, _ = step(state, _batch(run, 2))
-  assert int(state.step) == 3
-  assert len(traces) == 1
 
 
 @pytest.mark.parametrize(
