@@ -96,7 +96,7 @@ def _scores(run, state, moving):
       compared[way].extend(matching.compare(true, found))
       latents[way].extend(np.asarray(encode(params, examples.inputs)[0]))
       nats.extend(np.asarray(kl))
-  given, after = (matching.summarize(each) for each in compared)
+  given, after = (match_summary.summarize(each) for each in compared)
   apart = cdist(latents[0], latents[1])
   own = np.median(np.diag(apart))
   np.fill_diagonal(apart, np.inf)
