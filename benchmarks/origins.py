@@ -20,7 +20,12 @@ from scipy.spatial.distance import cdist
 
 from benchmarks.crystals_report import table
 from crystal_jax.crystal import Crystal
-from crystal_jax.evaluation import cell_scores, matching, predict
+from crystal_jax.evaluation import (
+  cell_scores,
+  match_summary,
+  matching,
+  predict,
+)
 from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.training import parallel
 from crystal_jax.training.run import set_up
