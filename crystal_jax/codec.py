@@ -30,8 +30,8 @@ from crystal_jax.crystal import Crystal
 
 # Crystals that go through the networks together.
 CHUNK = 32
-# Å; atoms this near to symmetric places are put there. Chosen on 400 crystals
-# of mp_le20_val for the codec `mp_20`, whose errors are some 0.03 Å.
+# Å; atoms this near to symmetric places are put there, if a card says nothing.
+# Chosen on 400 crystals of mp_le20_val for the codec `mp_20`.
 SYMMETRIZE = 0.2
 # A latent's numbers have a deviation of about one; what is this large comes
 # from elsewhere.
@@ -175,7 +175,7 @@ class Codec:
     return 0.5 * terms.sum(axis=1, dtype=np.float64).astype(np.float32)
 
   def decode(
-    self, z: Float[ArrayLike, 'B D'], *, symmetrize: float = SYMMETRIZE
+    self, z: Float[ArrayLike, 'B D'], *, symmetrize: float | None = None
   ) -> list[Crystal | None]:
     """Crystals of latents.
 
@@ -184,6 +184,7 @@ class Codec:
       symmetrize: Å. Atoms go to the symmetric places (spglib) that they have
         within this, which takes out much of the networks' error; a distortion
         that is smaller is lost. 0: they stay where the networks have them.
+        None: what the card says, or 0.2.
 
     Returns:
       Of each the primitive cell in a reduced basis, which need not be the cell
@@ -199,6 +200,8 @@ class Codec:
       raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
     from crystal_jax.representation.symmetric_places import symmetrize_places
 
+    if symmetrize is None:
+      symmetrize = self._card.get('symmetrize', SYMMETRIZE)
     self.failures, crystals = {}, [None] * len(z)
     sound = np.abs(z).max(axis=1) < _LARGEST  # NaN is not.
     for place in np.flatnonzero(~sound).tolist():

@@ -90,6 +90,10 @@ def over_images(
   cell = np.asarray(crystal.cell, np.float64)
   for site in np.asarray(crystal.positions, np.float64):
     images = site + box_atoms.whole(cell, half + _NEAR, site) @ cell
+    if not len(images):  # Beyond the walls: nothing shows it.
+      keep.append(False)
+      means.append(np.zeros(values.shape[1]))
+      continue
     far, which = tree.query(images)
     deep = np.abs(images).max(axis=1) <= half - _WALL
     keep.append(not deep.any() or (far[deep] < _NEAR).mean() >= 0.5)
