@@ -11,20 +11,27 @@ Host NumPy, float64.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float
+from jaxtyping import ArrayLike, Float
 from scipy.spatial import cKDTree
 
-from crystal_jax import crystal as crystal_lib
 from crystal_jax.lattice_search import box_atoms
 
 # How far translations reach, and how near an atom has to be, Å, in turn.
-_STEPS = (4.5, 0.5), (7.0, 0.4), (10.0, 0.35), (14.0, 0.3), (14.0, 0.25)
+_STEPS = (
+  (4.5, 1.0),
+  (6.0, 0.8),
+  (8.0, 0.7),
+  (11.0, 0.6),
+  (14.0, 0.5),
+  (14.0, 0.5),
+)
 # Deviations of a decoded place, Å, and of the guess, relative.
 _PLACE, _GUESS = 0.05, 0.05
 # An image this near inside of a wall, Å, may be missing.
 _WALL = 0.3
-# An atom this near to a site is its image, Å.
-_NEAR = 0.5
+# An atom this near to a site is its image, Å; the share of the images that must
+# have been found for a site to be one.
+_NEAR, _SEEN = 0.6, 0.4
 
 
 def fit_near(
@@ -69,34 +76,48 @@ def _fitted(times, apart, guess):
   return np.linalg.lstsq(rows, values, rcond=None)[0]
 
 
-def over_images(
-  crystal: crystal_lib.Crystal, atoms, values: Float[np.ndarray, 'K E']
-) -> tuple[Bool[np.ndarray, 'N'], Float[np.ndarray, 'N E']]:
-  """What the images of each site say together.
+def fold(
+  atoms, cell: Float[ArrayLike, '3 3'], values: Float[np.ndarray, 'K E']
+) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, 'N E']]:
+  """The sites of a crystal, each the mean of all its images in a box.
 
   Args:
-    crystal: Folded from the atoms, in their frame.
-    atoms: What was decoded in a box.
-    values: What is known of each of them.
+    atoms: What was decoded in a box, with errors.
+    cell: The lattice, rows in Å, in the box's frame.
+    values: What is known of each atom.
 
   Returns:
-    Whether a site shows at least half of the images that the box should show,
-    and the means of their values; of a site without any, its nearest atom's.
+    Positions in Å of the sites of which enough images were found, of those that
+    the box should show; and the means of their values.
   """
   inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
   places, values = np.asarray(atoms.positions)[inside], values[inside]
-  half = np.abs(places).max()
-  tree, keep, means = cKDTree(places), [], []
-  cell = np.asarray(crystal.cell, np.float64)
-  for site in np.asarray(crystal.positions, np.float64):
-    images = site + box_atoms.whole(cell, half + _NEAR, site) @ cell
-    if not len(images):  # Beyond the walls: nothing shows it.
-      keep.append(False)
-      means.append(np.zeros(values.shape[1]))
+  sites, means = np.zeros((0, 3)), np.zeros((0, values.shape[1]))
+  if not len(places):
+    return sites, means
+  cell = np.asarray(cell, np.float64)
+  fractional = places @ np.linalg.inv(cell)
+  wall, left = np.abs(places).max() - _WALL, np.ones(len(places), bool)
+
+  def members(centre):
+    apart = fractional - centre
+    apart -= np.rint(apart)
+    return apart, left & (np.linalg.norm(apart @ cell, axis=1) < _NEAR)
+
+  # The atoms with most images first: ghosts have few.
+  votes = [members(centre)[1].sum() for centre in fractional]
+  for i in np.argsort(votes, kind='stable')[::-1]:
+    if not left[i]:
       continue
-    far, which = tree.query(images)
-    deep = np.abs(images).max(axis=1) <= half - _WALL
-    keep.append(not deep.any() or (far[deep] < _NEAR).mean() >= 0.5)
-    near = which[far < _NEAR] if (far < _NEAR).any() else which[[far.argmin()]]
-    means.append(values[near].mean(axis=0))
-  return np.array(keep, bool), np.array(means)
+    apart, own = members(fractional[i])
+    centre = fractional[i] + apart[own].mean(axis=0)
+    apart, more = members(centre)
+    own = more if more.any() else own
+    left[own] = left[i] = False
+    site = (centre + apart[own].mean(axis=0)) % 1.0 @ cell
+    images = site + box_atoms.whole(cell, wall, site) @ cell
+    far, _ = cKDTree(places[own]).query(images) if len(images) else (images, 0)
+    if not len(images) or (far < _NEAR).mean() >= _SEEN:
+      sites = np.concatenate([sites, site[None]])
+      means = np.concatenate([means, values[own].mean(axis=0)[None]])
+  return sites, means

@@ -1,5 +1,7 @@
 """A guess of the lattice made exact by the atoms, and images asked together."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -49,18 +51,34 @@ def test_where_no_image_is_seen_the_guess_stays():
   np.testing.assert_allclose(found[2], guess[2], atol=1e-6)
 
 
-def test_what_images_say_is_averaged_and_ghosts_go():
+def test_images_are_averaged_and_ghosts_go():
   crystal = crystals.perovskite()
-  atoms = images(crystal)
+  atoms = images(crystal, noise=0.05)
   values = np.eye(95)[atoms.numbers]
-  values[0] = np.eye(95)[1]  # one image says something else
-  ghost = crystal.positions[0] + np.array([1.9, 1.1, 0.7])
-  folded = cj.Crystal(
-    np.append(crystal.numbers, 3),
-    np.concatenate([crystal.positions, ghost[None]]),
-    crystal.cell,
+  values[np.flatnonzero(atoms.inside)[0]] = np.eye(95)[1]  # one says otherwise
+  ghost = np.array([[1.0, 0.9, 0.7]])
+  atoms = dataclasses.replace(
+    atoms,
+    positions=np.concatenate([atoms.positions, ghost]),
+    numbers=np.append(atoms.numbers, 3),
+    mask=np.append(atoms.mask, True),
+    inside=np.append(atoms.inside, True),
   )
-  keep, means = nearby.over_images(folded, atoms, values)
-  np.testing.assert_array_equal(keep, [True] * len(crystal.numbers) + [False])
-  numbers = means.argmax(axis=1)[:-1]
-  np.testing.assert_array_equal(numbers, crystal.numbers)
+  values = np.concatenate([values, np.eye(95)[[3]]])
+  positions, means = nearby.fold(atoms, crystal.cell, values)
+  assert sorted(means.argmax(axis=1)) == sorted(crystal.numbers)
+  apart = (positions[:, None] - crystal.positions[None]) @ np.linalg.inv(
+    crystal.cell
+  )
+  apart = np.linalg.norm((apart - np.rint(apart)) @ crystal.cell, axis=-1)
+  assert apart.min(axis=1).max() < 0.06
+  assert apart.min(axis=0).max() < 0.06
+
+
+def test_without_atoms_there_are_no_sites():
+  atoms = images(crystals.perovskite())
+  atoms = dataclasses.replace(atoms, inside=np.zeros(len(atoms.mask), bool))
+  positions, means = nearby.fold(
+    atoms, 4 * np.eye(3), np.zeros((len(atoms.mask), 95))
+  )
+  assert positions.shape == (0, 3) and means.shape == (0, 95)
