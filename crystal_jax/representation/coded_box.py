@@ -32,9 +32,9 @@ from crystal_jax.representation.standard_frames import standard_frames
 
 # Share of the images that have to be there for a guess to be believed.
 _REPEATS = 0.7
-# What changes the metric of a lattice by no more than this, relative to lengths,
-# is a symmetry of it. This and the limits of `nearby` were tuned on 160 held-out
-# crystals of the Materials Project and a network that errs by 0.1 Å.
+# What changes the metric of a lattice by no more than this, relative to its
+# lengths, is a symmetry of it. Tuned, as the limits of `nearby` are, on 160
+# held-out crystals of the Materials Project and a network that errs by 0.1 Å.
 _IDEAL = 0.03
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
 # more.
