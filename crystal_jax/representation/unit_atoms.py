@@ -48,7 +48,7 @@ class _Look(NamedTuple):
 
 
 # The first is right in 95 % of what networks draw; the others find too many, or
-# find them one by one. Together they count 98.2 % rightly (`decoding` asked
+# find them one by one. Together they count 98.0 % rightly (`decoding` asked
 # where in doubt: 96.9 %), and 99.3 % of true occupancies. These, `_DOUBT` and
 # `_PRICE` were tuned on 608 crystals of mp_le20_val through the codec `mp_20`.
 _LOOKS = (
