@@ -32,9 +32,11 @@ flags.FLAGS.mark_as_parsed()
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
-# What is tested here is no matter of how well XLA makes use of the processor:
-# compiled with less effort, it takes half as long.
-_LIGHTLY = ('evaluation', 'experiments', 'models', 'training')
+# What is tested is hardly ever a matter of how well XLA makes use of the
+# processor, and compilation is most of the time: with less effort it takes a
+# half. Not of these; and what runs as a process of its own, as users run it, is
+# compiled as for them.
+_WELL = ('density',)
 # These take longest, so they begin: two workers then end together.
 _LONGEST = (
   'density/test_voxelize.py', 'training/test_loop.py',
@@ -51,14 +53,19 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+jax.config.update('jax_disable_most_optimizations', True)
+
+
 @pytest.fixture(autouse=True, scope='module')
-def compiled_lightly(request):
-  """Of the modules in `_LIGHTLY`; others do not find what they compiled."""
-  lightly = request.path.parent.name in _LIGHTLY
-  jax.config.update('jax_disable_most_optimizations', lightly)
-  yield
-  if lightly:
+def compiled_well(request):
+  """Of the modules in `_WELL`; others do not find what they compiled."""
+  well = request.path.parent.name in _WELL
+  if well:
     jax.config.update('jax_disable_most_optimizations', False)
+    jax.clear_caches()
+  yield
+  if well:
+    jax.config.update('jax_disable_most_optimizations', True)
     jax.clear_caches()
 
 

@@ -147,7 +147,7 @@ def decode_cases(
     found = {way: box.atoms(said[way]) for way in ('networks', *ways)}
     found, nats = jax.device_get((found, nats))
     lattices = {way: np.asarray(said[way]['lattice']) for way in found}
-    occupancy = np.asarray(outputs['occupancy'])
+    shown = {way: np.asarray(said[way]['occupancy']) for way in found}
     for i, name in enumerate(ids):
       if not valid[i]:
         continue
@@ -164,9 +164,10 @@ def decode_cases(
           atoms=true_atoms(positions, numbers, repeats, box.box.grid, FARTHEST),
           decoded={way: decoded_atoms(found[way][0], i) for way in found},
           crystals={
-            way: box.crystal(*one[way], lattices[way][i]) for way in found
+            way: box.crystal(*one[way], lattices[way][i], shown[way][i])
+            for way in found
           },
-          occupancy=np.stack([targets['occupancy'][i], occupancy[i]]),
+          occupancy=np.stack([targets['occupancy'][i], shown['networks'][i]]),
           nats=float(nats[i]),
           units=float(np.abs(wrong).max()),
         )

@@ -7,8 +7,9 @@ element's code (`elements.element_codes`).
 
 Back, the peaks of the first channel are the atoms, the codes there their
 species. Where the box shows the images, the lattice is the one near what the
-networks say that the atoms repeat by, or, if there is none, any that they do.
-Where it shows a single cell, it is what the networks say.
+networks say that the atoms repeat by, or, if there is none, any that they do;
+sites and lattice then fit the occupancy best (`box_fit`). Where it shows a
+single cell, the lattice is what the networks say.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from crystal_jax import decoding, elements, lattice, lattice_search
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import images
 from crystal_jax.lattice_search import nearby
-from crystal_jax.representation import fits, lattice_numbers, said
+from crystal_jax.representation import box_fit, fits, lattice_numbers, said
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
@@ -162,8 +163,13 @@ class CodedBox:
     """
     every = jax.device_get(self.atoms(outputs))
     lattices = np.asarray(outputs['lattice'], np.float64)
+    occupancy = np.asarray(outputs['occupancy'])
     return [
-      self.crystal(*jax.tree.map(lambda leaf: leaf[i], every), lattices[i])  # noqa: B023
+      self.crystal(
+        *jax.tree.map(lambda leaf: leaf[i], every),
+        lattices[i],
+        occupancy[i],  # noqa: B023
+      )
       for i in range(len(lattices))
     ]
 
@@ -203,6 +209,7 @@ class CodedBox:
     atoms: decoding.DecodedAtoms,
     apart: Float[np.ndarray, 'K E'],
     lattice: Float[np.ndarray, '6'],
+    occupancy: Float[np.ndarray, 'G G G'],
   ) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none.
 
@@ -210,6 +217,7 @@ class CodedBox:
       atoms: Of one box, on the host.
       apart: What is said of their species; see `atoms`.
       lattice: What the networks say of the lattice.
+      occupancy: What the atoms were found in.
     """
     mask = np.asarray(atoms.mask)
     if not mask.any():
@@ -224,10 +232,14 @@ class CodedBox:
     try:
       cell = _lattice(atoms, cell)
       positions, means = nearby.fold(atoms, cell, apart)
+      if not len(positions):
+        return 'no atom is where its images are'
+      positions, cell = box_fit.fit_sites(
+        occupancy, positions, cell, grid=self.box.grid, sigma=self.box.sigma
+      )
+      positions, cell = _idealized(positions, cell)
     except ValueError as error:
       return str(error)
-    if not len(positions):
-      return 'no atom is where its images are'
     return Crystal(said.numbers(means), positions, cell)
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
@@ -257,3 +269,9 @@ def _lattice(atoms, guess):
   if cell is None:
     raise ValueError('no lattice is said, and the atoms show none')
   return lattice.idealize(cell, _IDEAL)
+
+
+def _idealized(positions, cell):
+  """A crystal in the symmetric lattice near its own."""
+  ideal = lattice.idealize(cell, _IDEAL)
+  return positions @ np.linalg.inv(cell) @ ideal, ideal
