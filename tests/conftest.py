@@ -39,7 +39,8 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 _WELL = ('density',)
 # These take longest, so they begin: two workers then end together.
 _LONGEST = (
-  'density/test_voxelize.py', 'training/test_loop.py',
+  'density/test_voxelize.py', 'density/test_derivatives.py',
+  'density/test_voxelize_in_jax.py', 'training/test_loop.py',
   'evaluation/test_cell_scores.py', 'evaluation/test_evaluate.py',
   'training/test_steps.py', 'test_readme.py', 'training/test_cell_loss.py',
   'decoding/test_decode.py', 'test_codec.py', 'models/test_vae.py',

@@ -2,13 +2,7 @@
 
 import csv
 import os
-import pathlib
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import ase.build
 import ase.db
@@ -19,27 +13,10 @@ from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
 from crystal_jax.data import assembling, prepared, preparing, splits, summary
-from crystal_jax.reading import items, parse, pool
+from crystal_jax.reading import items, parse
 from crystal_jax.representation.fits import fits_box
 from tests.data import bad_files
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def skipped(folder):
-  with (folder / 'skipped.csv').open(newline='', encoding='utf-8') as file:
-    return {row['file']: row for row in csv.DictReader(file)}
-
-
-def records(folder):
-  found = {}
-  for split in splits.NAMES:
-    try:
-      source = data.load_split(folder, split)
-    except ValueError:
-      continue
-    found |= {record['id']: (split, record) for record in source}
-  return found
+from tests.data.folders import records, save_many, skipped
 
 
 def test_forty_bad_files_and_ten_good_ones(tmp_path):
@@ -145,15 +122,6 @@ def test_every_format_gives_the_same_crystal(tmp_path):
     )
     known = id_.startswith(('many', 'base', 'row-1', 'compact'))
     assert record['gap'] == 5 if known else np.isnan(record['gap']), id_
-
-
-def save_many(folder, count=30, pairs='Na Cl;K Br;Li F;Mg O;Cs I;Rb Br;Ca O'):
-  folder.mkdir()
-  pairs = [pair.split() for pair in pairs.split(';')]
-  for i in range(count):
-    first, second = pairs[i % len(pairs)]
-    text = bad_files.cif(first, second, a=4 + 0.01 * i)
-    (folder / f'x{i}.cif').write_text(text)
 
 
 def test_splits_and_properties(tmp_path):
@@ -292,96 +260,6 @@ def test_the_output_may_lie_in_the_source(tmp_path):
   assert first.num_skipped == first.other_files == 0
 
 
-BEWITCHED = """
-import ctypes, os, sys, time
-from crystal_jax.reading import worker
-parse = worker.parse
-def bewitched(item, max_atoms):
-  if 'hangs' in item.name:
-    ctypes.CDLL(None).sleep(60)
-  if 'crashes' in item.name:
-    os.abort()
-  yield from parse(item, max_atoms)
-worker.parse = bewitched
-worker.main()
-"""
-
-
-def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
-  save_many(tmp_path / 'source', 5)
-  for name in 'hangs', 'crashes':
-    shutil.copy(tmp_path / 'source/x0.cif', tmp_path / f'source/{name}.cif')
-  monkeypatch.setattr(pool, '_COMMAND', (sys.executable, '-c', BEWITCHED))
-  found = data.prepare(
-    [tmp_path / 'source'], tmp_path / 'out', workers=1, time_limit=0.5
-  )
-  assert found.crystals == 5
-  reasons = {n: s['reason'] for n, s in skipped(tmp_path / 'out').items()}
-  assert reasons == {
-    'hangs.cif': 'took more than 0.5 s',
-    'crashes.cif': 'the parser crashed (signal 6)',
-  }
-
-
-def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
-  save_many(tmp_path / 'source', 3)
-  command = sys.executable, '-c', 'raise RuntimeError("no luck")'
-  monkeypatch.setattr(pool, '_COMMAND', command)
-  with pytest.raises(ChildProcessError, match='process failed.*no luck'):
-    data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=2)
-
-
-def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
-  save_many(tmp_path / 'source', 30)
-  monkeypatch.setattr(preparing, '_CHUNK', 5)
-  out = tmp_path / 'out'
-  seen = []
-
-  def stop(count):
-    seen.append(count)
-    if len(seen) == 3:
-      raise KeyboardInterrupt
-
-  with pytest.raises(KeyboardInterrupt):
-    data.prepare([tmp_path / 'source'], out, workers=0, progress=stop)
-  assert not records_or_none(out)
-  whole = len(list((out / '.partial').glob('*.npz')))
-  assert 3 <= whole < 6
-
-  def full(*args):
-    raise OSError(28, 'No space left on device')
-
-  read = []
-  tasks = pool.read
-  monkeypatch.setattr(
-    pool, 'read',
-    lambda todo, **options: tasks(
-      (read.append(task) or task for task in todo), **options
-    ),
-  )  # fmt: skip
-  with monkeypatch.context() as patch:
-    patch.setattr(prepared.Writer, 'add', full)
-    with pytest.raises(OSError, match='No space left'):
-      data.prepare([tmp_path / 'source'], out, workers=0)
-  assert not records_or_none(out) and len(read) == 6 - whole
-  assert data.prepare([tmp_path / 'source'], out, workers=0).crystals == 30
-  assert len(read) == 6 - whole
-
-
-def records_or_none(out):
-  try:
-    return records(out)
-  except FileNotFoundError:
-    return {}
-
-
-def test_two_at_once_is_told(tmp_path):
-  save_many(tmp_path / 'source', 3)
-  with preparing._claim(tmp_path / 'out'):
-    with pytest.raises(ValueError, match='prepared by another process'):
-      data.prepare([tmp_path / 'source'], tmp_path / 'out')
-
-
 def test_twins_and_radius():
   formulas = ['A', 'A', 'B', 'A']
   prints = [[10, 1, 2], [10.001, 1, 2], [10, 1, 2], [10, 1, 2.1]]
@@ -397,33 +275,3 @@ def test_twins_and_radius():
       columns = crystal.numbers, crystal.positions, crystal.cell
       fits = parse.radius(crystal) <= length / 2 - 1
       assert fits == fits_box(*columns, length, 0.5)
-
-
-@pytest.mark.slow
-def test_killed_twenty_times(tmp_path):
-  """Whenever it is killed, nothing is lost and nothing half is taken."""
-  save_many(tmp_path / 'source', 900)
-  out = tmp_path / 'out'
-  command = [
-    sys.executable, '-m', 'crystal_jax', 'prepare', str(tmp_path / 'source'),
-    f'--out={out}', '--workers=1',
-  ]  # fmt: skip
-  rng = np.random.default_rng(0)
-  killed = 0
-  while killed < 20:
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    time.sleep(rng.uniform(2, 6))
-    process.kill()
-    killed += process.wait() == -signal.SIGKILL
-    if (out / 'dataset_info.json').exists():
-      assert len(records(out)) == 900
-      shutil.rmtree(out)
-    else:
-      assert not records_or_none(out)
-  subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-  assert len(records(out)) == 900
-  names = {path.name.split('-')[0] for path in out.iterdir()}
-  assert names == {
-    'crystals', 'dataset_info.json', 'features.json', 'skipped.csv',
-    'summary.json', 'twins.csv',
-  }  # fmt: skip

@@ -1,10 +1,4 @@
-"""The voxelizer: laws of physics, then a float64 twin, then JAX behaviour.
-
-`FORMS` has a grid and sigma for each way in which a density is computed; what
-is true of a density has to be true of all of them.
-"""
-
-import functools
+"""The voxelizer: laws of physics, then a float64 twin."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -14,48 +8,11 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.density import box_density, image_counts, split
 from crystal_jax.density.box_density import low_rank_basis
 from crystal_jax.density.grids import resolves
-from crystal_jax.density.voxelize import _voxelize
 from crystal_jax.density.wave_density import is_small
 from tests import reference
-
-CELL = reference.triclinic((4.0, 5.0, 6.0), (80.0, 95.0, 110.0))
-FORMS = {
-  'slabs': (cj.BoxGrid(length=4.0, size=10), 0.4),
-  'low rank': (cj.BoxGrid(length=4.0, size=28), 1.0),
-  'direct': (cj.CellGrid((9, 12, 16)), 0.5),
-  'fourier': (cj.CellGrid((20, 24, 32)), 0.5),
-}
-
-
-def most(grid):
-  """Images, enough for every crystal of `crystal` on this form."""
-  return 64 if grid == FORMS['slabs'][0] else 192
-
-
-forms = pytest.mark.parametrize('grid, sigma', FORMS.values(), ids=FORMS.keys())
-
-
-def voxelizer(grid, sigma):
-  return functools.partial(
-    cj.voxelize, grid=grid, sigma=sigma, max_images=most(grid)
-  )
-
-
-def crystal(seed=0, atoms=4, spread=30.0):
-  rng = np.random.default_rng(seed)
-  positions = rng.uniform(-spread, spread, (atoms, 3))
-  return positions, rng.integers(1, 90, atoms).astype(float)
-
-
-def error(density, positions, weights, cell, grid, sigma):
-  """Largest error, of the highest single atom's peak."""
-  truth = reference.density(positions, weights, cell, grid, sigma)
-  # In float64: JAX would round the truth before it compares.
-  density = np.asarray(density, np.float64)
-  return np.abs(density - truth).max() * reference.peak(weights, sigma)
+from tests.density.forms import CELL, FORMS, crystal, error, forms, voxelizer
 
 
 def test_each_form_is_what_it_is_called():
@@ -66,9 +23,6 @@ def test_each_form_is_what_it_is_called():
   assert rank(*FORMS['low rank']).shape[1] < 20
   assert not resolves(FORMS['direct'][0], CELL, 0.5)
   assert resolves(FORMS['fourier'][0], CELL, 0.5)
-
-
-# Laws.
 
 
 def test_integral_over_the_cell_is_the_sum_of_weights():
@@ -129,9 +83,6 @@ def test_quarter_turn_of_the_crystal_turns_the_box(name):
   np.testing.assert_allclose(
     turned, np.rot90(run(positions, weights, CELL)), atol=5e-6 * peak
   )
-
-
-# The float64 twin.
 
 
 @pytest.mark.parametrize('channels', [None, 3])
@@ -250,33 +201,6 @@ def test_exact_where_hundreds_of_atoms_overlap():
     assert error(density, *atoms, cell, grid, 1.5) < 5e-6
 
 
-def test_derivatives_where_thousands_of_images_are_a_few_waves():
-  cell = reference.triclinic((2.0, 1.8, 1.6), (80.0, 95.0, 110.0))
-  grid, sigma = cj.BoxGrid(3.0, 6), np.float64(1.0)
-  positions, weights = crystal(9, atoms=2)
-  field = np.random.default_rng(1).normal(size=grid.shape)
-  args = positions, weights, cell, sigma
-
-  def loss(p, w, c, s):
-    density = cj.voxelize(p, w, c, grid=grid, sigma=s, max_images=2048)
-    return (density * jnp.asarray(field, jnp.float32)).sum()
-
-  def twin(p, w, c, s):
-    return (reference.density(p, w, c, grid, s) * field).sum()
-
-  grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
-  for which in range(4):
-    along = np.random.default_rng(2).normal(size=np.shape(args[which]))
-    sides = [
-      [a + s * along if i == which else a for i, a in enumerate(args)]
-      for s in (-1e-4, 1e-4)
-    ]
-    slope = (twin(*sides[1]) - twin(*sides[0])) / 2e-4
-    ours = np.sum(np.asarray(grads[which], np.float64) * along)
-    size = np.linalg.norm(grads[which]) * np.linalg.norm(along)
-    assert abs(ours - slope) < 1e-4 * size
-
-
 @pytest.mark.parametrize('size', [(7, 9, 11), (6, 8, 10), 12])
 def test_band_limit_keeps_the_frequencies_up_to_nyquist(size):
   positions, weights = crystal(8)
@@ -288,273 +212,3 @@ def test_band_limit_keeps_the_frequencies_up_to_nyquist(size):
   peak = 1 / reference.peak(weights, sigma)
   np.testing.assert_allclose(density, truth, atol=5e-6 * peak)
   assert error(density, positions, weights, CELL, grid, sigma) > 1e-3
-
-
-# Derivatives.
-
-
-def loss_and_twin(grid, sigma):
-  """A scalar of the density, and the same from the float64 twin."""
-  positions, weights = crystal(9)
-  mask = np.random.default_rng(1).normal(size=grid.shape)
-  args = positions, weights, CELL, np.float64(sigma)
-
-  def loss(positions, weights, cell, sigma):
-    density = voxelizer(grid, sigma)(positions, weights, cell)
-    return (density * jnp.asarray(mask, jnp.float32)).sum()
-
-  def twin(positions, weights, cell, sigma):
-    truth = reference.density(positions, weights, cell, grid, sigma)
-    return (truth * mask).sum()
-
-  rng = np.random.default_rng(2)
-  along = tuple(np.asarray(rng.normal(size=np.shape(a))) for a in args)
-  return loss, twin, args, along
-
-
-def float32(tree):
-  return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), tree)
-
-
-@forms
-def test_derivatives_equal_finite_differences(grid, sigma):
-  loss, twin, args, along = loss_and_twin(grid, sigma)
-  grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
-  for which, scale in enumerate((1e-4, 1e-3, 1e-5, 1e-4)):
-
-    def moved(step, which=which):
-      return [
-        a + step * v if i == which else a
-        for i, (a, v) in enumerate(zip(args, along, strict=True))
-      ]
-
-    slope = (twin(*moved(scale)) - twin(*moved(-scale))) / (2 * scale)
-    ours = np.sum(np.asarray(grads[which], np.float64) * along[which])
-    size = np.linalg.norm(grads[which]) * np.linalg.norm(along[which])
-    assert abs(ours - slope) < 1e-4 * size
-
-    tangents = [a * (i == which) for i, a in enumerate(float32(along))]
-    _, forward = jax.jvp(loss, float32(args), tuple(tangents))
-    assert abs(forward - slope) < 1e-4 * size
-
-
-@pytest.mark.parametrize(
-  'name',
-  ['slabs', pytest.param('low rank', marks=pytest.mark.slow), 'fourier'],
-)
-def test_hessian_vector_product_equals_finite_differences(name):
-  grid, sigma = FORMS[name]
-  loss, twin, args, along = loss_and_twin(grid, sigma)
-  one = lambda p: loss(p, *float32(args[1:]))  # noqa: E731
-  position, direction = float32((args[0], along[0]))
-  _, product = jax.jit(functools.partial(jax.jvp, jax.grad(one)))(
-    (position,), (direction,)
-  )
-  backward = jax.jit(jax.grad(lambda p: jnp.vdot(jax.grad(one)(p), direction)))(
-    position
-  )
-  np.testing.assert_allclose(
-    product, backward, atol=2e-5 * np.abs(product).max()
-  )
-  step = 1e-3
-  values = [twin(args[0] + s * along[0], *args[1:]) for s in (-step, 0, step)]
-  curvature = (values[0] - 2 * values[1] + values[2]) / step**2
-  size = np.linalg.norm(product) * np.linalg.norm(direction)
-  assert abs(np.vdot(product, direction) - curvature) < 1e-4 * size
-
-
-@pytest.mark.parametrize(
-  'grid',
-  [
-    cj.BoxGrid(3.0, 3),
-    cj.CellGrid(16),
-    pytest.param(cj.CellGrid(8), marks=pytest.mark.slow),
-  ],
-  ids=str,
-)
-def test_no_nan_in_the_gradient_of_an_atom_on_a_voxel(grid):
-  def loss(positions, cell):
-    density = cj.voxelize(
-      positions, np.ones(2), cell, grid=grid, sigma=0.5, max_images=64
-    )
-    return (density**2).sum()
-
-  args = jnp.zeros((2, 3)), jnp.eye(3) * 4
-  assert jnp.isfinite(loss(*args))
-  for grad in jax.grad(loss, argnums=(0, 1))(*args):
-    assert jnp.isfinite(grad).all()
-
-
-# JAX behaviour.
-
-
-@forms
-def test_too_few_images_give_nan_and_never_a_density_with_atoms_missing(
-  grid, sigma
-):
-  positions, weights = crystal()
-  run = functools.partial(cj.voxelize, grid=grid, sigma=sigma)
-  assert jnp.isnan(run(positions, weights, CELL, max_images=3)).all()
-  enough = cj.count_images(positions, CELL, grid=grid, sigma=sigma)
-  density = run(positions, weights, CELL, max_images=enough)
-  assert error(density, positions, weights, CELL, grid, sigma) < 5e-6
-
-
-@forms
-def test_nan_in_gives_nan_out(grid, sigma):
-  positions, weights = crystal()
-  run = voxelizer(grid, sigma)
-  broken = positions.copy()
-  broken[1, 2] = np.nan
-  assert jnp.isnan(run(broken, weights, CELL)).all()
-  found = functools.partial(run, max_images=None)
-  assert jnp.isnan(found(broken, weights, CELL)).all()
-  assert jnp.isnan(found(positions, weights, CELL * np.nan)).all()
-  assert jnp.isnan(run(positions, weights, CELL * np.nan)).all()
-  assert jnp.isfinite(run(broken, weights * [1, 0, 1, 1], CELL)).all()
-
-
-@pytest.mark.parametrize(
-  'name', ['slabs', pytest.param('direct', marks=pytest.mark.slow)]
-)
-def test_inside_transformations(name):
-  grid, sigma = FORMS[name]
-  batch = [crystal(seed) for seed in range(2)]
-  args = float32([np.stack(a) for a in zip(*batch, strict=True)])
-  args.append(jnp.stack([CELL, CELL * 1.1]).astype(jnp.float32))
-  run = voxelizer(grid, sigma)
-  several = functools.partial(
-    cj.voxelize_batch, grid=grid, sigma=sigma, max_images=most(grid)
-  )
-  truth = np.stack([run(*(a[i] for a in args)) for i in range(2)])
-  close = functools.partial(
-    np.testing.assert_allclose, atol=2e-6 * np.abs(truth).max()
-  )
-  close(several(*args), truth)
-  close(cj.voxelize_batch(*args, grid=grid, sigma=sigma), truth)
-  close(jax.jit(jax.vmap(run))(*args), truth)
-  close(jax.lax.scan(lambda c, a: (c, run(*a)), 0, args)[1], truth)
-  halves = [a.reshape(2, 1, *a.shape[1:]) for a in args]
-  mapped = jax.pmap(jax.grad(lambda *a: (several(*a) ** 2).sum()))(*halves)
-  whole = jax.jit(jax.vmap(jax.grad(lambda *a: (run(*a) ** 2).sum())))(*args)
-  np.testing.assert_allclose(
-    mapped[:, 0], whole, atol=1e-4 * np.abs(whole).max()
-  )
-
-
-def test_traced_sigma_equals_known_sigma():
-  positions, weights = crystal()
-  grid, sigma = FORMS['low rank']
-  traced = jax.jit(lambda s: voxelizer(grid, s)(positions, weights, CELL))(
-    sigma
-  )
-  assert error(traced, positions, weights, CELL, grid, sigma) < 5e-6
-
-
-def test_one_trace_for_crystals_that_share_a_rung():
-  run = functools.partial(cj.voxelize, grid=cj.BoxGrid(7.0, 8), sigma=0.5)
-  counts = [
-    cj.count_images(crystal(s)[0], CELL, grid=cj.BoxGrid(7.0, 8), sigma=0.5)
-    for s in range(6)
-  ]
-  rungs = {image_counts.ladder(count) for count in counts}
-  assert len(rungs) < len(set(counts))
-  before = _voxelize._cache_size()
-  for seed in range(6):
-    run(*crystal(seed), CELL)
-  assert _voxelize._cache_size() == before + len(rungs)
-
-
-def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():
-  positions, weights = crystal()
-
-  def total(positions):
-    return cj.voxelize(
-      positions, weights, CELL, grid=cj.CellGrid(16), sigma=0.5
-    ).sum()
-
-  positions = jnp.asarray(positions, jnp.float32)
-  assert jnp.isfinite(jax.grad(total)(positions)).all()
-  linear = jax.jit(
-    lambda w: cj.voxelize(
-      np.asarray(positions), w, CELL, grid=cj.CellGrid(16), sigma=0.5
-    ).sum()
-  )  # positions are known here, so that is enough
-  np.testing.assert_allclose(linear(weights), total(positions), rtol=1e-5)
-  with pytest.raises(ValueError, match='max_images'):
-    jax.jit(total)(positions)
-  with pytest.raises(ValueError, match='max_images'):
-    jax.vmap(total)(positions[None])
-
-
-@pytest.mark.parametrize(
-  'change, message',
-  [
-    ({'positions': np.zeros((4, 2))}, 'positions'),
-    ({'weights': np.zeros(3)}, 'weights'),
-    ({'cell': np.eye(2)}, 'cell'),
-    ({'cell': np.ones((3, 3))}, 'volume'),
-    ({'cell': None}, 'CellGrid'),
-    ({'sigma': 0.0}, 'sigma'),
-    ({'sigma': np.ones(4)}, 'sigma'),
-    ({'max_images': 0}, 'max_images'),
-    ({'grid': cj.BoxGrid(), 'band_limit': True}, 'band_limit'),
-    ({'grid': 32}, 'BoxGrid'),
-  ],
-)
-def test_static_mistakes_are_named(change, message):
-  positions, weights = crystal()
-  good = {
-    'positions': positions,
-    'weights': weights,
-    'cell': CELL,
-    'grid': cj.CellGrid(8),
-    'sigma': 0.5,
-  }
-  with pytest.raises(ValueError, match=message):
-    cj.voxelize(**(good | change))
-
-
-def test_no_atoms_is_an_empty_box():
-  for grid in (cj.BoxGrid(4.0, 4), cj.CellGrid(4)):
-    for empty in (0, 3):
-      density = cj.voxelize(
-        np.zeros((empty, 3)), np.zeros(empty), CELL, grid=grid, sigma=0.5
-      )
-      assert density.shape == (4, 4, 4) and not density.any()
-
-
-@pytest.mark.parametrize('grid', [cj.BoxGrid(10.0, 128), cj.CellGrid(128)])
-def test_128_voxels_a_side_and_400_atoms_fit_in_200_mb(grid):
-  run = functools.partial(cj.voxelize, grid=grid, max_images=400)
-  shapes = [
-    jax.ShapeDtypeStruct(s, jnp.float32) for s in [(400, 3), (400,), (3, 3), ()]
-  ]
-  compiled = (
-    jax.jit(lambda p, w, c, s: run(p, w, c, sigma=s)).lower(*shapes).compile()
-  )
-  memory = compiled.memory_analysis()
-  used = memory.temp_size_in_bytes + memory.output_size_in_bytes
-  assert used < 200e6
-
-
-def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
-  # Chosen by platform, so it takes a call of its own to be run on a CPU.
-  grid, sigma = FORMS['slabs']
-  rng = np.random.default_rng(0)
-  centers = rng.uniform(-3, 3, (1500, 3)).astype(np.float32)  # two chunks
-  images = split.split(centers, jnp.float32)
-  weights = rng.integers(0, 9, (1500, 2)).astype(np.float32)
-  scale = (2 * np.pi * sigma**2) ** -1.5
-  product = functools.partial(
-    box_density.product,
-    axis=split.split(grid.axis(), jnp.float32),
-    sigma=jnp.float32(sigma),
-  )
-  density = product(images, weights * scale)
-  truth = reference.density(centers, weights, None, grid, sigma)
-  np.testing.assert_allclose(density, truth, atol=5e-6 * truth.max())
-  slabs = cj.voxelize(
-    centers, weights, None, grid=grid, sigma=sigma, max_images=1500
-  )
-  np.testing.assert_allclose(density, slabs, atol=5e-6 * truth.max())
