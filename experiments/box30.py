@@ -18,10 +18,12 @@ def get_config():
   config = base.get_config()
   config.model.representation = 'coded_box'
   config.data.origins = 1
-  config.train.steps = 9_000
+  config.train.steps = 5_500
   config.train.batch_size = 32
   config.train.warmup_steps = 100
   config.train.weight_decay = 0.0
+  config.train.coded_box_loss.beta = 5e-5
+  config.train.coded_box_loss.occupancy = 200.0
   config.train.checkpoint_every = 500
   config.train.log_every = 50
   config.train.eval_every = 500

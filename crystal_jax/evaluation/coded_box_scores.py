@@ -11,6 +11,10 @@ rows of the last split, each a network perfect from some step on:
 - `true_lattice`: places and species as decoded, the true lattice beside;
 - `true_species`: the places as decoded, all else true;
 - oracle: everything true.
+
+The atoms of `crystal` are those of the crystal that came back, laid in the box
+again: what the box shows many times is then told once, and is right or wrong
+everywhere.
 """
 
 from __future__ import annotations
@@ -43,6 +47,8 @@ from crystal_jax.training.state import TrainState
 LONGEST = 6.67, 10.0
 # Ways to a crystal beside the networks' own, and the oracle last.
 WAYS = 'sampled', 'true_lattice', 'true_species', 'oracle'
+# What is given of the crystal's atoms.
+_ATOMS = 'count_exact', 'nearest_median', 'nearest_p90'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +101,9 @@ def score(run: Run, state: TrainState) -> Scores:
   Returns:
     In each of train, heldout (if any), oracle and baseline what `row` gives. Of
     the networks also `kl_nats`, `lattice_units` (median error of the lattice
-    that they say), and of held-out crystals strict and match on each of `WAYS`.
+    that they say), of the atoms of the crystals, laid in the box again,
+    `crystal_count_exact` and `crystal_nearest_..`, and of held-out crystals
+    strict and match on each of `WAYS`.
   """
   params, results = cell_scores.averaged(state), {}
   last = list(run.arrays)[-1]
@@ -104,6 +112,12 @@ def score(run: Run, state: TrainState) -> Scores:
     cases = decode_cases(run.model, params, batches(run, split), ways)
     refused = cell_scores.refused_share(run, split)
     results[split], cases = networks_row(cases, refused)
+    again = row(
+      [laid_again(case, run.model) for case in cases],
+      'crystal',
+      compared=[case.comparison for case in cases],
+    )
+    results[split] |= {f'crystal_{name}': again[name] for name in _ATOMS}
   # Of the last of them, the held-out crystals if there are any.
   for way in WAYS[:-1]:
     results[last] |= prefixed(way, row(cases, way, refused))
@@ -173,6 +187,30 @@ def decode_cases(
         )
       )
   return cases
+
+
+def laid_again(
+  case: Case, model: Model, crystal: Crystal | str | None = None
+) -> Case:
+  """The case with the way `crystal`: its atoms are the crystal's.
+
+  Args:
+    case: What came back.
+    model: A coded box.
+    crystal: In the frame of what came back; None: that itself.
+  """
+  crystal = case.found if crystal is None else crystal
+  atoms, box = case.decoded['networks'], model.representation.box
+  if isinstance(crystal, Crystal):
+    repeats = crystal.cell if box.repeats else None
+    atoms = true_atoms(
+      crystal.positions, crystal.numbers, repeats, box.grid, FARTHEST
+    )
+  return dataclasses.replace(
+    case,
+    decoded={**case.decoded, 'crystal': atoms},
+    crystals={**case.crystals, 'crystal': crystal},
+  )
 
 
 def _ways(outputs, sampled, targets) -> dict[str, dict[str, Array]]:

@@ -166,9 +166,9 @@ class CodedBox:
     occupancy = np.asarray(outputs['occupancy'])
     return [
       self.crystal(
-        *jax.tree.map(lambda leaf: leaf[i], every),
+        *jax.tree.map(lambda leaf: leaf[i], every),  # noqa: B023
         lattices[i],
-        occupancy[i],  # noqa: B023
+        occupancy[i],
       )
       for i in range(len(lattices))
     ]

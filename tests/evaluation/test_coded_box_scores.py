@@ -44,6 +44,7 @@ def test_everything_is_written_and_the_oracle_is_right(
   assert heldout['strict'] == results['baseline']['strict'] == 0
   for way in coded_box_scores.WAYS[:-1]:
     assert 0 <= heldout[f'{way}_strict'] <= 1
+  assert heldout['crystal_count_exact'] <= 1
   assert heldout['kl_nats'] > 0 and heldout['lattice_units'] > 1
   page = (tmp_path / 'report.html').read_text()
   assert page.count('<img') >= 2 and 'http' not in page
