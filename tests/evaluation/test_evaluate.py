@@ -4,6 +4,7 @@ import json
 
 import ase.io
 import numpy as np
+import pytest
 
 import crystal_jax as cj
 from crystal_jax.evaluation import evaluate, predict
@@ -24,6 +25,7 @@ NAMES = {
 COLUMNS = ('train', 'heldout', 'oracle', 'baseline')
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_the_oracle_is_right(tiny_config, tmp_path):
   tiny_config.model.lattice_head.enabled = True
   tiny_config.model.box.length = 8.0

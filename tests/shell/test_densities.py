@@ -26,6 +26,8 @@ def test_cif_to_density_to_cif(tmp_path, way, capsys):
   assert 'warning' not in capsys.readouterr().err
 
 
+# How many atoms it takes for a wave is a matter of chance.
+@pytest.mark.filterwarnings('ignore:There are more atoms than')
 def test_density_of_no_gaussian_atoms_gets_a_warning(tmp_path, capsys):
   x = np.linspace(0, 2 * np.pi, 24, endpoint=False)
   wave = 1 + 0.5 * np.sin(x)[:, None, None] * np.ones((24, 24, 24))

@@ -69,6 +69,7 @@ def test_the_truth_costs_nothing(run, training):
   assert sums['species_accuracy'][1] == asked.sum()
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one(run):
   one, two = two_steps(run, 1), two_steps(run, 2)
   jax.tree.map(

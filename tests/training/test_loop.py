@@ -53,6 +53,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(unbroken, tmp_path):
   assert [r['step'] for r in rows if r['split'] == 'heldout'] == [3, 6]
 
 
+@pytest.mark.slow
 def test_a_run_that_reads_in_place_goes_on_as_one_in_memory(unbroken, tmp_path):
   config, workdir, state = unbroken
   three = pathlib.Path(checkpoints.FOLDER, '3')

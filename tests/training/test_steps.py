@@ -58,7 +58,7 @@ def test_two_devices_equal_one_and_are_traced_once(tiny_config):
 @pytest.mark.parametrize(
   ('networks', 'channels', 'species'),
   [
-    ('vae', 'elements', 'cross_entropy'),
+    pytest.param('vae', 'elements', 'cross_entropy', marks=pytest.mark.slow),
     ('unet', 'number', 'bce'),
     ('both', 'number', 'cross_entropy'),
   ],
