@@ -160,8 +160,8 @@ def decode_cases(
     said = _ways(outputs, sampled, examples.targets)
     found = {way: box.atoms(said[way]) for way in ('networks', *ways)}
     found, nats = jax.device_get((found, nats))
-    lattices = {way: np.asarray(said[way]['lattice']) for way in found}
-    shown = {way: np.asarray(said[way]['occupancy']) for way in found}
+    said = {way: jax.device_get(dict(said[way])) for way in found}
+    networks = said['networks']
     for i, name in enumerate(ids):
       if not valid[i]:
         continue
@@ -170,7 +170,7 @@ def decode_cases(
       numbers, cell = batch['numbers'][i][filled], targets['cell'][i]
       positions = targets['positions'][i][filled]
       repeats = cell if box.box.repeats else None
-      wrong = (lattices['networks'][i] - targets['lattice'][i]) / UNITS
+      wrong = (networks['lattice'][i] - targets['lattice'][i]) / UNITS
       cases.append(
         Case(
           id=name,
@@ -178,10 +178,11 @@ def decode_cases(
           atoms=true_atoms(positions, numbers, repeats, box.box.grid, FARTHEST),
           decoded={way: decoded_atoms(found[way][0], i) for way in found},
           crystals={
-            way: box.crystal(*one[way], lattices[way][i], shown[way][i])
-            for way in found
+            way: box.crystal(*one[way], _one(said[way], i)) for way in found
           },
-          occupancy=np.stack([targets['occupancy'][i], shown['networks'][i]]),
+          occupancy=np.stack(
+            [targets['occupancy'][i], networks['occupancy'][i]]
+          ),
           nats=float(nats[i]),
           units=float(np.abs(wrong).max()),
         )

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from crystal_jax import decoding, elements, lattice, lattice_search
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import images
-from crystal_jax.lattice_search import nearby
+from crystal_jax.lattice_search import alike, nearby
 from crystal_jax.representation import box_fit, fits, lattice_numbers, said
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
@@ -37,6 +37,10 @@ _REPEATS = 0.7
 # lengths, is a symmetry of it. Tuned, as the limits of `nearby` are, on 160
 # held-out crystals of the Materials Project and a network that errs by 0.1 Å.
 _IDEAL = 0.03
+# How much liker itself the field must be by another lattice than by that of the
+# atoms. Beside the number of atoms, what a number of their codes counts. Voxels
+# along the walls that are left out, where networks are least sure.
+_BETTER, _SPECIES, _EDGE = 0.15, 0.5, 2
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
 # more.
 _IMAGES = 768
@@ -161,16 +165,10 @@ class CodedBox:
         and if there are any offsets [B, G, G, G, 3] (voxels) and code_offsets
         [B, E, C].
     """
-    every = jax.device_get(self.atoms(outputs))
-    lattices = np.asarray(outputs['lattice'], np.float64)
-    occupancy = np.asarray(outputs['occupancy'])
+    every = jax.device_get((*self.atoms(outputs), dict(outputs)))
     return [
-      self.crystal(
-        *jax.tree.map(lambda leaf: leaf[i], every),  # noqa: B023
-        lattices[i],
-        occupancy[i],
-      )
-      for i in range(len(lattices))
+      self.crystal(*jax.tree.map(lambda leaf: leaf[i], every))  # noqa: B023
+      for i in range(len(every[0].positions))
     ]
 
   def atoms(
@@ -208,34 +206,33 @@ class CodedBox:
     self,
     atoms: decoding.DecodedAtoms,
     apart: Float[np.ndarray, 'K E'],
-    lattice: Float[np.ndarray, '6'],
-    occupancy: Float[np.ndarray, 'G G G'],
+    outputs: Mapping[str, np.ndarray],
   ) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none.
 
     Args:
       atoms: Of one box, on the host.
       apart: What is said of their species; see `atoms`.
-      lattice: What the networks say of the lattice.
-      occupancy: What the atoms were found in.
+      outputs: What networks say of the box; see `crystals`.
     """
     mask = np.asarray(atoms.mask)
     if not mask.any():
       return 'there is no atom in the decoded density'
     if atoms.overflow:
       return 'the decoded density has more peaks than atoms may be'
-    cell = lattice_numbers.to_cell(lattice)
+    cell = lattice_numbers.to_cell(np.asarray(outputs['lattice'], np.float64))
     if not self.box.repeats:
       if cell is None:
         return 'the decoded lattice is none: no cell has these angles'
       return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
+    grid, occupancy = self.box.grid, outputs['occupancy']
     try:
-      cell = _lattice(atoms, cell)
+      cell = _lattice(atoms, cell, outputs, grid.spacing)
       positions, means = nearby.fold(atoms, cell, apart)
       if not len(positions):
         return 'no atom is where its images are'
       positions, cell = box_fit.fit_sites(
-        occupancy, positions, cell, grid=self.box.grid, sigma=self.box.sigma
+        occupancy, positions, cell, grid=grid, sigma=self.box.sigma
       )
       positions, cell = _idealized(positions, cell)
     except ValueError as error:
@@ -258,17 +255,36 @@ class CodedBox:
     return float((2 * np.pi * self.box.sigma**2) ** 1.5)
 
 
-def _lattice(atoms, guess):
-  """The lattice that repeats the atoms; near the guess, if that does it."""
+def _lattice(atoms, guess, outputs, spacing):
+  """The lattice that repeats the atoms; near the guess, if that does it.
+
+  The atoms may be too wrong to tell. So how alike what the networks drew is to
+  itself has a say, if it knows far better.
+  """
   cell, share = None, 0.0
   if guess is not None:
     cell, share = nearby.fit_near(atoms, guess)
   if share < _REPEATS:
     fit = lattice_search.find_lattice(atoms, prior=guess)
     cell = fit.cell if fit.found else cell
+  if guess is not None:
+    likeness = alike.alike(_told(outputs))
+    near, better = alike.snap(likeness, spacing, guess)
+    reduced, _ = lattice.minkowski_reduce(cell)
+    (known,) = alike.score(likeness, spacing, reduced[None])
+    if better > known + _BETTER:
+      cell, _ = nearby.fit_near(atoms, near)
   if cell is None:
     raise ValueError('no lattice is said, and the atoms show none')
   return lattice.idealize(cell, _IDEAL)
+
+
+def _told(outputs):
+  """Occupancy and species as one field, without the outermost voxels."""
+  codes = _SPECIES * np.asarray(outputs['codes'], np.float64)
+  codes[..., 0] = 1.0
+  field = codes * np.clip(outputs['occupancy'], 0, 1.2)[..., None]
+  return field[_EDGE:-_EDGE, _EDGE:-_EDGE, _EDGE:-_EDGE]
 
 
 def _idealized(positions, cell):
