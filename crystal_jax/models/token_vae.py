@@ -38,8 +38,8 @@ class TokenVAE(nn.Module):
     decoder: Blocks of the decoder.
     factor: See `Trunk`.
     latent: Latent numbers of a token, L.
-    vector: Numbers of a latent that is one vector instead, D, to which and from
-      which go the `latent` numbers of every token; 0: none.
+    vector: Numbers of a latent that is one vector instead, D, linear in the
+      `latent` numbers of all tokens, as they are in it; 0: none.
     learn_codes: Whether each element is read by its code and a learnt offset,
       `code_offsets` of the parameters, [94, C].
     dtype: Of the arithmetic; parameters stay float32.
@@ -71,15 +71,18 @@ class TokenVAE(nn.Module):
     self.encode_beside = dense(self.width)
     self.encode_places = places('encode_places', self.tokens)
     self.encode_trunk = Trunk(self.encoder, self.factor, self.dtype)
+    unsure = {
+      'kernel_init': nn.initializers.zeros,
+      'bias_init': nn.initializers.constant(-4.0),
+    }
+    self.to_mean = nn.Dense(self.latent)
+    self.to_log_var = nn.Dense(self.latent, **unsure)
     if self.vector:
-      self.encode_narrow = dense(self.latent)
-      self.decode_wide = dense(self.tokens * self.latent)
-    self.to_mean = nn.Dense(self.vector or self.latent)
-    self.to_log_var = nn.Dense(
-      self.vector or self.latent,
-      kernel_init=nn.initializers.zeros,
-      bias_init=nn.initializers.constant(-4.0),
-    )
+      self.vector_mean = nn.Dense(
+        self.vector, kernel_init=nn.initializers.orthogonal()
+      )
+      self.vector_log_var = nn.Dense(self.vector, **unsure)
+      self.from_vector = dense(self.tokens * self.latent)
     self.decode_in = dense(self.width)
     self.decode_places = places('decode_places', self.tokens)
     self.decode_trunk = Trunk(self.decoder, self.factor, self.dtype)
@@ -120,10 +123,10 @@ class TokenVAE(nn.Module):
     if beside is not None:
       x = x + self.encode_beside(beside)[:, None]
     x = self.encode_trunk(x)
-    if self.vector:
-      x = self.encode_narrow(x).reshape(len(x), -1)
     mean, log_var = self.to_mean(x), self.to_log_var(x)
     mean, log_var = (each.reshape(len(x), -1) for each in (mean, log_var))
+    if self.vector:
+      mean, log_var = self.vector_mean(mean), self.vector_log_var(log_var)
     return mean, jnp.clip(log_var, *_LOG_VAR)
 
   def decode(
@@ -131,7 +134,7 @@ class TokenVAE(nn.Module):
   ) -> tuple[Float[Array, 'B G G G'], Float[Array, 'B T W']]:
     """The occupancy, and the tokens that `read` and `read_all` ask."""
     if self.vector:
-      z = nn.gelu(self.decode_wide(z))
+      z = self.from_vector(z)
     z = z.reshape(len(z), self.tokens, self.latent)
     x = self.decode_trunk(self.decode_in(z) + self.decode_places[None])
     h = self.occupancy_out(nn.gelu(self.occupancy_hidden(x)))

@@ -55,12 +55,7 @@ def fit_sites(
   trust = np.diag(_TRUST / np.linalg.norm(cell, axis=1))
   trust = np.concatenate([np.zeros((3, len(sites))), trust], axis=1)
   for _ in range(_ROUNDS):
-    times = [
-      box_atoms.whole(cell, grid.length / 2 + _BEYOND * sigma, site)
-      for site in sites
-    ]
-    own = np.repeat(np.arange(len(sites)), [len(some) for some in times])
-    times = np.concatenate(times)
+    own, times = _images(sites, cell, grid, sigma)
     steps, counts = _steps(
       occupancy, sites[own] + times @ cell, grid.axis(), sigma
     )
@@ -80,6 +75,41 @@ def fit_sites(
   return sites, cell
 
 
+def misfit(
+  occupancy: Float[ArrayLike, 'G G G'],
+  sites: Float[ArrayLike, 'N 3'],
+  cell: Float[ArrayLike, '3 3'],
+  *,
+  grid: BoxGrid,
+  sigma: float,
+) -> float:
+  """The sum of squares of what sites and lattice leave of an occupancy.
+
+  Args: as of `fit_sites`.
+  """
+  own, times = _images(sites, cell, grid, sigma)
+  images = np.asarray(sites)[own] + times @ cell
+  apart = grid.axis()[None, None] - images.T[:, :, None]
+  _, left = _left(occupancy, np.exp(-0.5 * (apart / sigma) ** 2))
+  return float(np.square(left).sum())
+
+
+def _images(sites, cell, grid, sigma):
+  """Of each image that is drawn its site, and the translation to it."""
+  reach = grid.length / 2 + _BEYOND * sigma
+  times = [box_atoms.whole(cell, reach, site) for site in sites]
+  own = np.repeat(np.arange(len(sites)), [len(some) for some in times])
+  return own, np.concatenate(times)
+
+
+def _left(occupancy, gaussians):
+  """Products of pairs of factors, [M, G, G], and what the images leave."""
+  x, y, z = gaussians
+  pairs = x[:, :, None] * y[:, None]
+  drawn = pairs.reshape(len(pairs), -1).T @ z
+  return pairs, occupancy - drawn.reshape(occupancy.shape)
+
+
 def _steps(occupancy, images, axis, sigma):
   """Each image's Newton step, Å, and how much it counts, [3, M] both."""
   apart = axis[None, None] - images.T[:, :, None]  # [3, M, G]
@@ -91,17 +121,13 @@ def _steps(occupancy, images, axis, sigma):
   slopes = slopes - shares[..., None] * gaussians
   x, y, z = gaussians
   size = len(axis)
-  pairs = (x[:, :, None] * y[:, None]).reshape(len(images), -1)
-  left = occupancy - (pairs.T @ z).reshape(occupancy.shape)
+  pairs, left = _left(occupancy, gaussians)
   planes = (left.reshape(-1, size) @ z.T).reshape(size, size, -1)
   pulls = [
     np.einsum('mx,my,xym->m', slopes[0], y, planes, optimize=True),
     np.einsum('mx,my,xym->m', x, slopes[1], planes, optimize=True),
-    np.einsum(
-      'mz,mxy,xyz->m', slopes[2], pairs.reshape(-1, size, size), left,
-      optimize=True,
-    ),
-  ]  # fmt: skip
+    np.einsum('mz,mxy,xyz->m', slopes[2], pairs, left, optimize=True),
+  ]
   seen = (gaussians**2).sum(-1), (slopes**2).sum(-1)
   curved = np.stack(
     [

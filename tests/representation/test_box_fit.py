@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.representation.box_fit import fit_sites
+from crystal_jax.representation.box_fit import fit_sites, misfit
 
 GRID = cj.BoxGrid(length=8.0, size=24)
 SIGMA = 0.5
@@ -56,3 +56,11 @@ def test_a_direction_without_an_image_keeps_the_lattice_that_was_said():
   layer = drawn(np.zeros((1, 3)), long)
   _, cell = fitted(layer, np.zeros((1, 3)), long)
   np.testing.assert_allclose(cell[2], long[2], atol=1e-6)
+
+
+def test_the_misfit_is_least_where_the_atoms_are(occupancy):
+  box = {'grid': GRID, 'sigma': SIGMA}
+  right = misfit(occupancy, SITES, CELL, **box)
+  far = misfit(occupancy, SITES + 0.1, CELL, **box)
+  none = np.square(occupancy).sum()
+  assert right < 5e-3 * none < far < none
