@@ -37,8 +37,9 @@ _REPEATS = 0.7
 # lengths, is a symmetry of it. Tuned, as all here and in `nearby`, on up to 300
 # held-out crystals of the Materials Project and a network that errs by 0.1 Å.
 _IDEAL = 0.03
-# How much more it may leave unexplained than what fits best.
-_WORSE = 1.03
+# How much more it may leave unexplained than what fits best, unless it is as
+# near as this.
+_WORSE, _SURE = 1.03, 0.005
 # How much liker itself the field must be by another lattice than by that of the
 # atoms. Beside the number of atoms, what a number of their codes counts. Voxels
 # along the walls that are left out, where networks are least sure.
@@ -241,12 +242,11 @@ class CodedBox:
     """The sites and the lattice of the least misfit, symmetric if that fits."""
     box = {'grid': self.box.grid, 'sigma': self.box.sigma}
     free = box_fit.fit_sites(occupancy, positions, cell, **box)
-    positions, cell = free
-    ideal = lattice.idealize(cell, _IDEAL)
-    symmetric = positions @ np.linalg.inv(cell) @ ideal, ideal
     most = _WORSE * box_fit.misfit(occupancy, *free, **box)
-    fits = box_fit.misfit(occupancy, *symmetric, **box) <= most
-    return symmetric if fits else free
+    symmetric = _idealized(*free, _IDEAL)
+    if box_fit.misfit(occupancy, *symmetric, **box) <= most:
+      return symmetric
+    return _idealized(*free, _SURE)
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
     """What networks would say of species if all atoms were of one element."""
@@ -294,3 +294,9 @@ def _told(outputs):
   codes[..., 0] = 1.0
   field = codes * np.clip(outputs['occupancy'], 0, 1.2)[..., None]
   return field[_EDGE:-_EDGE, _EDGE:-_EDGE, _EDGE:-_EDGE]
+
+
+def _idealized(positions, cell, tolerance):
+  """A crystal in the symmetric lattice near its own."""
+  ideal = lattice.idealize(cell, tolerance)
+  return positions @ np.linalg.inv(cell) @ ideal, ideal
