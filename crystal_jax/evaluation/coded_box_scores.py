@@ -33,6 +33,7 @@ from crystal_jax.evaluation import (
   comparison,
   match_summary,
   matching,
+  walks,
 )
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
 from crystal_jax.evaluation.box_cases import FARTHEST
@@ -125,12 +126,16 @@ def score(run: Run, state: TrainState) -> Scores:
     'reconstruction_mse': 0.0
   }
   results['baseline'] = _baseline_row(run, cases, refused)
+  _, some = next(iter(batches(run, last)))
   return Scores(
     results=results,
     crystals={
       case.id: case.found for case in cases if isinstance(case.found, Crystal)
     },
-    sections=cell_report.sections(cases, run.config.eval.pictures),
+    sections=[
+      *cell_report.sections(cases, run.config.eval.pictures),
+      *walks.sections(run.model, params, some, jax.random.key(3)),
+    ],
     note='From one latent comes the whole crystal, lattice and species '
     'included. The oracle reads the true densities, species and lattice; the '
     'baseline is the mean density, the mean lattice and the commonest element.',

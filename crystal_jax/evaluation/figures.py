@@ -46,6 +46,18 @@ def densities(
   return figure
 
 
+def row(fields: Float[np.ndarray, 'B G G G']) -> Figure:
+  """Occupancies side by side, each as bright as its brightest along z."""
+  figure = Figure(figsize=(1.5 * len(fields), 1.6), layout='constrained')
+  axes = figure.subplots(1, len(fields))
+  for ax, field in zip(axes, fields, strict=True):
+    ax.imshow(
+      field.max(axis=-1).T, origin='lower', cmap=_DENSITY, vmin=0, vmax=1
+    )
+  _bare(axes)
+  return figure
+
+
 def species_maps(
   target: Int[np.ndarray, 'G G G'], predicted: Int[np.ndarray, 'G G G']
 ) -> Figure:
