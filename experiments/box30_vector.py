@@ -14,5 +14,5 @@ def get_config():
   config = box30.get_config()
   config.model.coded_vae.vector = 300
   config.train.start_from = 'runs/box30'
-  config.train.steps = 2_500
+  config.train.steps = 1_900
   return config

@@ -33,6 +33,7 @@ from crystal_jax.evaluation import (
   comparison,
   match_summary,
   matching,
+  paper_figures,
   walks,
 )
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
@@ -133,6 +134,7 @@ def score(run: Run, state: TrainState) -> Scores:
       case.id: case.found for case in cases if isinstance(case.found, Crystal)
     },
     sections=[
+      *paper_figures.sections(cases),
       *cell_report.sections(cases, run.config.eval.pictures),
       *walks.sections(run.model, params, some, jax.random.key(3)),
     ],

@@ -117,6 +117,28 @@ def atoms(
   return figure
 
 
+def against(
+  panels: Sequence[tuple[str, str, np.ndarray, np.ndarray, bool]],
+) -> Figure:
+  """Points, one panel each.
+
+  Args:
+    panels: What is along x, what along y, the values of both, and whether both
+      ought to be the same, for which a line is drawn.
+  """
+  figure = Figure(figsize=(3.3 * len(panels), 3), layout='constrained')
+  axes = figure.subplots(1, len(panels), squeeze=False)[0]
+  for ax, (along, up, x, y, alike) in zip(axes, panels, strict=True):
+    ax.scatter(x, y, s=6, alpha=0.3, linewidths=0)
+    if alike:
+      ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+      ax.plot(ends, ends, 'k-', lw=0.5)
+    ax.set_xlabel(along, fontsize=8)
+    ax.set_ylabel(up, fontsize=8)
+    ax.tick_params(labelsize=7)
+  return figure
+
+
 def curves(rows: Sequence[Mapping]) -> Figure:
   """Losses over steps, training and held-out, one panel a metric.
 

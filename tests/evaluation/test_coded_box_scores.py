@@ -47,7 +47,7 @@ def test_everything_is_written_and_the_oracle_is_right(
   assert heldout['crystal_count_exact'] <= 1
   assert heldout['kl_nats'] > 0 and heldout['lattice_units'] > 1
   page = (tmp_path / 'report.html').read_text()
-  assert page.count('<img') >= 5 and 'http' not in page
+  assert page.count('<img') >= 6 and 'http' not in page
   assert 'drawn from N(0, I): ' in page and 'of 64 give any crystal' in page
 
 
