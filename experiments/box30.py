@@ -2,13 +2,15 @@ r"""Crystals out of the paper's 10 Å box, through a latent of 1,000 numbers.
 
 Element codes as channels, 30³ voxels, 5³ tokens of 8 numbers; a crystal lies in
 its standard frame. The embedded OQMD set; of another, such as the compact files
-of Materials Project crystals, or with a single cell in the box:
+of Materials Project crystals, or with a single cell in the box, whose few atoms
+have to count for more:
 
   python -m experiments.main --config=experiments/box30.py \
     --workdir=runs/box30 --config.data.builder=../shared/data/mp_le20
 
   python -m experiments.main --config=experiments/box30.py \
-    --workdir=runs/box30_single --config.model.box.filling=single_cell
+    --workdir=runs/box30_single --config.model.box.filling=single_cell \
+    --config.train.coded_box_loss.occupancy=1500.0
 """
 
 from experiments import base
