@@ -41,10 +41,10 @@ _WELL = ('density',)
 _LONGEST = (
   'density/test_voxelize.py', 'density/test_derivatives.py',
   'density/test_voxelize_in_jax.py', 'training/test_loop.py',
-  'evaluation/test_cell_scores.py', 'evaluation/test_evaluate.py',
+  'decoding/test_decode.py', 'test_codec.py',
+  'representation/test_coded_box.py', 'evaluation/test_cell_scores.py',
   'training/test_steps.py', 'test_readme.py', 'training/test_cell_loss.py',
-  'decoding/test_decode.py', 'test_codec.py', 'models/test_vae.py',
-  'shell/test_densities.py',
+  'models/test_vae.py', 'test_coded_codec.py', 'shell/test_densities.py',
 )  # fmt: skip
 
 

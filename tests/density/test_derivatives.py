@@ -14,7 +14,6 @@ from tests.density.forms import (
   FORMS,
   crystal,
   float32,
-  forms,
   voxelizer,
 )
 
@@ -65,8 +64,17 @@ def loss_and_twin(grid, sigma):
   return loss, twin, args, along
 
 
-@forms
-def test_derivatives_equal_finite_differences(grid, sigma):
+@pytest.mark.parametrize(
+  'name',
+  [
+    'slabs',
+    'low rank',
+    'fourier',
+    pytest.param('direct', marks=pytest.mark.slow),
+  ],
+)
+def test_derivatives_equal_finite_differences(name):
+  grid, sigma = FORMS[name]
   loss, twin, args, along = loss_and_twin(grid, sigma)
   grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
   for which, scale in enumerate((1e-4, 1e-3, 1e-5, 1e-4)):

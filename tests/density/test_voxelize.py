@@ -122,7 +122,7 @@ GRIDS = [
 ]
 
 
-@hypothesis.settings(max_examples=24, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=16, deadline=None, derandomize=True)
 @hypothesis.given(
   lengths=st.tuples(*[st.floats(1.5, 60.0)] * 3),
   angles=st.tuples(*[st.floats(25.0, 150.0)] * 3),
@@ -178,7 +178,14 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
 
 
 @pytest.mark.parametrize(
-  'angle, sigma', [(90, 1.4), (40, 1.0), (60, 1.5), (25, 0.745), (25, 1.5)]
+  'angle, sigma',
+  [
+    (90, 1.4),
+    (40, 1.0),
+    (60, 1.5),
+    (25, 0.745),
+    pytest.param(25, 1.5, marks=pytest.mark.slow),
+  ],
 )
 def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):
   tiny = reference.triclinic((1.5,) * 3, (angle,) * 3)

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from benchmarks import boxes
 from crystal_jax.evaluation import coded_box_scores, evaluate
@@ -23,6 +24,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_the_oracle_is_right(
   tiny_coded_config, tmp_path
 ):

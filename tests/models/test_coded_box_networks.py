@@ -66,6 +66,7 @@ def test_the_encoder_hears_the_lattice_if_it_is_told(told):
   assert (change.max() > 1e-4) == told
 
 
+@pytest.mark.slow
 def test_the_whitening_is_not_learnt():
   networks, params = make(told=True)
 

@@ -42,6 +42,7 @@ def two_steps(run, devices, traces=None):
   return jax.device_get((state.params, state.ema, sums))
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one_and_are_traced_once(tiny_config):
   run, traces = run_lib.set_up(tiny_config), []
   one, two = two_steps(run, 1), two_steps(run, 2, traces)
@@ -59,7 +60,7 @@ def test_two_devices_equal_one_and_are_traced_once(tiny_config):
   ('networks', 'channels', 'species'),
   [
     pytest.param('vae', 'elements', 'cross_entropy', marks=pytest.mark.slow),
-    ('unet', 'number', 'bce'),
+    pytest.param('unet', 'number', 'bce', marks=pytest.mark.slow),
     ('both', 'number', 'cross_entropy'),
   ],
 )
