@@ -12,7 +12,7 @@ from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.cell_loss import CellLoss
 from tests.conftest import make_tiny_cell_config
-from tests.training.test_steps import two_steps
+from tests.training.test_steps import assert_alike, two_steps
 
 
 @pytest.fixture(scope='module')
@@ -68,11 +68,7 @@ def test_the_truth_costs_nothing(run, training):
 
 
 def test_two_devices_equal_one(run, on_two_devices):
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
-    two_steps(run, 1),
-    on_two_devices,
-  )
+  assert_alike(two_steps(run, 1), on_two_devices)
 
 
 def test_the_whitening_is_the_training_sets_and_stays(run, on_two_devices):

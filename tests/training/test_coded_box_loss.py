@@ -4,14 +4,13 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from crystal_jax import elements
 from crystal_jax.models import TokenVAE
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.coded_box_loss import CodedBoxLoss
-from tests.training.test_steps import two_steps
+from tests.training.test_steps import assert_alike, two_steps
 
 
 @pytest.fixture
@@ -74,8 +73,4 @@ def test_the_truth_costs_nothing(run, training):
 @pytest.mark.slow
 def test_two_devices_equal_one(run):
   one, two = two_steps(run, 1), two_steps(run, 2)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
-    one,
-    two,
-  )
+  assert_alike(one, two)
