@@ -18,6 +18,7 @@ from tests.density.forms import (
 )
 
 
+@pytest.mark.slow
 def test_derivatives_where_thousands_of_images_are_a_few_waves():
   cell = reference.triclinic((2.0, 1.8, 1.6), (80.0, 95.0, 110.0))
   grid, sigma = cj.BoxGrid(3.0, 6), np.float64(1.0)

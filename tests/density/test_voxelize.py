@@ -197,6 +197,7 @@ def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):
     assert error(density, *one, tiny, grid, sigma) < 5e-6
 
 
+@pytest.mark.slow
 def test_exact_where_hundreds_of_atoms_overlap():
   # What rounding does to all atoms alike adds up.
   cell = reference.triclinic((7.0, 7.0, 7.0), (90.0, 90.0, 90.0))
