@@ -32,7 +32,7 @@ from benchmarks.crystals_report import table
 from crystal_jax import opening
 from crystal_jax.codec import SYMMETRIZE
 from crystal_jax.crystal import Crystal
-from crystal_jax.evaluation import coded_box_scores
+from crystal_jax.evaluation import coded_box_cases, coded_box_scores
 from crystal_jax.evaluation.box_cases import FARTHEST
 from crystal_jax.evaluation.comparison import compare_atoms
 from crystal_jax.representation.symmetric_places import symmetrize_places
@@ -107,8 +107,8 @@ def decode(model, params, ids, true):
   )
   representation = model.representation.sized(columns)
   model = dataclasses.replace(model, representation=representation)
-  cases = coded_box_scores.decode_cases(
-    model, params, batches(columns), coded_box_scores.WAYS
+  cases = coded_box_cases.decode_cases(
+    model, params, batches(columns), coded_box_cases.WAYS
   )
   return cases, refused
 
@@ -118,7 +118,7 @@ def symmetrized(case, model, tolerance):
   found = case.found
   if isinstance(found, Crystal):
     found = symmetrize_places(found, tolerance)
-  return coded_box_scores.laid_again(case, model, found)
+  return coded_box_cases.laid_again(case, model, found)
 
 
 def batches(columns):

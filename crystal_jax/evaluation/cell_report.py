@@ -1,6 +1,6 @@
 """The held-out crystals of a model that gives whole crystals, in the report.
 
-A case is one of `cell_scores` or of `coded_box_scores`.
+A case is one of `cell_scores` or of `coded_box_cases`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def sections(cases: Sequence) -> list[str]:
   """HTML of one picture with a panel each.
 
   Args:
-    cases: Of `coded_box_scores`.
+    cases: Of `coded_box_cases`.
   """
   compared = [
     compare_atoms(

@@ -22,8 +22,8 @@ from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.report import formula, image
 from crystal_jax.model import Model
 
-# Latents of a row, and how many are drawn at random to be counted.
-_STEPS, _DRAWN = 7, 64
+# Latents of a row, and rows that are drawn at random, to be counted.
+_STEPS, _ROWS = 7, 10
 
 
 def sections(
@@ -34,51 +34,40 @@ def sections(
   Args:
     model: A coded box.
     params: Its parameters.
-    batch: Of at least two crystals.
+    batch: Of crystals; the first and the last are taken.
     key: Of what is drawn.
   """
   networks = model.networks
   examples = jax.jit(model.representation.examples)(None, batch)
   mean, _ = jax.jit(networks.encode)(params, examples.inputs)
-  first, second = mean[0], mean[1]
+  first, last = mean[0], mean[-1]
   share = jnp.linspace(0, 1, _STEPS)[:, None]
   around, away = jax.random.split(key)
   step = jax.random.normal(around, first.shape)
-  drawn = jax.random.normal(away, (_DRAWN, *first.shape))
-  count, what = 0, []
-  for start in range(0, _DRAWN, _STEPS):
-    # One size, so that one is compiled.
-    fields, crystals = _decoded(
-      model, params, jnp.resize(drawn[start:], (_STEPS, *first.shape))
-    )
-    what = what or [fields, crystals]
-    some = crystals[: _DRAWN - start]
-    count += sum(isinstance(crystal, Crystal) for crystal in some)
-  between = (1 - share) * first[None] + share * second[None]
-  altered = first[None] + share * step[None]
+  decode = jax.jit(networks.decode)
+
+  def read(z: Float[Array, 'B D']) -> tuple[np.ndarray, list[Crystal | str]]:
+    outputs = decode(params, z)
+    crystals = [
+      crystal if isinstance(crystal, str) else decoded_check.checked(crystal)
+      for crystal in model.representation.crystals(outputs)
+    ]
+    return np.asarray(outputs['occupancy']), crystals
+
+  drawn = jax.random.normal(away, (_ROWS, _STEPS, *first.shape))
+  drawn = [read(z) for z in drawn]
+  whole = [isinstance(one, Crystal) for _, row in drawn for one in row]
   return [
     '<h2>Between and around crystals</h2>',
     '<p>From one held-out crystal to another, latents in a straight line.</p>',
-    *_row(*_decoded(model, params, between)),
+    *_row(*read((1 - share) * first[None] + share * last[None])),
     '<p>One crystal, its latent altered by more and more, up to one deviation '
     'of N(0, I).</p>',
-    *_row(*_decoded(model, params, altered)),
-    f'<p>Latents drawn from N(0, I): {count} of {_DRAWN} give any crystal '
-    'whose atoms keep apart, and nothing says that one is stable.</p>',
-    *_row(*what),
+    *_row(*read(first[None] + share * step[None])),
+    f'<p>Latents drawn from N(0, I): {sum(whole)} of {len(whole)} give any '
+    'crystal whose atoms keep apart, and nothing says that one is stable.</p>',
+    *_row(*drawn[0]),
   ]
-
-
-def _decoded(
-  model: Model, params: PyTree, z: Float[Array, 'B D']
-) -> tuple[np.ndarray, list[Crystal | str]]:
-  """Occupancies and crystals of latents."""
-  outputs = jax.jit(model.networks.decode)(params, z)
-  crystals = [
-    decoded_check.checked(crystal) if isinstance(crystal, Crystal) else crystal
-    for crystal in model.representation.crystals(outputs)
-  ]
-  return np.asarray(outputs['occupancy']), crystals
 
 
 def _row(fields, crystals) -> list[str]:

@@ -89,9 +89,8 @@ def misfit(
   """
   own, times = _images(sites, cell, grid, sigma)
   images = np.asarray(sites)[own] + times @ cell
-  apart = grid.axis()[None, None] - images.T[:, :, None]
-  _, left = _left(occupancy, np.exp(-0.5 * (apart / sigma) ** 2))
-  return float(np.square(left).sum())
+  _, gaussians = _gaussians(images, grid.axis(), sigma)
+  return float(np.square(_left(occupancy, gaussians)[1]).sum())
 
 
 def _images(sites, cell, grid, sigma):
@@ -100,6 +99,12 @@ def _images(sites, cell, grid, sigma):
   times = [box_atoms.whole(cell, reach, site) for site in sites]
   own = np.repeat(np.arange(len(sites)), [len(some) for some in times])
   return own, np.concatenate(times)
+
+
+def _gaussians(images, axis, sigma):
+  """From each image to the voxels of each axis, and its factors, [3, M, G]."""
+  apart = axis[None, None] - images.T[:, :, None]
+  return apart, np.exp(-0.5 * (apart / sigma) ** 2)
 
 
 def _left(occupancy, gaussians):
@@ -112,8 +117,7 @@ def _left(occupancy, gaussians):
 
 def _steps(occupancy, images, axis, sigma):
   """Each image's Newton step, Å, and how much it counts, [3, M] both."""
-  apart = axis[None, None] - images.T[:, :, None]  # [3, M, G]
-  gaussians = np.exp(-0.5 * (apart / sigma) ** 2)
+  apart, gaussians = _gaussians(images, axis, sigma)
   slopes = gaussians * apart / sigma**2
   # Where a wall cuts an atom, one that is drawn too low must not seem to lie
   # farther out: what a height explains is left out of the slopes.

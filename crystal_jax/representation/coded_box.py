@@ -6,10 +6,9 @@ drawn. Each atom in it is one round Gaussian, one channel a number of its
 element's code (`elements.element_codes`).
 
 Back, the peaks of the first channel are the atoms, the codes there their
-species. Where the box shows the images, the lattice is the one near what the
-networks say that the atoms repeat by, or, if there is none, any that they do;
-sites and lattice then fit the occupancy best (`box_fit`). Where it shows a
-single cell, the lattice is what the networks say.
+species. Where the box shows the images, the crystal is what repeats there
+(`repeating`). Where it shows a single cell, the lattice is what the networks
+say.
 """
 
 from __future__ import annotations
@@ -22,28 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax import decoding, elements, lattice, lattice_search
+from crystal_jax import decoding, elements
 from crystal_jax.crystal import Crystal
 from crystal_jax.density import images
-from crystal_jax.lattice_search import alike, nearby
-from crystal_jax.representation import box_fit, fits, lattice_numbers, said
+from crystal_jax.representation import fits, lattice_numbers, repeating, said
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
 
-# Share of the images that have to be there for a guess to be believed.
-_REPEATS = 0.7
-# What changes the metric of a lattice by no more than this, relative to its
-# lengths, is a symmetry of it. Tuned, as all here and in `nearby`, on up to 300
-# held-out crystals of the Materials Project and a network that errs by 0.1 Å.
-_IDEAL = 0.03
-# How much more it may leave unexplained than what fits best, unless it is as
-# near as this.
-_WORSE, _SURE = 1.03, 0.005
-# How much liker itself the field must be by another lattice than by that of the
-# atoms. Beside the number of atoms, what a number of their codes counts. Voxels
-# along the walls that are left out, where networks are least sure.
-_BETTER, _SPECIES, _EDGE = 0.15, 0.5, 2
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
 # more.
 _IMAGES = 768
@@ -228,25 +213,9 @@ class CodedBox:
       if cell is None:
         return 'the decoded lattice is none: no cell has these angles'
       return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
-    try:
-      cell = _lattice(atoms, cell, outputs, self.box.grid.spacing)
-      positions, means = nearby.fold(atoms, cell, apart)
-      if not len(positions):
-        return 'no atom is where its images are'
-      positions, cell = self._fitted(outputs['occupancy'], positions, cell)
-    except ValueError as error:
-      return str(error)
-    return Crystal(said.numbers(means), positions, cell)
-
-  def _fitted(self, occupancy, positions, cell):
-    """The sites and the lattice of the least misfit, symmetric if that fits."""
-    box = {'grid': self.box.grid, 'sigma': self.box.sigma}
-    free = box_fit.fit_sites(occupancy, positions, cell, **box)
-    most = _WORSE * box_fit.misfit(occupancy, *free, **box)
-    symmetric = _idealized(*free, _IDEAL)
-    if box_fit.misfit(occupancy, *symmetric, **box) <= most:
-      return symmetric
-    return _idealized(*free, _SURE)
+    return repeating.crystal(
+      atoms, apart, cell, outputs, grid=self.box.grid, sigma=self.box.sigma
+    )
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
     """What networks would say of species if all atoms were of one element."""
@@ -262,41 +231,3 @@ class CodedBox:
   def _height(self) -> float:
     """Peak of a lone atom of weight one, inverted."""
     return float((2 * np.pi * self.box.sigma**2) ** 1.5)
-
-
-def _lattice(atoms, guess, outputs, spacing):
-  """The lattice that repeats the atoms; near the guess, if that does it.
-
-  The atoms may be too wrong to tell. So how alike what the networks drew is to
-  itself has a say, if it knows far better.
-  """
-  cell, share = None, 0.0
-  if guess is not None:
-    cell, share = nearby.fit_near(atoms, guess)
-  if share < _REPEATS:
-    fit = lattice_search.find_lattice(atoms, prior=guess)
-    cell = fit.cell if fit.found else cell
-  if guess is not None:
-    likeness = alike.alike(_told(outputs))
-    near, better = alike.snap(likeness, spacing, guess)
-    reduced, _ = lattice.minkowski_reduce(cell)
-    (known,) = alike.score(likeness, spacing, reduced[None])
-    if better > known + _BETTER:
-      cell, _ = nearby.fit_near(atoms, near)
-  if cell is None:
-    raise ValueError('no lattice is said, and the atoms show none')
-  return lattice.idealize(cell, _IDEAL)
-
-
-def _told(outputs):
-  """Occupancy and species as one field, without the outermost voxels."""
-  codes = _SPECIES * np.asarray(outputs['codes'], np.float64)
-  codes[..., 0] = 1.0
-  field = codes * np.clip(outputs['occupancy'], 0, 1.2)[..., None]
-  return field[_EDGE:-_EDGE, _EDGE:-_EDGE, _EDGE:-_EDGE]
-
-
-def _idealized(positions, cell, tolerance):
-  """A crystal in the symmetric lattice near its own."""
-  ideal = lattice.idealize(cell, tolerance)
-  return positions @ np.linalg.inv(cell) @ ideal, ideal

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import boxes
-from crystal_jax.evaluation import coded_box_scores, evaluate
+from crystal_jax.evaluation import coded_box_cases, evaluate
 from crystal_jax.training import run as run_lib
 
 NAMES = {
@@ -44,13 +44,13 @@ def test_everything_is_written_and_the_oracle_is_right(
   assert oracle['strict_6.67'] == 1
   # Nothing was learnt.
   assert heldout['strict'] == results['baseline']['strict'] == 0
-  for way in coded_box_scores.WAYS[:-1]:
+  for way in coded_box_cases.WAYS[:-1]:
     assert 0 <= heldout[f'{way}_strict'] <= 1
   assert heldout['crystal_count_exact'] <= 1
   assert heldout['kl_nats'] > 0 and heldout['lattice_units'] > 1
   page = (tmp_path / 'report.html').read_text()
   assert page.count('<img') >= 6 and 'http' not in page
-  assert 'drawn from N(0, I): ' in page and 'of 64 give any crystal' in page
+  assert 'drawn from N(0, I): ' in page and 'of 70 give any crystal' in page
 
 
 def test_the_benchmark_prints_its_tables():
