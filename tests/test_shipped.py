@@ -17,9 +17,10 @@ NAMES = sorted(path.parent.name for path in WEIGHTS.glob('*/card.json'))
 def test_a_card_says_what_it_is(name):
   folder = WEIGHTS / name
   sizes = [path.stat().st_size for path in folder.iterdir()]
-  assert len(sizes) == 2 and sum(sizes) < 11e6
   codec = cj.Codec.load(name)
   card = codec.describe()
+  most = 8e6 if card['kind'] == 'cell' else 11e6
+  assert len(sizes) == 2 and sum(sizes) < most
   assert card['name'] == name and card['licence'] and card['steps'] > 0
   assert codec.latent_shape == tuple(card['latent_shape'])
   assert card['elements'] and card['data']['files']

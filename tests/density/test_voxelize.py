@@ -122,7 +122,7 @@ GRIDS = [
 ]
 
 
-@hypothesis.settings(max_examples=16, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=24, deadline=None, derandomize=True)
 @hypothesis.given(
   lengths=st.tuples(*[st.floats(1.5, 60.0)] * 3),
   angles=st.tuples(*[st.floats(25.0, 150.0)] * 3),

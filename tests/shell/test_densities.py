@@ -26,12 +26,11 @@ def test_cif_to_density_to_cif(tmp_path, way, capsys):
   assert 'warning' not in capsys.readouterr().err
 
 
-# How many atoms it takes for a wave is a matter of chance.
-@pytest.mark.filterwarnings('ignore:There are more atoms than')
 def test_density_of_no_gaussian_atoms_gets_a_warning(tmp_path, capsys):
-  x = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-  wave = 1 + 0.5 * np.sin(x)[:, None, None] * np.ones((24, 24, 24))
-  np.save(tmp_path / 'd.npy', wave.astype(np.float32))
+  # A sphere with an edge, 1.5 Å wide, in the middle of the cell.
+  x = 6 * (np.arange(24) / 24 - 0.5)
+  far = np.sqrt(sum(np.square(np.meshgrid(x, x, x))))
+  np.save(tmp_path / 'd.npy', (far < 1.5).astype(np.float32))
   cell = [str(v) for v in np.eye(3).ravel() * 6]
   main(
     [
