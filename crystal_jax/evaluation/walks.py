@@ -1,9 +1,9 @@
 """What lies between, around and away from the latents of crystals.
 
-As the paper has it (section 4): a straight line between two crystals, one
-crystal's latent altered, and latents drawn at random. A latent drawn from
-N(0, I) is not one that a crystal has, and hardly one gives a crystal that would
-hold; how many do is said beside.
+As the paper has it: a straight line between two crystals, one crystal's latent
+altered, and latents drawn at random. A latent drawn from N(0, I) is not one
+that a crystal has. It is read as some crystal even so; that what it decodes to
+hardly repeats by the lattice that was read shows how little that means.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from crystal_jax import decoded_check
+from crystal_jax import decoded_check, lattice
 from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.report import formula, image
+from crystal_jax.lattice_search import alike
 from crystal_jax.model import Model
 
 # Latents of a row, and rows that are drawn at random, to be counted.
@@ -56,18 +57,49 @@ def sections(
 
   drawn = jax.random.normal(away, (_ROWS, _STEPS, *first.shape))
   drawn = [read(z) for z in drawn]
+  ends = read((1 - share) * first[None] + share * last[None])
   whole = [isinstance(one, Crystal) for _, row in drawn for one in row]
+  said = (
+    f'Latents drawn from N(0, I): {sum(whole)} of {len(whole)} are read as a '
+    'crystal whose atoms keep apart.'
+  )
+  box = model.representation.box
+  if box.repeats:
+    random, own = (
+      _alike(
+        [each for row in rows for each in zip(*row, strict=True)], box.grid
+      )
+      for rows in (drawn, [ends])
+    )
+    said += (
+      ' Moved by a lattice that was read, their occupancies are as like '
+      f'themselves as {random:.2f}, those of the line {own:.2f} (medians).'
+    )
   return [
     '<h2>Between and around crystals</h2>',
     '<p>From one held-out crystal to another, latents in a straight line.</p>',
-    *_row(*read((1 - share) * first[None] + share * last[None])),
+    *_row(*ends),
     '<p>One crystal, its latent altered by more and more, up to one deviation '
     'of N(0, I).</p>',
     *_row(*read(first[None] + share * step[None])),
-    f'<p>Latents drawn from N(0, I): {sum(whole)} of {len(whole)} give any '
-    'crystal whose atoms keep apart, and nothing says that one is stable.</p>',
+    f'<p>{said}</p>',
     *_row(*drawn[0]),
   ]
+
+
+def _alike(some, grid) -> float:
+  """How alike fields are to themselves, moved by their crystals' lattices.
+
+  The median, of those whose lattice the box shows.
+  """
+  values = []
+  for field, crystal in some:
+    if isinstance(crystal, Crystal):
+      cell, _ = lattice.minkowski_reduce(crystal.cell)
+      likeness = alike.alike(field[..., None] - field.mean())
+      values.extend(alike.score(likeness, grid.spacing, cell[None]))
+  shown = [value for value in values if value > -1]
+  return float(np.median(shown)) if shown else float('nan')
 
 
 def _row(fields, crystals) -> list[str]:

@@ -50,7 +50,7 @@ def test_everything_is_written_and_the_oracle_is_right(
   assert heldout['kl_nats'] > 0 and heldout['lattice_units'] > 1
   page = (tmp_path / 'report.html').read_text()
   assert page.count('<img') >= 6 and 'http' not in page
-  assert 'drawn from N(0, I): ' in page and 'of 70 give any crystal' in page
+  assert 'drawn from N(0, I): ' in page and 'of 70 are read' in page
 
 
 def test_the_benchmark_prints_its_tables():
