@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
-from crystal_jax import decoded_check, elements, foreign
+from crystal_jax import elements, foreign
 from crystal_jax.crystal import Crystal
 
 # Crystals that go through the networks together.
@@ -175,16 +175,27 @@ class Codec:
     return 0.5 * terms.sum(axis=1, dtype=np.float64).astype(np.float32)
 
   def decode(
-    self, z: Float[ArrayLike, 'B D'], *, symmetrize: float | None = None
+    self,
+    z: Float[ArrayLike, 'B D'],
+    *,
+    symmetrize: float | None = None,
+    search: str = 'doubtful',
   ) -> list[Crystal | None]:
     """Crystals of latents.
+
+    What the networks read off a latent is encoded again. Where that is not near
+    to the latent, the crystal is looked for whose own latent is: places and
+    lattice are fitted, atoms exchanged, removed and added (`latent_search`).
 
     Args:
       z: Latents as `encode` gives them; one alone may be [D].
       symmetrize: Å. Atoms go to the symmetric places (spglib) that they have
         within this, which takes out much of the networks' error; a distortion
         that is smaller is lost. 0: they stay where the networks have them.
-        None: what the card says, or 0.2.
+        None: what the card says, or 0.2. A crystal that was looked for and has
+        exactly this latent stays as it is.
+      search: Which crystals are looked for: those in doubt ('doubtful'), 'all',
+        whose atoms then are where float32 has them, or 'none', the fastest.
 
     Returns:
       Of each the primitive cell in a reduced basis, which need not be the cell
@@ -192,14 +203,23 @@ class Codec:
       `failures`.
 
     Raises:
-      ValueError: If the latents are not of this codec's size.
+      ValueError: If the latents are not of this codec's size, or there is no
+        such search.
     """
     z = np.asarray(z, np.float32)
     z = z[None] if z.ndim == 1 else z
     if z.ndim != 2 or z.shape[1] != self.size:
       raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
-    from crystal_jax.representation.symmetric_places import symmetrize_places
+    from crystal_jax import latent_search
+    from crystal_jax.representation import Invertible
 
+    if search not in latent_search.SEARCHES:
+      raise ValueError(f'Need {search=} to be of {latent_search.SEARCHES}.')
+    encoder = latent_search.Encoder(
+      self._model.representation, self._model.networks, self._params
+    )
+    if not isinstance(self._model.representation, Invertible):
+      search = 'none'
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', SYMMETRIZE)
     self.failures, crystals = {}, [None] * len(z)
@@ -211,19 +231,23 @@ class Codec:
         if finite
         else 'the latent is not finite'
       )
-    for place, crystal in self._read(z, np.flatnonzero(sound)):
-      if not isinstance(crystal, str):
-        crystal = decoded_check.checked(crystal)
-      if symmetrize and isinstance(crystal, Crystal):
-        crystal = symmetrize_places(crystal, symmetrize)
-      if isinstance(crystal, str):
-        self.failures[place] = crystal
-      else:
-        crystals[place] = crystal
+    for places, read in self._read(z, np.flatnonzero(sound)):
+      found = latent_search.finish(
+        encoder, z[places], read, symmetrize=symmetrize, which=search
+      )
+      for place, crystal in zip(places.tolist(), found, strict=True):
+        if isinstance(crystal, str):
+          self.failures[place] = crystal
+        else:
+          crystals[place] = crystal
     return crystals
 
-  def _read(self, z, places) -> Iterator[tuple[int, Crystal | str]]:
-    """What networks say of latents, a chunk ahead of who asks."""
+  def _read(self, z, places) -> Iterator[tuple[np.ndarray, list]]:
+    """What networks say of latents, a chunk ahead of who asks.
+
+    Yields:
+      The places of some latents, and of each a crystal or why there is none.
+    """
 
     def read(some):
       # Full, whatever there is, so that one size is compiled.
@@ -234,7 +258,7 @@ class Codec:
     chunks = [places[i : i + CHUNK] for i in range(0, len(places), CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
       for some, found in zip(chunks, ahead.map(read, chunks), strict=True):
-        yield from zip(some.tolist(), found, strict=False)
+        yield some, found[: len(some)]
 
   def reconstruct(self, crystals: Crystals) -> list[Crystal | None]:
     """`decode(encode(crystals))`: None where either fails, and `failures`."""

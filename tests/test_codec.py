@@ -203,6 +203,8 @@ def test_bad_latents(perfect):
   for wrong in z[:, :-1], np.zeros((2, 2, 2)), np.float32(1):
     with pytest.raises(ValueError, match=str(perfect.size)):
       perfect.decode(wrong)
+  with pytest.raises(ValueError, match="search='some'"):
+    perfect.decode(z, search='some')
 
 
 def test_kl_is_that_of_the_posterior(tiny):

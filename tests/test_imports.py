@@ -21,7 +21,7 @@ LAYERS = (
   'elements', 'lattice', 'contacts', 'primitive', 'crystal', 'cif_symmetry',
   'cif', 'io', 'foreign', 'decoded_check', 'weights_file', 'reading',
   'density', 'cube', 'decoding', 'lattice_search', 'models', 'representation',
-  'config', 'model',
+  'latent_search', 'config', 'model',
   'data', 'training', 'evaluation', 'opening', 'codec', '__init__', 'shell',
   '__main__',
 )  # fmt: skip

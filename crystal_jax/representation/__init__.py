@@ -11,7 +11,16 @@ from crystal_jax.representation.coded_box import CodedBox
 from crystal_jax.representation.protocol import (
   Arrays,
   Examples,
+  Invertible,
   Representation,
 )
 
-__all__ = ['Arrays', 'Box', 'Cell', 'CodedBox', 'Examples', 'Representation']
+__all__ = [
+  'Arrays',
+  'Box',
+  'Cell',
+  'CodedBox',
+  'Examples',
+  'Invertible',
+  'Representation',
+]

@@ -94,15 +94,7 @@ class Cell:
     """
     numbers, fractional = batch['numbers'], batch['fractional']
     table = jnp.asarray(elements.element_codes(), jnp.float32)
-    density = self._height * voxelize_batch(
-      fractional * _SIDE,
-      table[numbers],
-      self._cube(len(numbers)),
-      grid=self.grid,
-      sigma=self._sigma,
-      max_images=max(8, -(-numbers.shape[1] // 8) * 8),
-      band_limit=True,
-    )
+    density = self._density(table[numbers], fractional)
     occupancy = density[..., 0]
     return Examples(
       inputs={'density': density, 'lattice': batch['lattice']},
@@ -114,6 +106,43 @@ class Cell:
         'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
       },
       valid=batch['mask'].astype(jnp.float32),
+    )
+
+  @property
+  def lattice_is_exact(self) -> bool:
+    """The six numbers go through the latent as they are."""
+    return True
+
+  def shown(
+    self,
+    codes: Float[Array, 'B N C'],
+    positions: Float[Array, 'B N 3'],
+    cell: Float[Array, 'B 3 3'],
+  ) -> dict[str, Array]:
+    """Inputs of crystals as `crystals` gives them; see `Invertible.shown`."""
+    inverse = jnp.linalg.inv(cell)
+    fractional = jnp.einsum(
+      'bni,bij->bnj', positions, inverse, precision='highest'
+    )
+    density = self._density(codes, fractional)
+    return {'density': density, 'lattice': lattice_numbers.of_cells(cell)}
+
+  def at(
+    self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
+  ) -> Float[np.ndarray, '3']:
+    """Where a voxel is in a crystal, Å; see `Invertible.at`."""
+    return voxel / self.size @ cell
+
+  def _density(self, codes, fractional):
+    """The density, in heights of a lone atom."""
+    return self._height * voxelize_batch(
+      fractional * _SIDE,
+      codes,
+      self._cube(len(codes)),
+      grid=self.grid,
+      sigma=self._sigma,
+      max_images=max(8, -(-codes.shape[1] // 8) * 8),
+      band_limit=True,
     )
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:

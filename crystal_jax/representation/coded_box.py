@@ -19,11 +19,11 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from crystal_jax import decoding, elements
 from crystal_jax.crystal import Crystal
-from crystal_jax.density import images
+from crystal_jax.density import images, voxelize_batch
 from crystal_jax.representation import fits, lattice_numbers, repeating, said
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
@@ -123,6 +123,37 @@ class CodedBox:
       | lattice,
       valid=shown.valid * complete,
     )
+
+  @property
+  def lattice_is_exact(self) -> bool:
+    """It is read off a density, or said by a network."""
+    return False
+
+  def shown(
+    self,
+    codes: Float[Array, 'B N C'],
+    positions: Float[Array, 'B N 3'],
+    cell: Float[Array, 'B 3 3'],
+  ) -> dict[str, Array]:
+    """Inputs of crystals as `crystals` gives them; see `Invertible.shown`."""
+    repeats = self.box.repeats
+    density = self._height * voxelize_batch(
+      positions,
+      codes,
+      cell if repeats else None,
+      grid=self.box.grid,
+      sigma=self.box.sigma,
+      max_images=self.box.max_images,
+    )
+    lattice = {} if repeats else {'lattice': lattice_numbers.of_cells(cell)}
+    return {'density': density} | lattice
+
+  def at(
+    self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
+  ) -> Float[np.ndarray, '3']:
+    """Where a voxel is, Å; see `Invertible.at`."""
+    del cell  # The box is a cube of space.
+    return (voxel - (self.box.grid.size - 1) / 2) * self.box.grid.spacing
 
   def _inside(self, positions, numbers, cell):
     """Numbers [K], places [K, 3] of the atoms inside; whether K is enough."""

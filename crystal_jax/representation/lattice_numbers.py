@@ -7,8 +7,9 @@ alpha, beta, gamma.
 from __future__ import annotations
 
 import ase.geometry
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float
 
 
 def to_numbers(cell: Float[ArrayLike, '*B 3 3']) -> Float[np.ndarray, '*B 6']:
@@ -18,6 +19,14 @@ def to_numbers(cell: Float[ArrayLike, '*B 3 3']) -> Float[np.ndarray, '*B 6']:
   unit = cell / lengths[..., None]
   cosines = np.sum(np.roll(unit, -1, -2) * np.roll(unit, -2, -2), axis=-1)
   return np.concatenate([np.log(lengths), cosines], axis=-1)
+
+
+def of_cells(cell: Float[Array, 'B 3 3']) -> Float[Array, 'B 6']:
+  """The same as `to_numbers`, traceable."""
+  lengths = jnp.linalg.norm(cell, axis=-1)
+  unit = cell / lengths[..., None]
+  cosines = jnp.sum(jnp.roll(unit, -1, -2) * jnp.roll(unit, -2, -2), axis=-1)
+  return jnp.concatenate([jnp.log(lengths), cosines], axis=-1)
 
 
 def to_cell(

@@ -11,11 +11,11 @@ To add one: a file beside `box.py`, an entry in `crystal_jax.model.KINDS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from crystal_jax.crystal import Crystal
 
@@ -84,3 +84,37 @@ class Representation(Protocol):
     Returns:
       For each a crystal, or the reason why there is none.
     """
+
+
+@runtime_checkable
+class Invertible(Representation, Protocol):
+  """One whose networks can be asked about crystals that were read off latents.
+
+  Such a crystal lies where it was read, and is not moved to a standard frame.
+  """
+
+  @property
+  def lattice_is_exact(self) -> bool:
+    """Whether the lattice that is read is the one that was encoded."""
+
+  def shown(
+    self,
+    codes: Float[Array, 'B N C'],
+    positions: Float[Array, 'B N 3'],
+    cell: Float[Array, 'B 3 3'],
+  ) -> dict[str, Array]:
+    """Inputs of crystals as `crystals` gives them; traceable.
+
+    Args:
+      codes: Element codes of the atoms; zero in empty slots.
+      positions: Å.
+      cell: Lattice vectors as rows, Å.
+
+    Returns:
+      As `Examples.inputs`; NaN where a crystal has too many images.
+    """
+
+  def at(
+    self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
+  ) -> Float[np.ndarray, '3']:
+    """Where a voxel lies in a crystal of this lattice, Å; on the host."""

@@ -1,0 +1,32 @@
+r"""The paper's own way at the size of `box30.py`: VAE and U-Net, 1,000 numbers.
+
+A density weighted by atomic number in place of element codes, and a U-Net that
+names its atoms; else as `box30.py`, which this is to be compared with. The
+embedded OQMD set, in folded form; a crystal keeps its orientation.
+
+  python -m experiments.main --config=experiments/box30_unet.py \
+    --workdir=runs/box30_unet
+"""
+
+from experiments import quickstart_box
+
+
+def get_config():
+  config = quickstart_box.get_config()
+  config.model.vae.latent = 8
+  config.model.vae.depth = 2
+  config.model.unet.depth = 2
+  config.model.box.turn = False
+  config.data.origins = 1
+  config.train.steps = 2_300
+  config.train.batch_size = 32
+  config.train.learning_rate = 1e-3
+  config.train.warmup_steps = 100
+  config.train.ema_decay = 0.999
+  config.train.log_every = 50
+  config.train.eval_every = 500
+  config.train.checkpoint_every = 500
+  config.train.box_loss.beta_warmup = 500
+  config.train.box_loss.species_voxels = 2048
+  config.eval.crystals = 300
+  return config
