@@ -11,7 +11,8 @@ crystals at 60³):
 - the distance from each true atom inside the box to the nearest decoded one and
   back, how often their number is exact, and how often the species is right;
 - matches and strict matches of whole crystals, nothing but the latent known,
-  of all and by longest vector;
+  of all and by longest vector; as decoded, and as `Codec.decode` gives them,
+  with those in doubt looked for and without;
 - where crystals are lost: the same with the true lattice, with the true species
   too, and with everything true (the oracle); and from a sample of the latent;
 - the distances by the number of atoms in the box.
@@ -30,12 +31,10 @@ import numpy as np
 from benchmarks import crystals
 from benchmarks.crystals_report import table
 from crystal_jax import opening
-from crystal_jax.codec import SYMMETRIZE
-from crystal_jax.crystal import Crystal
+from crystal_jax.codec import Codec
 from crystal_jax.evaluation import coded_box_cases, coded_box_scores
 from crystal_jax.evaluation.box_cases import FARTHEST
 from crystal_jax.evaluation.comparison import compare_atoms
-from crystal_jax.representation.symmetric_places import symmetrize_places
 
 # Crystals that are decoded together.
 _BATCH = 16
@@ -45,7 +44,8 @@ _PAPER = 0.095, 0.26
 
 def main():
   args = _arguments()
-  model, params = open_parts(args.weights)
+  model, params, card = open_parts(args.weights)
+  codec = Codec(model, params, card)
   ids, true, _ = crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = [i for i in order if len(true[i].numbers) <= args.max_atoms]
@@ -57,11 +57,13 @@ def main():
   print(f'{args.data.name}, {len(refused)} of them refused')
   nats = np.mean([case.nats for case in cases])
   print(f'KL {nats:.0f} nats\n')
-  cases = [symmetrized(case, model, args.symmetrize) for case in cases]
+  cases = given(cases, codec, model)
   ways = {
     'networks': 'as decoded',
-    'crystal': 'symmetrized, as a codec does, and laid in the box',
-    'sampled': 'from a sample',
+    'quick': 'symmetrized, and laid in the box',
+    'crystal': 'what a codec gives, laid in the box',
+    'sampled': 'from a sample, as decoded',
+    'of_sample': 'from a sample, what a codec gives',
   }
   ways |= {
     'true_lattice': 'with the true lattice',
@@ -80,18 +82,15 @@ def _arguments():
   parser.add_argument('--crystals', type=int, default=500)
   parser.add_argument('--max_atoms', type=int, default=20)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--symmetrize', type=float, default=SYMMETRIZE, help='Å')
   return parser.parse_args()
 
 
 def open_parts(weights):
-  """A model and its parameters."""
+  """A model, its parameters and its card."""
   if (pathlib.Path(weights) / 'checkpoints').is_dir():
-    return opening.from_run(weights)[:2]
+    return opening.from_run(weights)
   shipped = pathlib.Path(opening.__file__).parent / 'weights' / weights
-  return opening.load(shipped if shipped.is_dir() else pathlib.Path(weights))[
-    :2
-  ]
+  return opening.load(shipped if shipped.is_dir() else pathlib.Path(weights))
 
 
 def decode(model, params, ids, true):
@@ -113,12 +112,25 @@ def decode(model, params, ids, true):
   return cases, refused
 
 
-def symmetrized(case, model, tolerance):
-  """The case with the way `crystal`, its atoms at symmetric places."""
-  found = case.found
-  if isinstance(found, Crystal):
-    found = symmetrize_places(found, tolerance)
-  return coded_box_cases.laid_again(case, model, found)
+def given(cases, codec, model):
+  """The cases with what a codec gives of their latents."""
+  mean, std = codec.encode([case.true for case in cases], std=True)
+  noise = np.random.default_rng(1).standard_normal(mean.shape)
+  sample = mean + std * noise.astype(np.float32)
+  ways = {
+    'quick': (mean, 'none'),
+    'crystal': (mean, 'doubtful'),
+    'of_sample': (sample, 'doubtful'),
+  }
+  for way, (z, search) in ways.items():
+    found = codec.decode(z, search=search)
+    cases = [
+      coded_box_cases.laid_again(
+        case, model, crystal or codec.failures[i], way=way
+      )
+      for i, (case, crystal) in enumerate(zip(cases, found, strict=True))
+    ]
+  return cases
 
 
 def batches(columns):

@@ -8,8 +8,9 @@ workdir of a run. It prints
 
 - matches from the mean and from one sample of the posterior, with KL in nats;
   from crystals that were shifted, put into another basis and shuffled; from
-  supercells of two; and the first two with atoms left where the networks have
-  them (`codec.decode(z, symmetrize=0)`);
+  supercells of two; and the first two with every crystal looked for (`all`),
+  with none (`quick`), and with atoms left where the networks have them as well
+  (`plain`);
 - what the misses are, and where: by atoms, elements and longest vector;
 - how far the latents of one crystal are apart, against those of different ones;
 - where there are energies of one element alone (Carbon-24), the same without
@@ -33,6 +34,13 @@ from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import matching
 from crystal_jax.reading import compact
 from crystal_jax.representation import frame
+
+# Ways to decode beside the default.
+KINDS = {
+  'all': {'search': 'all'},
+  'quick': {'search': 'none'},
+  'plain': {'search': 'none', 'symmetrize': 0.0},
+}
 
 
 def main():
@@ -80,7 +88,9 @@ def _arguments():
   parser.add_argument(
     '--ids', type=pathlib.Path, help='file of ids, a line each: only these'
   )
-  parser.add_argument('--rows', default='mean,sample,plain,moved,supercell')
+  parser.add_argument(
+    '--rows', default='mean,sample,all,quick,plain,moved,supercell'
+  )
   return parser.parse_args()
 
 
@@ -130,14 +140,17 @@ def pass_through(codec, true, args):
     refused = {i: f'refused: {why}' for i, why in codec.failures.items()}
     latents[way] = z
     found[way] = _decode(codec, z, refused)
-    if way == 'mean' and 'sample' in rows:
+    if way != 'mean':
+      continue
+    sampled = {'mean': z}
+    if 'sample' in rows:
       noise = rng.standard_normal(z.shape).astype(np.float32)
-      found['sample'] = _decode(codec, z + std * noise, refused)
-    if way == 'mean' and 'plain' in rows:
-      found['mean, plain'] = _decode(codec, z, refused, symmetrize=0.0)
-      if 'sample' in rows:
-        found['sample, plain'] = _decode(
-          codec, z + std * noise, refused, symmetrize=0.0
+      sampled['sample'] = z + std * noise
+      found['sample'] = _decode(codec, sampled['sample'], refused)
+    for kind in [kind for kind in KINDS if kind in rows]:
+      for of, latents_of in sampled.items():
+        found[f'{of}, {kind}'] = _decode(
+          codec, latents_of, refused, **KINDS[kind]
         )
   return found, latents, codec.kl(true)
 

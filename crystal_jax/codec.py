@@ -231,9 +231,9 @@ class Codec:
         if finite
         else 'the latent is not finite'
       )
-    for places, read in self._read(z, np.flatnonzero(sound)):
+    for places, said, read in self._read(z, np.flatnonzero(sound)):
       found = latent_search.finish(
-        encoder, z[places], read, symmetrize=symmetrize, which=search
+        encoder, z[places], said, read, symmetrize=symmetrize, which=search
       )
       for place, crystal in zip(places.tolist(), found, strict=True):
         if isinstance(crystal, str):
@@ -242,23 +242,25 @@ class Codec:
           crystals[place] = crystal
     return crystals
 
-  def _read(self, z, places) -> Iterator[tuple[np.ndarray, list]]:
+  def _read(self, z, places) -> Iterator[tuple[np.ndarray, dict, list]]:
     """What networks say of latents, a chunk ahead of who asks.
 
     Yields:
-      The places of some latents, and of each a crystal or why there is none.
+      The places of some latents, what is said of them, and of each a crystal
+      or why there is none.
     """
 
     def read(some):
       # Full, whatever there is, so that one size is compiled.
       rows = np.resize(some, CHUNK)
       outputs = _decoded(self._model.networks, self._params, z[rows])
-      return self._model.representation.crystals(outputs)
+      return outputs, self._model.representation.crystals(outputs)
 
     chunks = [places[i : i + CHUNK] for i in range(0, len(places), CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-      for some, found in zip(chunks, ahead.map(read, chunks), strict=True):
-        yield some, found[: len(some)]
+      every = ahead.map(read, chunks)
+      for some, (outputs, found) in zip(chunks, every, strict=True):
+        yield some, outputs, found[: len(some)]
 
   def reconstruct(self, crystals: Crystals) -> list[Crystal | None]:
     """`decode(encode(crystals))`: None where either fails, and `failures`."""

@@ -126,14 +126,18 @@ def decode_cases(
 
 
 def laid_again(
-  case: Case, model: Model, crystal: Crystal | str | None = None
+  case: Case,
+  model: Model,
+  crystal: Crystal | str | None = None,
+  way: str = 'crystal',
 ) -> Case:
-  """The case with the way `crystal`: its atoms are the crystal's.
+  """The case with one way more: its atoms are those of a crystal.
 
   Args:
     case: What came back.
     model: A coded box.
     crystal: In the frame of what came back; None: that itself.
+    way: What it is called.
   """
   crystal = case.found if crystal is None else crystal
   atoms, box = case.decoded['networks'], model.representation.box
@@ -144,8 +148,8 @@ def laid_again(
     )
   return dataclasses.replace(
     case,
-    decoded={**case.decoded, 'crystal': atoms},
-    crystals={**case.crystals, 'crystal': crystal},
+    decoded={**case.decoded, way: atoms},
+    crystals={**case.crystals, way: crystal},
   )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from crystal_jax import decoded_check
 from crystal_jax.crystal import Crystal
@@ -28,6 +28,7 @@ _TOGETHER = 32
 def finish(
   encoder: Encoder,
   z: Float[np.ndarray, 'B L'],
+  outputs: Mapping[str, Array],
   read: Sequence[Crystal | str],
   *,
   symmetrize: float,
@@ -38,7 +39,8 @@ def finish(
   Args:
     encoder: Of the model.
     z: Latents.
-    read: What the networks read off them, or the reasons why there is nothing.
+    outputs: What the networks say of them, and maybe of more.
+    read: Crystals that were read off that, or the reasons why there is nothing.
     symmetrize: Å; atoms go to the symmetric places that they have within this.
       Not those of a crystal whose own latent is exactly the given one. 0: none.
     which: Of `SEARCHES`. 'doubtful' are those whose own latent is not near to
@@ -53,21 +55,25 @@ def finish(
     return crystals
   latents = encoder.latents([crystals[i] for i in places], _TOGETHER)
 
-  def looked_for(place, mean, deviation):
-    lattice = not encoder.representation.lattice_is_exact
-    target = Target(z[place], deviation, lattice)
+  lattice = not encoder.representation.lattice_is_exact
+  targets = {}
+  for i, mean, deviation in zip(places, *latents, strict=True):
+    target = Target(z[i], deviation, lattice)
     apart = target.apart(mean)
     sure = misfit(apart) < _NEAR or explained(apart)
-    if (sure and which == 'doubtful') or not np.isfinite(apart).all():
-      return crystals[place]
-    found, off = search(encoder, read[place], target)
-    found = _tidy(found, symmetrize if off > EXACT else 0)
-    return found if isinstance(found, Crystal) else crystals[place]
+    if np.isfinite(apart).all() and not (sure and which == 'doubtful'):
+      targets[i] = target
+  others = encoder.representation.others(outputs, [*targets])
+
+  def looked_for(place, target, others):
+    found, off = search(encoder, [read[place], *others], target)
+    return _tidy(found, symmetrize if off > EXACT else 0)
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    found = pool.map(looked_for, places, *latents)
-    for place, crystal in zip(places, found, strict=True):
-      crystals[place] = crystal
+    found = pool.map(looked_for, targets, targets.values(), others)
+    for place, crystal in zip(targets, found, strict=True):
+      if isinstance(crystal, Crystal):
+        crystals[place] = crystal
   return crystals
 
 

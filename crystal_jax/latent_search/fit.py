@@ -24,6 +24,8 @@ _FARTHEST, _STRAIN = 0.3, 0.03
 # Steps, and how much less the misfit has to be after one for the next to do
 # with the changes of before.
 _STEPS, _GOOD = 8, 0.3
+# It ends where a step leaves this share of the misfit.
+_SLOW = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +84,7 @@ def fit(
     if now < best:
       if now > _GOOD * best:
         changes = None
-      little = now > 0.98 * best
+      little = now > _SLOW * best
       crystal, apart, best, share = then, off, now, 1.0
       if little and fresh:
         break

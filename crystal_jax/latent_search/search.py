@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -22,8 +24,10 @@ EXACT = 0.01
 # Of a sample it is 1, and the median of the squares is that of a normal
 # deviate. What differs by an atom has most of its misfit in few numbers.
 _SAMPLE, _MEDIAN, _EVEN = (0.75, 1.25), 0.4549, 1.25
+# Of all that a latent may mean, so many are fitted.
+_STARTS = 3
 # Atoms that may be changed, and crystals that go through the networks together.
-_ROUNDS, _TOGETHER = 8, 32
+_ROUNDS, _TOGETHER = 6, 32
 # Of those with another element or an atom less, how many are looked at twice;
 # of those with an atom more, how many are fitted, and in how few steps.
 _AGAIN, _FITTED, _STEPS = 8, 2, 3
@@ -44,22 +48,26 @@ def explained(apart: Float[np.ndarray, 'L']) -> bool:
 
 
 def search(
-  encoder: Encoder, crystal: Crystal, target: Target
+  encoder: Encoder, starts: Sequence[Crystal], target: Target
 ) -> tuple[Crystal, float]:
-  """The crystal near to one whose latent is nearest to a given one.
+  """The crystal near to some whose latent is nearest to a given one.
 
   Places and lattice are fitted, then atoms exchanged, removed and added as long
   as that explains more.
 
   Args:
     encoder: Whose latents.
-    crystal: As it was read off the latent; without empty slots.
+    starts: As they were read off the latent, at least one; without empty slots.
     target: What is to be reached.
 
   Returns:
     The crystal, and its misfit (`fit.misfit`).
   """
-  crystal, best = fit(encoder, crystal, target)
+  if len(starts) > 1:
+    apart = target.apart(encoder.latents(starts)[0])
+    starts = [starts[i] for i in np.argsort(misfit(apart))[:_STARTS]]
+  fits = [fit(encoder, start, target, _STEPS) for start in starts]
+  crystal, best = fit(encoder, min(fits, key=_misfit)[0], target)
   for _ in range(_ROUNDS):
     mean = encoder.latents([crystal])[0][0]
     if not np.isfinite(best) or explained(target.apart(mean)):

@@ -14,7 +14,7 @@ say.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -247,6 +247,22 @@ class CodedBox:
     return repeating.crystal(
       atoms, apart, cell, outputs, grid=self.box.grid, sigma=self.box.sigma
     )
+
+  def others(
+    self, outputs: Mapping[str, Array], places: Sequence[int]
+  ) -> list[list[Crystal]]:
+    """By any lattice there is a sign of; see `Invertible.others`."""
+    if not self.box.repeats or not places:
+      return [[] for _ in places]
+    every = jax.device_get((*self.atoms(outputs), dict(outputs)))
+    crystals = []
+    for place in places:
+      atoms, apart, said = jax.tree.map(lambda leaf: leaf[place], every)  # noqa: B023
+      guess = lattice_numbers.to_cell(np.asarray(said['lattice'], np.float64))
+      crystals.append(
+        repeating.others(atoms, apart, guess, said, grid=self.box.grid)
+      )
+    return crystals
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
     """What networks would say of species if all atoms were of one element."""

@@ -10,7 +10,7 @@ To add one: a file beside `box.py`, an entry in `crystal_jax.model.KINDS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -118,3 +118,13 @@ class Invertible(Representation, Protocol):
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
     """Where a voxel lies in a crystal of this lattice, Å; on the host."""
+
+  def others(
+    self, outputs: Mapping[str, Array], places: Sequence[int]
+  ) -> list[list[Crystal]]:
+    """Further crystals that what networks say may be, beside `crystals`'.
+
+    Args:
+      outputs: As `crystals` takes them.
+      places: Of which examples.
+    """

@@ -69,6 +69,37 @@ def crystal(
   return Crystal(said.numbers(means), positions, cell)
 
 
+def others(
+  atoms: decoding.DecodedAtoms,
+  apart: Float[np.ndarray, 'K E'],
+  guess: Float[np.ndarray, '3 3'] | None,
+  outputs: Mapping[str, np.ndarray],
+  *,
+  grid: BoxGrid,
+) -> list[Crystal]:
+  """The crystals by any lattice there is a sign of; takes what `crystal` does.
+
+  Sites and lattices are not fitted.
+  """
+  cells = []
+  for prior in (None, guess):
+    try:
+      fit = lattice_search.find_lattice(atoms, prior=prior)
+    except ValueError:
+      continue
+    cells += [fit.cell] if fit.found else []
+  if guess is not None:
+    snapped, _ = alike.snap(alike.alike(_told(outputs)), grid.spacing, guess)
+    near = [nearby.fit_near(atoms, cell)[0] for cell in (guess, snapped)]
+    cells += [guess, snapped, *near]
+  crystals = []
+  for cell in cells:
+    positions, means = nearby.fold(atoms, cell, apart)
+    if len(positions):
+      crystals.append(Crystal(said.numbers(means), positions, cell))
+  return crystals
+
+
 def _lattice(atoms, guess, outputs, spacing):
   """The lattice that repeats the atoms; near the guess, if that does it.
 

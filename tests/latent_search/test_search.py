@@ -55,7 +55,7 @@ def test_an_atom_off_is_found(pair, wrong, monkeypatch):
   target, start = target_of(codec, crystal), wrong(off(crystal, 0.02))
   both = np.concatenate([drawn(encoder, each) for each in (crystal, start)])
   monkeypatch.setattr(Encoder, 'drawn', lambda *_: both)
-  found, left = search(encoder, start, target)
+  found, left = search(encoder, [start], target)
   assert left < EXACT
   assert sorted(found.numbers) == sorted(crystal.numbers)
   order = [np.argmin(np.linalg.norm(found.positions - x, axis=1))
@@ -80,7 +80,7 @@ def test_a_sample_is_explained_and_another_crystal_is_not(pair):
 
 def finish(encoder, z, read, which):
   return latent_search.finish(
-    encoder, z, read, symmetrize=0.0, which=which
+    encoder, z, {}, read, symmetrize=0.0, which=which
   )  # fmt: skip
 
 
