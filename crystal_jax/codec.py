@@ -33,6 +33,8 @@ CHUNK = 32
 # Å; atoms this near to symmetric places are put there, if a card says nothing.
 # Chosen on 400 crystals of mp_le20_val for the codec `mp_20`.
 SYMMETRIZE = 0.2
+# Which crystals `decode` looks for.
+SEARCHES = 'doubtful', 'all', 'none'
 # A latent's numbers have a deviation of about one; what is this large comes
 # from elsewhere.
 _LARGEST = 1e4
@@ -213,8 +215,8 @@ class Codec:
     from crystal_jax import latent_search
     from crystal_jax.representation import Invertible
 
-    if search not in latent_search.SEARCHES:
-      raise ValueError(f'Need {search=} to be of {latent_search.SEARCHES}.')
+    if search not in SEARCHES:
+      raise ValueError(f'Need {search=} to be one of {SEARCHES}.')
     encoder = latent_search.Encoder(
       self._model.representation, self._model.networks, self._params
     )
@@ -262,11 +264,18 @@ class Codec:
       for some, (outputs, found) in zip(chunks, every, strict=True):
         yield some, outputs, found[: len(some)]
 
-  def reconstruct(self, crystals: Crystals) -> list[Crystal | None]:
-    """`decode(encode(crystals))`: None where either fails, and `failures`."""
+  def reconstruct(
+    self, crystals: Crystals, *, search: str = 'doubtful'
+  ) -> list[Crystal | None]:
+    """`decode(encode(crystals))`: None where either fails, and `failures`.
+
+    Args:
+      crystals: One crystal, or any number.
+      search: See `decode`.
+    """
     mean, _ = self._encode(crystals, strict=False)
     failures = self.failures
-    found = self.decode(mean)
+    found = self.decode(mean, search=search)
     self.failures |= failures  # Why there was no latent, where there was none.
     return found
 

@@ -18,15 +18,15 @@ def get_config():
   config.model.unet.depth = 2
   config.model.box.turn = False
   config.data.origins = 1
-  config.train.steps = 2_300
+  config.train.steps = 450
   config.train.batch_size = 32
   config.train.learning_rate = 1e-3
-  config.train.warmup_steps = 100
-  config.train.ema_decay = 0.999
+  config.train.warmup_steps = 30
+  config.train.ema_decay = 0.99
   config.train.log_every = 50
-  config.train.eval_every = 500
-  config.train.checkpoint_every = 500
-  config.train.box_loss.beta_warmup = 500
+  config.train.eval_every = 150
+  config.train.checkpoint_every = 150
+  config.train.box_loss.beta_warmup = 100
   config.train.box_loss.species_voxels = 2048
   config.eval.crystals = 300
   return config

@@ -11,6 +11,6 @@ networks is asked.
 """
 
 from crystal_jax.latent_search.encoder import Encoder
-from crystal_jax.latent_search.finish import SEARCHES, finish
+from crystal_jax.latent_search.finish import finish
 
-__all__ = ['SEARCHES', 'Encoder', 'finish']
+__all__ = ['Encoder', 'finish']

@@ -172,7 +172,5 @@ def _pull(representation, networks, params, atoms, force):
 
 @functools.partial(jax.jit, static_argnames='networks')
 def _drawn(networks, params, latents):
-  """Codes are asked for at one voxel only."""
   z = latents.reshape(len(latents), *networks.latent_shape)
-  voxels = jnp.zeros((len(latents), 1, 3), jnp.int32)
-  return networks.decode(params, z, voxels=voxels)['occupancy']
+  return networks.decode(params, z)['occupancy']

@@ -16,8 +16,6 @@ from crystal_jax.latent_search.fit import Target, misfit
 from crystal_jax.latent_search.search import EXACT, explained, search
 from crystal_jax.representation.symmetric_places import symmetrize_places
 
-# Which crystals are looked for.
-SEARCHES = 'doubtful', 'all', 'none'
 # A crystal whose misfit is less is not in doubt: in 400 crystals of mp_le20_val
 # none of them was another one.
 _NEAR = 0.3
@@ -43,7 +41,7 @@ def finish(
     read: Crystals that were read off that, or the reasons why there is nothing.
     symmetrize: Å; atoms go to the symmetric places that they have within this.
       Not those of a crystal whose own latent is exactly the given one. 0: none.
-    which: Of `SEARCHES`. 'doubtful' are those whose own latent is not near to
+    which: Crystals are looked for. 'none', or 'doubtful': those whose own latent is not near to
       the given one; 'all' takes their places to what float32 knows.
 
   Returns:

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """What the verb takes."""
   parser.add_argument('latents', type=pathlib.Path, help='.npz file')
   inputs.add_weights(parser)
+  inputs.add_search(parser)
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
   )
   with bar:
     for start in range(0, len(ids), _CHUNK):
-      crystals = codec.decode(z[start : start + _CHUNK])
+      crystals = codec.decode(z[start : start + _CHUNK], search=args.search)
       for place, crystal in enumerate(crystals):
         if crystal is None:
           skipped.add(ids[start + place], codec.failures[place])

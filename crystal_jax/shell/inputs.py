@@ -10,7 +10,7 @@ from typing import Any
 
 import tqdm
 
-from crystal_jax.codec import Codec
+from crystal_jax.codec import SEARCHES, Codec
 from crystal_jax.crystal import Crystal
 from crystal_jax.reading import items
 from crystal_jax.reading.parse import parse
@@ -31,6 +31,17 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     default='mp_20',
     help="a shipped codec (default: mp_20), a saved one's folder, or the "
     'workdir of a run (a path has a separator: ./mine)',
+  )
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+  """The option that says which crystals are looked for."""
+  parser.add_argument(
+    '--search',
+    choices=SEARCHES,
+    default=SEARCHES[0],
+    help='which crystals are looked for by asking the encoder: those in doubt '
+    '(default), all, whose atoms are then placed best, or none, the fastest',
   )
 
 

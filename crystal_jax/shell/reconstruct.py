@@ -12,6 +12,7 @@ nothing came out.
 """
 
 import argparse
+import functools
 import pathlib
 
 from crystal_jax.reading.parse import reduced_formula
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """What the verb takes."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
+  inputs.add_search(parser)
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
@@ -32,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
   codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
   folder, written, same = outputs.Folder(args.out), 0, 0
   for id_, crystal, again in inputs.ask_each(
-    codec, args.sources, skipped, codec.reconstruct
+    codec,
+    args.sources,
+    skipped,
+    functools.partial(codec.reconstruct, search=args.search),
   ):
     folder.write(id_, again)
     written += 1

@@ -29,6 +29,17 @@ def most(grid):
 
 
 forms = pytest.mark.parametrize('grid, sigma', FORMS.values(), ids=FORMS.keys())
+# Where each takes long: a box and a cell, and the others among the slow tests.
+dear_forms = pytest.mark.parametrize(
+  'grid, sigma',
+  [
+    pytest.param(
+      *form, marks=pytest.mark.slow if name in ('low rank', 'direct') else ()
+    )
+    for name, form in FORMS.items()
+  ],
+  ids=FORMS.keys(),
+)
 
 
 def voxelizer(grid, sigma):

@@ -69,8 +69,8 @@ def loss_and_twin(grid, sigma):
   'name',
   [
     'slabs',
-    'low rank',
     'fourier',
+    pytest.param('low rank', marks=pytest.mark.slow),
     pytest.param('direct', marks=pytest.mark.slow),
   ],
 )
@@ -98,7 +98,11 @@ def test_derivatives_equal_finite_differences(name):
 
 @pytest.mark.parametrize(
   'name',
-  ['slabs', pytest.param('low rank', marks=pytest.mark.slow), 'fourier'],
+  [
+    'slabs',
+    pytest.param('low rank', marks=pytest.mark.slow),
+    pytest.param('fourier', marks=pytest.mark.slow),
+  ],
 )
 def test_hessian_vector_product_equals_finite_differences(name):
   grid, sigma = FORMS[name]
@@ -124,8 +128,8 @@ def test_hessian_vector_product_equals_finite_differences(name):
 @pytest.mark.parametrize(
   'grid',
   [
-    cj.BoxGrid(3.0, 3),
     cj.CellGrid(16),
+    pytest.param(cj.BoxGrid(3.0, 3), marks=pytest.mark.slow),
     pytest.param(cj.CellGrid(8), marks=pytest.mark.slow),
   ],
   ids=str,

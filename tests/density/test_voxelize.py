@@ -181,9 +181,9 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
   'angle, sigma',
   [
     (90, 1.4),
-    (40, 1.0),
-    (60, 1.5),
     (25, 0.745),
+    pytest.param(40, 1.0, marks=pytest.mark.slow),
+    pytest.param(60, 1.5, marks=pytest.mark.slow),
     pytest.param(25, 1.5, marks=pytest.mark.slow),
   ],
 )

@@ -15,15 +15,15 @@ from tests.density.forms import (
   CELL,
   FORMS,
   crystal,
+  dear_forms,
   error,
   float32,
-  forms,
   most,
   voxelizer,
 )
 
 
-@forms
+@dear_forms
 def test_too_few_images_give_nan_and_never_a_density_with_atoms_missing(
   grid, sigma
 ):
@@ -35,7 +35,7 @@ def test_too_few_images_give_nan_and_never_a_density_with_atoms_missing(
   assert error(density, positions, weights, CELL, grid, sigma) < 5e-6
 
 
-@forms
+@dear_forms
 def test_nan_in_gives_nan_out(grid, sigma):
   positions, weights = crystal()
   run = voxelizer(grid, sigma)
@@ -49,9 +49,8 @@ def test_nan_in_gives_nan_out(grid, sigma):
   assert jnp.isfinite(run(broken, weights * [1, 0, 1, 1], CELL)).all()
 
 
-@pytest.mark.parametrize(
-  'name', ['slabs', pytest.param('direct', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['slabs', 'direct'])
 def test_inside_transformations(name):
   grid, sigma = FORMS[name]
   batch = [crystal(seed) for seed in range(2)]

@@ -55,6 +55,7 @@ def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
   assert arrays['positions'].shape == (*arrays['numbers'].shape, 3)
 
 
+@pytest.mark.slow
 def test_a_single_cell_comes_back_in_the_lattice_that_is_said(small):
   box = make('single_cell', size=30, length=10.0)
   assert box.input_shapes['lattice'] == (6,)

@@ -48,7 +48,9 @@ class Oracle:
     }
 
 
-@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize(
+  'training', [pytest.param(False, marks=pytest.mark.slow), True]
+)
 def test_the_truth_costs_nothing(run, training):
   batch = next(run.batches('heldout'))
   batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}

@@ -96,6 +96,7 @@ def test_a_model_is_loaded_without_its_data(unbroken, tmp_path):
     checkpoints.load_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_nan_stops_the_run_and_names_the_last_good_step(tiny_config, tmp_path):
   tiny_config.train.box_loss.beta = math.inf
   with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
@@ -103,6 +104,7 @@ def test_nan_stops_the_run_and_names_the_last_good_step(tiny_config, tmp_path):
   assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_returns(tiny_config, tmp_path, monkeypatch):
   write = logs.RunLog.write
 
