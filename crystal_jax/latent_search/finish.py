@@ -41,8 +41,9 @@ def finish(
     read: Crystals that were read off that, or the reasons why there is nothing.
     symmetrize: Å; atoms go to the symmetric places that they have within this.
       Not those of a crystal whose own latent is exactly the given one. 0: none.
-    which: Crystals are looked for. 'none', or 'doubtful': those whose own latent is not near to
-      the given one; 'all' takes their places to what float32 knows.
+    which: Crystals are looked for: 'none', or 'doubtful', whose own latent is
+      not near to the given one, or 'all', whose places are then what float32
+      knows.
 
   Returns:
     Crystals, or the reasons why there is none.
@@ -52,7 +53,6 @@ def finish(
   if which == 'none' or not places:
     return crystals
   latents = encoder.latents([crystals[i] for i in places], _TOGETHER)
-
   lattice = not encoder.representation.lattice_is_exact
   targets = {}
   for i, mean, deviation in zip(places, *latents, strict=True):
@@ -60,18 +60,20 @@ def finish(
     apart = target.apart(mean)
     sure = misfit(apart) < _NEAR or explained(apart)
     if np.isfinite(apart).all() and not (sure and which == 'doubtful'):
-      targets[i] = target
+      targets[i] = target, misfit(apart)
   others = encoder.representation.others(outputs, [*targets])
 
-  def looked_for(place, target, others):
-    found, off = search(encoder, [read[place], *others], target)
-    return _tidy(found, symmetrize if off > EXACT else 0)
+  def looked_for(place, others):
+    target, before = targets[place]
+    found, after = search(encoder, [read[place], *others], target)
+    found = _tidy(found, symmetrize if after > EXACT else 0)
+    better = isinstance(found, Crystal) and after < before
+    return found if better else crystals[place]
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    found = pool.map(looked_for, targets, targets.values(), others)
-    for place, crystal in zip(targets, found, strict=True):
-      if isinstance(crystal, Crystal):
-        crystals[place] = crystal
+    found = [*pool.map(looked_for, targets, others)]
+  for place, crystal in zip(targets, found, strict=True):
+    crystals[place] = crystal
   return crystals
 
 
