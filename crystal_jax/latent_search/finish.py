@@ -65,7 +65,10 @@ def finish(
 
   def looked_for(place, others):
     target, before = targets[place]
-    found, after = search(encoder, [read[place], *others], target)
+    try:
+      found, after = search(encoder, [read[place], *others], target)
+    except np.linalg.LinAlgError:  # Its latent hardly changes, or without end.
+      return crystals[place]
     found = _tidy(found, symmetrize if after > EXACT else 0)
     better = isinstance(found, Crystal) and after < before
     return found if better else crystals[place]

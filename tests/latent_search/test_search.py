@@ -102,3 +102,13 @@ def test_only_what_is_in_doubt_is_looked_for(pair):
   apart = [np.abs(c.positions - crystal.positions).max()
            for c in (none[0], every[0])]  # fmt: skip
   assert apart[1] < 0.5 * apart[0]
+
+
+def test_what_cannot_be_fitted_stays_as_it_was_read(pair, monkeypatch):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  z, wrong = codec.encode(crystal), exchanged(crystal)
+  endless = lambda *_: np.full((15, z.shape[1]), np.nan)
+  monkeypatch.setattr(Encoder, 'changes', endless)
+  (found,) = finish(encoder, z, [wrong], 'doubtful')
+  np.testing.assert_array_equal(found.numbers, wrong.numbers)
