@@ -30,9 +30,6 @@ from crystal_jax.crystal import Crystal
 
 # Crystals that go through the networks together.
 CHUNK = 32
-# Å; atoms this near to symmetric places are put there, if a card says nothing.
-# Chosen on 400 crystals of mp_le20_val for the codec `mp_20`.
-SYMMETRIZE = 0.2
 # Which crystals `decode` looks for.
 SEARCHES = 'doubtful', 'all', 'none'
 # A latent's numbers have a deviation of about one; what is this large comes
@@ -213,7 +210,7 @@ class Codec:
     if z.ndim != 2 or z.shape[1] != self.size:
       raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
     from crystal_jax import latent_search
-    from crystal_jax.representation import Invertible
+    from crystal_jax.representation import Invertible, symmetric_places
 
     if search not in SEARCHES:
       raise ValueError(f'Need {search=} to be one of {SEARCHES}.')
@@ -223,7 +220,7 @@ class Codec:
     if not isinstance(self._model.representation, Invertible):
       search = 'none'
     if symmetrize is None:
-      symmetrize = self._card.get('symmetrize', SYMMETRIZE)
+      symmetrize = self._card.get('symmetrize', symmetric_places.TOLERANCE)
     self.failures, crystals = {}, [None] * len(z)
     sound = np.abs(z).max(axis=1) < _LARGEST  # NaN is not.
     for place in np.flatnonzero(~sound).tolist():

@@ -28,14 +28,18 @@ from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.latent_search import Encoder, finish
 from crystal_jax.model import Model
 from crystal_jax.models.vae import sample_latent
+from crystal_jax.representation import symmetric_places
 from crystal_jax.training import losses
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
 # Of `summarize_atoms`, what is asked of cells.
 _OF_ATOMS = 'nearest_median', 'nearest_p90', 'species_accuracy'
+# Crystals that are encoded together.
+_TOGETHER = 32
 # The distance that counts where nothing was decoded, Å.
 _FARTHEST = 5.0
 
@@ -79,9 +83,11 @@ def score(run: Run, state: TrainState) -> Scores:
     error of the occupancy, how near the atoms are (Å) and what
     `match_summary.summarize` gives. Of the networks also `kl_nats`, `refused`
     (share that the model cannot take, misses in all that is counted), and of
-    held-out crystals `sampled_match`, from one sample of the posterior.
+    held-out crystals `sampled_match`, from one sample of the posterior, and
+    `codec_match`, what `Codec.decode` gives.
   """
-  ask = make_ask(run.model, averaged(state))
+  params = averaged(state)
+  ask = make_ask(run.model, params)
   results, cases = {}, {}
   for split in run.arrays:
     results[split], cases[split], extra = _split(run, ask, split)
@@ -89,6 +95,8 @@ def score(run: Run, state: TrainState) -> Scores:
   cases, refused = cases[split], results[split]['refused']
   sampled, _ = _summary(cases, extra['sampled'], refused)
   results[split] |= _prefixed('sampled_', sampled)
+  finished = _finished(run.model, params, cases)
+  results[split] |= _prefixed('codec_', _summary(cases, finished, refused)[0])
   oracle, _ = _summary(cases, extra['oracle'], refused)
   results['oracle'] = {'reconstruction_mse': 0.0, **oracle}
   said = baseline(run)
@@ -99,7 +107,9 @@ def score(run: Run, state: TrainState) -> Scores:
     **row,
   }
   crystals = {
-    case.id: case.found for case in cases if isinstance(case.found, Crystal)
+    case.id: crystal
+    for case, crystal in zip(cases, finished, strict=True)
+    if isinstance(crystal, Crystal)
   }
   return Scores(
     results=results,
@@ -108,6 +118,20 @@ def score(run: Run, state: TrainState) -> Scores:
     note='From one latent comes the whole crystal, lattice and species '
     'included. The oracle reads the true densities; the baseline is the mean '
     'density, the mean lattice and the commonest element.',
+  )
+
+
+def _finished(model, params, cases) -> list[Crystal | str]:
+  """What a codec gives of the means of latents."""
+  encoder = Encoder(model.representation, model.networks, params)
+  means, _ = encoder.latents([case.true for case in cases], _TOGETHER)
+  return finish(
+    encoder,
+    means,
+    {},
+    [case.found for case in cases],
+    symmetrize=symmetric_places.TOLERANCE,
+    which='doubtful',
   )
 
 

@@ -28,6 +28,7 @@ _UNITS = {
   'crystals_10': '',
   'rmse': '/ (V/N)^(1/3)',
   'sampled_rmse': '/ (V/N)^(1/3)',
+  'codec_rmse': '/ (V/N)^(1/3)',
 }
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
