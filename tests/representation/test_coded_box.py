@@ -53,12 +53,17 @@ def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
   compared = compare(small, found)
   assert all(c.strict for c in compared)
   assert arrays['positions'].shape == (*arrays['numbers'].shape, 3)
+  # Of all that they may be one is right, whatever is said.
+  for place, others in zip([5, 1], box.others(outputs, [5, 1]), strict=True):
+    compared = compare([small[place]] * len(others), others)
+    assert any(c.strict for c in compared)
 
 
 @pytest.mark.slow
 def test_a_single_cell_comes_back_in_the_lattice_that_is_said(small):
   box = make('single_cell', size=30, length=10.0)
   assert box.input_shapes['lattice'] == (6,)
+  assert box.others({}, [0, 1]) == [[], []]
   rows = box.prepare(arrays_of(*small))[0]['row']
   some = [small[i] for i in rows]
   _, examples = shown(box, *some)
