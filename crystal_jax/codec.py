@@ -12,7 +12,6 @@ becomes of one does not depend on its neighbours.
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import functools
 import os
@@ -25,11 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
-from crystal_jax import elements, foreign
+from crystal_jax import chunks, elements, foreign
 from crystal_jax.crystal import Crystal
 
-# Crystals that go through the networks together.
-CHUNK = 32
 # Which crystals `decode` looks for.
 SEARCHES = 'doubtful', 'all', 'none'
 # A latent's numbers have a deviation of about one; what is this large comes
@@ -251,14 +248,15 @@ class Codec:
 
     def read(some):
       # Full, whatever there is, so that one size is compiled.
-      rows = np.resize(some, CHUNK)
+      rows = np.resize(some, chunks.SIZE)
       outputs = _decoded(self._model.networks, self._params, z[rows])
       return outputs, self._model.representation.crystals(outputs)
 
-    chunks = [places[i : i + CHUNK] for i in range(0, len(places), CHUNK)]
+    step = chunks.SIZE
+    parts = [places[i : i + step] for i in range(0, len(places), step)]
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-      every = ahead.map(read, chunks)
-      for some, (outputs, found) in zip(chunks, every, strict=True):
+      every = ahead.map(read, parts)
+      for some, (outputs, found) in zip(parts, every, strict=True):
         yield some, outputs, found[: len(some)]
 
   def reconstruct(
@@ -310,7 +308,9 @@ class Codec:
         raise ValueError(f'Crystal {place} cannot be encoded: {reason}.')
       self.failures[place] = reason
 
-    for representation, places, batch in self._batches(crystals, fail):
+    for representation, places, batch in chunks.batches(
+      self._model.representation, crystals, self._known, fail
+    ):
       *found, valid = jax.device_get(
         _encoded(representation, self._model.networks, self._params, batch)
       )
@@ -322,49 +322,6 @@ class Codec:
           fail(place, 'the model cannot show it')
     self.failures = dict(sorted(self.failures.items()))
     return mean, log_var
-
-  def _batches(self, crystals, fail) -> Iterator[tuple[Any, list[int], dict]]:
-    """Representation, places and full batches of what can be shown.
-
-    Shapes go by the crystal alone, so that neighbours do not matter.
-    """
-    waiting = collections.defaultdict(list)
-    for place, crystal in enumerate(crystals):
-      try:
-        representation, columns = self._shown(crystal)
-      except ValueError as error:
-        fail(place, str(error).rstrip('.'))
-        continue
-      key = representation, columns['numbers'].shape
-      waiting[key].append((place, columns))
-      if len(waiting[key]) == CHUNK:
-        yield representation, *_stacked(waiting.pop(key))
-    for (representation, _), rows in waiting.items():
-      yield representation, *_stacked(rows)
-
-  def _shown(self, item) -> tuple[Any, dict[str, np.ndarray]]:
-    """The representation for one crystal, and its columns, [1, ..] each.
-
-    Raises:
-      ValueError: If it cannot be shown.
-    """
-    crystal = foreign.to_crystal(item)
-    new = set(crystal.numbers.tolist()) - (self._known or set(range(1, 1000)))
-    if new:
-      symbols = ', '.join(elements.symbol(number) for number in sorted(new))
-      raise ValueError(f'{symbols} was never seen in training')
-    slots = 1 << max(3, (len(crystal.numbers) - 1).bit_length())
-    crystal = crystal.pad(slots)
-    arrays = {
-      'id': np.array(['']),
-      'numbers': crystal.numbers[None],
-      'positions': crystal.positions[None],
-      'cell': crystal.cell[None],
-    }
-    columns, dropped = self._model.representation.prepare(arrays)
-    if dropped:
-      raise ValueError(dropped[0][1])
-    return self._model.representation.sized(arrays), columns
 
 
 def _folder(name: str | os.PathLike[str]) -> pathlib.Path:
@@ -382,35 +339,17 @@ def _folder(name: str | os.PathLike[str]) -> pathlib.Path:
   )
 
 
-def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:
-  """Places, and a batch of `CHUNK` rows; the first is repeated to fill it."""
-  places = [place for place, _ in rows]
-  filled = [columns for _, columns in rows]
-  filled += filled[:1] * (CHUNK - len(filled))
-  batch = {
-    name: _single(np.concatenate([columns[name] for columns in filled]))
-    for name in filled[0]
-    if name != 'id'
-  }
-  batch['index'] = np.arange(CHUNK, dtype=np.int32)
-  batch['sample'] = np.zeros(CHUNK, np.int32)
-  batch['mask'] = np.arange(CHUNK) < len(rows)
-  return places, batch
-
-
-def _single(column):
-  return column.astype(np.float32) if column.dtype.kind == 'f' else column
-
-
 @functools.partial(jax.jit, static_argnames=('representation', 'networks'))
 def _encoded(representation, networks, params, batch):
   """Mean and log variance, [B, D] each, and whether each example is whole."""
   examples = representation.examples(None, batch)
   found = networks.encode(params, examples.inputs)
-  mean, log_var = (x.reshape(CHUNK, -1).astype(jnp.float32) for x in found)
+  mean, log_var = (
+    x.reshape(chunks.SIZE, -1).astype(jnp.float32) for x in found
+  )
   return mean, log_var, examples.valid > 0
 
 
 @functools.partial(jax.jit, static_argnames='networks')
 def _decoded(networks, params, z):
-  return networks.decode(params, z.reshape(CHUNK, *networks.latent_shape))
+  return networks.decode(params, z.reshape(chunks.SIZE, *networks.latent_shape))

@@ -19,7 +19,7 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'elements', 'lattice', 'contacts', 'primitive', 'crystal', 'cif_symmetry',
-  'cif', 'io', 'foreign', 'decoded_check', 'weights_file', 'reading',
+  'cif', 'io', 'foreign', 'chunks', 'decoded_check', 'weights_file', 'reading',
   'density', 'cube', 'decoding', 'lattice_search', 'models', 'representation',
   'latent_search', 'config', 'model',
   'data', 'training', 'evaluation', 'opening', 'codec', '__init__', 'shell',

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
+from crystal_jax import chunks
 from crystal_jax.latent_search import Encoder
 from crystal_jax.latent_search.fit import Target, directions, fit, misfit, moved
 from tests import codecs, crystals
@@ -23,7 +24,9 @@ def pair(request):
 
 def read(codec, crystal):
   """The crystal where the networks would have read it."""
-  representation, columns = codec._shown(crystal)
+  representation, columns = chunks.shown(
+    codec._model.representation, crystal, None
+  )
   batch = {name: column for name, column in columns.items() if name != 'id'}
   batch |= {'sample': np.zeros(1, np.int32), 'mask': np.ones(1, bool)}
   targets = representation.examples(None, batch).targets
