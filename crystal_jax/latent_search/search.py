@@ -63,11 +63,7 @@ def search(
   Returns:
     The crystal, and its misfit (`fit.misfit`).
   """
-  if len(starts) > 1:
-    apart = target.apart(encoder.latents(starts)[0])
-    starts = [starts[i] for i in np.argsort(misfit(apart))[:_STARTS]]
-  fits = [fit(encoder, start, target, _STEPS) for start in starts]
-  crystal, best = fit(encoder, min(fits, key=_misfit)[0], target)
+  crystal, best = _nearest(encoder, starts, target)
   for _ in range(_ROUNDS):
     mean = encoder.latents([crystal])[0][0]
     if not np.isfinite(best) or explained(target.apart(mean)):
@@ -81,6 +77,18 @@ def search(
       break
     crystal, best = fit(encoder, found, target)
   return crystal, best
+
+
+def _nearest(encoder, starts, target):
+  """The best of the likeliest starts, fitted; the first that explains all."""
+  apart = target.apart(encoder.latents(starts)[0])
+  fits = []
+  for place in np.argsort(misfit(apart))[:_STARTS]:
+    found, left = fit(encoder, starts[place], target)
+    if explained(target.apart(encoder.latents([found])[0][0])):
+      return found, left
+    fits.append((found, left))
+  return min(fits, key=_misfit)
 
 
 def _misfit(pair):
