@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from crystal_jax import data
+from crystal_jax import chunks, data
 from crystal_jax.crystal import Crystal, unstack
 from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
@@ -38,8 +38,6 @@ from crystal_jax.training.state import TrainState
 
 # Of `summarize_atoms`, what is asked of cells.
 _OF_ATOMS = 'nearest_median', 'nearest_p90', 'species_accuracy'
-# Crystals that are encoded together.
-_TOGETHER = 32
 # The distance that counts where nothing was decoded, Å.
 _FARTHEST = 5.0
 
@@ -124,7 +122,7 @@ def score(run: Run, state: TrainState) -> Scores:
 def _finished(model, params, cases) -> list[Crystal | str]:
   """What a codec gives of the means of latents."""
   encoder = Encoder(model.representation, model.networks, params)
-  means, _ = encoder.latents([case.true for case in cases], _TOGETHER)
+  means, _ = encoder.latents([case.true for case in cases], chunks.SIZE)
   return finish(
     encoder,
     means,

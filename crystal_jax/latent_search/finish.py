@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax import decoded_check
+from crystal_jax import chunks, decoded_check
 from crystal_jax.crystal import Crystal
 from crystal_jax.latent_search.encoder import Encoder
 from crystal_jax.latent_search.fit import Target, misfit
@@ -19,8 +19,6 @@ from crystal_jax.representation.symmetric_places import symmetrize_places
 # A crystal whose misfit is less is not in doubt: in 400 crystals of mp_le20_val
 # none of them was another one.
 _NEAR = 0.3
-# Crystals that go through the networks together.
-_TOGETHER = 32
 
 
 def finish(
@@ -52,7 +50,7 @@ def finish(
   places = [i for i, c in enumerate(crystals) if isinstance(c, Crystal)]
   if which == 'none' or not places:
     return crystals
-  latents = encoder.latents([crystals[i] for i in places], _TOGETHER)
+  latents = encoder.latents([crystals[i] for i in places], chunks.SIZE)
   lattice = not encoder.representation.lattice_is_exact
   targets = {}
   for i, mean, deviation in zip(places, *latents, strict=True):
