@@ -148,8 +148,13 @@ def prepare(
   all of them are complete; what an interrupted run leaves is never read.
   """
   made = _make(builder, data_dir)
-  if made.data_path.exists():
-    return made
+  if not made.data_path.exists():
+    _download_and_prepare(made, manual_dir)
+  # Made again it knows what is in the files, whoever wrote them and when.
+  return _make(builder, data_dir)
+
+
+def _download_and_prepare(made, manual_dir):
   _log.info('Preparing %s in %s.', made.name, made.data_path)
   tfds.disable_progress_bar()  # It litters logs, for a second's work.
   try:
@@ -168,7 +173,6 @@ def prepare(
     # Another process may have finished first, so that ours could not be named.
     if not made.data_path.exists():
       raise
-  return _make(builder, data_dir)  # Which now knows what is in the files.
 
 
 def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:

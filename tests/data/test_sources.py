@@ -141,6 +141,21 @@ def test_kill_and_two_at_once(tiny, tmp_path):
     assert out.split()[-1] == '4'
 
 
+def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
+  """After the builder was made, and before its files are looked for."""
+  make, made = sources._make, []
+
+  def make_and_wait(*args):
+    builder = make(*args)
+    if not made:
+      made.append(builder)
+      make(*args).download_and_prepare(file_format='array_record')
+    return builder
+
+  monkeypatch.setattr(sources, '_make', make_and_wait)
+  assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
+
+
 def test_a_missing_builder_or_split_is_named(tiny, tmp_path):
   with pytest.raises(FileNotFoundError, match='datasets/nothing'):
     data.load_split('datasets/nothing', 'train', tmp_path)
