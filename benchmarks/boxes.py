@@ -70,7 +70,10 @@ def main():
     'true_species': 'and the true species',
     'oracle': 'and the true density',
   }
-  rows = {way: coded_box_scores.row(cases, way) for way in ways}
+  compared = coded_box_scores.compare({way: (cases, way) for way in ways})
+  rows = {
+    way: coded_box_scores.row(cases, way, compared[way]) for way in ways
+  }
   print(atoms_table(rows, ways), crystals_table(rows, ways), sep='\n\n')
   print('\n', by_atoms(cases), sep='\n')
 

@@ -52,10 +52,9 @@ def main():
   order = order[: args.crystals]
   ids, true = [ids[i] for i in order], [true[i] for i in order]
   found, latents, nats = pass_through(codec, true, args)
-  scores = {
-    name: matching.compare(true, each, gate=True)
-    for name, each in found.items()
-  }
+  scores = matching.compare_columns(
+    {name: (true, each) for name, each in found.items()}, gate=True
+  )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
   print(
     f'{args.data.name}, KL {np.nanmean(nats):.0f} nats (lattice included)\n'

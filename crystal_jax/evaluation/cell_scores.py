@@ -86,24 +86,43 @@ def score(run: Run, state: TrainState) -> Scores:
   """
   params = averaged(state)
   ask = make_ask(run.model, params)
-  results, cases = {}, {}
+  means, columns = {}, {}
   for split in run.arrays:
-    results[split], cases[split], extra = _split(run, ask, split)
+    means[split], cases, extra = _split(run, ask, split)
+    columns[split] = cases, [case.found for case in cases]
   # Of the last of them, the held-out crystals if there are any.
-  cases, refused = cases[split], results[split]['refused']
-  sampled, _ = _summary(cases, extra['sampled'], refused)
-  results[split] |= _prefixed('sampled_', sampled)
   finished = _finished(run.model, params, cases)
-  results[split] |= _prefixed('codec_', _summary(cases, finished, refused)[0])
-  oracle, _ = _summary(cases, extra['oracle'], refused)
-  results['oracle'] = {'reconstruction_mse': 0.0, **oracle}
   said = baseline(run)
-  constant = run.model.representation.crystals(said) * len(cases)
-  row, _ = _summary(cases, constant, refused)
-  results['baseline'] = {
-    'reconstruction_mse': constant_error(said, extra['occupancy']),
-    **row,
+  columns |= {
+    'sampled': (cases, extra['sampled']),
+    'codec': (cases, finished),
+    'oracle': (cases, extra['oracle']),
+    'baseline': (cases, run.model.representation.crystals(said) * len(cases)),
   }
+  compared = matching.compare_columns(
+    {
+      name: ([case.true for case in some], found)
+      for name, (some, found) in columns.items()
+    },
+    gate=True,
+  )
+  refused = {name: refused_share(run, split) for name in columns}
+  refused |= {name: refused_share(run, name) for name in run.arrays}
+  rows = {
+    name: _row(*columns[name], compared[name], refused[name])
+    for name in columns
+  }
+  means['oracle'] = {'reconstruction_mse': 0.0}
+  means['baseline'] = {
+    'reconstruction_mse': constant_error(said, extra['occupancy'])
+  }
+  results = {name: row | rows[name] for name, row in means.items()}
+  for name in 'sampled', 'codec':
+    results[split] |= _prefixed(f'{name}_', rows[name])
+  cases = [
+    dataclasses.replace(case, comparison=comparison)
+    for case, comparison in zip(cases, compared[split], strict=True)
+  ]
   crystals = {
     case.id: crystal
     for case, crystal in zip(cases, finished, strict=True)
@@ -158,7 +177,7 @@ def make_ask(model: Model, params: PyTree):
 
 
 def _split(run, ask, split):
-  """The row of a split, its cases, and what else the last one is asked for."""
+  """Means over a split, its cases, and what else the last one is asked for."""
   read = run.model.representation.crystals
   cases, errors, nats = [], [], []
   extra = {'sampled': [], 'oracle': [], 'occupancy': []}
@@ -188,18 +207,11 @@ def _split(run, ask, split):
       extra['sampled'] += read(sampled)[: len(ids)]
       extra['oracle'] += read(targets)[: len(ids)]
       extra['occupancy'] += list(occupancy[: len(ids), 0])
-  refused = refused_share(run, split)
-  row, compared = _summary(cases, [case.found for case in cases], refused)
-  cases = [
-    dataclasses.replace(case, comparison=comparison)
-    for case, comparison in zip(cases, compared, strict=True)
-  ]
-  row = {
+  means = {
     'reconstruction_mse': float(np.mean(errors)),
-    **row,
     'kl_nats': float(np.mean(nats)),
   }
-  return row, cases, extra
+  return means, cases, extra
 
 
 def refused_share(run: Run, split: str) -> float:
@@ -208,15 +220,14 @@ def refused_share(run: Run, split: str) -> float:
   return refused / (refused + len(run.arrays[split]['numbers']))
 
 
-def _summary(cases, found, refused):
-  """A row of the table, and the comparisons it comes from."""
-  compared = matching.compare([case.true for case in cases], found, gate=True)
+def _row(cases, found, compared, refused):
+  """A row of the table."""
   row = counted(match_summary.summarize(compared), refused)
   atoms = summarize_atoms(
     [compare_atoms(c.true, f) for c, f in zip(cases, found, strict=True)]
   )
   row |= {name: atoms[name] for name in _OF_ATOMS}
-  return {**row, 'refused': refused}, compared
+  return {**row, 'refused': refused}
 
 
 def counted(row: Mapping[str, float], refused: float) -> dict[str, float]:

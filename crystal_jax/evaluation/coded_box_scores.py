@@ -59,26 +59,37 @@ def score(run: Run, state: TrainState) -> Scores:
     `crystal_count_exact` and `crystal_nearest_..`, and of held-out crystals
     strict and match on each of `WAYS`.
   """
-  params, results = cell_scores.averaged(state), {}
+  params, means, columns = cell_scores.averaged(state), {}, {}
   last = list(run.arrays)[-1]
   for split in run.arrays:
     ways = WAYS if split == last else ()
     cases = decode_cases(run.model, params, batches(run, split), ways)
-    refused = cell_scores.refused_share(run, split)
-    results[split], cases = networks_row(cases, refused)
-    again = row(
-      [laid_again(case, run.model) for case in cases],
-      'crystal',
-      compared=[case.comparison for case in cases],
-    )
-    results[split] |= {f'crystal_{name}': again[name] for name in _ATOMS}
+    means[split] = _means(cases)
+    columns[split] = cases, 'networks'
   # Of the last of them, the held-out crystals if there are any.
-  for way in WAYS[:-1]:
-    results[last] |= prefixed(way, row(cases, way, refused))
-  results['oracle'] = row(cases, 'oracle', refused) | {
-    'reconstruction_mse': 0.0
+  columns |= {way: (cases, way) for way in WAYS}
+  constant, error = _baseline(run, cases)
+  columns['baseline'] = constant, 'networks'
+  compared = compare(columns)
+  refused = {name: cell_scores.refused_share(run, last) for name in columns}
+  refused |= {name: cell_scores.refused_share(run, name) for name in run.arrays}
+  rows = {
+    name: row(*columns[name], compared[name], refused[name])
+    for name in columns
   }
-  results['baseline'] = _baseline_row(run, cases, refused)
+  means['oracle'] = {'reconstruction_mse': 0.0}
+  means['baseline'] = {'reconstruction_mse': error}
+  results = {name: rows[name] | some for name, some in means.items()}
+  for split in run.arrays:
+    again = [laid_again(case, run.model) for case in columns[split][0]]
+    again = row(again, 'crystal', compared[split])
+    results[split] |= {f'crystal_{name}': again[name] for name in _ATOMS}
+  for way in WAYS[:-1]:
+    results[last] |= prefixed(way, rows[way])
+  cases = [
+    dataclasses.replace(case, comparison=one)
+    for case, one in zip(cases, compared[last], strict=True)
+  ]
   _, some = next(iter(batches(run, last)))
   return Scores(
     results=results,
@@ -96,29 +107,28 @@ def score(run: Run, state: TrainState) -> Scores:
   )
 
 
-def networks_row(
-  cases: Sequence[Case], refused: float
-) -> tuple[dict[str, float], list[Case]]:
-  """The column of the networks, and the cases with their comparisons."""
-  compared = compare(cases, 'networks')
+def _means(cases):
+  """Of the networks, what is no matter of atoms and crystals."""
   errors = [np.square(np.subtract(*case.occupancy)).mean() for case in cases]
-  column = {
+  return {
     'reconstruction_mse': float(np.mean(errors)),
-    **row(cases, 'networks', refused, compared),
     'kl_nats': float(np.mean([case.nats for case in cases])),
     'lattice_units': float(np.median([case.units for case in cases])),
   }
-  return column, [
-    dataclasses.replace(case, comparison=one)
-    for case, one in zip(cases, compared, strict=True)
-  ]
 
 
-def compare(cases: Sequence[Case], way: str) -> list[matching.Comparison]:
-  """Whole crystals against the truth."""
-  return matching.compare(
-    [case.true for case in cases],
-    [case.crystals[way] for case in cases],
+def compare(
+  columns: Mapping[str, tuple[Sequence[Case], str]],
+) -> dict[str, list[matching.Comparison]]:
+  """Whole crystals against the truth: cases and their way, by name."""
+  return matching.compare_columns(
+    {
+      name: (
+        [case.true for case in cases],
+        [case.crystals[way] for case in cases],
+      )
+      for name, (cases, way) in columns.items()
+    },
     gate=True,
   )
 
@@ -126,16 +136,16 @@ def compare(cases: Sequence[Case], way: str) -> list[matching.Comparison]:
 def row(
   cases: Sequence[Case],
   way: str,
+  compared: Sequence[matching.Comparison],
   refused: float = 0.0,
-  compared: Sequence[matching.Comparison] | None = None,
 ) -> dict[str, float]:
   """What one way comes to.
 
   Args:
     cases: The crystals.
     way: 'networks', or one of `WAYS`.
+    compared: What `compare` gives of them.
     refused: Share of crystals beside them that are misses.
-    compared: What `compare` gives, if it is known already.
 
   Returns:
     What `match_summary.summarize` and, of the atoms inside the box,
@@ -143,7 +153,6 @@ def row(
     `cell_count_exact` of the primitive cell. Of crystals whose longest vector
     is at most L Å also their number, match and strict, as `strict_L`.
   """
-  compared = compared or compare(cases, way)
   whole = cell_scores.counted(match_summary.summarize(compared), refused)
   whole['cell_count_exact'] = whole.pop('count_exact')
   atoms = comparison.summarize_atoms(
@@ -176,8 +185,8 @@ def prefixed(way: str, column: Mapping[str, float]) -> dict[str, float]:
   return {f'{way}_{name}': column[name] for name in names if name in column}
 
 
-def _baseline_row(run, cases, refused):
-  """The column of a network that learnt nothing."""
+def _baseline(run, cases):
+  """Cases of a network that learnt nothing, and its error."""
   box, said = run.model.representation, cell_scores.baseline(run)
   found, _ = jax.device_get(box.atoms(said))
   (crystal,) = box.crystals(said)
@@ -192,4 +201,4 @@ def _baseline_row(run, cases, refused):
   error = cell_scores.constant_error(
     said, [case.occupancy[0] for case in cases]
   )
-  return {'reconstruction_mse': error, **row(constant, 'networks', refused)}
+  return constant, error

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -130,6 +131,30 @@ def compare(
     else result
     for result in results
   ]
+
+
+def compare_columns(
+  columns: Mapping[
+    str, tuple[Sequence[Crystal], Sequence[Crystal | str | None]]
+  ],
+  **options,
+) -> dict[str, list[Comparison]]:
+  """`compare` of several pairs of lists, by name, with one start of processes.
+
+  Args:
+    columns: True crystals and found ones.
+    **options: As `compare` takes them.
+  """
+  every = compare(
+    [crystal for true, _ in columns.values() for crystal in true],
+    [crystal for _, found in columns.values() for crystal in found],
+    **options,
+  )
+  rest = iter(every)
+  return {
+    name: list(itertools.islice(rest, len(true)))
+    for name, (true, _) in columns.items()
+  }
 
 
 def compare_one(

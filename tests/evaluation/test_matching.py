@@ -158,6 +158,17 @@ def test_in_processes_it_is_the_same():
     np.testing.assert_equal(vars(a), vars(b))
 
 
+def test_columns_are_compared_each_by_itself():
+  one, other = crystals.bcc(), crystals.perovskite()
+  compared = matching.compare_columns(
+    {'same': ([one, other], [one, other]), 'none': ([], []),
+     'else': ([one], [other])},
+    workers=0, progress=False,
+  )  # fmt: skip
+  reasons = {name: [c.reason for c in each] for name, each in compared.items()}
+  assert reasons == {'same': ['', ''], 'none': [], 'else': ['count']}
+
+
 def test_as_many_of_one_as_of_the_other():
   with pytest.raises(ValueError, match='1 true crystals and 0 found'):
     matching.compare([crystals.bcc()], [])
