@@ -1,5 +1,8 @@
 """Latents of crystals as they were read, and the crystal of a latent."""
 
+import functools
+
+import jax
 import numpy as np
 import pytest
 
@@ -22,6 +25,11 @@ def pair(request):
   return make(request.param)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _examples(representation, batch):
+  return representation.examples(None, batch)
+
+
 def read(codec, crystal):
   """The crystal where the networks would have read it."""
   representation, columns = chunks.shown(
@@ -29,7 +37,7 @@ def read(codec, crystal):
   )
   batch = {name: column for name, column in columns.items() if name != 'id'}
   batch |= {'sample': np.zeros(1, np.int32), 'mask': np.ones(1, bool)}
-  targets = representation.examples(None, batch).targets
+  targets = _examples(representation, batch).targets
   cell = columns['cell'][0]
   if 'fractional' in columns:
     positions = columns['fractional'][0] @ cell

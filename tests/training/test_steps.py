@@ -82,8 +82,8 @@ def test_two_devices_equal_one_and_are_traced_once(tiny_config):
   ('networks', 'channels', 'species'),
   [
     pytest.param('vae', 'elements', 'cross_entropy', marks=pytest.mark.slow),
-    pytest.param('unet', 'number', 'bce', marks=pytest.mark.slow),
-    ('both', 'number', 'cross_entropy'),
+    ('unet', 'number', 'bce'),
+    pytest.param('both', 'number', 'cross_entropy', marks=pytest.mark.slow),
   ],
 )
 def test_every_combination_learns(tiny_config, networks, channels, species):
