@@ -24,8 +24,8 @@ from crystal_jax.representation.protocol import Invertible
 
 # Atoms that there is room for are a multiple of this.
 _SLOTS = 24
-# Changes that are pushed through the networks together.
-_TOGETHER = 12
+# Atoms that are moved together.
+_TOGETHER = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,30 +75,29 @@ class Encoder:
   ) -> Float[np.ndarray, 'P L']:
     """How the mean changes, to first order.
 
+    A density is a sum over atoms, and what a single one adds to it is moved in
+    a fraction of the time.
+
     Args:
       crystal: One of N atoms, without empty slots.
       moves: Of its N atoms, then of its lattice vectors, M = N + 3, Å.
     """
     representation, slots = self._sized(crystal)
     size = len(crystal.numbers)
-    padded = -(-len(moves) // _TOGETHER) * _TOGETHER
-    atoms = np.zeros((padded, slots, 3), np.float32)
-    atoms[: len(moves), :size] = moves[:, :size]
-    cells = np.zeros((padded, 3, 3), np.float32)
-    cells[: len(moves)] = moves[:, size:]
-    shown = _padded(crystal, slots)
+    model = self.networks, self.params, _padded(crystal, slots)
+    one = {'numbers': np.ones((1, 1), int), 'cell': crystal.cell[None]}
+    alone = self.representation.sized(one)
+    places = np.arange(-(-size // _TOGETHER) * _TOGETHER) % size
     parts = [
-      _changes(
-        representation,
-        self.networks,
-        self.params,
-        shown,
-        atoms[start : start + _TOGETHER],
-        cells[start : start + _TOGETHER],
-      )
-      for start in range(0, padded, _TOGETHER)
+      _atom_changes(representation, alone, *model, places[i : i + _TOGETHER])
+      for i in range(0, len(places), _TOGETHER)
     ]
-    return np.concatenate(jax.device_get(parts))[: len(moves)]
+    every = np.concatenate(jax.device_get(parts))[:size]
+    changes = np.tensordot(moves[:, :size], every, 2)
+    if moves[:, size:].any():
+      by_cell = np.asarray(_cell_changes(representation, *model))
+      changes += np.tensordot(moves[:, size:], by_cell, 2)
+    return changes
 
   def pull(
     self, crystal: Crystal, force: Float[np.ndarray, 'L']
@@ -144,28 +143,55 @@ def _latents(representation, networks, params, atoms):
   return mean.reshape(flat), jnp.exp(0.5 * log_var).reshape(flat)
 
 
-def _mean(representation, networks, params, atoms) -> Array:
+def _shown(representation, atoms):
+  """Inputs of one crystal, as a batch."""
+  return representation.shown(**{n: x[None] for n, x in atoms.items()})
+
+
+def _flat_mean(networks, params, inputs) -> Array:
   """Of one crystal, [L]."""
-  several = jax.tree.map(lambda x: jnp.asarray(x)[None], atoms)
-  mean, _ = networks.encode(params, representation.shown(**several))
-  return mean.reshape(-1)
+  return networks.encode(params, inputs)[0].reshape(-1)
+
+
+@functools.partial(
+  jax.jit, static_argnames=('representation', 'alone', 'networks')
+)
+def _atom_changes(representation, alone, networks, params, atoms, places):
+  """By positions of some atoms, [K, 3, L]; `alone` shows one by itself."""
+  shown = _shown(representation, atoms)
+  _, push = jax.linearize(lambda x: _flat_mean(networks, params, x), shown)
+
+  def moved(place):
+    one = atoms | {'codes': atoms['codes'][place, None]}
+
+    def shown(position):
+      return _shown(alone, one | {'positions': position[None]})
+
+    _, move = jax.linearize(shown, atoms['positions'][place])
+    return jax.vmap(move)(jnp.eye(3))
+
+  # An atom at a time: together they take five times as long.
+  every = jax.lax.map(moved, places)
+  return jax.vmap(jax.vmap(push))(every)
 
 
 @_jit
-def _changes(representation, networks, params, atoms, moves, strains):
-  def mean(positions, cell):
-    moved = atoms | {'positions': positions, 'cell': cell}
-    return _mean(representation, networks, params, moved)
+def _cell_changes(representation, networks, params, atoms):
+  """By lattice vectors where atoms stay, [3, 3, L]."""
 
-  _, push = jax.linearize(mean, atoms['positions'], atoms['cell'])
-  return jax.vmap(push)(moves, strains)
+  def mean(cell):
+    shown = _shown(representation, atoms | {'cell': cell})
+    return _flat_mean(networks, params, shown)
+
+  _, push = jax.linearize(mean, atoms['cell'])
+  return jax.vmap(jax.vmap(push))(jnp.eye(9).reshape(3, 3, 3, 3))
 
 
 @_jit
 def _pull(representation, networks, params, atoms, force):
   def product(codes):
-    mean = _mean(representation, networks, params, atoms | {'codes': codes})
-    return jnp.sum(mean * force)
+    shown = _shown(representation, atoms | {'codes': codes})
+    return jnp.sum(_flat_mean(networks, params, shown) * force)
 
   return jax.grad(product)(atoms['codes'])
 

@@ -30,8 +30,8 @@ from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
 
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
-# more.
-_IMAGES = 768
+# more. Those of a single atom.
+_IMAGES, _IMAGES_OF_ONE = 768, 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +85,15 @@ class CodedBox:
   def sized(self, *arrays: Arrays) -> CodedBox:
     """With images enough for these crystals; see `Box.sized`.
 
-    At least `_IMAGES` that repeat, so that nearly all crystals share a trace.
+    At least `_IMAGES` that repeat, so that nearly all crystals share a trace;
+    of crystals of one slot, which have few, `_IMAGES_OF_ONE` if that will do.
     """
     box = self.box.sized(*arrays)
     if box.repeats and not self.box.max_images:
-      box = dataclasses.replace(box, max_images=max(box.max_images, _IMAGES))
+      one = all(part['numbers'].shape[1] == 1 for part in arrays)
+      few = one and box.max_images <= _IMAGES_OF_ONE
+      least = _IMAGES_OF_ONE if few else _IMAGES
+      box = dataclasses.replace(box, max_images=max(box.max_images, least))
     return dataclasses.replace(self, box=box)
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:

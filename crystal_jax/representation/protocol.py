@@ -105,6 +105,8 @@ class Invertible(Representation, Protocol):
   ) -> dict[str, Array]:
     """Inputs of crystals as `crystals` gives them; traceable.
 
+    The density is a sum over atoms, and nothing else depends on them.
+
     Args:
       codes: Element codes of the atoms; zero in empty slots.
       positions: Å.
