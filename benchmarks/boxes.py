@@ -71,9 +71,7 @@ def main():
     'oracle': 'and the true density',
   }
   compared = coded_box_scores.compare({way: (cases, way) for way in ways})
-  rows = {
-    way: coded_box_scores.row(cases, way, compared[way]) for way in ways
-  }
+  rows = {way: coded_box_scores.row(cases, way, compared[way]) for way in ways}
   print(atoms_table(rows, ways), crystals_table(rows, ways), sep='\n\n')
   print('\n', by_atoms(cases), sep='\n')
 

@@ -74,8 +74,7 @@ def score(run: Run, state: TrainState) -> Scores:
   refused = {name: cell_scores.refused_share(run, last) for name in columns}
   refused |= {name: cell_scores.refused_share(run, name) for name in run.arrays}
   rows = {
-    name: row(*columns[name], compared[name], refused[name])
-    for name in columns
+    name: row(*columns[name], compared[name], refused[name]) for name in columns
   }
   means['oracle'] = {'reconstruction_mse': 0.0}
   means['baseline'] = {'reconstruction_mse': error}

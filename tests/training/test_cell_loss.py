@@ -60,8 +60,8 @@ def test_the_truth_costs_nothing(run, training):
   model = dataclasses.replace(run.model, networks=oracle)
   loss = dataclasses.replace(loss, model=model)
   assert isinstance(loss, CellLoss)
-  run_loss = jax.jit(lambda batch, step: loss({}, jax.random.key(0), batch, step))
-  terms, sums = run_loss(batch, jnp.int32(0))
+  cost = jax.jit(lambda batch, step: loss({}, jax.random.key(0), batch, step))
+  terms, sums = cost(batch, jnp.int32(0))
   for name in ('occupancy', 'offset', 'kl'):
     assert terms[name][0] == pytest.approx(0, abs=1e-6), name
   # What nearest codes leave to their neighbours.

@@ -59,8 +59,8 @@ def test_the_truth_costs_nothing(run, training):
   oracle = Oracle(run.model.networks.vae, targets)
   model = dataclasses.replace(run.model, networks=oracle)
   loss = dataclasses.replace(loss, model=model)
-  run_loss = jax.jit(lambda batch, step: loss({}, jax.random.key(0), batch, step))
-  terms, sums = run_loss(batch, jnp.int32(0))
+  cost = jax.jit(lambda batch, step: loss({}, jax.random.key(0), batch, step))
+  terms, sums = cost(batch, jnp.int32(0))
   for name in ('occupancy', 'offset', 'lattice', 'kl'):
     assert terms[name][0] == pytest.approx(0, abs=1e-5), name
   assert 0 <= terms['species'][0] / terms['species'][1] < 0.05
