@@ -108,6 +108,18 @@ def test_the_atoms_inside_are_where_the_density_is():
   assert (nearest == targets['numbers'][0][inside]).mean() > 0.95
 
 
+@pytest.mark.parametrize('length', [2.0, 3.0, 6.0])
+def test_there_is_room_for_the_images_of_a_lone_atom(length):
+  box, cell = make().box, length * np.eye(3)
+  needed = count_images(np.zeros((1, 3)), cell, grid=box.grid, sigma=box.sigma)
+  one = {'numbers': np.ones((1, 1), int), 'cell': cell[None]}
+  room = make().sized(one).box.max_images
+  assert needed <= room
+  two = {'numbers': np.ones((1, 2), int), 'cell': cell[None]}
+  assert room <= make().sized(two).box.max_images
+  assert room < 100 or length < 4  # of most cells
+
+
 def test_what_cannot_be_shown_is_refused_with_the_reason():
   long = crystals.perovskite().to_ase().repeat((3, 1, 1))
   long.numbers[0] = 56  # one Ba: no smaller cell
