@@ -14,7 +14,7 @@ A crystal that the model refuses counts as a miss.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import ase.geometry
 import jax
@@ -106,8 +106,7 @@ def score(run: Run, state: TrainState) -> Scores:
     },
     gate=True,
   )
-  refused = {name: refused_share(run, split) for name in columns}
-  refused |= {name: refused_share(run, name) for name in run.arrays}
+  refused = refused_shares(run, columns)
   rows = {
     name: _row(*columns[name], compared[name], refused[name])
     for name in columns
@@ -214,10 +213,17 @@ def _split(run, ask, split):
   return means, cases, extra
 
 
-def refused_share(run: Run, split: str) -> float:
-  """Crystals of a split that the model cannot take."""
-  refused = run.refused[split]
-  return refused / (refused + len(run.arrays[split]['numbers']))
+def refused_shares(run: Run, columns: Iterable[str]) -> dict[str, float]:
+  """Share of the crystals that the model cannot take, by column.
+
+  What is no split is of the crystals of the last one.
+  """
+  last, shares = list(run.arrays)[-1], {}
+  for name in columns:
+    split = name if name in run.arrays else last
+    refused = run.refused[split]
+    shares[name] = refused / (refused + len(run.arrays[split]['numbers']))
+  return shares
 
 
 def _row(cases, found, compared, refused):

@@ -71,8 +71,7 @@ def score(run: Run, state: TrainState) -> Scores:
   constant, error = _baseline(run, cases)
   columns['baseline'] = constant, 'networks'
   compared = compare(columns)
-  refused = {name: cell_scores.refused_share(run, last) for name in columns}
-  refused |= {name: cell_scores.refused_share(run, name) for name in run.arrays}
+  refused = cell_scores.refused_shares(run, columns)
   rows = {
     name: row(*columns[name], compared[name], refused[name]) for name in columns
   }

@@ -91,9 +91,10 @@ class CodedBox:
     box = self.box.sized(*arrays)
     if box.repeats and not self.box.max_images:
       one = all(part['numbers'].shape[1] == 1 for part in arrays)
-      few = one and box.max_images <= _IMAGES_OF_ONE
-      least = _IMAGES_OF_ONE if few else _IMAGES
-      box = dataclasses.replace(box, max_images=max(box.max_images, least))
+      steps = [_IMAGES_OF_ONE, _IMAGES] if one else [_IMAGES]
+      enough = [step for step in steps if step >= box.max_images]
+      room = min(enough, default=box.max_images)
+      box = dataclasses.replace(box, max_images=room)
     return dataclasses.replace(self, box=box)
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
