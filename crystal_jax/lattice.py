@@ -6,13 +6,15 @@ Rows of `cell` are the lattice vectors a, b, c in Å, so that
 reductions, which are integer searches and run on the host.
 """
 
-import functools
 import itertools
 
 import ase.geometry
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
+
+# Vectors of a reduced cell that may be as long as its own, in those.
+SHORT = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
 
 
 def lengths_and_angles(
@@ -157,7 +159,11 @@ def idealize(
   cell = _checked(cell)
   metric = cell @ cell.T
   size = np.sqrt(np.diag(metric))
-  every = _unimodular()
+  # Each row keeps its length, so that few rows are left to choose from.
+  length = np.einsum('ni,ij,nj->n', SHORT, metric, SHORT)
+  kept = [SHORT[np.abs(length / s**2 - 1) < 2 * tolerance] for s in size]
+  every = np.array(list(itertools.product(*kept)))
+  every = every[np.abs(np.rint(np.linalg.det(every))) == 1]
   moved = every @ metric @ every.transpose(0, 2, 1)
   change = np.abs(moved - metric[None]) / np.outer(size, size)[None]
   mean = moved[change.max(axis=(1, 2)) < 2 * tolerance].mean(axis=0)
@@ -165,14 +171,6 @@ def idealize(
   ideal = np.linalg.cholesky(mean)
   left, _, right = np.linalg.svd(np.linalg.inv(ideal) @ cell)
   return ideal @ left @ right
-
-
-@functools.cache
-def _unimodular() -> np.ndarray:
-  """Matrices of -1, 0 and 1 that turn a basis into a basis, [6960, 3, 3]."""
-  every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
-  every = every.reshape(-1, 3, 3)
-  return every[np.abs(np.rint(np.linalg.det(every))) == 1]
 
 
 def _niggli_step(metric, eps):

@@ -60,8 +60,10 @@ def _irreducible(vectors):
   kept = []
   for i, vector in enumerate(vectors):
     shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    apart = (vector - shorter)[:, None] - shorter[None]
-    if not i or np.einsum('ijk,ijk->ij', apart, apart).min() > SAME**2:
+    # |rest - shorter|^2, of every rest and every one that is shorter.
+    rest = vector - shorter
+    size = (rest**2).sum(1)[:, None] + (shorter**2).sum(1)
+    if not i or (size - 2 * rest @ shorter.T).min() > SAME**2:
       kept.append(vector)
     if len(kept) == TRIED:
       break

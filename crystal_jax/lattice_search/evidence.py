@@ -161,14 +161,16 @@ def fold(points, cell, centre=None) -> Int[np.ndarray, 'N']:
     places = np.concatenate([places, centre - places])
     slack = np.concatenate([slack, slack])
   fractional = places @ np.linalg.inv(cell)
-  sites = np.full(len(places), -1)
-  count = 0
-  while (left := np.flatnonzero(sites < 0)).size:
+  sites = np.zeros(len(places), int)
+  left, count = np.arange(len(places)), 0
+  while left.size:
     i = left[0]
     apart = fractional[left] - fractional[i]
     apart = (apart - np.rint(apart)) @ cell
     within = 2 * points.tolerance + slack[left] + slack[i]
-    sites[left[np.einsum('ij,ij->i', apart, apart) <= within**2]] = count
+    here = np.einsum('ij,ij->i', apart, apart) <= within**2
+    sites[left[here]] = count
+    left = left[~here]
     count += 1
   return sites
 
