@@ -1,5 +1,6 @@
 """Where atoms may be: noise, local maxima, sub-voxel places."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -54,10 +55,7 @@ def maxima(
   ]
   tilt = (1 + ramps[0])[:, None, None] + ramps[1][None, :, None]
   tilted = field * (tilt + ramps[2][None, None])
-  highest = tilted
-  for axis in range(3):
-    highest = _max3(highest, axis, periodic)
-  is_peak = (tilted >= highest) & (field > threshold)
+  is_peak = (tilted >= _highest(tilted, periodic)) & (field > threshold)
   whole, found, count = compact(is_peak, 2 * slots)
   heights = jnp.where(found, field[tuple(whole.T)], 0)
   best = jnp.argsort(-heights)[:slots]
@@ -85,17 +83,21 @@ def compact(flags, slots):
   return whole, wanted < before[-1], before[-1]
 
 
-def _max3(field, axis, periodic):
+def _highest(field, periodic):
+  """The highest of each voxel and its 26 neighbours, an axis at a time."""
   if periodic:
-    before, after = jnp.roll(field, 1, axis), jnp.roll(field, -1, axis)
-    return jnp.maximum(field, jnp.maximum(before, after))
-  pad = [(1, 1) if i == axis else (0, 0) for i in range(3)]
-  wide = jnp.pad(field, pad, constant_values=-jnp.inf)
-  slices = [
-    tuple(slice(s, s + n) if i == axis else slice(None) for i in range(3))
-    for s, n in ((0, field.shape[axis]), (2, field.shape[axis]))
-  ]
-  return jnp.maximum(field, jnp.maximum(wide[slices[0]], wide[slices[1]]))
+    field = jnp.pad(field, 1, mode='wrap')
+  else:
+    field = jnp.pad(field, 1, constant_values=-jnp.inf)
+  for axis in range(3):
+    before, here, after = (
+      jax.lax.slice_in_dim(field, i, field.shape[axis] - 2 + i, axis=axis)
+      for i in range(3)
+    )
+    # `maximum` looks out for NaN, which takes twice the time.
+    field = jnp.where(before > after, before, after)
+    field = jnp.where(here > field, here, field)
+  return field
 
 
 def _offsets(field, whole, periodic) -> Float[Array, 'K 3']:

@@ -23,7 +23,7 @@ DIRECT = 64
 TOLERANCE, MOST = 1e-3, 15
 # Slots are tried in these sizes, so that few atoms don't pay for many slots.
 # Each is there to be compiled, so they are few.
-LADDER = (12, 24, 48, 96, 144, 208, 320)
+LADDER = (8, 16, 32, 64, 96, 144, 208, 320)
 
 
 def refit(

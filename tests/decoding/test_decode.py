@@ -177,11 +177,14 @@ def test_batch_equals_one_by_one_and_runs_inside_jit():
   alone = cj.decode_density(first, **options)
   # As one program, though nothing in it is an argument.
   inside = jax.jit(lambda: cj.decode_density(first, **options))()
-  np.testing.assert_allclose(inside.positions, alone.positions, atol=1e-4)
-  np.testing.assert_array_equal(inside.numbers, alone.numbers)
   assert together.positions.shape == (2, 16, 3)
-  np.testing.assert_allclose(together.positions[0], alone.positions, atol=1e-4)
-  np.testing.assert_array_equal(together.numbers[0], alone.numbers)
+  one = jax.tree.map(lambda x: x[0], together)
+  for same in (one, inside):
+    # In another order where two weigh the same but for rounding.
+    assert_same_atoms(
+      same, alone.positions[alone.mask], alone.numbers[alone.mask], within=1e-4
+    )
+    np.testing.assert_allclose(same.weights, alone.weights, atol=1e-3)
   mirrored = np.sort(-np.asarray(together.positions[1])[:, 0])
   np.testing.assert_allclose(
     mirrored, np.sort(np.asarray(alone.positions)[:, 0]), atol=1e-3
