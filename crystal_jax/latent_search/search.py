@@ -10,10 +10,10 @@ from jaxtyping import Float
 from crystal_jax.crystal import Crystal
 from crystal_jax.latent_search.encoder import Encoder
 from crystal_jax.latent_search.fit import (
-  BLIND,
   Target,
   directions,
   fit,
+  inverse,
   misfit,
   moved,
 )
@@ -102,12 +102,12 @@ def _changed(encoder, crystal, target, mean):
   """
   moves = directions(crystal, target.lattice)
   changes = encoder.changes(crystal, moves) / target.deviation
-  inverse = np.linalg.pinv(changes.T, rcond=BLIND)
+  undo = inverse(changes)
   force = target.apart(mean) / target.deviation
   some = [*changed(encoder, crystal, force)]
   for number in (_AGAIN, 1):
     apart = target.apart(encoder.latents([c for c, _ in some], _TOGETHER)[0])
-    steps = -apart @ inverse.T
+    steps = -apart @ undo.T
     left = misfit(apart + steps @ changes)
     some = [
       (_stepped(*some[i], np.tensordot(steps[i], moves, 1)), some[i][1])

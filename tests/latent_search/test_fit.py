@@ -9,7 +9,14 @@ import pytest
 import crystal_jax as cj
 from crystal_jax import chunks
 from crystal_jax.latent_search import Encoder
-from crystal_jax.latent_search.fit import Target, directions, fit, misfit, moved
+from crystal_jax.latent_search.fit import (
+  Target,
+  directions,
+  fit,
+  inverse,
+  misfit,
+  moved,
+)
 from tests import codecs, crystals
 
 
@@ -122,3 +129,13 @@ def test_what_cannot_be_shown_is_left_alone(pair):
 def test_misfit_is_the_mean_square_and_never_nan():
   assert misfit(np.array([1.0, 3.0])) == 5.0
   assert misfit(np.array([1.0, np.nan])) == np.inf
+
+
+def test_undoing_changes_is_the_pseudo_inverse_and_leaves_the_blind_undone():
+  rng = np.random.default_rng(0)
+  changes = rng.normal(size=(9, 40)) * np.logspace(0, -2, 9)[:, None]
+  changes[4] = changes[3] + 1e-6 * changes[5]  # No latent tells them apart.
+  np.testing.assert_allclose(
+    inverse(changes), np.linalg.pinv(changes.T, rcond=1e-3), atol=1e-9
+  )
+  assert not inverse(np.zeros((3, 40))).any()
