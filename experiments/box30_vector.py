@@ -5,6 +5,11 @@ they in it. So it goes on from a training of that:
 
   python -m experiments.main --config=experiments/box30_vector.py \
     --workdir=runs/box30_vector --config.data.builder=../shared/data/mp_le20
+
+The shipped one then went on from itself for 5,000 steps more:
+
+  .. --workdir=runs/box30_vector_long --config.train.steps=5000 \
+    --config.train.start_from=runs/box30_vector --config.train.learning_rate=8e-4
 """
 
 from experiments import box30
