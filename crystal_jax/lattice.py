@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 # Vectors of a reduced cell that may be as long as its own, in those.
-SHORT = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+_SHORT = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
 
 
 def lengths_and_angles(
@@ -160,8 +160,8 @@ def idealize(
   metric = cell @ cell.T
   size = np.sqrt(np.diag(metric))
   # Each row keeps its length, so that few rows are left to choose from.
-  length = np.einsum('ni,ij,nj->n', SHORT, metric, SHORT)
-  kept = [SHORT[np.abs(length / s**2 - 1) < 2 * tolerance] for s in size]
+  length = np.einsum('ni,ij,nj->n', _SHORT, metric, _SHORT)
+  kept = [_SHORT[np.abs(length / s**2 - 1) < 2 * tolerance] for s in size]
   every = np.array(list(itertools.product(*kept)))
   every = every[np.abs(np.rint(np.linalg.det(every))) == 1]
   moved = every @ metric @ every.transpose(0, 2, 1)

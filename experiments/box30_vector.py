@@ -9,7 +9,8 @@ they in it. So it goes on from a training of that:
 The shipped one then went on from itself for 5,000 steps more:
 
   .. --workdir=runs/box30_vector_long --config.train.steps=5000 \
-    --config.train.start_from=runs/box30_vector --config.train.learning_rate=8e-4
+    --config.train.learning_rate=8e-4 \
+    --config.train.start_from=runs/box30_vector
 """
 
 from experiments import box30

@@ -69,22 +69,21 @@ def fit(
     steps: Most of them.
   """
   apart = _apart(encoder, crystal, target)
-  best, changes, share = float(misfit(apart)), None, 1.0
+  best, undo, share = float(misfit(apart)), None, 1.0
   for _ in range(steps):
     if best < _ENOUGH or not np.isfinite(best):
       break
-    fresh = changes is None
+    fresh = undo is None
     if fresh:
       moves = directions(crystal, target.lattice)
-      changes = encoder.changes(crystal, moves) / target.deviation
-      undo = inverse(changes)
+      undo = inverse(encoder.changes(crystal, moves) / target.deviation)
     step = -undo @ apart
     then = moved(crystal, share * np.tensordot(step, moves, 1))
     off = _apart(encoder, then, target)
     now = float(misfit(off))
     if now < best:
       if now > _GOOD * best:
-        changes = None
+        undo = None
       little = now > _SLOW * best
       crystal, apart, best, share = then, off, now, 1.0
       if little and fresh:
@@ -94,7 +93,7 @@ def fit(
       if share < 0.1:
         break
     else:
-      changes = None
+      undo = None
   return crystal, best
 
 
