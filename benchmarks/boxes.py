@@ -30,8 +30,8 @@ import numpy as np
 
 from benchmarks import crystals
 from benchmarks.crystals_report import table
-from crystal_jax import opening
-from crystal_jax.codec import Codec
+from crystal_jax.codec import loading
+from crystal_jax.codec.codec import Codec
 from crystal_jax.evaluation import coded_box_cases, coded_box_scores
 from crystal_jax.evaluation.box_cases import FARTHEST
 from crystal_jax.evaluation.comparison import compare_atoms
@@ -89,9 +89,9 @@ def _arguments():
 def open_parts(weights):
   """A model, its parameters and its card."""
   if (pathlib.Path(weights) / 'checkpoints').is_dir():
-    return opening.from_run(weights)
-  shipped = pathlib.Path(opening.__file__).parent / 'weights' / weights
-  return opening.load(shipped if shipped.is_dir() else pathlib.Path(weights))
+    return loading.from_run(weights)
+  shipped = pathlib.Path(loading.__file__).parents[1] / 'weights' / weights
+  return loading.load(shipped if shipped.is_dir() else pathlib.Path(weights))
 
 
 def decode(model, params, ids, true):

@@ -29,11 +29,11 @@ import pathlib
 import numpy as np
 
 from benchmarks import crystals_report as report
-from crystal_jax.codec import Codec
-from crystal_jax.crystal import Crystal
+from crystal_jax.codec.codec import Codec
 from crystal_jax.evaluation import matching
-from crystal_jax.reading import compact
+from crystal_jax.io.reading import compact
 from crystal_jax.representation import frame
+from crystal_jax.structure.crystal import Crystal
 
 # Ways to decode beside the default.
 KINDS = {

@@ -22,7 +22,7 @@ from pymatgen.analysis import structure_matcher
 from pymatgen.core import Lattice, Structure
 
 import crystal_jax as cj
-from crystal_jax import lattice
+from crystal_jax.structure import lattice
 
 DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 ROWS = {

@@ -19,7 +19,6 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from benchmarks.crystals_report import table
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import (
   cell_scores,
   match_summary,
@@ -27,6 +26,7 @@ from crystal_jax.evaluation import (
   predict,
 )
 from crystal_jax.representation import frame, lattice_numbers
+from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training import parallel
 from crystal_jax.training.run import set_up
 from experiments import quickstart

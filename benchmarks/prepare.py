@@ -15,7 +15,9 @@ import warnings
 import ase.io
 import numpy as np
 
-from crystal_jax import data, elements, io, lattice
+import crystal_jax as cj
+from crystal_jax import data
+from crystal_jax.structure import elements, lattice
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _EMBEDDED = _ROOT / 'datasets' / 'oqmd_icsd20' / 'data'
@@ -71,7 +73,7 @@ def main() -> None:
       f'{each:.2f} ms each'
     )
     readers = {
-      'crystal_jax.read': io.read,
+      'crystal_jax.read': cj.read,
       'ase.io.read': ase.io.read,
       'pymatgen': _pymatgen,
     }

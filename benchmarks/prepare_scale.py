@@ -16,7 +16,8 @@ import time
 
 import numpy as np
 
-from crystal_jax import data, elements
+from crystal_jax import data
+from crystal_jax.structure import elements
 
 
 def main() -> None:

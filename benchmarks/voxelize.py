@@ -20,9 +20,9 @@ import numpy as np
 
 import crystal_jax as cj
 from benchmarks.voxelize_peers import load_peers, numpy_cell, pad
-from crystal_jax import lattice
 from crystal_jax.density import images as periodic
 from crystal_jax.density.image_counts import count_reaching, ladder
+from crystal_jax.structure import lattice
 
 SLOTS = 24  # atoms are padded to a multiple of this
 WORKS = [(30, 0.5), (60, 0.5), (128, 0.5), (60, 1.0), (60, 0.25)]

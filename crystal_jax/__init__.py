@@ -1,7 +1,6 @@
 """3-D crystals to densities, latents and back, in JAX."""
 
-from crystal_jax.codec import Codec
-from crystal_jax.crystal import Crystal
+from crystal_jax.codec.codec import Codec
 from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
 from crystal_jax.density import (
   BoxGrid,
@@ -18,6 +17,7 @@ from crystal_jax.lattice_search import (
   assemble,
   find_lattice,
 )
+from crystal_jax.structure.crystal import Crystal
 
 __all__ = [
   'BoxGrid',

@@ -1,6 +1,6 @@
 """The shell: `python -m crystal_jax VERB ..`; `VERB --help` says more.
 
-A verb is a file in `crystal_jax/shell`, imported when it is asked for.
+A verb is a file in `crystal_jax/cli`, imported when it is asked for.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-# Each is the file of its name in `crystal_jax/shell`, - for _.
+# Each is the file of its name in `crystal_jax/cli`, - for _.
 VERBS = {
   'encode': 'crystal files to latents',
   'decode': 'latents to crystal files',
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
       f'error: no verb {name}; there are: {", ".join(VERBS)}.', file=sys.stderr
     )
     return 2
-  verb = importlib.import_module(f'crystal_jax.shell.{name.replace("-", "_")}')
+  verb = importlib.import_module(f'crystal_jax.cli.{name.replace("-", "_")}')
   # spglib, written in C, else prints whatever it tries in vain.
   os.environ.setdefault('SPGLIB_WARNING', 'OFF')
   parser = argparse.ArgumentParser(

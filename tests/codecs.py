@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from crystal_jax import opening
-from crystal_jax.codec import Codec
-from crystal_jax.model import Model, make_model
+from crystal_jax.codec import loading
+from crystal_jax.codec.codec import Codec
+from crystal_jax.codec.model import Model, make_model
 from crystal_jax.representation.cell import Cell
 from experiments import base
 from tests.conftest import shrink_coded
@@ -73,7 +73,7 @@ def untrained(representation='cell', elements=None, vector=0):
   config = tiny_config(representation, vector)
   model = make_model(config.model)
   params = jax.jit(model.networks.init)(jax.random.key(0))
-  card = opening.make_card(
+  card = loading.make_card(
     model, params, config, name='tiny', elements=elements
   )
   return Codec(model, params, card)

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.data import coverage, prepared, splits
+from crystal_jax.codec import coverage
+from crystal_jax.data import prepared, splits
 from crystal_jax.data import summary as summary_lib
 from crystal_jax.data.features import RESERVED
-from crystal_jax.data.notes import Notes, Table, look_up, take_notes
+from crystal_jax.data.record_index import Notes, Table, look_up, take_notes
 from crystal_jax.data.summary import Summary
-from crystal_jax.reading import chunks
-from crystal_jax.reading.items import Skip
+from crystal_jax.io.reading import shards
+from crystal_jax.io.reading.items import Skip
 
 # Chunks that are shuffled together. A chunk holds neighbours, and the beginning
 # of a split shall not be all of one kind.
@@ -157,7 +158,7 @@ def _choose(
 def _write(
   writer, files, starts, table, scalars, chosen, wanted
 ) -> tuple[
-  dict[int, tuple[str, str]], collections.Counter, collections.Counter
+  dict[int, tuple[str, str]], Counter, Counter
 ]:
   """Writes the crystals that have a split.
 
@@ -172,7 +173,7 @@ def _write(
   for begin in range(0, len(order), _TOGETHER):
     group = []
     for number in order[begin : begin + _TOGETHER].tolist():
-      chunk = chunks.load(files[number])
+      chunk = shards.load(files[number])
       for place, row in enumerate(chunk.rows):
         index = starts[number] + place
         if index in wanted:

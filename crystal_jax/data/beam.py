@@ -23,9 +23,9 @@ import tensorflow_datasets as tfds
 
 from crystal_jax.data import assembling, splits
 from crystal_jax.data.features import crystal_features
-from crystal_jax.reading import items
-from crystal_jax.reading.items import Item, Skip
-from crystal_jax.reading.parse import parse, reduced_formula
+from crystal_jax.io.reading import items
+from crystal_jax.io.reading.items import Item, Skip
+from crystal_jax.io.reading.parse import parse, reduced_formula
 
 _PARTIAL = '.partial'
 _PEEK = 20  # Items that are looked at to learn the names of properties.

@@ -14,12 +14,13 @@ import ase
 import ase.neighborlist
 import numpy as np
 
-from crystal_jax import elements, lattice
-from crystal_jax.data import charts, coverage
+from crystal_jax.codec import coverage
+from crystal_jax.data import charts
 from crystal_jax.data.arrays import Arrays, records
 from crystal_jax.data.features import RESERVED
 from crystal_jax.data.summary import kinds_of_reasons
-from crystal_jax.reading.items import Skip
+from crystal_jax.io.reading.items import Skip
+from crystal_jax.structure import elements, lattice
 
 _NEIGHBOUR = 4.0  # Å; who has none nearer counts as this.
 _SYMPREC = 0.01  # Å, within which symmetry is seen.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from crystal_jax import elements
+from crystal_jax.structure import elements
 
 _WIDTH, _HEIGHT, _FOOT = 360, 150, 34
 _BAR = '#3b6ea5'

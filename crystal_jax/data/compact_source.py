@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from crystal_jax.reading import compact
+from crystal_jax.io.reading import compact
 
 
 def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from crystal_jax.data import assembling, prepared, splits
 from crystal_jax.data.summary import Summary
-from crystal_jax.reading import chunks, items, pool
-from crystal_jax.reading.items import Item, Skip
+from crystal_jax.io.reading import items, pool, shards
+from crystal_jax.io.reading.items import Item, Skip
 
 _CHUNK = 128  # Items a task.
 _PARTIAL = '.partial'
@@ -134,7 +134,7 @@ class _Plan:
     """Called when a task is done; whether to go on."""
     self._progress(len(task.items))
     if self._strict:
-      for skip in chunks.load(task.target).skipped:
+      for skip in shards.load(task.target).skipped:
         self._refuse(skip)
     return True
 
@@ -147,7 +147,7 @@ class _Plan:
     return hashlib.sha256(text.encode()).hexdigest()
 
   def _task(self, some: list[Item]) -> Iterator[pool.Task]:
-    target = self._folder / chunks.name(some, self._max_atoms)
+    target = self._folder / shards.name(some, self._max_atoms)
     self.files.append(target)
     task = pool.Task(some, target)
     if target.exists():

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax import elements as elements_lib
-from crystal_jax.crystal import Crystal
 from crystal_jax.data.arrays import Arrays, in_memory, records, with_slots
 from crystal_jax.data.mixing import mix
 from crystal_jax.data.sources import load_splits
-from crystal_jax.reading.parse import radius
+from crystal_jax.io.reading.parse import radius
+from crystal_jax.structure import elements as elements_lib
+from crystal_jax.structure.crystal import Crystal
 
 _log = logging.getLogger(__name__)
 

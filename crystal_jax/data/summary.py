@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from jaxtyping import ArrayLike
 
-from crystal_jax import elements
-from crystal_jax.data import coverage
-from crystal_jax.reading.items import Skip
+from crystal_jax.codec import coverage
+from crystal_jax.io.reading.items import Skip
+from crystal_jax.structure import elements
 
 BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å, of the box that is reported on.
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax.decoding import by_step, pursuit, readings, species
+from crystal_jax.decoding import host_loop, pursuit, readings, species
 from crystal_jax.density import grids
 
 
@@ -169,7 +169,7 @@ def _decode_by_step(
   """The same as `_decode`, which takes much longer to compile."""
 
   def search(aliased):
-    return by_step.pursue(
+    return host_loop.pursue(
       density,
       cell,
       aliased,
@@ -197,7 +197,7 @@ def _decode(
   """As one program."""
 
   def search(aliased):
-    space = by_step.make_space(grid, sigma, cell, aliased)
+    space = host_loop.make_space(grid, sigma, cell, aliased)
     return pursuit.pursue(space, density, max_atoms, limits, logits)
 
   if cell is None or band_limit is not None:
@@ -211,7 +211,7 @@ def _decode(
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma', 'lightest'))
 def _finish(density, cell, logits, state, grid, sigma, lightest):
   """Species, flags, order."""
-  space = by_step.make_space(grid, sigma, cell, False)
+  space = host_loop.make_space(grid, sigma, cell, False)
   positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
   unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from crystal_jax.crystal import MIN_DISTANCE
 from crystal_jax.decoding import peaks, refit
 from crystal_jax.decoding.space import Space
+from crystal_jax.structure.crystal import MIN_DISTANCE
 
 # Width over σ, and ridge, of each level of sharpening. The last is none: it is
 # the matched filter, which stands the most noise. Tuned on crystals of mp_le20.

@@ -9,7 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from crystal_jax.decoding import by_step
+from crystal_jax.decoding import host_loop
 
 
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma'))
@@ -23,7 +23,7 @@ def first_reading(density, cell, grid, sigma):
     The reading, as `aliased` of a `CellSpace`, and the RMS residual below which
     the other need not be tried.
   """
-  space = by_step.make_space(grid, sigma, cell, False)
+  space = host_loop.make_space(grid, sigma, cell, False)
   rings = jnp.min(density) < -1e-3 * jnp.max(density)
   enough = jnp.where(space.resolved(), jnp.inf, 1e-4 * jnp.std(density))
   return space.coarse() & ~rings, enough

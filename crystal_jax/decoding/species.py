@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.density.labels import LABEL_RADIUS
-from crystal_jax.elements import MAX_NUMBER
+from crystal_jax.structure.elements import MAX_NUMBER
 
 
 def vote(space, positions, weights, doubt, logits):

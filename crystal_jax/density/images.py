@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax import lattice
 from crystal_jax.density.exact_sums import dot
 from crystal_jax.density.grids import BoxGrid, Grid
 from crystal_jax.density.split import Split
+from crystal_jax.structure import lattice
 
 
 class Images(NamedTuple):

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from crystal_jax import lattice
 from crystal_jax.density.exact_sums import dot, trilinear
 from crystal_jax.density.grids import BoxGrid, CellGrid, outer_sum
 from crystal_jax.density.split import Split, quantize, volume
+from crystal_jax.structure import lattice
 
 # One of each k and -k of the shortest ones, without 0: the mean.
 _ORDERS = np.array(list(itertools.product(range(-2, 3), repeat=3)))[:62]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.density import BoxGrid
-from crystal_jax.lattice import plane_spacings
+from crystal_jax.structure.lattice import plane_spacings
 
 
 @dataclasses.dataclass(frozen=True)

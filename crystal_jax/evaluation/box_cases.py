@@ -6,13 +6,14 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from crystal_jax import lattice, lattice_search
-from crystal_jax.crystal import Crystal
+from crystal_jax import lattice_search
 from crystal_jax.evaluation import comparison
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
 from crystal_jax.evaluation.predict import Predicted
 from crystal_jax.representation import Box
 from crystal_jax.representation.lattice_target import target_cell
+from crystal_jax.structure import lattice
+from crystal_jax.structure.crystal import Crystal
 
 # Nothing nearer than this counts as this far, Å.
 FARTHEST = 5.0

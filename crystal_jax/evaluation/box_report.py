@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.box_cases import Case
 from crystal_jax.evaluation.report import formula, image
+from crystal_jax.structure.crystal import Crystal
 
 
 def sections(cases: Sequence[Case]) -> list[str]:

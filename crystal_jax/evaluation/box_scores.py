@@ -18,13 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax.crystal import Crystal
-from crystal_jax.elements import NUM_CLASSES
 from crystal_jax.evaluation import box_report, comparison
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms
 from crystal_jax.evaluation.box_cases import decode_cases
 from crystal_jax.evaluation.predict import batches, predict
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.elements import NUM_CLASSES
 from crystal_jax.training import metrics
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState

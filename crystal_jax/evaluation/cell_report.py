@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax import lattice
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.report import formula, image
+from crystal_jax.structure import lattice
+from crystal_jax.structure.crystal import Crystal
 
 # Of the worst crystals, how many are drawn.
 _WORST = 10

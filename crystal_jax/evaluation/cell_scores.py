@@ -22,16 +22,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from crystal_jax import chunks, data
-from crystal_jax.crystal import Crystal, unstack
+from crystal_jax import data
+from crystal_jax.codec import batching
+from crystal_jax.codec.model import Model
+from crystal_jax.codec.refinement import Encoder, finish
 from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
-from crystal_jax.latent_search import Encoder, finish
-from crystal_jax.model import Model
 from crystal_jax.models.vae import sample_latent
 from crystal_jax.representation import symmetric_places
+from crystal_jax.structure.crystal import Crystal, unstack
 from crystal_jax.training import losses
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
@@ -140,7 +141,7 @@ def score(run: Run, state: TrainState) -> Scores:
 def _finished(model, params, cases) -> list[Crystal | str]:
   """What a codec gives of the means of latents."""
   encoder = Encoder(model.representation, model.networks, params)
-  means, _ = encoder.latents([case.true for case in cases], chunks.SIZE)
+  means, _ = encoder.latents([case.true for case in cases], batching.SIZE)
   return finish(
     encoder,
     means,

@@ -21,12 +21,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from crystal_jax.crystal import Crystal
+from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import cell_scores, matching
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms, true_atoms
 from crystal_jax.evaluation.box_cases import FARTHEST
-from crystal_jax.model import Model
 from crystal_jax.models.lattice_latent import UNITS
+from crystal_jax.structure.crystal import Crystal
 
 # Ways to a crystal beside the networks' own, and the oracle last.
 WAYS = 'sampled', 'true_lattice', 'true_species', 'oracle'

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import (
   cell_report,
   cell_scores,
@@ -24,7 +23,7 @@ from crystal_jax.evaluation import (
   match_summary,
   matching,
   paper_figures,
-  walks,
+  traversals,
 )
 from crystal_jax.evaluation.atoms import decoded_atoms
 from crystal_jax.evaluation.box_cases import FARTHEST
@@ -36,6 +35,7 @@ from crystal_jax.evaluation.coded_box_cases import (
 )
 from crystal_jax.evaluation.predict import batches
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
@@ -97,7 +97,7 @@ def score(run: Run, state: TrainState) -> Scores:
     sections=[
       *paper_figures.sections(cases),
       *cell_report.sections(cases, run.config.eval.pictures),
-      *walks.sections(run.model, params, some, jax.random.key(3)),
+      *traversals.sections(run.model, params, some, jax.random.key(3)),
     ],
     note='From one latent comes the whole crystal, lattice and species '
     'included. The oracle reads the true densities, species and lattice; the '

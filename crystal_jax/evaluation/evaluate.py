@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from crystal_jax import io
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import (
   box_scores,
   cell_scores,
@@ -21,12 +19,14 @@ from crystal_jax.evaluation import (
   report,
 )
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.io import write
+from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
 
-# The scores of each kind of `crystal_jax.model.KINDS`.
+# The scores of each kind of `crystal_jax.codec.model.KINDS`.
 KINDS: dict[str, Callable[[Run, TrainState], Scores]] = {
   'box': box_scores.score,
   'cell': cell_scores.score,
@@ -80,5 +80,5 @@ def _write_cifs(folder: pathlib.Path, crystals: Mapping[str, Crystal]):
   for name, crystal in crystals.items():
     # An id may be a path, of a user's folder or of somebody's making.
     safe = re.sub(r'[^\w.+#-]', '_', name).lstrip('.')
-    io.write(folder / f'{safe}.cif', crystal)
+    write(folder / f'{safe}.cif', crystal)
   _log.info('%d decoded crystals written to %s.', len(crystals), folder)

@@ -24,9 +24,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from crystal_jax.crystal import Crystal
 from crystal_jax.evaluation import validity
-from crystal_jax.evaluation.guarded import Failure, guarded
+from crystal_jax.evaluation.isolated import Failure, guarded
+from crystal_jax.structure.crystal import Crystal
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import ml_collections
 import numpy as np
 from matplotlib.figure import Figure
 
-from crystal_jax import elements
 from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.structure import elements
 from crystal_jax.training import logs
 
 _UNITS = {

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from crystal_jax.crystal import Crystal
+from crystal_jax.structure.crystal import Crystal
 
 
 @dataclasses.dataclass(frozen=True)

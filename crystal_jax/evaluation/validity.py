@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from crystal_jax.contacts import first_contact
-from crystal_jax.elements import symbol
+from crystal_jax.structure.contacts import first_contact
+from crystal_jax.structure.elements import symbol
 
 # Å.
 CLOSEST = 0.5

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from crystal_jax import crystal as crystal_lib
-from crystal_jax import lattice
 from crystal_jax.lattice_search import box_atoms, search
+from crystal_jax.structure import crystal as crystal_lib
+from crystal_jax.structure import lattice
 
 # Sites nearer than this are one, Å. A little more than files may have, whose
 # numbers are rounded.

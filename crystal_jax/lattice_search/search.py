@@ -36,8 +36,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from crystal_jax import lattice
-from crystal_jax.lattice_search import box_atoms, candidates, evidence
+from crystal_jax.lattice_search import box_atoms, candidates, support
+from crystal_jax.structure import lattice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class LatticeFit:
 # All below were tuned on mp_le20_val.
 
 # How far from its place an image may be, Å; of exact atoms, and of noisy ones.
-TOLERANCES = (evidence.EXACT, 0.01, 0.08, 0.25, 0.5)
+TOLERANCES = (support.EXACT, 0.01, 0.08, 0.25, 0.5)
 # Where species are noisy: how far the atomic number of an image may be off, and
 # the share of the images that may be missing.
 NOISY = 2, 0.1
@@ -147,7 +147,7 @@ def _rungs(atoms):
   apart = np.nanmedian(apart, axis=1)
   wrong = hit & (points.numbers[owner] != points.numbers)
   wrong = wrong.sum(axis=1) / hit.sum(axis=1)
-  if np.any((apart < evidence.EXACT / 2) & (wrong == 0)):
+  if np.any((apart < support.EXACT / 2) & (wrong == 0)):
     return exact[:1]
   # Not all of them are true; those that are have the least of either.
   many = hits[hits >= PROOF] >= hits.max() / 2
@@ -218,7 +218,7 @@ def _best(points, vectors, centre, prior):
   """The lattice of three of the vectors that the box supports best."""
   views = []
   for cell in candidates.lattices(points, vectors):
-    view = evidence.weigh(points, cell, centre)
+    view = support.weigh(points, cell, centre)
     if view is not None:
       views.append(view)
       if view.complete:

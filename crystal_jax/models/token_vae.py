@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.elements import MAX_NUMBER
 from crystal_jax.models import blocks
 from crystal_jax.models.tokens import Trunk
+from crystal_jax.structure.elements import MAX_NUMBER
 
 # The least and the most that the logarithm of a posterior's variance may be.
 _LOG_VAR = -12.0, 2.0

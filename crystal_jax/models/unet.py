@@ -15,8 +15,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.elements import NUM_CLASSES, UNIT_NUMBER
 from crystal_jax.models import blocks
+from crystal_jax.structure.elements import NUM_CLASSES, UNIT_NUMBER
 
 # Bins of a height, as log(Z / UNIT_NUMBER): from below hydrogen, -3.4, to above
 # plutonium, 1.14; and of how far from its top a voxel lies, as r²/2σ².

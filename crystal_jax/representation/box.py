@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax import decoding, lattice_search
-from crystal_jax.crystal import Crystal
 from crystal_jax.density import (
   BoxGrid,
   image_counts,
@@ -24,9 +23,10 @@ from crystal_jax.density import (
   label_species,
   voxelize_batch,
 )
-from crystal_jax.representation import augment, fits
+from crystal_jax.representation import augment, size_filter
 from crystal_jax.representation.lattice_target import lattice_target
 from crystal_jax.representation.protocol import Arrays, Examples
+from crystal_jax.structure.crystal import Crystal
 
 _PART = 1 << 16  # Crystals that are looked at together: there may be millions.
 
@@ -81,7 +81,7 @@ class Box:
     names = 'id', 'numbers', 'positions', 'cell'
     kept, dropped = {name: arrays[name] for name in names}, []
     if not self.repeats:
-      kept, dropped = fits.keep_fitting(
+      kept, dropped = size_filter.keep_fitting(
         kept, length=self.grid.length, sigma=self.sigma
       )
     if self.lattice:

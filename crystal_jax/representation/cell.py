@@ -19,16 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from crystal_jax import elements
-from crystal_jax.crystal import Crystal
 from crystal_jax.density import CellGrid, voxelize_batch
 from crystal_jax.representation import (
   lattice_numbers,
-  said,
+  readout,
   standard_frames,
   unit_atoms,
 )
 from crystal_jax.representation.protocol import Arrays, Examples
+from crystal_jax.structure import elements
+from crystal_jax.structure.crystal import Crystal
 
 # Å; the side of the cube that a cell is laid into. Any would do.
 _SIDE = 10.0
@@ -161,7 +161,7 @@ class Cell:
     places, masks, overflow = unit_atoms.unit_atoms(
       occupancy, sigma=self.sigma, slots=self._slots
     )
-    read = said.read(
+    read = readout.read(
       places * self.size,
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
@@ -169,7 +169,7 @@ class Cell:
       periodic=True,
     )
     (apart, voxels), masks, overflow = jax.device_get((read, masks, overflow))
-    numbers = said.numbers(apart)
+    numbers = readout.numbers(apart)
     lattices = np.asarray(outputs['lattice'], np.float64)
     crystals = []
     for i in range(len(occupancy)):

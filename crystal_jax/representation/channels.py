@@ -1,6 +1,6 @@
 """What an element contributes to each channel of a density."""
 
-from crystal_jax import elements
+from crystal_jax.structure import elements
 
 
 def make_channels(kind: str) -> tuple[tuple[float, ...], ...]:

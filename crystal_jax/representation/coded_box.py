@@ -21,13 +21,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from crystal_jax import decoding, elements
-from crystal_jax.crystal import Crystal
+from crystal_jax import decoding
 from crystal_jax.density import images, voxelize_batch
-from crystal_jax.representation import fits, lattice_numbers, repeating, said
+from crystal_jax.representation import (
+  lattice_numbers,
+  readout,
+  repeating,
+  size_filter,
+)
 from crystal_jax.representation.box import Box
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.representation.standard_frames import standard_frames
+from crystal_jax.structure import elements
+from crystal_jax.structure.crystal import Crystal
 
 # Images that reach a box of 10 Å; few crystals of the Materials Project have
 # more. Those of a single atom.
@@ -73,7 +79,7 @@ class CodedBox:
       'mni,mij->mnj', columns.pop('fractional'), columns['cell']
     )
     if not self.box.repeats and len(columns['id']):
-      columns, more = fits.keep_fitting(
+      columns, more = size_filter.keep_fitting(
         columns,
         length=self.box.grid.length,
         sigma=self.box.sigma,
@@ -208,7 +214,7 @@ class CodedBox:
     finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))[:, None, None, None]
     occupancy = jnp.where(finite, occupancy, 0)
     found = self.box.atoms(occupancy[..., None] / self._height)
-    apart, places = said.read(
+    apart, places = readout.read(
       self._voxels(found.positions),
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
@@ -217,7 +223,7 @@ class CodedBox:
     )
     mask, spacing = found.mask, self.box.grid.spacing
     positions = (places - (self.box.grid.size - 1) / 2) * spacing
-    numbers = jnp.where(mask, said.numbers(apart), 0)
+    numbers = jnp.where(mask, readout.numbers(apart), 0)
     atoms = dataclasses.replace(
       found,
       positions=jnp.where(mask[..., None], positions, 0),

@@ -29,7 +29,7 @@ import numpy as np
 import spglib
 from jaxtyping import ArrayLike, Float, Int
 
-from crystal_jax import primitive
+from crystal_jax.structure import primitive
 
 # How much the metric of two bases may differ, relative to their lengths, for
 # both to be candidates. It only has to be wider than rounding.

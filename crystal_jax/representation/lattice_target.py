@@ -8,7 +8,7 @@ in space is not in them.
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from crystal_jax import lattice
+from crystal_jax.structure import lattice
 
 
 def lattice_target(

@@ -5,7 +5,7 @@ batch of atoms is shown to it, and how a crystal is read off what it says. It
 draws (rotations, origins) but learns nothing, and knows neither batches of
 training nor files. Training, evaluation and a codec share one.
 
-To add one: a file beside `box.py`, an entry in `crystal_jax.model.KINDS`.
+To add one: a file beside `box.py`, an entry in `crystal_jax.codec.model.KINDS`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.crystal import Crystal
+from crystal_jax.structure.crystal import Crystal
 
 Arrays = Mapping[str, np.ndarray]
 

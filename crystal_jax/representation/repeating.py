@@ -17,11 +17,12 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax import decoding, lattice, lattice_search
-from crystal_jax.crystal import Crystal
+from crystal_jax import decoding, lattice_search
 from crystal_jax.density import BoxGrid
-from crystal_jax.lattice_search import alike, nearby
-from crystal_jax.representation import box_fit, said
+from crystal_jax.lattice_search import autocorrelation, nearby
+from crystal_jax.representation import readout, site_refinement
+from crystal_jax.structure import lattice
+from crystal_jax.structure.crystal import Crystal
 
 # Share of the images that have to be there for a guess to be believed.
 _REPEATS = 0.7
@@ -66,7 +67,7 @@ def crystal(
     )
   except ValueError as error:
     return str(error)
-  return Crystal(said.numbers(means), positions, cell)
+  return Crystal(readout.numbers(means), positions, cell)
 
 
 def others(
@@ -89,14 +90,16 @@ def others(
       continue
     cells += [fit.cell] if fit.found else []
   if guess is not None:
-    snapped, _ = alike.snap(alike.alike(_told(outputs)), grid.spacing, guess)
+    snapped, _ = autocorrelation.snap(
+      autocorrelation.alike(_told(outputs)), grid.spacing, guess
+    )
     near = [nearby.fit_near(atoms, cell)[0] for cell in (guess, snapped)]
     cells += [guess, snapped, *near]
   crystals = []
   for cell in cells:
     positions, means = nearby.fold(atoms, cell, apart)
     if len(positions):
-      crystals.append(Crystal(said.numbers(means), positions, cell))
+      crystals.append(Crystal(readout.numbers(means), positions, cell))
   return crystals
 
 
@@ -113,10 +116,10 @@ def _lattice(atoms, guess, outputs, spacing):
     fit = lattice_search.find_lattice(atoms, prior=guess)
     cell = fit.cell if fit.found else cell
   if guess is not None:
-    likeness = alike.alike(_told(outputs))
-    near, better = alike.snap(likeness, spacing, guess)
+    likeness = autocorrelation.alike(_told(outputs))
+    near, better = autocorrelation.snap(likeness, spacing, guess)
     reduced, _ = lattice.minkowski_reduce(cell)
-    (known,) = alike.score(likeness, spacing, reduced[None])
+    (known,) = autocorrelation.score(likeness, spacing, reduced[None])
     if better > known + _BETTER:
       cell, _ = nearby.fit_near(atoms, near)
   if cell is None:
@@ -134,10 +137,10 @@ def _told(outputs):
 
 def _fitted(occupancy, positions, cell, **box):
   """The sites and the lattice of the least misfit, symmetric if that fits."""
-  free = box_fit.fit_sites(occupancy, positions, cell, **box)
-  most = _WORSE * box_fit.misfit(occupancy, *free, **box)
+  free = site_refinement.fit_sites(occupancy, positions, cell, **box)
+  most = _WORSE * site_refinement.misfit(occupancy, *free, **box)
   symmetric = _idealized(*free, _IDEAL)
-  if box_fit.misfit(occupancy, *symmetric, **box) <= most:
+  if site_refinement.misfit(occupancy, *symmetric, **box) <= most:
     return symmetric
   return _idealized(*free, _SURE)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from crystal_jax import elements
 from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.representation.protocol import Arrays
+from crystal_jax.structure import elements
 
 # Crystals that are worth a second process.
 _MANY = 2000

@@ -17,7 +17,7 @@ import warnings
 import numpy as np
 import spglib
 
-from crystal_jax.crystal import Crystal
+from crystal_jax.structure.crystal import Crystal
 
 # Å; what a codec does if its card says nothing. Chosen on 400 crystals of
 # mp_le20_val for the codec `mp_20`.

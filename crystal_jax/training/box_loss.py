@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, PyTree
 
-from crystal_jax.elements import NUM_CLASSES
-from crystal_jax.model import Model
+from crystal_jax.codec.model import Model
 from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.structure.elements import NUM_CLASSES
 from crystal_jax.training import losses, metrics
 from crystal_jax.training.parallel import AXIS
 

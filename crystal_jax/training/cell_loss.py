@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from crystal_jax.model import Model
+from crystal_jax.codec.model import Model
 from crystal_jax.training import coded_terms, losses, metrics
 
 

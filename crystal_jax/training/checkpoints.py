@@ -16,8 +16,8 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers
 
-from crystal_jax import config as config_lib
-from crystal_jax.model import Model, make_model
+from crystal_jax.codec import config as config_lib
+from crystal_jax.codec.model import Model, make_model
 from crystal_jax.training.parallel import replicate
 from crystal_jax.training.state import (
   TrainState,

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PyTree
 
-from crystal_jax.model import Model
+from crystal_jax.codec.model import Model
 from crystal_jax.models.lattice_latent import UNITS
-from crystal_jax.representation import said
+from crystal_jax.representation import readout
 from crystal_jax.training import coded_terms, losses, metrics
 
 # Units of a lattice number beyond which its error counts linearly.
@@ -67,7 +67,7 @@ class CodedBoxLoss:
       if 0 < weights.atoms < numbers.shape[1]:
         numbers, places = _some(keys[2], numbers, places, weights.atoms)
       asked = coded_terms.jittered(keys[1], places, weights.jitter)
-    asked = said.near(asked, networks.vae.size, periodic=False)
+    asked = readout.near(asked, networks.vae.size, periodic=False)
     outputs = networks.decode(params, z, voxels=asked.astype(jnp.int32))
     terms, sums = coded_terms.occupancy_terms(
       outputs['occupancy'], targets['occupancy'], valid, weights

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from crystal_jax import elements
 from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.structure import elements
 from crystal_jax.training import metrics
 
 Terms = tuple[metrics.Sums, metrics.Sums]

@@ -17,7 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from crystal_jax import data, elements
+from crystal_jax import data
+from crystal_jax.structure import elements
 from crystal_jax.training.run import Run
 
 FILE = 'data.json'

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from crystal_jax import data
-from crystal_jax import model as model_lib
+from crystal_jax.codec import model as model_lib
 from crystal_jax.training import (
   box_loss,
   cell_loss,
@@ -205,7 +205,7 @@ def _coded_box_loss(model, config, training):
   return coded_box_loss.CodedBoxLoss(model, weights, training)
 
 
-# The loss of each kind of `crystal_jax.model.KINDS`: of a model, `config.train`
+# The loss of each kind of `codec.model.KINDS`: of a model, `config.train`
 # and whether it is trained.
 LOSSES: dict[str, Callable[..., steps.Loss]] = {
   'box': _box_loss,

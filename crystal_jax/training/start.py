@@ -8,7 +8,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 
-from crystal_jax import weights_file
+from crystal_jax.codec import weights_file
 from crystal_jax.training import checkpoints
 from crystal_jax.training.state import TrainState
 

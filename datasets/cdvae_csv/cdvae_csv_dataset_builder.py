@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import tensorflow_datasets as tfds
 
-from crystal_jax import io
 from crystal_jax.data.features import crystal_features
+from crystal_jax.io import parse_cif
 
 _HERE = pathlib.Path(__file__).parent
 _SPLITS = ('train', 'val', 'test')
@@ -104,7 +104,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     with path.open(newline='', encoding='utf-8') as file:
       for line, row in enumerate(csv.DictReader(file)):
         where = f'{path}, row {line} ({row["material_id"]})'
-        crystal = io.parse_cif(row['cif'], where)
+        crystal = parse_cif(row['cif'], where)
         # Ids repeat in some of the files, so the row is the key.
         yield (
           line,

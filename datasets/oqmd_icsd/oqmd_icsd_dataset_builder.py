@@ -17,11 +17,11 @@ import ase
 import numpy as np
 import tensorflow_datasets as tfds
 
-from crystal_jax import io
 from crystal_jax.data import splits
 from crystal_jax.data.features import crystal_features
-from crystal_jax.reading import ase_db, compact
-from crystal_jax.reading.parse import reduced_formula
+from crystal_jax.io.read import check
+from crystal_jax.io.reading import ase_db, compact
+from crystal_jax.io.reading.parse import reduced_formula
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def read(database: str) -> Iterator[tuple[str, dict[str, Any]]]:
     row = ase_db.read_row(database, key)
     said = row['key_value_pairs']
     try:
-      crystal = io.check(
+      crystal = check(
         ase.Atoms(row['numbers'], row['positions'], cell=row['cell'], pbc=True)
       )
     except ValueError as error:

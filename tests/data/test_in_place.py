@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
+from crystal_jax.codec.model import make_model
 from crystal_jax.data import in_place
-from crystal_jax.model import make_model
 from experiments import base, cell16
 
 RULES = {'max_atoms': 8, 'elements': ()}

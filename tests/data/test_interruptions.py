@@ -12,7 +12,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import prepared, preparing
-from crystal_jax.reading import pool
+from crystal_jax.io.reading import pool
 from tests.data.folders import records, save_many, skipped
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
 from crystal_jax.data import assembling, prepared, preparing, splits, summary
-from crystal_jax.reading import items, parse
-from crystal_jax.representation.fits import fits_box
+from crystal_jax.io.reading import items, parse
+from crystal_jax.representation.size_filter import fits_box
 from tests.data import bad_files
 from tests.data.folders import records, save_many, skipped
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from crystal_jax.config import from_json, to_json
-from crystal_jax.elements import NUM_CLASSES
-from crystal_jax.model import make_model
+from crystal_jax.codec.config import from_json, to_json
+from crystal_jax.codec.model import make_model
+from crystal_jax.structure.elements import NUM_CLASSES
 from experiments import base
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.lattice_search import candidates, evidence
+from crystal_jax.lattice_search import candidates, support
 from tests import crystals
 from tests.lattice_search.test_search import images
 
@@ -17,12 +17,12 @@ def search(monkeypatch, supports, prior):
   def weigh(points, cell, centre=None):
     del points, centre
     count = 10 if cell is SMALL else 20
-    return evidence.Evidence(
+    return support.Evidence(
       cell, None, supports[count], pairs=15, count=count, crowd=1.0, rms=0.0
     )
 
   monkeypatch.setattr(candidates, 'lattices', lambda *_: [SMALL, LARGE])
-  monkeypatch.setattr(evidence, 'weigh', weigh)
+  monkeypatch.setattr(support, 'weigh', weigh)
   fit = cj.find_lattice(images(crystals.bcc()), prior=prior)
   return abs(np.linalg.det(fit.cell))
 

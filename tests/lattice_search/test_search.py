@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import lattice
-from crystal_jax.lattice_search import assembly, box_atoms, evidence, search
+from crystal_jax.lattice_search import assembly, box_atoms, search, support
+from crystal_jax.structure import lattice
 from tests import crystals
 
 BOX = cj.BoxGrid(10.0, 60)
@@ -141,8 +141,8 @@ def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
   )
   atoms = images(truth, noise=1e-4)
   points = box_atoms.Points.of(atoms, 0.01)
-  assert evidence.weigh(points, cell) is None
-  view = evidence.weigh(points, cell, np.array([0.0, 0.0, 6.0]))
+  assert support.weigh(points, cell) is None
+  view = support.weigh(points, cell, np.array([0.0, 0.0, 6.0]))
   assert view.score(points) >= 0.5
   fit = search.LatticeFit(view.cell, 1.0, True, view.centre)
   assert_same_crystal(cj.assemble(atoms, fit), truth)

@@ -5,7 +5,6 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.density import grids
-from crystal_jax.elements import NUM_CLASSES, UNIT_NUMBER
 from crystal_jax.models import UNet
 from crystal_jax.models.unet import (
   DISTANCES,
@@ -13,6 +12,7 @@ from crystal_jax.models.unet import (
   height_and_distance,
   log_descent,
 )
+from crystal_jax.structure.elements import NUM_CLASSES, UNIT_NUMBER
 
 
 @pytest.mark.parametrize(('fold', 'size'), [(1, 7), (4, 8)])

@@ -14,7 +14,7 @@ import nbclient
 import nbformat
 import pytest
 
-from crystal_jax import codec
+from crystal_jax.codec import codec
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
@@ -73,7 +73,7 @@ def test_atoms_move_onto_the_density(execute):
 
 @pytest.mark.slow
 def test_a_cif_goes_to_a_latent_and_back(execute):
-  weights = pathlib.Path(codec.__file__).parent / 'weights' / 'mp_20'
+  weights = pathlib.Path(codec.__file__).parents[1] / 'weights' / 'mp_20'
   if not weights.is_dir():
     pytest.skip('needs the shipped weights crystal_jax/weights/mp_20')
   printed, pictures = execute('02_encode_decode')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.model import make_model
+from crystal_jax.codec.model import make_model
 from tests import crystals
 
 

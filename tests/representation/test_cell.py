@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import lattice
-from crystal_jax.model import make_model
+from crystal_jax.codec.model import make_model
 from crystal_jax.representation.cell import Cell
+from crystal_jax.structure import lattice
 from tests import crystals
 from tests.representation.test_box import arrays_of, batch_of
 

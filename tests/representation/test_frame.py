@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import spglib
 
-from crystal_jax import primitive
 from crystal_jax.representation import frame
+from crystal_jax.structure import primitive
 from tests import crystals
 
 

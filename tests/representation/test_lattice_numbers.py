@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crystal_jax import lattice
 from crystal_jax.representation import lattice_numbers
+from crystal_jax.structure import lattice
 
 
 def test_cells_come_back_but_for_how_they_lie():

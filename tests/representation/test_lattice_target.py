@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from crystal_jax import lattice
 from crystal_jax.representation.lattice_target import (
   lattice_target,
   target_cell,
 )
+from crystal_jax.structure import lattice
 
 
 def test_the_cell_of_a_target_is_the_niggli_cell():

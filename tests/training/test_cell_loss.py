@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from crystal_jax import elements
 from crystal_jax.models import TokenVAE
+from crystal_jax.structure import elements
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.cell_loss import CellLoss
 from tests.conftest import make_tiny_cell_config

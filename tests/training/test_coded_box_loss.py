@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from crystal_jax import elements
 from crystal_jax.models import TokenVAE
+from crystal_jax.structure import elements
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.coded_box_loss import CodedBoxLoss
 from tests.training.test_steps import assert_alike, two_steps

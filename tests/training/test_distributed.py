@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from crystal_jax.config import to_json
+from crystal_jax.codec.config import to_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

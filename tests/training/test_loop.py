@@ -14,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 
-from crystal_jax.config import to_json
-from crystal_jax.model import make_model
+from crystal_jax.codec.config import to_json
+from crystal_jax.codec.model import make_model
 from crystal_jax.training import checkpoints, logs, loop
 from tests.conftest import make_tiny_config
 
@@ -138,7 +138,7 @@ def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
   script = tmp_path / 'run.py'
   script.write_text(
     'import sys\n'
-    'from crystal_jax.config import from_json\n'
+    'from crystal_jax.codec.config import from_json\n'
     'from crystal_jax.training import loop\n'
     'loop.train(from_json(open(sys.argv[1]).read()), sys.argv[2])\n'
   )

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from crystal_jax import weights_file
-from crystal_jax.model import make_model
+from crystal_jax.codec import weights_file
+from crystal_jax.codec.model import make_model
 from crystal_jax.training.start import start_from
 from crystal_jax.training.state import create_state, make_optimizer
 

@@ -1,0 +1,58 @@
+"""A crystal file in, its density out: a .npy array or a Gaussian cube.
+
+  python -m crystal_jax voxelize crystal.cif --out=density.cube
+  python -m crystal_jax voxelize crystal.cif --out=density.npy --length=10
+
+With --length the crystal repeats in a cubic box around the origin; without, the
+grid is the unit cell itself. Values are weight per Å³ of Z-weighted Gaussians,
+not an electron density.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from crystal_jax.density import grids
+from crystal_jax.density.voxelize import voxelize
+from crystal_jax.io import cube, read
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What the verb takes."""
+  parser.add_argument('crystal', type=pathlib.Path, help='what `read` takes')
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='.cube or .npy file'
+  )
+  parser.add_argument('--sigma', type=float, default=0.5, help='Å')
+  parser.add_argument('--length', type=float, help='side of the box, Å')
+  parser.add_argument(
+    '--size', type=int, help='voxels a side; default: 60 of a box, 32 of a cell'
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Writes one density; returns the exit status."""
+  if args.out.suffix not in ('.cube', '.npy'):
+    raise ValueError(f'{args.out} is neither a .cube nor a .npy file.')
+  crystal = read(args.crystal)
+  if args.length:
+    grid = grids.BoxGrid(args.length, args.size or 60)
+  else:
+    grid = grids.CellGrid(args.size or 32)
+  density = voxelize(
+    crystal.positions,
+    crystal.numbers,
+    crystal.cell,
+    grid=grid,
+    sigma=args.sigma,
+    band_limit=isinstance(grid, grids.CellGrid),
+  )
+  if args.out.suffix == '.npy':
+    np.save(args.out, np.asarray(density))
+  else:
+    cube.write_cube(
+      args.out, density, grid=grid, cell=crystal.cell, crystal=crystal
+    )
+  print(f'wrote {args.out}')
+  return 0

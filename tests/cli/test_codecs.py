@@ -1,0 +1,144 @@
+"""Crystals to latents to crystals from the shell."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.__main__ import main
+from crystal_jax.cli import inputs, outputs
+from tests import codecs, crystals
+
+
+@pytest.fixture
+def perfect(monkeypatch):
+  """`--weights` gives a codec that loses nothing."""
+  codec = codecs.through()
+  card = {'name': 'perfect', 'fingerprint': 'f', 'elements': None}
+  codec = cj.Codec(codec._model, {}, card)
+  monkeypatch.setattr(inputs, 'open_codec', lambda name: codec)
+  return codec
+
+
+@pytest.fixture
+def folder(tmp_path):
+  (tmp_path / 'in' / 'deep').mkdir(parents=True)
+  cj.write(tmp_path / 'in' / 'a.cif', crystals.wurtzite())
+  cj.write(tmp_path / 'in' / 'deep' / 'b.vasp', crystals.perovskite())
+  (tmp_path / 'in' / 'README.txt').write_text('no crystal')
+  return tmp_path / 'in'
+
+
+def test_there_and_back(folder, tmp_path, perfect, capsys):
+  z, out = tmp_path / 'z.npz', tmp_path / 'out'
+  assert main(['encode', str(folder), f'--out={z}']) == 0
+  with np.load(z) as file:
+    assert file['ids'].tolist() == ['a', 'deep/b']
+    assert file['z'].shape == file['std'].shape == (2, perfect.size)
+    assert str(file['codec']) == 'perfect'
+  assert main(['decode', str(z), f'--out={out}']) == 0
+  assert sorted(p.name for p in out.iterdir()) == ['a.cif', 'deep_b.cif']
+  assert sorted(cj.read(out / 'a.cif').numbers) == [8, 8, 30, 30]
+  assert 'skipped' not in capsys.readouterr().err
+
+
+def test_what_is_skipped_is_listed(folder, tmp_path, perfect, capsys):
+  (folder / 'bad.cif').write_text('data_x\n_cell_length_a 1\n')
+  z = tmp_path / 'z.npz'
+  assert main(['encode', str(folder), f'--out={z}']) == inputs.SKIPPED
+  err = capsys.readouterr().err
+  assert 'skipped bad.cif: ' in err and 'README' not in err
+  readme = folder / 'README.txt'
+  assert main(['encode', str(readme), f'--out={tmp_path / "y.npz"}']) == 1
+  assert 'README.txt' in capsys.readouterr().err
+  assert not (tmp_path / 'y.npz').exists()
+  with np.load(z) as file:
+    columns = dict(file)
+  columns['z'][0] = np.nan
+  np.savez(z, **columns)
+  out = tmp_path / 'out'
+  assert main(['decode', str(z), f'--out={out}']) == inputs.SKIPPED
+  assert 'skipped a: the latent is not finite' in capsys.readouterr().err
+
+
+def test_no_id_leads_out_of_the_folder(tmp_path, perfect):
+  z = np.repeat(perfect.encode(crystals.bcc()), 4, axis=0)
+  ids = ['../../evil', '/etc/x', 'same', 'SAME']
+  np.savez(tmp_path / 'z.npz', z=z, ids=ids)
+  out = tmp_path / 'a' / 'b'
+  assert main(['decode', str(tmp_path / 'z.npz'), f'--out={out}']) == 0
+  assert sorted(p.name for p in out.iterdir()) == [
+    'SAME-2.cif', '_.._evil.cif', '_etc_x.cif', 'same.cif'
+  ]  # fmt: skip
+  assert {p.name for p in tmp_path.iterdir()} == {'a', 'z.npz'}
+  assert outputs.safe_name('..') == 'crystal'
+  assert len(outputs.safe_name('x' * 999)) < 255
+
+
+def test_reconstruct_counts_what_came_back(folder, tmp_path, perfect, capsys):
+  assert main(['reconstruct', str(folder), f'--out={tmp_path / "o"}']) == 0
+  assert 'wrote 2 crystals' in capsys.readouterr().out
+  assert len(list((tmp_path / 'o').glob('*.cif'))) == 2
+
+
+def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
+  ends = [str(folder / 'a.cif')] * 2
+  out = tmp_path / 'o'
+  assert main(['interpolate', *ends, '--steps=3', f'--out={out}']) == 0
+  assert sorted(p.name for p in out.iterdir()) == ['00.cif', '01.cif', '02.cif']
+  assert main(['interpolate', *ends, '--steps=1', f'--out={out}']) == 1
+  assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_latents_of_another_codec(tmp_path, perfect, capsys):
+  path = tmp_path / 'z.npz'
+  z = perfect.encode(crystals.bcc())
+  np.savez(path, z=z, fingerprint='other', codec='theirs')
+  assert main(['decode', str(path), f'--out={tmp_path / "o"}']) == 1
+  assert 'theirs' in capsys.readouterr().err
+  for damaged in b'PK\x03\x04 no', b'', b'\x80\x04K\x01.':
+    path.write_bytes(damaged)
+    assert main(['decode', str(path), f'--out={tmp_path / "o"}']) == 1
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1 and 'z.npz' in err
+
+
+def test_mistakes_are_one_line(folder, tmp_path, capsys):
+  out = f'--out={tmp_path / "z.npz"}'
+  for arguments in (
+    ['encode', str(folder), out, '--weights=no_such'],
+    ['encode', str(folder), out, '--weights=./no_such'],
+    ['encode', str(folder), f'--out={tmp_path / "z.txt"}'],
+    ['encode', str(folder), f'--out={tmp_path / "no" / "z.npz"}'],
+    ['decode', str(tmp_path / 'no.npz'), f'--out={tmp_path}'],
+    ['interpolate', 'no.cif', 'no.cif', f'--out={tmp_path}'],
+  ):
+    assert main(arguments) == 1, arguments
+    assert capsys.readouterr().err.count('\n') == 1, arguments
+
+
+def test_a_progress_bar_is_for_terminals(folder, tmp_path, perfect, capsys):
+  main(['encode', str(folder), f'--out={tmp_path / "z.npz"}'])
+  assert '\r' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'verb', ['encode', 'decode', 'reconstruct', 'interpolate']
+)
+def test_the_example_of_the_help_works_as_pasted(verb, tmp_path, perfect):
+  ase = shutil.which('ase', path=sys.executable.rsplit('/', 1)[0])
+  text = __import__(f'crystal_jax.cli.{verb}', fromlist='x').__doc__
+  lines = re.findall(r'^  (ase .*|python -m .*)$', text, re.MULTILINE)
+  assert lines[-1].startswith(f'python -m crystal_jax {verb} ')
+  with pytest.MonkeyPatch.context() as patch:
+    patch.chdir(tmp_path)
+    for line in lines:
+      program, *arguments = line.split()
+      if program == 'ase':
+        subprocess.run([ase, *arguments], check=True)
+      else:
+        assert main(arguments[2:]) == 0

@@ -1,0 +1,114 @@
+"""Crystals that are an atom off are found, and the others left as they are."""
+
+import numpy as np
+import pytest
+from tests.latent_search.test_fit import make, off, read, target_of
+
+import crystal_jax as cj
+from crystal_jax.codec import refinement
+from crystal_jax.codec.refinement import Encoder
+from crystal_jax.codec.refinement.gauss_newton import misfit
+from crystal_jax.codec.refinement.refine import EXACT, explained, search
+from crystal_jax.structure.elements import element_codes
+from tests import crystals
+
+
+@pytest.fixture(scope='module')
+def pair():
+  return make('cell')
+
+
+def exchanged(crystal):
+  numbers = np.array(crystal.numbers)
+  numbers[1] += 1
+  return cj.Crystal(numbers, crystal.positions, crystal.cell)
+
+
+def without(crystal):
+  return cj.Crystal(
+    crystal.numbers[1:], crystal.positions[1:], crystal.cell
+  )  # fmt: skip
+
+
+def with_one_more(crystal):
+  place = crystal.positions.mean(axis=0) + 0.9
+  return cj.Crystal(
+    np.append(crystal.numbers, 8),
+    np.concatenate([crystal.positions, place[None]]),
+    crystal.cell,
+  )
+
+
+def drawn(encoder, crystal):
+  """The occupancy that perfect networks would draw."""
+  codes = element_codes()[crystal.numbers][None].astype(np.float32)
+  shown = encoder.representation.shown(
+    codes, np.float32(crystal.positions)[None], np.float32(crystal.cell)[None]
+  )
+  return np.asarray(shown['density'][..., 0])
+
+
+@pytest.mark.parametrize('wrong', [exchanged, with_one_more, without])
+def test_an_atom_off_is_found(pair, wrong, monkeypatch):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  target, start = target_of(codec, crystal), wrong(off(crystal, 0.02))
+  both = np.concatenate([drawn(encoder, each) for each in (crystal, start)])
+  monkeypatch.setattr(Encoder, 'drawn', lambda *_: both)
+  found, left = search(encoder, [start], target)
+  assert left < EXACT
+  assert sorted(found.numbers) == sorted(crystal.numbers)
+  order = [np.argmin(np.linalg.norm(found.positions - x, axis=1))
+           for x in crystal.positions]  # fmt: skip
+  np.testing.assert_array_equal(found.numbers[order], crystal.numbers)
+  np.testing.assert_allclose(
+    found.positions[order], crystal.positions, atol=0.01
+  )
+
+
+def test_a_sample_is_explained_and_another_crystal_is_not(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  sampled = target_of(codec, crystal, noise=1.0)
+  mean = encoder.latents([crystal])[0][0]
+  other = encoder.latents([exchanged(crystal)])[0][0]
+  assert 0.75 < misfit(sampled.apart(mean)) < 1.25
+  assert explained(sampled.apart(mean))
+  assert explained(target_of(codec, crystal).apart(mean))
+  assert not explained(target_of(codec, crystal).apart(other))
+
+
+def finish(encoder, z, read, which):
+  return refinement.finish(
+    encoder, z, {}, read, symmetrize=0.0, which=which
+  )  # fmt: skip
+
+
+def test_only_what_is_in_doubt_is_looked_for(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  z = codec.encode([crystal] * 3)
+  near = off(crystal, 1e-4)
+  given = [near, exchanged(near), 'there is no atom']
+  none, doubtful, every = (
+    finish(encoder, z, given, which) for which in ('none', 'doubtful', 'all')
+  )
+  for found in none, doubtful, every:
+    assert found[2] == 'there is no atom'
+  np.testing.assert_array_equal(none[1].numbers, given[1].numbers)
+  np.testing.assert_allclose(doubtful[0].positions, none[0].positions)
+  for found in doubtful[1], *every[:2]:
+    assert sorted(found.numbers) == sorted(crystal.numbers)
+  apart = [np.abs(c.positions - crystal.positions).max()
+           for c in (none[0], every[0])]  # fmt: skip
+  assert apart[1] < 0.5 * apart[0]
+
+
+def test_what_cannot_be_fitted_stays_as_it_was_read(pair, monkeypatch):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  z, wrong = codec.encode(crystal), exchanged(crystal)
+  endless = lambda *_: np.full((15, z.shape[1]), np.nan)
+  monkeypatch.setattr(Encoder, 'changes', endless)
+  (found,) = finish(encoder, z, [wrong], 'doubtful')
+  np.testing.assert_array_equal(found.numbers, wrong.numbers)

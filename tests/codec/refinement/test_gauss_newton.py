@@ -1,0 +1,141 @@
+"""Latents of crystals as they were read, and the crystal of a latent."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.codec import batching
+from crystal_jax.codec.refinement import Encoder
+from crystal_jax.codec.refinement.gauss_newton import (
+  Target,
+  directions,
+  fit,
+  inverse,
+  misfit,
+  moved,
+)
+from tests import codecs, crystals
+
+
+def make(representation):
+  """An encoder that has learnt nothing, which tells crystals apart as well."""
+  codec = codecs.untrained(representation)
+  model = codec._model
+  return codec, Encoder(model.representation, model.networks, codec._params)
+
+
+@pytest.fixture(scope='module', params=['cell', 'coded_box'])
+def pair(request):
+  return make(request.param)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _examples(representation, batch):
+  return representation.examples(None, batch)
+
+
+def read(codec, crystal):
+  """The crystal where the networks would have read it."""
+  representation, columns = batching.shown(
+    codec._model.representation, crystal, None
+  )
+  batch = {name: column for name, column in columns.items() if name != 'id'}
+  batch |= {'sample': np.zeros(1, np.int32), 'mask': np.ones(1, bool)}
+  targets = _examples(representation, batch).targets
+  cell = columns['cell'][0]
+  if 'fractional' in columns:
+    positions = columns['fractional'][0] @ cell
+  else:
+    positions, cell = targets['positions'][0], targets['cell'][0]
+  filled = columns['numbers'][0] > 0
+  numbers = columns['numbers'][0][filled]
+  places = np.asarray(positions, np.float64)[filled]
+  return cj.Crystal(numbers, places, np.asarray(cell, np.float64))
+
+
+def target_of(codec, crystal, noise=0.0):
+  z, std = codec.encode(crystal, std=True)
+  drawn = np.random.default_rng(0).normal(size=z.shape)
+  lattice = not codec._model.representation.lattice_is_exact
+  return Target(z[0] + (noise * drawn * std)[0], std[0], lattice)
+
+
+def off(crystal, far=0.05):
+  """With atoms a little off."""
+  rng = np.random.default_rng(3)
+  moves = rng.normal(0, far, crystal.positions.shape)
+  return cj.Crystal(crystal.numbers, crystal.positions + moves, crystal.cell)
+
+
+def test_where_it_was_read_a_crystal_has_the_latent_it_has(pair):
+  codec, encoder = pair
+  some = [crystals.perovskite(), crystals.wurtzite()]
+  z, std = codec.encode(some, std=True)
+  mean, deviation = encoder.latents([read(codec, c) for c in some], 3)
+  np.testing.assert_allclose(mean, z, atol=1e-4 * np.abs(z).max())
+  np.testing.assert_allclose(deviation, std, rtol=1e-3)
+
+
+def test_neighbours_do_not_matter(pair):
+  codec, encoder = pair
+  some = [read(codec, c) for c in (crystals.perovskite(), crystals.wurtzite())]
+  many = cj.Crystal(
+    np.resize(some[0].numbers, 30), np.resize(some[0].positions, (30, 3)),
+    some[0].cell,
+  )  # fmt: skip
+  together, _ = encoder.latents([many, *some], 3)
+  alone, _ = encoder.latents(some[1:], 3)
+  np.testing.assert_array_equal(together[2], alone[0])
+
+
+def test_changes_are_finite_differences(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.wurtzite())
+  moves = directions(crystal, lattice=True)[[0, 4, 12, 16]]
+  changes = encoder.changes(crystal, moves)
+  step = 2e-2
+  for move, change in zip(moves, changes, strict=True):
+    ends = [moved(crystal, sign * step * move) for sign in (1, -1)]
+    after, before = encoder.latents(ends, 3)[0]
+    found = (after - before) / (2 * step)
+    np.testing.assert_allclose(found, change, atol=0.03 * np.abs(change).max())
+
+
+def test_atoms_that_are_off_come_back(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  target = target_of(codec, crystal)
+  start = off(crystal)
+  if target.lattice:
+    start = moved(start, 0.01 * directions(start, True)[-9:].sum(axis=0))
+  found, left = fit(encoder, start, target)
+  assert left < 1e-5
+  np.testing.assert_allclose(found.positions, crystal.positions, atol=2e-3)
+  np.testing.assert_allclose(found.cell, crystal.cell, atol=2e-3)
+
+
+def test_what_cannot_be_shown_is_left_alone(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  target = target_of(codec, crystal)
+  broken = cj.Crystal(crystal.numbers, crystal.positions * np.nan, crystal.cell)
+  found, left = fit(encoder, broken, target)
+  assert left == np.inf and found is broken
+
+
+def test_misfit_is_the_mean_square_and_never_nan():
+  assert misfit(np.array([1.0, 3.0])) == 5.0
+  assert misfit(np.array([1.0, np.nan])) == np.inf
+
+
+def test_undoing_changes_is_the_pseudo_inverse_and_leaves_the_blind_undone():
+  rng = np.random.default_rng(0)
+  changes = rng.normal(size=(9, 40)) * np.logspace(0, -2, 9)[:, None]
+  changes[4] = changes[3] + 1e-6 * changes[5]  # No latent tells them apart.
+  np.testing.assert_allclose(
+    inverse(changes), np.linalg.pinv(changes.T, rcond=1e-3), atol=1e-9
+  )
+  assert not inverse(np.zeros((3, 40))).any()

@@ -1,0 +1,288 @@
+"""Crystals to latents and back, whatever they look like."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import ase
+import ase.build
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.codec import codec as codec_module
+from tests import codecs, crystals
+
+STRUCTURE = pytest.importorskip('pymatgen.core').Structure
+
+
+@pytest.fixture(scope='module')
+def perfect():
+  return codecs.through()
+
+
+@pytest.fixture(scope='module')
+def tiny():
+  return codecs.untrained()
+
+
+def cubic(symbols, scaled, length):
+  atoms = ase.Atoms(symbols, scaled_positions=scaled, cell=[length] * 3)
+  atoms.pbc = True
+  return cj.Crystal.from_ase(atoms)
+
+
+def bent(crystal, basis):
+  """The same crystal in another basis of its lattice."""
+  return cj.Crystal(crystal.numbers, crystal.positions, basis @ crystal.cell)
+
+
+def twenty():
+  rng = np.random.default_rng(0)
+  grid = np.stack(np.meshgrid(*[np.arange(3) / 3] * 3), -1).reshape(-1, 3)[:20]
+  scaled = grid + rng.uniform(-0.03, 0.03, grid.shape)
+  numbers = [1, 82] + rng.integers(3, 90, 18).tolist()
+  return cubic(numbers, scaled, 8.0)
+
+
+SHAPES = {
+  'one atom': lambda: cubic('Po', [[0, 0, 0]], 3.3),
+  'twenty atoms': twenty,
+  'H beside Pb': lambda: cubic('PbH', [[0, 0, 0], [0.3, 0.3, 0.3]], 3.4),
+  'a short cell': lambda: cubic('W', [[0.2, 0.1, 0.7]], 2.5),
+  'a long cell': lambda: cubic('NaCl', [[0, 0, 0], [0.3, 0, 0]], 25.0),
+  'left-handed': lambda: bent(crystals.wurtzite(), np.eye(3)[[1, 0, 2]]),
+  'not reduced': lambda: bent(
+    crystals.wurtzite(), np.array([[1, 3, 0], [0, 1, 0], [2, 1, 1]])
+  ),
+}
+
+
+@pytest.mark.parametrize('name', SHAPES)
+def test_every_shape_comes_back(perfect, name):
+  crystal = SHAPES[name]()
+  (again,) = perfect.reconstruct(crystal)
+  assert perfect.failures == {}
+  assert sorted(again.numbers) == sorted(crystal.numbers)
+  _same(again, crystal)
+
+
+def _same(a, b):
+  """Whether two crystals are one, by somebody else's word."""
+  from pymatgen.analysis.structure_matcher import StructureMatcher
+  from pymatgen.io.ase import AseAtomsAdaptor
+
+  a, b = (AseAtomsAdaptor.get_structure(c.to_ase()) for c in (a, b))
+  matcher = StructureMatcher(stol=0.1, scale=False)
+  found = matcher.get_rms_dist(a, b)
+  assert found is not None and found[0] < 0.01
+
+
+def test_a_latent_is_of_the_crystal_not_of_how_it_is_written(perfect):
+  crystal = crystals.wurtzite()
+  order = np.random.default_rng(1).permutation(len(crystal.numbers))
+  doubled = cj.Crystal.from_ase(crystal.to_ase().repeat((2, 1, 1)))
+  ways = [
+    crystal,
+    cj.Crystal(
+      crystal.numbers[order], crystal.positions[order] + 0.3, crystal.cell
+    ),
+    doubled,
+    bent(crystal, np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]])),
+  ]
+  z = perfect.encode(ways)
+  np.testing.assert_allclose(z[1:], np.stack([z[0]] * 3), atol=2e-4)
+
+
+def test_three_libraries_give_one_latent(perfect):
+  crystal = crystals.perovskite()
+  structure = STRUCTURE(
+    crystal.cell,
+    [ase.data.chemical_symbols[z] for z in crystal.numbers],
+    crystal.positions,
+    coords_are_cartesian=True,
+  )
+  charged = structure.copy().add_oxidation_state_by_guess() or structure
+  z = perfect.encode([crystal, crystal.to_ase(), structure, charged])
+  for other in z[1:]:
+    np.testing.assert_array_equal(other, z[0])
+  for alone in crystal, crystal.to_ase(), structure:
+    assert perfect.encode(alone).shape == (1, perfect.size)
+
+
+def test_none_at_all_and_more_than_chunks_hold(tiny):
+  assert tiny.encode([]).shape == (0, tiny.size)
+  assert tiny.decode(np.zeros((0, tiny.size))) == []
+  assert tiny.reconstruct([]) == [] and tiny.kl([]).shape == (0,)
+  some = crystals.embedded(20)
+  many = [some[i % 20] for i in range(257)]
+  traced = codec_module._encoded._cache_size()
+  z, std = tiny.encode(many, std=True)
+  assert z.shape == std.shape == (257, tiny.size)
+  assert z.dtype == np.float32 and np.isfinite(z).all() and (std > 0).all()
+  assert codec_module._encoded._cache_size() <= traced + 1
+  for i in 0, 31, 32, 256:
+    np.testing.assert_array_equal(tiny.encode(many[i])[0], z[i])
+  np.testing.assert_array_equal(tiny.encode(many[::-1])[::-1], z)
+
+
+def test_what_is_decoded_does_not_depend_on_its_neighbours(perfect):
+  some = crystals.embedded(5)
+  together = perfect.reconstruct(some)
+  for crystal, expected in zip(some, together, strict=True):
+    (alone,) = perfect.reconstruct(crystal)
+    np.testing.assert_array_equal(alone.numbers, expected.numbers)
+    np.testing.assert_array_equal(alone.positions, expected.positions)
+    np.testing.assert_array_equal(alone.cell, expected.cell)
+
+
+def partial():
+  return STRUCTURE(np.eye(3) * 4, [{'Fe': 0.5, 'Ni': 0.5}], [[0, 0, 0]])
+
+
+BAD = {
+  'more than 20': lambda: cj.Crystal.from_ase(
+    ase.Atoms(
+      'H21', np.random.default_rng(2).random((21, 3)) * 20, cell=[20] * 3,
+      pbc=True,
+    )
+  ),
+  'Na, Cl was never seen': lambda: SHAPES['a long cell'](),
+  'less than 0.4': lambda: cubic('H2', [[0, 0, 0], [0.05, 0, 0]], 4.0),
+  'partial occupancy': partial,
+  'no cell': lambda: ase.Atoms('H', pbc=True),
+  'periodic along 0': lambda: ase.Atoms('H', cell=[3] * 3),
+  'no atoms': lambda: ase.Atoms(cell=[3] * 3, pbc=True),
+  'zero volume': lambda: cj.Crystal(
+    np.array([1]), np.zeros((1, 3)), np.ones((3, 3))
+  ),
+  'finite': lambda: cj.Crystal(
+    np.array([1]), np.full((1, 3), np.nan), np.eye(3) * 3
+  ),
+  'NoneType': lambda: None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def picky():
+  return codecs.through(elements=['H', 'Fe', 'Ni', 'O', 'Zn'])
+
+
+@pytest.mark.parametrize('reason', BAD)
+def test_what_cannot_be_encoded_is_named_or_skipped(picky, reason):
+  good = crystals.wurtzite()
+  some = [good, BAD[reason](), good]
+  with pytest.raises(ValueError, match=f'Crystal 1 .*{reason}'):
+    picky.encode(some)
+  z = picky.encode(some, skip=True)
+  assert list(picky.failures) == [1] and reason in picky.failures[1]
+  assert np.isnan(z[1]).all() and np.isfinite(z[[0, 2]]).all()
+  np.testing.assert_array_equal(z[0], z[2])
+  assert np.isnan(picky.kl(some)).tolist() == [False, True, False]
+  assert reason in picky.failures[1]
+  assert picky.reconstruct(some)[1] is None
+  assert reason in picky.failures[1]
+
+
+def test_file_names_are_no_crystals(tiny):
+  with pytest.raises(TypeError, match='read'):
+    tiny.encode('a.cif')
+  with pytest.raises(ValueError, match='str is no crystal'):
+    tiny.encode(['a.cif'])
+
+
+def test_bad_latents(perfect):
+  z = perfect.encode([crystals.perovskite()] * 4)
+  z[1], z[2], z[3, -6] = np.nan, 1e30, 200.0
+  found = perfect.decode(z)
+  assert found[0] is not None and found[1:] == [None] * 3
+  assert list(perfect.failures) == [1, 2, 3]
+  assert 'finite' in perfect.failures[1] and 'above' in perfect.failures[2]
+  assert len(perfect.decode(z[0])) == 1
+  for wrong in z[:, :-1], np.zeros((2, 2, 2)), np.float32(1):
+    with pytest.raises(ValueError, match=str(perfect.size)):
+      perfect.decode(wrong)
+  with pytest.raises(ValueError, match="search='some'"):
+    perfect.decode(z, search='some')
+
+
+def test_kl_is_that_of_the_posterior(tiny):
+  mean, std = (x.astype(float) for x in tiny.encode(crystals.bcc(), std=True))
+  expected = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum()
+  np.testing.assert_allclose(tiny.kl(crystals.bcc()), [expected], rtol=1e-4)
+
+
+def test_interpolation_begins_and_ends_at_the_ends(perfect):
+  a, b = SHAPES['a short cell'](), SHAPES['one atom']()
+  steps = perfect.interpolate(a, b, steps=4)
+  lengths = [np.linalg.norm(c.cell[0]) for c in steps]
+  np.testing.assert_allclose(
+    lengths, 2.5 * (3.3 / 2.5) ** (np.arange(4) / 3), rtol=1e-3
+  )
+  with pytest.raises(ValueError, match='steps'):
+    perfect.interpolate(a, b, steps=1)
+
+
+@pytest.mark.parametrize(
+  'kind', ['cell', pytest.param('box', marks=pytest.mark.slow)]
+)
+def test_saved_and_opened_by_another_process(tmp_path, kind):
+  # What has learnt nothing draws cells that take long to look at.
+  codec = cj.Codec.load('mp_20') if kind == 'cell' else codecs.untrained(kind)
+  some = crystals.embedded(3)
+  codec.save(tmp_path / 'mine', dtype='float32', notes={'licence': 'CC0'})
+  z = codec.encode(some)
+  assert z.shape == (3, codec.size) == (3, int(np.prod(codec.latent_shape)))
+  np.savez(tmp_path / 'z.npz', z=z)
+  script = f"""
+    import numpy as np
+    import crystal_jax as cj
+    codec = cj.Codec.load({str(tmp_path / 'mine')!r})
+    assert codec.describe()['licence'] == 'CC0'
+    z = np.load({str(tmp_path / 'z.npz')!r})['z']
+    found = codec.decode(z, search='none')
+    np.savez(
+      {str(tmp_path / 'out.npz')!r},
+      failures=sorted(codec.failures),
+      **{{str(i): c.positions for i, c in enumerate(found) if c}},
+    )
+  """
+  subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    check=True,
+    cwd=crystals.ROOT,
+    timeout=300,
+    env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+  )
+  here = codec.decode(z, search='none')
+  there = np.load(tmp_path / 'out.npz')
+  assert there['failures'].tolist() == sorted(codec.failures)
+  for i, crystal in enumerate(here):
+    if crystal is not None:
+      np.testing.assert_allclose(there[str(i)], crystal.positions, atol=1e-5)
+
+
+def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
+  from crystal_jax.training import loop
+
+  tiny_cell_config.train.steps = 2
+  tiny_cell_config.train.checkpoint_every = 2
+  run, state = loop.train(tiny_cell_config, tmp_path)
+  codec = cj.Codec.from_run(tmp_path)
+  card = codec.describe()
+  assert card['steps'] == 2 and card['data']['crystals'] <= 64
+  seen = np.unique(run.arrays['train']['numbers'])
+  assert len(card['elements']) == len(seen[seen > 0])
+  assert str(tmp_path.parent) not in str(card)
+  codec.save(tmp_path / 'half')
+  half = cj.Codec.load(tmp_path / 'half')
+  assert half.describe()['fingerprint'] == card['fingerprint']
+  known = [c for c in crystals.embedded(20) if set(c.numbers) <= set(seen)]
+  z = codec.encode(known)
+  assert len(known) > 2
+  np.testing.assert_allclose(half.encode(known), z, atol=5e-3)
+  with pytest.raises(ValueError, match='Pu was never seen'):
+    half.encode(ase.build.bulk('Pu', 'fcc', a=4.6))
+  with pytest.raises(FileNotFoundError, match='from_run'):
+    cj.Codec.load(tmp_path)

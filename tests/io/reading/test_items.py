@@ -1,0 +1,80 @@
+"""What is found in folders and tables, by name."""
+
+import os
+
+import ase.build
+import ase.io
+import pytest
+
+from crystal_jax.io.reading import frames, items
+from crystal_jax.io.reading.parse import parse
+from tests.data import bad_files
+
+
+def find(*sources):
+  return list(items.find(sources))
+
+
+def test_names_ids_and_kinds(tmp_path):
+  for name in 'b/x.cif', 'a.y.CIF', 'POSCAR', 'c/CONTCAR.1', 'z.txt', 'w.db.gz':
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('x')
+  found = {one.id: one for one in find(tmp_path)}
+  kinds = {k: one.kind for k, one in found.items() if 'kind' in vars(one)}
+  assert kinds == {
+    'b/x': 'cif', 'a.y': 'cif', 'POSCAR': 'vasp', 'c/CONTCAR.1': 'vasp',
+  }  # fmt: skip
+  assert found['z.txt'].other and found['w.db.gz'].other
+  both = [one.id for one in find(tmp_path / 'b', tmp_path / 'c')]
+  assert both == ['b/x', 'c/CONTCAR.1']
+  assert [one.id for one in items.find([tmp_path / 'b' / 'x.cif'])] == ['x']
+  with pytest.raises(FileNotFoundError, match='nothing: no such file'):
+    find(tmp_path / 'nothing')
+
+
+def test_a_name_that_is_no_text(tmp_path):
+  path = os.fsencode(tmp_path) + b'/\xff\n.cif'
+  with open(path, 'w') as file:
+    file.write(bad_files.cif())
+  (item,) = find(tmp_path)
+  assert item.id == '??' and item.name == '??.cif'
+  ((crystal, id_, _),) = parse(item, 10)
+  assert id_ == '??' and len(crystal.numbers) == 2
+
+
+def test_frames_that_break_off(tmp_path):
+  atoms = ase.build.bulk('Cu')
+  path = tmp_path / 'x.extxyz'
+  ase.io.write(path, [atoms] * 3, format='extxyz')
+  whole = path.read_bytes()
+  assert len(list(frames.find(path))) == 3
+  for text, good, bad in [
+    (whole[:-20], 2, 1),
+    (whole + b'garbage\n' + whole, 3, 1),
+    (b'\n\n' + whole, 3, 0),
+    (b'99999999999\nx\n', 0, 1),
+    (b'', 0, 1),
+  ]:
+    path.write_bytes(text)
+    results = []
+    for item in find(path):
+      if isinstance(item, items.Skip):
+        results.append(item)
+      else:
+        results += parse(item, 10)
+    skips = [isinstance(result, items.Skip) for result in results]
+    assert (skips.count(False), skips.count(True)) == (good, bad), text[:20]
+
+
+def test_tables(tmp_path):
+  table = tmp_path / 't.csv'
+  table.write_text('id,gap\na,1\n')
+  (skip,) = find(table)
+  assert skip.other and 'without a column `cif`' in skip.reason
+  table.write_bytes(b'\xef\xbb\xbfname,cif,gap,kind\na,x,1e-3,\xff\nb,,2,\nc\n')
+  first, second, third = find(table)
+  assert (first.id, first.properties['gap']) == ('a', 0.001)
+  assert (second.id, third.id) == ('b', 'c')
+  assert second.reason == third.reason == 'a row without a CIF'
+  assert items.scalars({'a': '5', 'b': 'x' * 65, 'c': '', None: 3}) == {'a': 5}

@@ -1,0 +1,46 @@
+"""Contacts, against a neighbour list, in cells of all shapes."""
+
+import ase
+import ase.neighborlist
+import numpy as np
+import pytest
+
+from crystal_jax.structure import contacts
+
+
+def closest(positions, cell, distance):
+  atoms = ase.Atoms(f'H{len(positions)}', positions, cell=cell, pbc=True)
+  return ase.neighborlist.neighbor_list('d', atoms, distance)
+
+
+@pytest.mark.parametrize(
+  'size, distance', [(3.0, 0.5), (3.0, 1.4), (40.0, 9.0)]
+)
+def test_it_is_what_a_neighbour_list_finds(size, distance):
+  rng = np.random.default_rng(0)
+  found = 0
+  for _ in range(40):
+    cell = np.diag(rng.uniform(0.7, 1.3, 3)) + rng.normal(0, 0.25, (3, 3))
+    cell = size * cell
+    positions = rng.uniform(-2, 2, (rng.integers(1, 9), 3)) @ cell
+    expected = closest(positions, cell, distance)
+    contact = contacts.first_contact(positions, cell, distance)
+    assert (contact is not None) == bool(len(expected))
+    if contact:
+      assert np.abs(expected - contact[2]).min() < 1e-9
+      found += 1
+  assert 2 < found < 40 or distance > 1
+
+
+def test_an_atom_and_its_image():
+  cell = np.diag([0.3, 5.0, 5.0])
+  assert contacts.first_contact(np.zeros((1, 3)), cell, 0.4) == (0, 0, 0.3)
+  assert contacts.first_contact(np.zeros((1, 3)), cell, 0.2) is None
+
+
+def test_many_atoms():
+  positions = 2.0 * np.stack(np.unravel_index(np.arange(1000), (10, 10, 10)), 1)
+  cell = 20 * np.eye(3)
+  assert contacts.first_contact(positions, cell, 0.4) is None
+  positions[17] = positions[999] + [0.1, 0, 0]
+  assert sorted(contacts.first_contact(positions, cell, 0.4)[:2]) == [17, 999]
