@@ -18,7 +18,7 @@ from tests.data.folders import records, save_many, skipped
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEWITCHED = """
 import ctypes, os, sys, time
-from crystal_jax.reading import worker
+from crystal_jax.io.reading import worker
 parse = worker.parse
 def bewitched(item, max_atoms):
   if 'hangs' in item.name:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from crystal_jax.io.reading import worker
 from crystal_jax.io.reading.items import Item
 
-_COMMAND = (sys.executable, '-m', 'crystal_jax.reading.worker')
+_COMMAND = (sys.executable, '-m', 'crystal_jax.io.reading.worker')
 
 
 @dataclasses.dataclass(frozen=True)
