@@ -10,7 +10,21 @@ _HERE = pathlib.Path(__file__).parent
 # the same fault.
 _JAX = '>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1'
 
-# Whether a composition is valid, as published results are gated.
+# Training and `prepare`: data sets, checkpoints, logs, reports.
+_TRAIN = [
+  'absl-py>=2',  # flags, logging
+  'array_record>=0.5',  # the file format of the data sets
+  'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
+  'importlib_resources',  # imported by tensorflow-datasets, not declared
+  'matplotlib>=3.8',  # the figures of the report
+  'optax>=0.2.5',  # optimizers and schedules
+  'orbax-checkpoint>=0.11',  # checkpoints
+  'pymatgen>=2024.8',  # matches crystals, as published results are scored
+  'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
+  'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
+]
+
+# Validity of compositions, as published results are gated.
 _EVAL = ['smact>=3']
 
 setuptools.setup(
@@ -35,28 +49,20 @@ setuptools.setup(
   install_requires=[
     f'jax{_JAX}',
     'flax>=0.12',  # the networks (linen)
-    'optax>=0.2.5',  # optimizers and schedules
-    'orbax-checkpoint>=0.11',  # checkpoints
     'numpy>=1.26',
     'scipy>=1.12',  # sparse sums, assignments
     'ase>=3.23',  # reads and writes crystal files
-    'spglib>=2.5',  # symmetrises a decoded crystal, when asked
+    'spglib>=2.5',  # primitive cells and symmetric positions
     'gemmi>=0.7',  # parses CIF files, and knows their space groups
-    'pymatgen>=2024.8',  # matches crystals, as published results are scored
     'jaxtyping>=0.2.36',  # shapes in signatures
-    'absl-py>=2',  # flags, logging
-    'ml-collections>=1.0',  # experiment configs
-    'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
-    'importlib_resources',  # imported by tensorflow-datasets, not declared
-    'array_record>=0.5',  # the file format of the data sets
+    'ml-collections>=1.0',  # configs, of a codec's card too
     'safetensors>=0.4',  # weights of a codec, no code in the file
-    'grain>=0.2.8',  # shuffles, shards and batches, and saves its position
-    'tensorboardX>=2.6',  # TensorBoard files without TensorFlow
     'tqdm>=4.66',  # progress on a terminal
-    'matplotlib>=3.8',  # the pictures of the report
   ],
   extras_require={
+    'train': _TRAIN,
     'test': [
+      *_TRAIN,
       'pytest>=8',
       'pytest-xdist>=3.7',
       'hypothesis>=6.100',  # cells of all shapes
@@ -64,7 +70,7 @@ setuptools.setup(
       'nbclient>=0.8',  # runs them
       'ipykernel>=6.29',  # the kernel they run in
     ],
-    'dev': ['ruff>=0.9', 'pre-commit'],
+    'dev': ['ruff==0.17.6', 'mypy>=1.18', 'pre-commit'],
     'eval': _EVAL,
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files
