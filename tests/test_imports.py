@@ -1,6 +1,7 @@
 """Who may import whom, and what the core does without."""
 
 import ast
+import functools
 import graphlib
 import importlib.metadata
 import os
@@ -164,15 +165,17 @@ def declared(section):
   return {name.lower().replace('_', '-') for name in names}
 
 
+distributions = functools.cache(importlib.metadata.packages_distributions)
+
+
 def imported(path):
   """For each foreign package that a file imports, its distributions."""
-  distributions = importlib.metadata.packages_distributions()
   for name in imports(path):
     top = name.split('.')[0]
     if top not in sys.stdlib_module_names and top not in OWN_OR_EXTRA:
       yield (
         top,
-        {d.lower().replace('_', '-') for d in distributions.get(top, ())},
+        {d.lower().replace('_', '-') for d in distributions().get(top, ())},
       )
 
 
