@@ -113,13 +113,13 @@ class Cell:
     """The six numbers go through the latent as they are."""
     return True
 
-  def shown(
+  def encoder_inputs(
     self,
     codes: Float[Array, 'B N C'],
     positions: Float[Array, 'B N 3'],
     cell: Float[Array, 'B 3 3'],
   ) -> dict[str, Array]:
-    """Inputs of crystals as `crystals` gives them; see `Invertible.shown`."""
+    """Inputs of decoded crystals; see `Invertible.encoder_inputs`."""
     inverse = jnp.linalg.inv(cell)
     fractional = jnp.einsum(
       'bni,bij->bnj', positions, inverse, precision='highest'
@@ -127,10 +127,10 @@ class Cell:
     density = self._density(codes, fractional)
     return {'density': density, 'lattice': lattice_numbers.of_cells(cell)}
 
-  def at(
+  def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
-    """Where a voxel is in a crystal, Å; see `Invertible.at`."""
+    """Where a voxel is in a crystal, Å; see `Invertible.voxel_to_cartesian`."""
     return voxel / self.size @ cell
 
   def _density(self, codes, fractional):
@@ -188,12 +188,12 @@ class Cell:
         crystals.append(Crystal(numbers[i][mask], positions, cell))
     return crystals
 
-  def others(
-    self, outputs: Mapping[str, Array], places: Sequence[int]
+  def candidates(
+    self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """None: nothing but atoms is open; see `Invertible.others`."""
+    """None: the lattice is exact; see `Invertible.candidates`."""
     del outputs
-    return [[] for _ in places]
+    return [[] for _ in indices]
 
   def code_field(
     self, numbers: Int[ArrayLike, 'B']

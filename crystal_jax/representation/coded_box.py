@@ -140,13 +140,13 @@ class CodedBox:
     """It is read off a density, or said by a network."""
     return False
 
-  def shown(
+  def encoder_inputs(
     self,
     codes: Float[Array, 'B N C'],
     positions: Float[Array, 'B N 3'],
     cell: Float[Array, 'B 3 3'],
   ) -> dict[str, Array]:
-    """Inputs of crystals as `crystals` gives them; see `Invertible.shown`."""
+    """Inputs of decoded crystals; see `Invertible.encoder_inputs`."""
     repeats = self.box.repeats
     density = self._height * voxelize_batch(
       positions,
@@ -159,10 +159,10 @@ class CodedBox:
     lattice = {} if repeats else {'lattice': lattice_numbers.of_cells(cell)}
     return {'density': density} | lattice
 
-  def at(
+  def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
-    """Where a voxel is, Å; see `Invertible.at`."""
+    """Where a voxel is, Å; see `Invertible.voxel_to_cartesian`."""
     del cell  # The box is a cube of space.
     return (voxel - (self.box.grid.size - 1) / 2) * self.box.grid.spacing
 
@@ -259,19 +259,19 @@ class CodedBox:
       atoms, apart, cell, outputs, grid=self.box.grid, sigma=self.box.sigma
     )
 
-  def others(
-    self, outputs: Mapping[str, Array], places: Sequence[int]
+  def candidates(
+    self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """By any lattice there is a sign of; see `Invertible.others`."""
-    if not self.box.repeats or not places:
-      return [[] for _ in places]
+    """One per candidate lattice; see `Invertible.candidates`."""
+    if not self.box.repeats or not indices:
+      return [[] for _ in indices]
     every = jax.device_get((*self.atoms(outputs), dict(outputs)))
     crystals = []
-    for place in places:
-      atoms, apart, said = jax.tree.map(lambda leaf: leaf[place], every)  # noqa: B023
+    for index in indices:
+      atoms, apart, said = jax.tree.map(lambda leaf: leaf[index], every)  # noqa: B023
       guess = lattice_numbers.to_cell(np.asarray(said['lattice'], np.float64))
       crystals.append(
-        repeating.others(atoms, apart, guess, said, grid=self.box.grid)
+        repeating.candidates(atoms, apart, guess, said, grid=self.box.grid)
       )
     return crystals
 

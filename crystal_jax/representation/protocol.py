@@ -97,7 +97,7 @@ class Invertible(Representation, Protocol):
   def lattice_is_exact(self) -> bool:
     """Whether the lattice that is read is the one that was encoded."""
 
-  def shown(
+  def encoder_inputs(
     self,
     codes: Float[Array, 'B N C'],
     positions: Float[Array, 'B N 3'],
@@ -116,17 +116,20 @@ class Invertible(Representation, Protocol):
       As `Examples.inputs`; NaN where a crystal has too many images.
     """
 
-  def at(
+  def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
     """Where a voxel lies in a crystal of this lattice, Å; on the host."""
 
-  def others(
-    self, outputs: Mapping[str, Array], places: Sequence[int]
+  def candidates(
+    self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """Further crystals that what networks say may be, beside `crystals`'.
+    """Other readings of the outputs, beside that of `crystals`; on the host.
 
     Args:
       outputs: As `crystals` takes them.
-      places: Of which examples.
+      indices: Examples of the batch that are read.
+
+    Returns:
+      For each index its candidate crystals, maybe none.
     """

@@ -70,7 +70,7 @@ def crystal(
   return Crystal(readout.numbers(means), positions, cell)
 
 
-def others(
+def candidates(
   atoms: decoding.DecodedAtoms,
   apart: Float[np.ndarray, 'K E'],
   guess: Float[np.ndarray, '3 3'] | None,

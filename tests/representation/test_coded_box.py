@@ -8,6 +8,7 @@ import crystal_jax as cj
 from crystal_jax.codec.model import make_model
 from crystal_jax.density import count_images
 from crystal_jax.evaluation import matching
+from crystal_jax.structure import elements
 from experiments import base
 from tests import crystals
 from tests.representation.test_box import arrays_of, batch_of
@@ -54,7 +55,9 @@ def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
   assert all(c.strict for c in compared)
   assert arrays['positions'].shape == (*arrays['numbers'].shape, 3)
   # Of all that they may be one is right, whatever is said.
-  for place, others in zip([5, 1], box.others(outputs, [5, 1]), strict=True):
+  for place, others in zip(
+    [5, 1], box.candidates(outputs, [5, 1]), strict=True
+  ):
     compared = compare([small[place]] * len(others), others)
     assert any(c.strict for c in compared)
 
@@ -63,7 +66,7 @@ def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
 def test_a_single_cell_comes_back_in_the_lattice_that_is_said(small):
   box = make('single_cell', size=30, length=10.0)
   assert box.input_shapes['lattice'] == (6,)
-  assert box.others({}, [0, 1]) == [[], []]
+  assert box.candidates({}, [0, 1]) == [[], []]
   rows = box.prepare(arrays_of(*small))[0]['row']
   some = [small[i] for i in rows]
   _, examples = shown(box, *some)
@@ -103,7 +106,7 @@ def test_the_atoms_inside_are_where_the_density_is():
   at = tuple(np.rint(targets['places'][0][inside]).astype(int).T)
   assert targets['occupancy'][0][at].min() > 0.6
   codes = targets['codes'][0][at]
-  table = cj.elements.element_codes()[1:]
+  table = elements.element_codes()[1:]
   nearest = np.square(codes[:, None] - table[None]).sum(-1).argmin(1) + 1
   assert (nearest == targets['numbers'][0][inside]).mean() > 0.95
 

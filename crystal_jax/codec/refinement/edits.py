@@ -91,7 +91,7 @@ def added(
     voxel = np.array(np.unravel_index(place, missing.shape))
     if missing[tuple(voxel)] < _LEAST or len(found) == _PLACES:
       break
-    position = encoder.representation.at(voxel, crystal.cell)
+    position = encoder.representation.voxel_to_cartesian(voxel, crystal.cell)
     if all(np.linalg.norm(position - other) > _APART for other in found):
       found.append(position)
   for position in found:

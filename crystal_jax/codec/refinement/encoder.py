@@ -1,7 +1,7 @@
 """Latents of crystals as they were read, and how they change with their atoms.
 
 A crystal that was read off a latent lies where the networks put it, in the cell
-or in the box; so it is shown to them again there (`Representation.shown`), and
+or in the box; so it is encoded again there (`Invertible.encoder_inputs`), and
 goes to no standard frame first. Shapes are few, so that little is compiled.
 """
 
@@ -138,14 +138,16 @@ _jit = functools.partial(
 
 @_jit
 def _latents(representation, networks, params, atoms):
-  mean, log_var = networks.encode(params, representation.shown(**atoms))
+  mean, log_var = networks.encode(
+    params, representation.encoder_inputs(**atoms)
+  )
   flat = len(mean), -1
   return mean.reshape(flat), jnp.exp(0.5 * log_var).reshape(flat)
 
 
 def _shown(representation, atoms):
   """Inputs of one crystal, as a batch."""
-  return representation.shown(**{n: x[None] for n, x in atoms.items()})
+  return representation.encoder_inputs(**{n: x[None] for n, x in atoms.items()})
 
 
 def _flat_mean(networks, params, inputs) -> Array:

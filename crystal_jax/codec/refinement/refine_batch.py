@@ -60,7 +60,7 @@ def finish(
     sure = misfit(apart) < _NEAR or explained(apart)
     if np.isfinite(apart).all() and not (sure and which == 'doubtful'):
       targets[i] = target, misfit(apart)
-  others = encoder.representation.others(outputs, [*targets])
+  others = encoder.representation.candidates(outputs, [*targets])
 
   def looked_for(place, others):
     target, before = targets[place]

@@ -42,7 +42,7 @@ def with_one_more(crystal):
 def drawn(encoder, crystal):
   """The occupancy that perfect networks would draw."""
   codes = element_codes()[crystal.numbers][None].astype(np.float32)
-  shown = encoder.representation.shown(
+  shown = encoder.representation.encoder_inputs(
     codes, np.float32(crystal.positions)[None], np.float32(crystal.cell)[None]
   )
   return np.asarray(shown['density'][..., 0])
