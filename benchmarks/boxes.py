@@ -122,11 +122,11 @@ def given(cases, codec, model):
   sample = mean + std * noise.astype(np.float32)
   ways = {
     'quick': (mean, 'none'),
-    'crystal': (mean, 'doubtful'),
-    'of_sample': (sample, 'doubtful'),
+    'crystal': (mean, 'auto'),
+    'of_sample': (sample, 'auto'),
   }
-  for way, (z, search) in ways.items():
-    found = codec.decode(z, search=search)
+  for way, (z, refine) in ways.items():
+    found = codec.decode(z, refine=refine)
     cases = [
       coded_box_cases.laid_again(
         case, model, crystal or codec.failures[i], way=way

@@ -37,9 +37,9 @@ from crystal_jax.structure.crystal import Crystal
 
 # Ways to decode beside the default.
 KINDS = {
-  'all': {'search': 'all'},
-  'quick': {'search': 'none'},
-  'plain': {'search': 'none', 'symmetrize': 0.0},
+  'all': {'refine': 'all'},
+  'quick': {'refine': 'none'},
+  'plain': {'refine': 'none', 'symmetrize': 0.0},
 }
 
 

@@ -71,8 +71,8 @@ class Codec:
     z[list(self.failures)] = np.nan
     return z.astype(np.float32), np.full(z.shape, 1e-3, np.float32)
 
-  def decode(self, z, symmetrize=0.2, search='doubtful'):
-    assert search in ('doubtful', 'none')
+  def decode(self, z, symmetrize=0.2, refine='auto'):
+    assert refine in ('auto', 'none')
     self.failures = {
       i: 'it is not finite' for i, row in enumerate(z) if np.isnan(row).any()
     }

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """What the verb takes."""
   parser.add_argument('latents', type=pathlib.Path, help='.npz file')
   inputs.add_weights(parser)
-  inputs.add_search(parser)
+  inputs.add_refine(parser)
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
   )
   with bar:
     for start in range(0, len(ids), _CHUNK):
-      crystals = codec.decode(z[start : start + _CHUNK], search=args.search)
+      crystals = codec.decode(z[start : start + _CHUNK], refine=args.refine)
       for place, crystal in enumerate(crystals):
         if crystal is None:
           skipped.add(ids[start + place], codec.failures[place])

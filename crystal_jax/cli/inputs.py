@@ -10,7 +10,7 @@ from typing import Any
 
 import tqdm
 
-from crystal_jax.codec.codec import SEARCHES, Codec
+from crystal_jax.codec.codec import REFINE, Codec
 from crystal_jax.io.reading import items
 from crystal_jax.io.reading.parse import parse
 from crystal_jax.structure.crystal import Crystal
@@ -34,12 +34,12 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
   )
 
 
-def add_search(parser: argparse.ArgumentParser) -> None:
+def add_refine(parser: argparse.ArgumentParser) -> None:
   """The option that says which crystals are looked for."""
   parser.add_argument(
-    '--search',
-    choices=SEARCHES,
-    default=SEARCHES[0],
+    '--refine',
+    choices=REFINE,
+    default=REFINE[0],
     help='which crystals are looked for by asking the encoder: those in doubt '
     '(default), all, whose atoms are then placed best, or none, the fastest',
   )

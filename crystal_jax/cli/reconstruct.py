@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """What the verb takes."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
-  inputs.add_search(parser)
+  inputs.add_refine(parser)
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     codec,
     args.sources,
     skipped,
-    functools.partial(codec.reconstruct, search=args.search),
+    functools.partial(codec.reconstruct, refine=args.refine),
   ):
     folder.write(id_, again)
     written += 1

@@ -29,7 +29,7 @@ from crystal_jax.structure import adapters, elements
 from crystal_jax.structure.crystal import Crystal
 
 # Which crystals `decode` looks for.
-SEARCHES = 'doubtful', 'all', 'none'
+REFINE = 'auto', 'all', 'none'
 # A latent's numbers have a deviation of about one; what is this large comes
 # from elsewhere.
 _LARGEST = 1e4
@@ -176,7 +176,7 @@ class Codec:
     z: Float[ArrayLike, 'B D'],
     *,
     symmetrize: float | None = None,
-    search: str = 'doubtful',
+    refine: str = 'auto',
   ) -> list[Crystal | None]:
     """Crystals of latents.
 
@@ -191,7 +191,7 @@ class Codec:
         that is smaller is lost. 0: they stay where the networks have them.
         None: what the card says, or 0.2. A crystal that was looked for and has
         exactly this latent stays as it is.
-      search: Which crystals are looked for: those in doubt ('doubtful'), 'all',
+      refine: Which crystals are looked for: those in doubt ('auto'), 'all',
         whose atoms then are where float32 has them, or 'none', the fastest.
 
     Returns:
@@ -210,13 +210,13 @@ class Codec:
     from crystal_jax.codec import refinement
     from crystal_jax.representation import Invertible, symmetric_places
 
-    if search not in SEARCHES:
-      raise ValueError(f'Need {search=} to be one of {SEARCHES}.')
+    if refine not in REFINE:
+      raise ValueError(f'Need {refine=} to be one of {REFINE}.')
     encoder = refinement.Encoder(
       self._model.representation, self._model.networks, self._params
     )
     if not isinstance(self._model.representation, Invertible):
-      search = 'none'
+      refine = 'none'
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', symmetric_places.TOLERANCE)
     self.failures, crystals = {}, [None] * len(z)
@@ -230,7 +230,7 @@ class Codec:
       )
     for places, said, read in self._read(z, np.flatnonzero(sound)):
       found = refinement.finish(
-        encoder, z[places], said, read, symmetrize=symmetrize, which=search
+        encoder, z[places], said, read, symmetrize=symmetrize, which=refine
       )
       for place, crystal in zip(places.tolist(), found, strict=True):
         if isinstance(crystal, str):
@@ -261,17 +261,17 @@ class Codec:
         yield some, outputs, found[: len(some)]
 
   def reconstruct(
-    self, crystals: Crystals, *, search: str = 'doubtful'
+    self, crystals: Crystals, *, refine: str = 'auto'
   ) -> list[Crystal | None]:
     """`decode(encode(crystals))`: None where either fails, and `failures`.
 
     Args:
       crystals: One crystal, or any number.
-      search: See `decode`.
+      refine: See `decode`.
     """
     mean, _ = self._encode(crystals, strict=False)
     failures = self.failures
-    found = self.decode(mean, search=search)
+    found = self.decode(mean, refine=refine)
     self.failures |= failures  # Why there was no latent, where there was none.
     return found
 

@@ -148,7 +148,7 @@ def _finished(model, params, cases) -> list[Crystal | str]:
     {},
     [case.found for case in cases],
     symmetrize=symmetric_places.TOLERANCE,
-    which='doubtful',
+    which='auto',
   )
 
 

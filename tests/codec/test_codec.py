@@ -203,8 +203,8 @@ def test_bad_latents(perfect):
   for wrong in z[:, :-1], np.zeros((2, 2, 2)), np.float32(1):
     with pytest.raises(ValueError, match=str(perfect.size)):
       perfect.decode(wrong)
-  with pytest.raises(ValueError, match="search='some'"):
-    perfect.decode(z, search='some')
+  with pytest.raises(ValueError, match="refine='some'"):
+    perfect.decode(z, refine='some')
 
 
 def test_kl_is_that_of_the_posterior(tiny):
@@ -241,7 +241,7 @@ def test_saved_and_opened_by_another_process(tmp_path, kind):
     codec = cj.Codec.load({str(tmp_path / 'mine')!r})
     assert codec.describe()['licence'] == 'CC0'
     z = np.load({str(tmp_path / 'z.npz')!r})['z']
-    found = codec.decode(z, search='none')
+    found = codec.decode(z, refine='none')
     np.savez(
       {str(tmp_path / 'out.npz')!r},
       failures=sorted(codec.failures),
@@ -255,7 +255,7 @@ def test_saved_and_opened_by_another_process(tmp_path, kind):
     timeout=300,
     env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
   )
-  here = codec.decode(z, search='none')
+  here = codec.decode(z, refine='none')
   there = np.load(tmp_path / 'out.npz')
   assert there['failures'].tolist() == sorted(codec.failures)
   for i, crystal in enumerate(here):

@@ -63,5 +63,5 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, vector):
   codec.save(tmp_path / 'mine', dtype='float32')
   again = Codec.load(tmp_path / 'mine')
   np.testing.assert_array_equal(again.encode(crystal), z)
-  (found,) = again.decode(z, search='none')
+  (found,) = again.decode(z, refine='none')
   assert isinstance(found, cj.Crystal) or again.failures[0]

@@ -40,7 +40,7 @@ def finish(
     read: Crystals that were read off that, or the reasons why there is nothing.
     symmetrize: Å; atoms go to the symmetric places that they have within this.
       Not those of a crystal whose own latent is exactly the given one. 0: none.
-    which: Crystals are looked for: 'none', or 'doubtful', whose own latent is
+    which: Crystals are looked for: 'none', or 'auto', whose own latent is
       not near to the given one, or 'all', whose places are then what float32
       knows.
 
@@ -58,7 +58,7 @@ def finish(
     target = Target(z[i], deviation, lattice)
     apart = target.apart(mean)
     sure = misfit(apart) < _NEAR or explained(apart)
-    if np.isfinite(apart).all() and not (sure and which == 'doubtful'):
+    if np.isfinite(apart).all() and not (sure and which == 'auto'):
       targets[i] = target, misfit(apart)
   others = encoder.representation.candidates(outputs, [*targets])
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.latent_search.test_fit import make, off, read, target_of
+from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
 
 import crystal_jax as cj
 from crystal_jax.codec import refinement
@@ -91,7 +91,7 @@ def test_only_what_is_in_doubt_is_looked_for(pair):
   near = off(crystal, 1e-4)
   given = [near, exchanged(near), 'there is no atom']
   none, doubtful, every = (
-    finish(encoder, z, given, which) for which in ('none', 'doubtful', 'all')
+    finish(encoder, z, given, which) for which in ('none', 'auto', 'all')
   )
   for found in none, doubtful, every:
     assert found[2] == 'there is no atom'
@@ -110,5 +110,5 @@ def test_what_cannot_be_fitted_stays_as_it_was_read(pair, monkeypatch):
   z, wrong = codec.encode(crystal), exchanged(crystal)
   endless = lambda *_: np.full((15, z.shape[1]), np.nan)
   monkeypatch.setattr(Encoder, 'changes', endless)
-  (found,) = finish(encoder, z, [wrong], 'doubtful')
+  (found,) = finish(encoder, z, [wrong], 'auto')
   np.testing.assert_array_equal(found.numbers, wrong.numbers)
