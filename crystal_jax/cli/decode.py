@@ -20,7 +20,8 @@ import zipfile
 import numpy as np
 import tqdm
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs
+from crystal_jax.io.folder import Folder
 
 _CHUNK = 256
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
       f'{args.latents}: latents of another codec, {name}, which mean nothing '
       f'to {args.weights}.'
     )
-  folder, written = outputs.Folder(args.out), 0
+  folder, written = Folder(args.out), 0
   bar = tqdm.tqdm(
     total=len(ids), unit=' crystals', disable=not sys.stderr.isatty()
   )

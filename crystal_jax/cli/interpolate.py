@@ -13,8 +13,9 @@ Exit status: 0 if every step gave a crystal, 3 if some did not, 1 if none did.
 import argparse
 import pathlib
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs
 from crystal_jax.io import read
+from crystal_jax.io.folder import Folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
   ends = read(args.first), read(args.last)
   codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
   crystals = codec.interpolate(*ends, steps=args.steps)
-  folder, written = outputs.Folder(args.out), 0
+  folder, written = Folder(args.out), 0
   for step, crystal in enumerate(crystals):
     name = f'{step:02d}'
     if crystal is None:

@@ -15,7 +15,8 @@ import argparse
 import functools
 import pathlib
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs
+from crystal_jax.io.folder import Folder
 from crystal_jax.io.reading.parse import reduced_formula
 
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Reconstructs crystals; returns the exit status."""
   codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
-  folder, written, same = outputs.Folder(args.out), 0, 0
+  folder, written, same = Folder(args.out), 0, 0
   for id_, crystal, again in inputs.ask_each(
     codec,
     args.sources,

@@ -10,7 +10,8 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs
+from crystal_jax.io.folder import safe_name
 from tests import codecs, crystals
 
 
@@ -75,8 +76,8 @@ def test_no_id_leads_out_of_the_folder(tmp_path, perfect):
     'SAME-2.cif', '_.._evil.cif', '_etc_x.cif', 'same.cif'
   ]  # fmt: skip
   assert {p.name for p in tmp_path.iterdir()} == {'a', 'z.npz'}
-  assert outputs.safe_name('..') == 'crystal'
-  assert len(outputs.safe_name('x' * 999)) < 255
+  assert safe_name('..') == 'crystal'
+  assert len(safe_name('x' * 999)) < 255
 
 
 def test_reconstruct_counts_what_came_back(folder, tmp_path, perfect, capsys):
