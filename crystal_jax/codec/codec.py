@@ -290,7 +290,7 @@ class Codec:
     """
     if steps < 2:
       raise ValueError(f'Need {steps=} to be at least 2, the two ends.')
-    ends = [*adapters.listed(a), *adapters.listed(b)]
+    ends = [*adapters.as_list(a), *adapters.as_list(b)]
     if len(ends) != 2:
       raise ValueError(f'Need two crystals to go between, not {len(ends)}.')
     first, last = self.encode(ends)
@@ -299,7 +299,7 @@ class Codec:
 
   def _encode(self, crystals, strict):
     """Mean and logarithm of the variance, [B, D] each."""
-    crystals = adapters.listed(crystals)
+    crystals = adapters.as_list(crystals)
     mean = np.full((len(crystals), self.size), np.nan, np.float32)
     log_var = mean.copy()
     self.failures = {}

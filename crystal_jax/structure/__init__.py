@@ -1,9 +1,9 @@
-"""Crystals as data: species, positions, lattice, and checks on them.
+"""Crystals: species, positions and lattice, and checks on them.
 
 `crystal` holds the class `Crystal`; `elements` the periodic table and element
 codes; `lattice` and `primitive` lattice reduction and primitive cells;
-`contacts` shortest distances; `adapters` crystals of ASE and pymatgen;
-`validation` the checks that every crystal passes.
+`contacts` shortest distances; `validation` the checks that every crystal
+passes; `adapters` crystals from objects of ASE and pymatgen.
 """
 
 from crystal_jax.structure.crystal import Crystal

@@ -1,9 +1,9 @@
-"""Which atoms of a crystal touch, their periodic images included.
+"""Shortest distances between atoms, periodic images included.
 
 Host NumPy. A vector shorter than half the spacing of every family of cell faces
-is the only one of its kind, so that rounding fractional differences finds it;
-this is ten times as fast as a neighbour list. Where it does not hold, a
-neighbour list is what is used.
+has no shorter image, so rounding fractional differences finds it, ten times as
+fast as a neighbour list. Where the cell is too small for that, a neighbour list
+is used.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import ase.neighborlist
 import numpy as np
 from jaxtyping import Float
 
-# Above this, all pairs cost more than a neighbour list.
-_FEW = 300
+# Most atoms whose pairs cost less than a neighbour list.
+_MAX_PAIRWISE_ATOMS = 300
 
 
 def first_contact(
@@ -22,7 +22,7 @@ def first_contact(
   cell: Float[np.ndarray, '3 3'],
   distance: float,
 ) -> tuple[int, int, float] | None:
-  """Two atoms, or an atom and its own image, that are closer than a distance.
+  """Two atoms, or an atom and its own image, closer than a distance.
 
   Args:
     positions: Cartesian positions, Å.
@@ -30,19 +30,21 @@ def first_contact(
     distance: Å.
 
   Returns:
-    The two atoms and how far apart they are, Å; None if there are none.
+    Indices of the two atoms and their distance, Å; None if all distances are
+    longer.
   """
   inverse = np.linalg.inv(cell)
   spacings = 1 / np.linalg.norm(inverse, axis=0)
-  if len(positions) <= _FEW and spacings.min() > 2 * distance:
+  if len(positions) <= _MAX_PAIRWISE_ATOMS and spacings.min() > 2 * distance:
     fractional = positions @ inverse
-    apart = fractional[:, None] - fractional
-    apart = (apart - np.round(apart)) @ cell
-    squares = np.einsum('ijk,ijk->ij', apart, apart)
+    vectors = fractional[:, None] - fractional
+    vectors = (vectors - np.round(vectors)) @ cell
+    squares = np.einsum('ijk,ijk->ij', vectors, vectors)
     np.fill_diagonal(squares, np.inf)
     i, j = divmod(int(squares.argmin()), len(positions))
-    found = squares[i, j] < distance**2
-    return (i, j, float(np.sqrt(squares[i, j]))) if found else None
+    if squares[i, j] >= distance**2:
+      return None
+    return i, j, float(np.sqrt(squares[i, j]))
   atoms = ase.Atoms(positions=positions, cell=cell, pbc=True)
   atoms.set_atomic_numbers(np.ones(len(positions), int))
   i, j, d = ase.neighborlist.neighbor_list('ijd', atoms, distance)

@@ -1,9 +1,9 @@
-"""A crystal: species, positions and a lattice, as a pytree of arrays.
+"""`Crystal`: species, positions and a lattice, as a pytree of arrays.
 
-`Crystal` is what files become, what the voxelizer reads and what the decoder
-returns. It may carry empty slots (atomic number 0), so that crystals of
-different sizes stack into one batch. Arrays are NumPy in double precision
-where they come from files; JAX casts them when they enter a computation.
+Files are read as crystals, the voxelizer takes crystals, the decoder returns
+crystals. Empty slots (atomic number 0) let crystals of different sizes stack
+into one batch. Arrays from files are NumPy in double precision; JAX casts them
+when they enter a computation.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import dataclasses
 from collections.abc import Sequence
 
 import ase
+import ase.data
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-# Two atoms nearer than this, images included, are one atom or a mistake, Å.
+# Shortest distance of two atoms, images included, Å.
 MIN_DISTANCE = 0.4
+
+# Smallest volume of a cell, over that of a box with the same edges.
+_MIN_VOLUME = 1e-6
+
+_AXES = 'a', 'b', 'c'
 
 
 @jax.tree_util.register_dataclass
@@ -44,34 +50,12 @@ class Crystal:
         is not finite, or an atom has no atomic number.
     """
     if not atoms.pbc.all():
-      raise ValueError(
-        f'{atoms.get_chemical_formula()} is periodic along '
-        f'{int(atoms.pbc.sum())} of 3 axes; a Crystal needs all three. Give it '
-        'a vacuum cell: atoms.center(vacuum=8.0); atoms.pbc = True.'
-      )
+      raise ValueError(_not_periodic(atoms))
+    numbers = np.array(atoms.numbers, np.int32)
+    positions = np.array(atoms.positions, np.float64)
     cell = np.array(atoms.cell[:], np.float64)
-    if not np.isfinite(cell).all() or not np.isfinite(atoms.positions).all():
-      raise ValueError(
-        f'{atoms.get_chemical_formula()} has a position or a lattice vector '
-        'that is not finite.'
-      )
-    # Relative to a box of the same edges, so that flat cells count as flat.
-    edges = np.prod(np.linalg.norm(cell, axis=-1))
-    if not abs(np.linalg.det(cell)) > 1e-6 * edges:
-      raise ValueError(
-        f'{atoms.get_chemical_formula()} has a cell of zero volume: '
-        f'{cell.tolist()}. Set three independent lattice vectors.'
-      )
-    if (atoms.numbers < 1).any():
-      raise ValueError(
-        f'unknown species: atom {int(np.argmin(atoms.numbers))} of '
-        f'{atoms.get_chemical_formula()} has no atomic number.'
-      )
-    return cls(
-      numbers=np.array(atoms.numbers, np.int32),
-      positions=np.array(atoms.positions, np.float64),
-      cell=cell,
-    )
+    check_geometry(numbers, positions, cell)
+    return cls(numbers=numbers, positions=positions, cell=cell)
 
   def to_ase(self) -> ase.Atoms:
     """To ASE atoms, periodic, empty slots left out.
@@ -80,7 +64,7 @@ class Crystal:
       ValueError: If this is a batch of crystals.
     """
     if np.ndim(self.numbers) != 1:
-      raise ValueError('A batch of crystals has no one ase.Atoms; unstack it.')
+      raise ValueError('ase.Atoms holds one crystal, not a batch: unstack it.')
     numbers = np.asarray(self.numbers)
     full = numbers > 0
     return ase.Atoms(
@@ -111,6 +95,34 @@ class Crystal:
     )
 
 
+def check_geometry(
+  numbers: Int[np.ndarray, 'N'],
+  positions: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
+) -> None:
+  """Refuses arrays that describe no crystal.
+
+  Raises:
+    ValueError: If a number is not finite, the cell has no volume, or an atom
+      has no atomic number.
+  """
+  if not np.isfinite(cell).all() or not np.isfinite(positions).all():
+    raise ValueError('a position or a lattice vector is not finite')
+  # Relative to a box of the same edges, so that flat cells count as flat.
+  edges = np.prod(np.linalg.norm(cell, axis=-1))
+  if not abs(np.linalg.det(cell)) > _MIN_VOLUME * edges:
+    raise ValueError(
+      f'a cell of zero volume: {cell.tolist()}; set three independent lattice '
+      'vectors'
+    )
+  unknown = (numbers < 1) | (numbers >= len(ase.data.chemical_symbols))
+  if unknown.any():
+    index = int(np.argmax(unknown))
+    raise ValueError(
+      f'unknown species: atom {index} has atomic number {int(numbers[index])}'
+    )
+
+
 def stack(crystals: Sequence[Crystal], max_atoms: int | None = None) -> Crystal:
   """Crystals as one padded batch, [B, N].
 
@@ -137,3 +149,20 @@ def unstack(batch: Crystal) -> list[Crystal]:
     full = numbers > 0
     crystals.append(Crystal(numbers[full], positions[full], cell))
   return crystals
+
+
+def _not_periodic(atoms: ase.Atoms) -> str:
+  """Why atoms without three periodic axes are refused, and what to do."""
+  open_axes = [axis for axis in range(3) if not atoms.pbc[axis]]
+  names = ' and '.join(_AXES[axis] for axis in open_axes)
+  if len(open_axes) == 3:
+    names = 'all axes'
+  # ASE's center() moves all three faces unless it is given the axes.
+  axis = {1: f', axis={open_axes[0]}', 2: f', axis={tuple(open_axes)}'}
+  return (
+    f'{atoms.get_chemical_formula()} is periodic along '
+    f'{int(atoms.pbc.sum())} of 3 axes; a Crystal needs all three. Put vacuum '
+    f'along {names}: '
+    f'atoms.center(vacuum=8.0{axis.get(len(open_axes), "")}); '
+    'atoms.pbc = True. If the cell holds the vacuum already, only set atoms.pbc'
+  )

@@ -1,8 +1,9 @@
-"""Elements as numbers: symbols, periods, columns, and input channels.
+"""Elements: symbols, atomic numbers, periods, columns, channels and codes.
 
-A network that is told an element's place in the periodic table learns species
-faster than one that is told its number alone. `channel_table` gives that place
-as 40 channels: Z/30, one channel a period, one a column of the 32-column table.
+A network learns species faster from their position in the periodic table than
+from the atomic number alone. `channel_table` gives that position as 40 input
+channels: Z/30, one-hot the period, one-hot the column of the 32-column table.
+`element_codes` gives twelve numbers per element.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import ase.data
 import numpy as np
 from jaxtyping import Array, Float
 
-MAX_NUMBER = 94  # Plutonium: the last element that data sets hold.
-NUM_CLASSES = MAX_NUMBER + 1  # Of a voxel: 0 is the background.
-# The element whose lone atom peaks at one inside the networks.
+MAX_NUMBER = 94  # Plutonium, the last element in the data sets.
+NUM_CLASSES = MAX_NUMBER + 1  # Classes of a voxel; 0 is the background.
+# Atomic number whose lone atom has a peak of height one inside the networks.
 UNIT_NUMBER = 30.0
 NUM_PERIODS = 7
 NUM_COLUMNS = 32
@@ -25,7 +26,7 @@ NUM_COLUMNS = 32
 # p block 27-32. Lutetium stands below yttrium, lanthanum opens the f block.
 _NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
 
-_SPECIES = re.compile(r'([A-Za-z]{1,2})(?:\d*\.?\d*[+-]\d*\.?\d*|\d+)?')
+_SPECIES = re.compile(r'([A-Za-z]{1,2})(\d*\.?\d*[+-]\d*\.?\d*|\d+)?')
 
 
 def symbol(number: int) -> str:
@@ -43,18 +44,21 @@ def symbol(number: int) -> str:
 def number(species: str) -> int:
   """Atomic number of a species such as 'Ti', 'Ti4+', 'O2-' or 'D'.
 
-  An oxidation state is dropped; deuterium and tritium are hydrogen.
+  Oxidation states are dropped; deuterium is hydrogen. Two capitals with a digit
+  or a charge are a molecule (NO3, CN-), not an element; T is a tetrahedral site
+  or tritium, so it is no element either.
 
   Raises:
-    ValueError: If this is no element.
+    ValueError: If the species is no element.
   """
   match = _SPECIES.fullmatch(species.strip())
-  name = match.group(1).capitalize() if match else ''
-  name = {'D': 'H', 'T': 'H'}.get(name, name)
-  found = ase.data.atomic_numbers.get(name, 0)
-  if not found:
+  name, suffix = match.groups() if match else ('', None)
+  is_molecule = len(name) == 2 and name.isupper() and suffix
+  name = name.capitalize()
+  found = ase.data.atomic_numbers.get('H' if name == 'D' else name, 0)
+  if not found or is_molecule:
     raise ValueError(f'unknown species {species!r}')
-  return found
+  return int(found)
 
 
 def period(number: int) -> int:
@@ -64,10 +68,7 @@ def period(number: int) -> int:
 
 
 def column(number: int) -> int:
-  """Column of the 32-column periodic table, 1 to 32.
-
-  Helium stands with the noble gases.
-  """
+  """Column of the 32-column periodic table, 1 to 32; helium is in 32."""
   row = period(number)
   from_left = number - _NOBLE[row - 1]
   from_right = NUM_COLUMNS - (_NOBLE[row] - number)
@@ -83,8 +84,8 @@ def channel_table(
     max_number: The last atomic number.
 
   Returns:
-    Z/30, then one-hot the period, then one-hot the column; row 0, the empty
-    slot, is zero. `channel_table()[numbers]` are `weights` of `voxelize`.
+    Z/30, the period one-hot, the column one-hot; row 0, the empty slot, is
+    zero. `channel_table()[numbers]` are `weights` for `voxelize`.
   """
   table = np.zeros((max_number + 1, 1 + NUM_PERIODS + NUM_COLUMNS), np.float32)
   for z in range(1, max_number + 1):
@@ -94,33 +95,34 @@ def channel_table(
   return table
 
 
-# Frequencies, in half turns over the table, that keep neighbours apart.
+# Frequencies, in half turns over the table, of the waves that separate elements
+# with neighbouring atomic numbers.
 _CHECKS = 26, 68, 75, 90, 93
 
 
 @functools.cache
 def element_codes() -> Float[np.ndarray, '95 12']:
-  """A short code of every element, by atomic number, for a network to carry.
+  """A code of twelve numbers for every element, by atomic number.
 
-  Number 0 is one for each element, so that what is weighed with it counts
-  atoms. Two more are the period and its square, four are slow waves along the
-  column, which put alike elements near one another; five are fast waves along
-  the atomic number, a checksum that keeps neighbours apart. Made orthogonal in
-  that order, with mean 0 and variance 1 over the elements (but number 0).
+  Code 0 is one for each element: a sum weighted with it counts atoms. Codes 1
+  and 2 are the period and its square; four slow waves along the column put
+  chemically similar elements close together; five fast waves along the atomic
+  number keep neighbouring elements apart. Orthogonalised in that order; mean 0
+  and variance 1 over the elements, except code 0.
 
   Returns:
-    Row 0, the empty slot, is zero. No two rows are nearer than 1.97; in the
-    median, an element's nearest is 2.4 away.
+    Row 0, the empty slot, is zero. The smallest distance between two rows is
+    1.97; the median distance to the nearest row is 2.4.
   """
   z = np.arange(1, MAX_NUMBER + 1)
-  rows = np.array([period(n) for n in z], np.float64)
-  columns = np.array([column(n) for n in z]) - 0.5
+  rows = np.array([period(n) for n in z.tolist()], np.float64)
+  columns = np.array([column(n) for n in z.tolist()]) - 0.5
   features = [np.ones(len(z)), rows, rows**2]
   features += [np.cos(np.pi * k * columns / NUM_COLUMNS) for k in (1, 2, 3, 4)]
   features += [np.cos(np.pi * f * (z - 0.5) / len(z)) for f in _CHECKS]
-  codes, made = np.linalg.qr(np.stack(features, axis=1))
-  # QR leaves the signs open.
-  codes = codes * np.sign(np.diag(made)) * np.sqrt(len(z))
+  codes, upper = np.linalg.qr(np.stack(features, axis=1))
+  # QR leaves the signs undetermined.
+  codes = codes * np.sign(np.diag(upper)) * np.sqrt(len(z))
   codes[:, 0] = 1.0
   return np.concatenate([np.zeros((1, len(features))), codes])
 
@@ -128,9 +130,10 @@ def element_codes() -> Float[np.ndarray, '95 12']:
 def code_table(
   offsets: Float[Array, 'B 94 12'] | None = None,
 ) -> Float[Array | np.ndarray, 'B 94 12']:
-  """What the elements are read by, from hydrogen on: codes and learnt offsets.
+  """Element codes from hydrogen on, plus learnt offsets.
 
-  Without offsets [1, 94, 12].
+  Args:
+    offsets: Learnt offsets; None: the codes alone, [1, 94, 12].
   """
   codes = element_codes()[None, 1:].astype(np.float32)
   return codes if offsets is None else codes + offsets

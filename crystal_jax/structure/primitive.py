@@ -1,4 +1,4 @@
-"""The primitive cell of a crystal; on the host, in float64."""
+"""Primitive cells, found by pure translations. Host NumPy, float64."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import numpy as np
 import spglib
 from jaxtyping import Float, Int
 
-# How far, in Å, an atom may lie from where a translation of a smaller cell
-# would have it. Pseudo-symmetric crystals differ from their ideal by 0.02 Å and
-# more; files are rounded to 1e-4 Å.
+from crystal_jax.structure import supercell
+
+# Largest distance, Å, between an atom and its image under a translation of the
+# primitive cell. Pseudo-symmetric crystals deviate by 0.02 Å and more; files
+# are rounded to 1e-4 Å.
 SYMPREC = 5e-3
+
+# Most atoms that spglib is given: its time grows with their cube.
+_MAX_SPGLIB_ATOMS = 512
 
 
 def primitive_cell(
@@ -24,14 +29,20 @@ def primitive_cell(
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
-  """The primitive cell within `SYMPREC`, where there is a smaller one.
+  """The primitive cell within `SYMPREC`; a primitive cell is returned as it is.
 
   Args:
     numbers: Atomic numbers, no empty slots.
     fractional: Fractional coordinates.
     cell: Lattice vectors as rows, Å.
   """
-  if not _may_repeat(numbers, fractional, cell):
+  if len(numbers) > _MAX_SPGLIB_ATOMS:
+    numbers, fractional, cell = supercell.divide(
+      numbers, fractional, cell, tolerance=2 * SYMPREC
+    )
+    if len(numbers) > _MAX_SPGLIB_ATOMS:
+      return numbers, fractional, cell
+  if not _has_translation(numbers, fractional, cell):
     return numbers, fractional, cell
   found = quietly(
     spglib.standardize_cell,
@@ -42,47 +53,46 @@ def primitive_cell(
   )
   if found is None:
     return numbers, fractional, cell
-  small, places, species = found
-  return np.asarray(species, np.int32), places % 1.0, small
+  primitive, positions, species = found
+  return np.asarray(species, np.int32), positions % 1.0, primitive
 
 
 def rarest_atoms(numbers: Int[np.ndarray, 'N']) -> Int[np.ndarray, 'K']:
-  """Atoms of the species with the fewest atoms; of several, the heaviest."""
+  """Indices of the rarest species; the heaviest of those that tie."""
   species, counts = np.unique(numbers, return_counts=True)
   rarest = species[counts == counts.min()].max()
   return np.flatnonzero(numbers == rarest)
 
 
 def quietly(function: Callable, *args: Any, **options: Any) -> Any:
-  """A function of spglib without its word on how it will fail one day."""
+  """Calls a function of spglib without its deprecation warnings."""
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
     return function(*args, **options)
 
 
-def _may_repeat(numbers, fractional, cell) -> bool:
-  """Whether a translation by a part of the cell may keep the crystal.
+def _has_translation(numbers, fractional, cell) -> bool:
+  """Whether a fraction of a lattice vector may be a translation.
 
-  A quick look, in place of spglib's several milliseconds.
+  A fast filter before spglib, which takes several milliseconds.
   """
   _, kinds, counts = np.unique(numbers, return_inverse=True, return_counts=True)
   if math.gcd(*counts.tolist()) == 1:
     return False
   rarest = np.flatnonzero(counts == counts.min())[-1]
-  same = np.flatnonzero(kinds == rarest)
-  few = fractional[same]
-  for shift in few[1:] - few[0]:
-    # The few of one species tell of most translations that they are none.
-    if _near(few, shift, cell).any(1).all():
-      near = _near(fractional, shift, cell)
-      near &= numbers[:, None] == numbers[None]
-      if near.any(1).all():
+  positions = fractional[np.flatnonzero(kinds == rarest)]
+  for shift in positions[1:] - positions[0]:
+    # The rarest species alone rules out most translations.
+    if _coincide(positions, shift, cell).any(1).all():
+      coincide = _coincide(fractional, shift, cell)
+      coincide &= numbers[:, None] == numbers[None]
+      if coincide.any(1).all():
         return True
   return False
 
 
-def _near(fractional, shift, cell) -> np.ndarray:
-  """Which atoms, shifted, come to lie where others are, [N, N]."""
-  apart = fractional[:, None] + shift - fractional[None]
-  apart -= np.rint(apart)
-  return np.linalg.norm(apart @ cell, axis=-1) < 2 * SYMPREC
+def _coincide(fractional, shift, cell) -> np.ndarray:
+  """Whether atom i, shifted, lies on atom j, [N, N]."""
+  vectors = fractional[:, None] + shift - fractional[None]
+  vectors -= np.rint(vectors)
+  return np.linalg.norm(vectors @ cell, axis=-1) < 2 * SYMPREC

@@ -5,25 +5,37 @@ from __future__ import annotations
 import ase
 import numpy as np
 
+from crystal_jax.structure import elements
 from crystal_jax.structure.contacts import first_contact
-from crystal_jax.structure.crystal import MIN_DISTANCE, Crystal
+from crystal_jax.structure.crystal import (
+  MIN_DISTANCE,
+  Crystal,
+  check_geometry,
+)
 
 # Shortest and longest lattice vector of a decoded crystal, Å.
 _LENGTHS = 0.5, 1000.0
 
+# Largest deviation from 1 of the occupancy of a full site.
+_OCCUPANCY_TOLERANCE = 1e-3
+
 
 def check_atoms(atoms: ase.Atoms) -> Crystal:
-  """Returns the crystal of ASE atoms; refuses what is not a whole crystal.
+  """The crystal of ASE atoms; refuses anything but whole, periodic crystals.
 
   Raises:
-    ValueError: If there are no atoms, no cell or a flat one, partial
-      occupancy, an unknown species, or atoms closer than 0.4 Å.
+    ValueError: If the atoms have no cell or a flat one, partial occupancy, an
+      unknown species, are none, or are closer than 0.4 Å.
   """
   if not len(atoms):
     raise ValueError('no atoms')
   if not atoms.cell.any():
-    raise ValueError('no cell')
-  # ASE notes occupancies in two ways.
+    raise ValueError(
+      'no cell: a molecule; give it three lattice vectors, or a vacuum cell '
+      'by atoms.center(vacuum=8.0); atoms.pbc = True'
+    )
+  crystal = Crystal.from_ase(atoms)
+  # ASE stores occupancies in two ways.
   kinds = atoms.info.get('occupancy')
   for kind in kinds.values() if isinstance(kinds, dict) else ():
     for species, occupancy in kind.items():
@@ -31,33 +43,63 @@ def check_atoms(atoms: ase.Atoms) -> Crystal:
   column = atoms.arrays.get('occupancy', ())
   for species, occupancy in zip(atoms.symbols, column, strict=False):
     check_occupancy(species, occupancy)
-  crystal = Crystal.from_ase(atoms)
-  contact = first_contact(crystal.positions, crystal.cell, MIN_DISTANCE)
+  return check_crystal(crystal)
+
+
+def check_crystal(crystal: Crystal) -> Crystal:
+  """The crystal in float64, without empty slots.
+
+  Raises:
+    ValueError: If it is a batch, has no atoms, a number that is not finite, a
+      flat cell, an unknown species, or atoms closer than 0.4 Å.
+  """
+  if np.ndim(crystal.numbers) != 1:
+    raise ValueError('a batch of crystals inside a list: unstack it first')
+  all_numbers = np.asarray(crystal.numbers)
+  filled = all_numbers != 0
+  numbers = all_numbers[filled].astype(np.int32)
+  positions = np.asarray(crystal.positions, np.float64)[filled]
+  cell = np.asarray(crystal.cell, np.float64)
+  if not len(numbers):
+    raise ValueError('no atoms')
+  check_geometry(numbers, positions, cell)
+  contact = first_contact(positions, cell, MIN_DISTANCE)
   if contact:
     i, j, distance = contact
+    first, second = (elements.symbol(int(numbers[k])) for k in (i, j))
     raise ValueError(
-      f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are '
-      f'{distance:.2f} Å apart, less than {MIN_DISTANCE} Å'
+      f'atoms {i} ({first}) and {j} ({second}) are {distance:.2f} Å apart, '
+      f'less than {MIN_DISTANCE} Å'
     )
-  return crystal
+  return Crystal(numbers=numbers, positions=positions, cell=cell)
 
 
 def check_occupancy(label: str, occupancy: str | float) -> None:
-  """Refuses a site that is not fully occupied; '.' and '?' mean unknown."""
+  """Refuses a site that is not fully occupied; '.' and '?' mean unknown.
+
+  Raises:
+    ValueError: If the occupancy is no number, or is not one.
+  """
   if occupancy in ('.', '?'):
     return
-  if not abs(float(occupancy) - 1) <= 1e-3:
+  try:
+    value = float(occupancy)
+  except (TypeError, ValueError):
+    raise ValueError(
+      f'occupancy of site {label} is no number: {occupancy!r}'
+    ) from None
+  if not abs(value - 1) <= _OCCUPANCY_TOLERANCE:
     raise ValueError(
       f'partial occupancy: site {label} has occupancy {occupancy}'
     )
 
 
 def check_decoded(crystal: Crystal) -> Crystal | str:
-  """Returns a decoded crystal, or the reason why it is not valid."""
+  """A decoded crystal, or the reason why it is not valid."""
   lengths = np.linalg.norm(crystal.cell, axis=1)
   if not ((_LENGTHS[0] < lengths) & (lengths < _LENGTHS[1])).all():
     return f'the decoded lattice vectors are {np.round(lengths, 3)} Å long'
   try:
-    return check_atoms(crystal.to_ase())
+    return check_crystal(crystal)
   except ValueError as error:
     return f'the decoded crystal is not valid: {error}'

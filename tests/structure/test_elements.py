@@ -12,13 +12,16 @@ def test_symbols_and_numbers_invert_each_other():
 
 @pytest.mark.parametrize(
   'species, number',
-  [('Ti4+', 22), ('O2-', 8), ('D', 1), ('T', 1), (' Fe ', 26), ('cl1-', 17)],
+  [('Ti4+', 22), ('O2-', 8), ('D', 1), ('FE', 26), (' Fe ', 26), ('cl1-', 17)],
 )
 def test_species_become_numbers(species, number):
   assert elements.number(species) == number
 
 
-@pytest.mark.parametrize('species', ['', 'X', 'Xx', 'OH', '12', 'Ti?', 'Tii'])
+@pytest.mark.parametrize(
+  'species',
+  ['', 'X', 'Xx', 'OH', '12', 'Ti?', 'Tii', 'T', 'NO3', 'PO4', 'CN-', 'NO3-'],
+)
 def test_unknown_species_are_named(species):
   with pytest.raises(ValueError, match='unknown species'):
     elements.number(species)

@@ -6,6 +6,7 @@ import pytest
 import spglib
 
 from crystal_jax.structure import lattice
+from crystal_jax.structure.crystal import Crystal
 
 CELLS = {
   'cubic': np.eye(3) * 4.2,
@@ -106,3 +107,18 @@ def test_idealize_leaves_a_triclinic_cell_alone():
 def test_no_volume_is_an_error(bad):
   with pytest.raises(ValueError):
     lattice.niggli_reduce(bad)
+
+
+def test_a_left_handed_cell_is_turned_and_no_atom_moves():
+  rng = np.random.default_rng(0)
+  cells = np.eye(3) * 5 + rng.normal(0, 1, (6, 3, 3))
+  cells[::2] = cells[::2, [1, 0, 2]]
+  positions = rng.uniform(0, 5, (6, 4, 3))
+  batch = Crystal(np.ones((6, 4), int), positions, cells)
+  turned = lattice.right_handed(batch)
+  assert (np.linalg.det(turned.cell) > 0).all()
+  assert (np.linalg.det(cells) < 0).any()
+  np.testing.assert_array_equal(turned.positions, positions)
+  np.testing.assert_array_equal(np.abs(turned.cell), np.abs(cells))
+  kept = Crystal(batch.numbers[1], positions[1], np.eye(3))
+  assert lattice.right_handed(kept) is kept

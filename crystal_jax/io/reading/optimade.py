@@ -16,8 +16,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from crystal_jax.io import cif
-from crystal_jax.structure import elements
+from crystal_jax.structure import elements, validation
 
 _BLOCK = 100  # Rows of a parquet file that are read at a time.
 _IDS = ('id', 'immutable_id', 'material_id')
@@ -103,7 +102,7 @@ def _element(kind: dict[str, Any]) -> str:
     ValueError: If it is a mixture, or partly empty.
   """
   for share in kind.get('concentration') or (1.0,):
-    cif.check_occupancy(kind['name'], float(share))
+    validation.check_occupancy(kind['name'], float(share))
   symbols = kind.get('chemical_symbols') or [kind['name']]
   return symbols[0]
 
