@@ -43,8 +43,8 @@ setuptools.setup(
     'Topic :: Scientific/Engineering :: Physics',
   ],
   packages=setuptools.find_packages(include=['crystal_jax', 'crystal_jax.*']),
-  # Trained weights, once they are shipped.
-  package_data={'crystal_jax': ['weights/*/*']},
+  # Trained weights and the marker of typed packages.
+  package_data={'crystal_jax': ['py.typed', 'weights/*/*']},
   python_requires='>=3.11',
   install_requires=[
     f'jax{_JAX}',
@@ -72,6 +72,7 @@ setuptools.setup(
     ],
     'dev': ['ruff==0.17.6', 'mypy>=1.18', 'pre-commit'],
     'eval': _EVAL,
+    'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.29'],
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files
     'cuda': [f'jax[cuda13]{_JAX}'],
