@@ -9,16 +9,18 @@ from crystal_jax.data import sources
 
 
 def main(argv: list[str] | None = None) -> None:
-  """Prepares every data set that is named, and says what is in it."""
+  """Prepares every named data set and prints the sizes of its splits."""
   parser = argparse.ArgumentParser(prog='python -m crystal_jax.data')
   parser.add_argument('builder', nargs='+', help='folder of a data set builder')
   parser.add_argument('--data_dir', help="instead of TFDS's own data folder")
   parser.add_argument('--manual_dir', help='where files you provide lie')
   flags = parser.parse_args(argv)
   for builder in flags.builder:
-    made = sources.prepare(builder, flags.data_dir, flags.manual_dir)
-    sizes = {name: info.num_examples for name, info in made.info.splits.items()}
-    print(f'{made.info.full_name} in {made.data_path}: {sizes}')
+    prepared = sources.prepare(builder, flags.data_dir, flags.manual_dir)
+    sizes = {
+      name: info.num_examples for name, info in prepared.info.splits.items()
+    }
+    print(f'{prepared.info.full_name} in {prepared.data_path}: {sizes}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
-"""A whole split as padded arrays: for sets that fit in memory, the fastest.
+"""Padded arrays of a whole split, in memory.
 
-Two million crystals a second come out of memory, five thousand off the disk.
+Batches of arrays in memory: two million crystals a second; of records on disk:
+five thousand.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from crystal_jax.data import compact_source
 
 Arrays = dict[str, np.ndarray]
 
-# Crystals that are looked at together.
-_PART = 1 << 12
+# Crystals per step of `count_atoms`.
+_BLOCK = 1 << 12
 
-# TFDS hands out Python numbers; 32 bits are what the data set holds.
+# TFDS returns Python numbers; the data set holds 32 bits.
 _NARROW = {'f': np.float32, 'i': np.int32, 'u': np.int32}
 
 
@@ -46,7 +47,7 @@ def in_memory(
 def records(
   arrays: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> list[dict[str, Any]]:
-  """Some rows of padded arrays, as records without empty slots."""
+  """Selected rows of padded arrays as records without empty slots."""
   rows = []
   for i in indices:
     row = {name: column[i] for name, column in arrays.items()}
@@ -60,7 +61,7 @@ def records(
 def stack(
   rows: Sequence[Mapping[str, Any]], *, max_atoms: int | None = None
 ) -> Arrays:
-  """Records as padded arrays; see `in_memory`."""
+  """Records to padded arrays; see `in_memory`."""
   if not rows:
     raise ValueError('There are no records to stack.')
   largest = max(rows, key=lambda row: len(row['numbers']))
@@ -87,7 +88,7 @@ def stack(
 
 
 def with_slots(arrays: Arrays, slots: int) -> Arrays:
-  """The same crystals in so many slots, cut or padded."""
+  """The same crystals with `slots` atom slots, cut or padded."""
   if slots == arrays['numbers'].shape[1]:
     return arrays
   spare = max(0, slots - arrays['numbers'].shape[1])
@@ -102,11 +103,11 @@ def with_slots(arrays: Arrays, slots: int) -> Arrays:
 def count_atoms(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
   """Atoms of each element in all crystals, by atomic number up to the heaviest.
 
-  A part at a time, for arrays may lie on disk (`in_place`).
+  Block by block, since the arrays may be mapped from disk (`in_place`).
   """
   total, numbers = np.zeros(1, np.int64), arrays['numbers']
-  for start in range(0, len(numbers), _PART):
-    counts = np.bincount(numbers[start : start + _PART].ravel())
+  for start in range(0, len(numbers), _BLOCK):
+    counts = np.bincount(numbers[start : start + _BLOCK].ravel())
     size = max(len(counts), len(total))
     total = np.pad(total, (0, size - len(total)))
     total += np.pad(counts, (0, size - len(counts)))

@@ -1,18 +1,16 @@
-"""Chunks of crystals to a data set: ids made unique, splits chosen, counted.
+"""Assembly of shards into a data set: unique ids, splits, summary.
 
-The chunks are gone through twice, for there may be millions of crystals: first
-`notes` are taken, from which follow ids that are taken, splits and twins; then
-the crystals are written.
+Two passes over the shards keep memory small for millions of crystals: the first
+builds the `record_index`, the second writes the crystals.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import pathlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +19,20 @@ from crystal_jax.codec import coverage
 from crystal_jax.data import prepared, splits
 from crystal_jax.data import summary as summary_lib
 from crystal_jax.data.features import RESERVED
-from crystal_jax.data.record_index import Notes, Table, look_up, take_notes
+from crystal_jax.data.record_index import (
+  RecordIndex,
+  Table,
+  index_records,
+  look_up,
+)
 from crystal_jax.data.summary import Summary
+from crystal_jax.io import atomic
 from crystal_jax.io.reading import shards
 from crystal_jax.io.reading.items import Skip
 
-# Chunks that are shuffled together. A chunk holds neighbours, and the beginning
-# of a split shall not be all of one kind.
-_TOGETHER = 64
+# Shards whose crystals are shuffled together. Crystals of one shard are often
+# alike, and the head of a split should be mixed.
+_SHUFFLED_SHARDS = 64
 
 
 def assemble(
@@ -42,42 +46,43 @@ def assemble(
   fractions: Sequence[float],
   key: str,
 ) -> Summary:
-  """Makes a data set of chunks.
+  """Writes the data set of some shards.
 
   Args:
-    out: Where it comes to lie.
-    partial: A folder for what is not complete.
-    files: The chunks.
-    skipped: What was skipped before reading.
+    out: Folder of the data set.
+    partial: Folder of the incomplete data set.
+    files: The shards.
+    skipped: Files skipped before reading.
     table: Properties by id.
     split: 'formula', 'file', or the property that names the split.
     fractions: Shares of train, val and test.
-    key: Of the input and the options.
+    key: Digest of the input and the options.
 
   Raises:
-    ValueError: If there is no crystal, or the split is no property.
+    ValueError: If no crystal was read, or no crystal has the property `split`.
   """
-  notes = take_notes(files, table, split)
-  crystals = notes.crystals
+  index = index_records(files, table, split)
+  crystals = index.crystals
   first = _first_of_its_id(crystals['id'])
-  taken = first != np.arange(len(first))
-  names, which = _choose(notes, split, fractions, ~taken)
-  kept = ~taken & (which >= 0)
-  skipped = [*skipped, *notes.skipped]
+  repeated = first != np.arange(len(first))
+  names, split_index = _choose_splits(index, split, fractions, ~repeated)
+  kept = ~repeated & (split_index >= 0)
+  skipped = [*skipped, *index.skipped]
   if not kept.any():
-    # Of a column that names splits, `_choose` has said so.
     raise ValueError(
-      f'Not one crystal could be read; {len(skipped)} things were skipped'
+      f'Not one crystal could be read; {len(skipped)} items were skipped'
       + (f', such as {skipped[0].file}: {skipped[0].reason}' if skipped else '')
     )
-  sizes = np.bincount(which[kept], minlength=len(names)).tolist()
-  sizes = dict(zip(names, sizes, strict=True))
-  scalars = property_names(c for c, number in notes.columns.items() if number)
-  places = np.flatnonzero(kept)
-  pairs = summary_lib.twins(
-    crystals['formula'][kept], crystals['fingerprint'][kept]
-  )
-  pairs = [(int(places[i]), int(places[j])) for i, j in pairs]
+  counts = np.bincount(split_index[kept], minlength=len(names)).tolist()
+  sizes = dict(zip(names, counts, strict=True))
+  scalars = property_names(c for c, number in index.columns.items() if number)
+  kept_indices = np.flatnonzero(kept)
+  pairs = [
+    (int(kept_indices[i]), int(kept_indices[j]))
+    for i, j in summary_lib.find_duplicates(
+      crystals['formula'][kept], crystals['fingerprint'][kept]
+    )
+  ]
   lost = np.flatnonzero(~kept).tolist()
   wanted = {i for pair in pairs for i in pair}
   wanted |= {i for n in lost for i in (n, int(first[n]))}
@@ -85,19 +90,20 @@ def assemble(
     partial,
     [name for name, size in sizes.items() if size],
     {name: f'{column} of the source.' for column, name in scalars.items()},
-    'Crystals read from files; summary.json tells of them.',
+    'Crystals read from files; see summary.json.',
   )
-  counted = _write(
-    writer, files, notes.starts, table, scalars,
-    [names[i] if keep else None for i, keep in zip(which, kept, strict=True)],
-    wanted,
-  )  # fmt: skip
-  said, elements, covered = counted
+  splits_of = [
+    names[i] if keep else None
+    for i, keep in zip(split_index, kept, strict=True)
+  ]
+  labels, elements, covered = _write(
+    writer, files, index.starts, table, scalars, splits_of, wanted
+  )
   for n in lost:
-    file, id_ = said[n]
+    file, id_ = labels[n]
     reason = f'no value in column {split!r}'
-    if taken[n]:
-      reason = f'the id {id_!r} is taken by {said[int(first[n])][0]}'
+    if repeated[n]:
+      reason = f'the id {id_!r} is taken by {labels[int(first[n])][0]}'
     skipped.append(Skip(file, id_, reason))
   atoms = np.sort(crystals['atoms'][kept])
   summary = Summary(
@@ -122,7 +128,7 @@ def assemble(
   _write_table(
     out / 'twins.csv',
     ('id', 'looks_like'),
-    ((said[i][1], said[j][1]) for i, j in pairs),
+    ((labels[i][1], labels[j][1]) for i, j in pairs),
   )
   summary.save(out / 'summary.json')
   writer.finish(out)
@@ -130,87 +136,96 @@ def assemble(
 
 
 def _first_of_its_id(ids: np.ndarray) -> np.ndarray:
-  """The place at which each id was first seen."""
+  """Index of the first crystal with the same id, of each crystal."""
   _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
   return first[inverse]
 
 
-def _choose(
-  notes: Notes, split: str, fractions: Sequence[float], valid: np.ndarray
+def _choose_splits(
+  index: RecordIndex, split: str, fractions: Sequence[float], valid: np.ndarray
 ) -> tuple[list[str], np.ndarray]:
-  """Names of the splits, and the number of each crystal's, or -1."""
-  which = np.full(len(valid), -1)
-  names = dict.fromkeys(splits.NAMES)
+  """Names of the splits, and the index of each crystal's split or -1."""
   if split == 'formula' or not len(valid):
-    places = notes.crystals['formula'][valid]
-    which[valid] = splits.by_place(places, fractions)
-    return list(names), which
-  if not notes.names:
-    known = sorted(notes.columns)
-    raise ValueError(f'No crystal has a column {split!r}; there are {known}.')
+    split_index = np.full(len(valid), -1)
+    hashes = index.crystals['formula'][valid]
+    split_index[valid] = splits.by_hash_value(hashes, fractions)
+    return list(splits.NAMES), split_index
+  if not index.names:
+    known = sorted(index.columns)
+    raise ValueError(f'No crystal has a column {split!r}; known are {known}.')
   where = 'a file name' if split == 'file' else f'column {split!r}'
-  splits.check_names(notes.names, where)
-  names = list(names | dict.fromkeys(notes.names))
-  numbers = np.array([names.index(name) for name in notes.names] + [-1])
-  return names, numbers[notes.crystals['split']]
+  splits.check_names(index.names, where)
+  names = list(dict.fromkeys([*splits.NAMES, *index.names]))
+  numbers = np.array([names.index(name) for name in index.names] + [-1])
+  return names, numbers[index.crystals['split']]
 
 
 def _write(
-  writer, files, starts, table, scalars, chosen, wanted
-) -> tuple[
-  dict[int, tuple[str, str]], Counter, Counter
-]:
+  writer: prepared.Writer,
+  files: Sequence[pathlib.Path],
+  starts: Sequence[int],
+  table: Table,
+  scalars: Mapping[str, str],
+  splits_of: Sequence[str | None],
+  wanted: Container[int],
+) -> tuple[dict[int, tuple[str, str]], Counter[str], Counter[str]]:
   """Writes the crystals that have a split.
 
   Returns:
-    File and id of those that are `wanted`, and how many crystals have each
-    element and are taken by each codec.
+    File and id of the `wanted` crystals; number of crystals by element, and by
+    the shipped codec that takes them.
   """
-  said, elements = {}, Counter()
-  covered = Counter()
+  labels: dict[int, tuple[str, str]] = {}
+  elements: Counter[str] = Counter()
+  covered: Counter[str] = Counter()
   rng = np.random.default_rng(0)
   order = rng.permutation(len(files))
-  for begin in range(0, len(order), _TOGETHER):
+  for begin in range(0, len(order), _SHUFFLED_SHARDS):
     group = []
-    for number in order[begin : begin + _TOGETHER].tolist():
-      chunk = shards.load(files[number])
-      for place, row in enumerate(chunk.rows):
-        index = starts[number] + place
+    for number in order[begin : begin + _SHUFFLED_SHARDS].tolist():
+      shard = shards.load(files[number])
+      for row_index, row in enumerate(shard.rows):
+        index = starts[number] + row_index
         if index in wanted:
-          said[index] = row['file'], row['id']
-        if chosen[index] is None:
+          labels[index] = row['file'], row['id']
+        if splits_of[index] is None:
           continue
         symbols = summary_lib.elements_of(row['formula'])
         elements.update(symbols)
         covered.update(coverage.covering(symbols, row['primitive']))
         properties = row['properties'] | look_up(table, row)
-        record = _record(chunk, place, properties, scalars)
-        group.append((chosen[index], record))
+        record = _record(shard, row_index, properties, scalars)
+        group.append((splits_of[index], record))
     by_split = defaultdict(list)
     for i in rng.permutation(len(group)).tolist():
       by_split[group[i][0]].append(group[i][1])
     writer.add(by_split)
-  return said, elements, covered
+  return labels, elements, covered
 
 
-def _record(chunk, place, properties, scalars) -> dict[str, Any]:
-  atoms = slice(*chunk.offsets[place : place + 2])
+def _record(
+  shard: shards.Shard,
+  index: int,
+  properties: Mapping[str, float | str],
+  scalars: Mapping[str, str],
+) -> dict[str, Any]:
+  atoms = slice(*shard.offsets[index : index + 2])
   record = {
-    'id': chunk.rows[place]['id'],
-    'numbers': chunk.numbers[atoms],
-    'positions': chunk.positions[atoms],
-    'cell': chunk.cell[place],
+    'id': shard.rows[index]['id'],
+    'numbers': shard.numbers[atoms],
+    'positions': np.float32(shard.positions[atoms]),
+    'cell': np.float32(shard.cell[index]),
   }
   for column, name in scalars.items():
     value = properties.get(column)
-    known = isinstance(value, float)
-    record[name] = np.float32(value if known else 'nan')
+    is_number = isinstance(value, float)
+    record[name] = np.float32(value if is_number else 'nan')
   return record
 
 
 def property_names(columns: Iterable[str]) -> dict[str, str]:
-  """The feature that each column of numbers becomes."""
-  names = {}
+  """Name of the feature of each column of numbers."""
+  names: dict[str, str] = {}
   for column in columns:
     if column.startswith('Unnamed'):
       continue
@@ -222,8 +237,9 @@ def property_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def _write_table(path, header, rows: Iterable[Sequence[str]]) -> None:
-  """A CSV, whole or not at all."""
-  partial = path.with_suffix('.part')
-  with partial.open('w', newline='', encoding='utf-8') as file:
+  """Writes a CSV atomically."""
+  with (
+    atomic.replacing(path) as partial,
+    partial.open('w', newline='', encoding='utf-8') as file,
+  ):
     csv.writer(file).writerows([header, *rows])
-  os.replace(partial, path)

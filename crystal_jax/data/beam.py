@@ -1,10 +1,10 @@
-"""Sets of millions: the same reading as an Apache Beam pipeline.
+"""Preparation of a data set as an Apache Beam pipeline.
 
   data.prepare_with_beam(['alexandria/'], 'data/alexandria')
 
-It needs the extra [beam]. By default it runs here (DirectRunner); Spark, Flink
-or Dataflow by their options. Unlike `prepare` there is no time limit, and a run
-that dies begins anew.
+Needs the extra [beam]. The default runner is local (DirectRunner); pass options
+for Spark, Flink or Dataflow. Unlike `prepare`, it has no time limit, and an
+interrupted run starts again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from crystal_jax.data import assembling, splits
 from crystal_jax.data.features import crystal_features
@@ -28,7 +27,7 @@ from crystal_jax.io.reading.items import Item, Skip
 from crystal_jax.io.reading.parse import parse, reduced_formula
 
 _PARTIAL = '.partial'
-_PEEK = 20  # Items that are looked at to learn the names of properties.
+_PEEK = 20  # Items that are parsed to find the names of properties.
 
 Path = str | os.PathLike[str]
 
@@ -42,7 +41,7 @@ def prepare_with_beam(
   runner: str = 'DirectRunner',
   options: Sequence[str] = (),
 ) -> dict[str, int]:
-  """Writes a data set of any size; `load_split(out, 'train')` reads it.
+  """Writes a data set of any size; read it by `load_split(out, 'train')`.
 
   Args:
     sources: Files and folders, as of `prepare`.
@@ -65,10 +64,12 @@ def prepare_with_beam(
     from apache_beam.options.pipeline_options import PipelineOptions
   except ImportError as error:
     raise ValueError("Beam needs: pip install '.[beam]'") from error
+  import tensorflow_datasets as tfds
+
   splits.by_formula((), fractions)
   out = pathlib.Path(out)
   if out.exists():
-    raise ValueError(f'{out} is there already; give a new folder.')
+    raise ValueError(f'{out} exists already; give a new folder.')
   found = list(items.find(sources, {os.path.realpath(out)}))
   columns = _columns(found, max_atoms)
   partial = out.with_name(f'.{out.name}{_PARTIAL}')
@@ -85,10 +86,10 @@ def prepare_with_beam(
           beam_options=PipelineOptions(list(options)),
         ),
       )
-    made = pathlib.Path(builder.data_path)
+    prepared = pathlib.Path(builder.data_path)
     for path in partial.glob('skipped*.csv'):
-      os.replace(path, made / path.name)
-    os.replace(made, out)
+      os.replace(path, prepared / path.name)
+    os.replace(prepared, out)
   finally:
     shutil.rmtree(partial, ignore_errors=True)
   info = tfds.builder_from_directory(os.fspath(out)).info
@@ -97,11 +98,12 @@ def prepare_with_beam(
 
 def _builder(partial, found, columns, fractions, max_atoms):
   import apache_beam as beam
+  import tensorflow_datasets as tfds
 
   with tfds.core.registered.skip_registration():
 
     class Crystals(tfds.core.GeneratorBasedBuilder):
-      """The data set, as TFDS wants it told."""
+      """TFDS builder of the data set."""
 
       name = 'crystals'
       VERSION = tfds.core.Version('1.0.0')
@@ -126,9 +128,9 @@ def _builder(partial, found, columns, fractions, max_atoms):
         )
         crystals = (
           read
-          | 'crystals' >> beam.Filter(lambda one: not _is_skip(one))
-          | beam.Map(lambda one: (one['id'], one))
-          | beam.GroupByKey()  # The same id twice: one of them.
+          | 'crystals' >> beam.Filter(lambda result: not _is_skip(result))
+          | beam.Map(lambda record: (record['id'], record))
+          | beam.GroupByKey()  # One crystal per id.
           | beam.MapTuple(lambda id_, same: (id_, next(iter(same))))
         )
         return {
@@ -145,13 +147,13 @@ def _builder(partial, found, columns, fractions, max_atoms):
 def _read(
   item: Item | Skip, max_atoms: int, columns: Sequence[tuple[str, str]]
 ) -> Iterator[dict[str, Any] | Skip]:
-  """Records of an item, and what is none."""
+  """Records of an item's crystals, and its skips."""
   for result in [item] if isinstance(item, Skip) else parse(item, max_atoms):
     if isinstance(result, Skip):
       yield result
       continue
     crystal, id_, properties = result
-    record = {
+    record: dict[str, Any] = {
       'id': id_,
       'numbers': crystal.numbers.astype(np.uint8),
       'positions': crystal.positions.astype(np.float32),
@@ -159,14 +161,14 @@ def _read(
     }
     for column, name in columns:
       value = properties.get(column)
-      known = isinstance(value, float)
-      record[name] = np.float32(value if known else 'nan')
+      is_number = isinstance(value, float)
+      record[name] = np.float32(value if is_number else 'nan')
     yield record
 
 
 def _columns(found, max_atoms) -> list[tuple[str, str]]:
-  """Properties of the first crystals: column, and the feature it becomes."""
-  columns = None
+  """Columns of the first crystals' properties, and their features' names."""
+  columns: dict[str, Any] | None = None
   first = [item for item in found if isinstance(item, Item)][:_PEEK]
   for item in first:
     for result in parse(item, max_atoms):
@@ -174,7 +176,7 @@ def _columns(found, max_atoms) -> list[tuple[str, str]]:
         columns = columns or {}
         columns |= {k: v for k, v in result[2].items() if isinstance(v, float)}
   if columns is None:
-    raise ValueError(f'Not one crystal in the first {_PEEK} files or rows.')
+    raise ValueError(f'The first {_PEEK} files or rows hold no crystal.')
   return list(assembling.property_names(columns).items())
 
 
@@ -183,8 +185,8 @@ def _belongs(keyed, split, fractions) -> bool:
   return splits.by_hash(formula, fractions) == split
 
 
-def _is_skip(one) -> bool:
-  return isinstance(one, Skip)
+def _is_skip(result) -> bool:
+  return isinstance(result, Skip)
 
 
 def _line(skip: Skip) -> str:

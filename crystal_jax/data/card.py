@@ -1,4 +1,4 @@
-"""A data card: what a set of crystals holds, on one page that stands alone."""
+"""Data card: an HTML page of statistics of a data set."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from crystal_jax.data import charts
 from crystal_jax.data.arrays import Arrays, records
 from crystal_jax.data.features import RESERVED
 from crystal_jax.data.summary import kinds_of_reasons
+from crystal_jax.io import atomic
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements, lattice
 
-_NEIGHBOUR = 4.0  # Å; who has none nearer counts as this.
-_SYMPREC = 0.01  # Å, within which symmetry is seen.
+_CUTOFF = 4.0  # Å; largest distance of a nearest neighbour.
+_SYMPREC = 0.01  # Å; tolerance of space groups.
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -53,12 +54,12 @@ def write(
 
   Args:
     path: The HTML file.
-    title: What the set is called.
-    splits: Its crystals, by split.
-    skipped: What is not in it; None if that is not known.
-    covered: Crystals that each shipped codec takes; None if that is not known.
-    sample: So many crystals, evenly spread, are asked for what takes time:
-      space groups and distances.
+    title: Name of the data set.
+    splits: Crystals by split.
+    skipped: Skipped files and rows; None if unknown.
+    covered: Crystals that each shipped codec takes; None if unknown.
+    sample: Number of crystals, evenly spaced, whose space groups and distances
+      are computed.
 
   Raises:
     ValueError: If there are no crystals.
@@ -69,8 +70,8 @@ def write(
   parts = [_counts(splits)]
   if covered:
     counts = ', '.join(f'{name} {n}' for name, n in covered.items())
-    said = f'Codecs ({coverage.CHECKED}): {counts}.'
-    parts.append(f'<p>{html.escape(said)}</p>')
+    sentence = f'Codecs ({coverage.CHECKED}): {counts}.'
+    parts.append(f'<p>{html.escape(sentence)}</p>')
   numbers = [n for part in splits.values() for n in part['numbers']]
   cells = np.concatenate([part['cell'] for part in splits.values()])
   parts += [_elements(numbers), *_lattices(numbers, cells)]
@@ -79,14 +80,12 @@ def write(
   if skipped is not None:
     parts.append(_skipped(skipped))
   page = _PAGE.format(title=html.escape(title), body='\n'.join(parts))
-  path = pathlib.Path(path)
-  partial = path.with_name(f'{path.name}.part')
-  partial.write_text(page, encoding='utf-8')
-  os.replace(partial, path)
+  with atomic.replacing(path) as partial:
+    partial.write_text(page, encoding='utf-8')
 
 
 def read_skipped(path: pathlib.Path) -> list[Skip]:
-  """What a prepared folder's skipped.csv lists."""
+  """Skips listed in skipped.csv of a prepared folder."""
   with path.open(newline='', encoding='utf-8') as file:
     return [
       Skip(row['file'], row['id'], row['reason'])
@@ -124,21 +123,21 @@ def _lattices(numbers, cells) -> list[str]:
 
 
 def _sampled(splits, sample) -> list[str]:
-  """Space groups and nearest distances of some crystals."""
+  """Space groups and nearest-neighbour distances of a sample."""
   total = sum(len(part['numbers']) for part in splits.values())
-  groups, nearest = collections.Counter(), []
-  chosen = 0
+  groups: collections.Counter[str] = collections.Counter()
+  nearest, sampled = [], 0
   for part in splits.values():
     count = len(part['numbers'])
-    few = min(count, max(1, round(sample * count / total)))
-    for row in records(part, np.arange(few) * count // few):
+    share = min(count, max(1, round(sample * count / total)))
+    for row in records(part, np.arange(share) * count // share):
       atoms = ase.Atoms(
         row['numbers'], row['positions'], cell=row['cell'], pbc=True
       )
       groups[_space_group(atoms)] += 1
       nearest.append(_nearest(atoms))
-      chosen += 1
-  of = f' (of {chosen})' if chosen < total else ''
+      sampled += 1
+  of = f' (of {sampled})' if sampled < total else ''
   return [
     charts.histogram(
       np.concatenate(nearest), f"Atoms' nearest distances{of}", 'Å'
@@ -151,15 +150,15 @@ def _space_group(atoms: ase.Atoms) -> str:
   import spglib
 
   cell = atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
-  with warnings.catch_warnings():  # spglib deprecates how it says errors
+  with warnings.catch_warnings():  # Deprecated error handling of spglib.
     warnings.simplefilter('ignore', DeprecationWarning)
     return spglib.get_spacegroup(cell, symprec=_SYMPREC) or 'not found'
 
 
 def _nearest(atoms: ase.Atoms) -> np.ndarray:
-  """Distance of each atom's nearest neighbour, Å."""
-  i, d = ase.neighborlist.neighbor_list('id', atoms, _NEIGHBOUR)
-  nearest = np.full(len(atoms), _NEIGHBOUR)
+  """Distance of each atom's nearest neighbour, at most `_CUTOFF`, Å."""
+  i, d = ase.neighborlist.neighbor_list('id', atoms, _CUTOFF)
+  nearest = np.full(len(atoms), _CUTOFF)
   np.minimum.at(nearest, i, d)
   return nearest
 

@@ -1,11 +1,12 @@
-"""Charts as SVG text, for a page that needs neither network nor library."""
+"""SVG charts for a page that loads no script and no network resource."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import ArrayLike
 
 from crystal_jax.structure import elements
 
@@ -14,22 +15,21 @@ _BAR = '#3b6ea5'
 
 
 def histogram(
-  values: Sequence[float], title: str, unit: str = '', bins: int = 30
+  values: ArrayLike, title: str, unit: str = '', bins: int = 30
 ) -> str:
-  """Bars of how often values lie where; what is not finite is left out."""
-  values = np.asarray(values, float)
-  finite = values[np.isfinite(values)]
-  left_out = len(values) - len(finite)
+  """Histogram of the finite values."""
+  array = np.asarray(values, float)
+  finite = array[np.isfinite(array)]
+  left_out = len(array) - len(finite)
   note = f'{len(finite)} values' + (f', {left_out} missing' * bool(left_out))
   if not len(finite):
     return _figure(title, '', note)
   low, high = finite.min(), finite.max()
   whole = (finite == np.round(finite)).all() and high - low < 2 * bins
   if whole:
-    edges = np.arange(low - 0.5, high + 1)
+    counts, edges = np.histogram(finite, np.arange(low - 0.5, high + 1))
   else:
-    edges = np.linspace(low, high, bins + 1) if high > low else bins
-  counts, edges = np.histogram(finite, edges)
+    counts, edges = np.histogram(finite, bins)
   step = _WIDTH / len(counts)
   bars = ''.join(
     _bar(i * step, step, count / counts.max(), f'{a:.4g} to {b:.4g}: {count}')
@@ -57,14 +57,14 @@ def ranking(counts: Mapping[str, int], title: str, most: int = 20) -> str:
 
 
 def periodic_table(counts: Mapping[str, int], title: str) -> str:
-  """Elements in their places, the darker the more crystals hold them."""
+  """The periodic table; the more crystals have an element, the darker."""
   size = 30
   most = max(counts.values(), default=1)
   cells = []
   for number in range(1, elements.MAX_NUMBER + 1):
     symbol = elements.symbol(number)
     count = counts.get(symbol, 0)
-    row, column = _place(number)
+    row, column = _table_position(number)
     shade = np.log1p(count) / np.log1p(most)
     red, green, blue = (round(255 - shade * (255 - c)) for c in (30, 80, 140))
     ink = '#fff' if shade > 0.55 else '#000' if count else '#aaa'
@@ -83,8 +83,8 @@ def periodic_table(counts: Mapping[str, int], title: str) -> str:
   )
 
 
-def _place(number: int) -> tuple[float, int]:
-  """Row and column of an element in the table of 18 columns."""
+def _table_position(number: int) -> tuple[float, int]:
+  """Row and column of an element in the 18-column table."""
   period, column = elements.period(number), elements.column(number)
   if 3 <= column <= 16:  # Lanthanides and actinides stand below.
     return period + 1.5, column - 1
@@ -101,13 +101,13 @@ def _bar(x, width, share, text) -> str:
 
 
 def _labels(texts) -> str:
-  places = zip(
+  anchored = zip(
     texts, (0, _WIDTH / 2, _WIDTH), ('start', 'middle', 'end'), strict=True
   )
   return ''.join(
     f'<text x="{x}" y="{_HEIGHT + 18}" text-anchor="{anchor}">'
     f'{html.escape(text)}</text>'
-    for text, x, anchor in places
+    for text, x, anchor in anchored
   )
 
 

@@ -1,4 +1,4 @@
-"""Splits in compact npz files, `<stem>_<split>.npz`: nothing to prepare."""
+"""Random-access source of compact npz files, `<stem>_<split>.npz`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from crystal_jax.io.reading import compact
 
@@ -25,14 +24,16 @@ def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
   return {match.group(1): path for match, path in matches if match}
 
 
-class Compact(Sequence):
-  """Records of some rows of compact files; a random-access source.
+class Compact(Sequence[dict[str, Any]]):
+  """Records of a split, or of parts of splits, of compact files.
 
-  `arrays` gives all of them at once, a hundred thousand a second.
+  `arrays` returns all records at once, a hundred thousand a second.
   """
 
   def __init__(self, files: dict[str, pathlib.Path], split: str):
-    """Opens a split, or parts of some: 'train', 'train[:100]+val[50%:]'."""
+    """Opens 'train', or parts of splits such as 'train[:100]+val[50%:]'."""
+    import tensorflow_datasets as tfds
+
     self._files, self._split = files, split
     opened = {
       name: compact.read_file(path)
@@ -60,15 +61,15 @@ class Compact(Sequence):
 
   @property
   def files(self) -> list[pathlib.Path]:
-    """What is read."""
+    """The compact files of the split."""
     return [self._files[name] for name in self._names]
 
-  def __getitem__(self, index: int) -> dict[str, Any]:
+  def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
     if not -len(self) <= index < len(self):
       raise IndexError(f'{index=} of {len(self)} records of {self}')
     index = index % len(self)
-    which = int(np.searchsorted(self._starts, index, side='right')) - 1
-    part, i = self._parts[which], index - int(self._starts[which])
+    part_index = int(np.searchsorted(self._starts, index, side='right')) - 1
+    part, i = self._parts[part_index], index - int(self._starts[part_index])
     atoms = slice(*part['offsets'][i : i + 2])
     fractional = part['frac'][atoms].astype(np.float64)
     row = {
@@ -77,7 +78,7 @@ class Compact(Sequence):
       'positions': (fractional @ part['cell'][i]).astype(np.float32),
       'cell': part['cell'][i].astype(np.float32),
     }
-    return row | {name: part[name][i] for name in _scalars(part)}
+    return row | {name: part[name][i] for name in compact.scalar_names(part)}
 
   def __repr__(self) -> str:
     return f'Compact({sorted(map(str, self._files.values()))}, {self._split!r})'
@@ -105,44 +106,34 @@ class Compact(Sequence):
     cartesian = np.einsum(
       'ai,aij->aj', frac.astype(np.float64), cell.astype(np.float64)[crystal]
     )
-    full = np.arange(slots) < counts[:, None]
+    occupied = np.arange(slots) < counts[:, None]
     out = {
-      'numbers': np.zeros(full.shape, np.int32),
-      'positions': np.zeros((*full.shape, 3), np.float32),
+      'numbers': np.zeros(occupied.shape, np.int32),
+      'positions': np.zeros((*occupied.shape, 3), np.float32),
       'cell': cell.astype(np.float32),
       'id': ids,
     }
-    out['numbers'][full] = numbers
-    out['positions'][full] = cartesian
-    names = set.intersection(*(set(_scalars(part)) for part in self._parts))
+    out['numbers'][occupied] = numbers
+    out['positions'][occupied] = cartesian
+    names = set.intersection(
+      *(set(compact.scalar_names(part)) for part in self._parts)
+    )
     for name in sorted(names):
       out[name] = np.concatenate([part[name] for part in self._parts])
     return out
 
 
 def _cut(columns, start, stop):
-  """Rows `start` to `stop` of a file's columns."""
+  """Columns of the crystals `start` to `stop`."""
   offsets = columns['offsets'].astype(np.int64)
   stop = len(columns['ids']) if stop is None else stop
   first, last = offsets[start], offsets[stop]
   rows = {
     name: columns[name][start:stop]
-    for name in ('cell', 'ids', *_scalars(columns))
+    for name in ('cell', 'ids', *compact.scalar_names(columns))
   }
   return rows | {
     'numbers': columns['numbers'][first:last],
     'frac': columns['frac'][first:last],
     'offsets': offsets[start : stop + 1] - first,
   }
-
-
-def _scalars(columns) -> list[str]:
-  """Properties: one number a crystal."""
-  count = len(columns['ids'])
-  return [
-    name
-    for name, column in columns.items()
-    if name not in compact.NEEDED
-    and column.shape == (count,)
-    and column.dtype.kind in 'fiub'
-  ]

@@ -1,11 +1,14 @@
-"""What every record holds: a crystal, its id, and numbers about it."""
+"""TFDS features of a crystal record: atoms, cell, id and scalars."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow_datasets as tfds
+
+if TYPE_CHECKING:  # Imported late: only a data set on disk needs it.
+  import tensorflow_datasets as tfds
 
 RESERVED = ('id', 'numbers', 'positions', 'cell')
 
@@ -16,9 +19,11 @@ def crystal_features(
   """Features of a data set of crystals.
 
   Args:
-    scalars: What each property means, with its unit, by its name; float32, NaN
-      where it is missing.
+    scalars: Description with unit of each scalar, by name; float32, NaN where
+      missing.
   """
+  import tensorflow_datasets as tfds
+
   return tfds.features.FeaturesDict(
     {
       'id': tfds.features.Text(doc='Id of the source.'),

@@ -1,10 +1,9 @@
-"""Sets too large for memory: made ready once, in parts, then read from a file.
+"""Memory-mapped training inputs, for data sets larger than memory.
 
-Every crystal that is used, as it is shown to a model, is a record of fixed size
-of one .npy file. The file is mapped: a batch reads the records it needs, no
-process holds the set, and what memory is free keeps what was read. The file is
-named by all that went into it, so that a later run finds it; a run that dies
-while it is made goes on where it was.
+The inputs of each crystal are one fixed-size record of an .npy file. The file
+is memory-mapped: a batch reads the records it needs, and no process holds the
+data set. A digest of the inputs and options names the file, so that a later run
+finds it; an interrupted run continues at the first missing part.
 """
 
 from __future__ import annotations
@@ -30,19 +29,22 @@ import numpy as np
 from crystal_jax.data.arrays import Arrays, stack
 from crystal_jax.data.mixing import mixed_rows
 from crystal_jax.data.selection import (
-  NOTHING,
+  EMPTY,
   Dropped,
   Path,
   Prepare,
-  passing,
-  say_left_out,
+  check_columns,
+  filter_crystals,
+  log_left_out,
+  prepare_inputs,
 )
 from crystal_jax.data.sources import load_split, load_splits
+from crystal_jax.io import atomic
 
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
-_PART = 1024  # Crystals that a worker makes ready together.
+_PART = 1024  # Crystals per part of the file.
 
 
 def load_in_place(
@@ -55,107 +57,115 @@ def load_in_place(
   max_atoms: int,
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
+  columns: Sequence[str] = (),
   weights: Sequence[float] = (),
   workers: int | None = None,
   **rules: Any,
 ) -> tuple[Arrays, Dropped]:
-  """What `load_shown` gives, but for 'row', from a file.
+  """As `load_inputs`, without the column 'row', from a memory-mapped file.
 
   Args:
-    folder: Where the file is made, and found again. It may be shared: one
-      process makes it, the others wait.
+    folder: Folder of the file. Processes may share it: one writes the file, the
+      others wait.
     builder: As of `load`.
     split: As of `load`.
-    prepare: As of `load_shown`; it is pickled. Of several sets the columns have
-      to be the same.
-    key: Tells it from others; the file is made anew when it changes.
-    max_atoms: Crystals with more are left out.
+    prepare: As of `load_inputs`, picklable. Its columns must be the same for
+      all data sets.
+    key: Identifies `prepare`; a new key makes a new file.
+    max_atoms: Most atoms of a crystal.
     data_dir: As of `load`.
     manual_dir: As of `load`.
-    weights: Of several sets; those that are small for their share are repeated
-      in the file.
-    workers: Processes that make it; None: one a core; 0: this one.
-    **rules: See `passing`.
+    columns: As of `load_inputs`.
+    weights: As of `load`; repeated crystals are repeated in the file.
+    workers: Processes that write the parts; None: one per core; 0: none.
+    **rules: See `filter_crystals`.
 
   Returns:
-    The columns, mapped read-only, and what `prepare` dropped.
+    The columns, mapped read-only, and (id, reason) of dropped crystals.
+
+  Raises:
+    ValueError: As `load_inputs`.
   """
-  places = data_dir, manual_dir
-  sources = load_splits(builder, split, *places)
+  folders = data_dir, manual_dir
+  sources = load_splits(builder, split, *folders)
+  check_columns(columns, sources)
   names = [name.strip() for name in builder.split(',')]
   rules = {'max_atoms': max_atoms, **rules}
-  made_of = (_VERSION, split, key, tuple(weights), sorted(rules.items()))
-  path = pathlib.Path(folder) / f'{_digest(made_of, sources)}.npy'
+  options = (
+    _VERSION, split, key, *([tuple(columns)] if columns else []),
+    tuple(weights), sorted(rules.items()),
+  )  # fmt: skip
+  path = pathlib.Path(folder) / f'{_digest(options, sources)}.npy'
   path.parent.mkdir(parents=True, exist_ok=True)
-  with _alone(path):
+  with _locked(path):
     if not path.exists():
       parts = [
         _Part(
-          (name, split, *places), start, path.with_suffix('.parts'), prepare,
-          rules, which,
+          (name, split, *folders), start, path.with_suffix('.parts'), prepare,
+          tuple(columns), rules, index,
         )
-        for which, (name, source) in enumerate(zip(names, sources, strict=True))
+        for index, (name, source) in enumerate(zip(names, sources, strict=True))
         for start in range(0, len(source), _PART)
       ]  # fmt: skip
-      _log.info('Making %d parts of %s ready in %s.', len(parts), split, path)
-      _make(parts, os.cpu_count() or 1 if workers is None else workers)
+      _log.info('Writing %d parts of %s to %s.', len(parts), split, path)
+      _write_parts(parts, os.cpu_count() or 1 if workers is None else workers)
       _join(path, parts, len(sources), weights)
-  known = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
-  say_left_out(known['left_out'], sum(map(len, sources)))
-  dropped = [tuple(pair) for pair in known['dropped']]
-  return (_open(path) if known['crystals'] else NOTHING), dropped
+  text = path.with_suffix('.json').read_text(encoding='utf-8')
+  counts = json.loads(text)
+  log_left_out(counts['left_out'], sum(map(len, sources)))
+  dropped = [(id_, reason) for id_, reason in counts['dropped']]
+  return (_open(path) if counts['crystals'] else EMPTY), dropped
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-  """Some crystals of a source, and the file that they become."""
+  """Consecutive crystals of one data set, and the file of their inputs."""
 
-  opened: tuple
+  source: tuple[Any, ...]  # Arguments of `load_split`.
   start: int
   folder: pathlib.Path
   prepare: Prepare
+  columns: tuple[str, ...]
   rules: dict[str, Any]
-  which: int  # Of several sets.
+  set_index: int  # Index of the data set.
 
   @property
   def path(self) -> pathlib.Path:
-    return self.folder / f'{self.which}_{self.start}.npz'
+    return self.folder / f'{self.set_index}_{self.start}.npz'
 
-  def make(self) -> None:
-    """Writes the file, whole or not at all."""
+  def write(self) -> None:
+    """Writes the file atomically, unless it is there."""
     if self.path.exists():
       return
-    source = _source(*self.opened)
+    source = _source(*self.source)
     stop = min(self.start + _PART, len(source))
     raw = stack([source[i] for i in range(self.start, stop)])
-    arrays, left_out = passing(raw, **self.rules)
-    dropped = []
+    arrays, left_out = filter_crystals(raw, **self.rules)
+    dropped: Dropped = []
     if len(arrays['numbers']):
-      arrays, dropped = self.prepare(arrays)
-    columns = {name: c for name, c in arrays.items() if name != 'row'}
-    partial = self.path.with_suffix(f'.{os.getpid()}.partial')
-    with partial.open('wb') as file:
+      arrays, dropped = prepare_inputs(arrays, self.prepare, self.columns)
+    inputs = {name: c for name, c in arrays.items() if name != 'row'}
+    with atomic.replacing(self.path) as partial, partial.open('wb') as file:
       np.savez(
         file,
         count=len(arrays['numbers']),
-        said=json.dumps({'left_out': left_out, 'dropped': dropped}),
-        records=_records(columns) if len(arrays['numbers']) else 0,
+        text=json.dumps({'left_out': left_out, 'dropped': dropped}),
+        records=_records(inputs) if len(arrays['numbers']) else 0,
       )
-    os.replace(partial, self.path)
 
   def read(self, name: str) -> np.ndarray:
-    """One of the arrays in the file."""
+    """An array of the file, by name."""
     with np.load(self.path, allow_pickle=False) as file:
       return file[name]
 
 
 @functools.lru_cache(maxsize=4)
-def _source(*opened):
-  return load_split(*opened)
+def _source(*arguments):
+  return load_split(*arguments)
 
 
 def _records(columns: Arrays) -> np.ndarray:
-  """Columns as one array of records."""
+  """Columns to one structured array."""
   kind = [(name, c.dtype, c.shape[1:]) for name, c in columns.items()]
   records = np.empty(len(columns['numbers']), kind)
   for name, column in columns.items():
@@ -163,64 +173,65 @@ def _records(columns: Arrays) -> np.ndarray:
   return records
 
 
-def _make(parts: Sequence[_Part], workers: int) -> None:
+def _write_parts(parts: Sequence[_Part], workers: int) -> None:
   import tqdm
 
   if not parts:
     return
   parts[0].folder.mkdir(exist_ok=True)
   with contextlib.ExitStack() as stack_:
-    done = map(_Part.make, parts)
+    done: Iterator[None] = map(_Part.write, parts)
     if workers > 1 and len(parts) > 1:
       pool = concurrent.futures.ProcessPoolExecutor(
-        # Not forked: JAX has threads, which a fork would lose.
+        # A forked process would lose JAX's threads.
         min(workers, len(parts)),
         multiprocessing.get_context('spawn'),
-        _without_accelerator,
+        _use_cpu,
       )
-      done = stack_.enter_context(pool).map(_Part.make, parts)
+      done = stack_.enter_context(pool).map(_Part.write, parts)
     quiet = not sys.stderr.isatty()
     for _ in tqdm.tqdm(done, total=len(parts), unit=' parts', disable=quiet):
       pass
 
 
-def _without_accelerator() -> None:
-  """The accelerators are the training's."""
+def _use_cpu() -> None:
+  """Leaves the accelerators to the training process."""
   import jax
 
   jax.config.update('jax_platforms', 'cpu')
 
 
 def _join(path, parts: Sequence[_Part], num_sets: int, weights) -> None:
-  """All parts as one file, and beside it what is not in it."""
+  """Joins the parts; a JSON file beside them lists dropped crystals."""
   counts = [int(part.read('count')) for part in parts]
   sizes = [0] * num_sets
-  left_out, dropped, kinds = {}, [], []
+  left_out: dict[str, int] = {}
+  dropped, kinds = [], []
   for part, count in zip(parts, counts, strict=True):
-    sizes[part.which] += count
-    said = json.loads(str(part.read('said')))
-    dropped += said['dropped']
-    for rule, number in said['left_out'].items():
+    sizes[part.set_index] += count
+    text = json.loads(str(part.read('text')))
+    dropped += text['dropped']
+    for rule, number in text['left_out'].items():
       left_out[rule] = left_out.get(rule, 0) + number
     kinds += [part.read('records').dtype] if count else []
   mixed = num_sets > 1 or weights
   rows = mixed_rows(sizes, weights) if mixed else [np.arange(sizes[0])]
   total = sum(map(len, rows))
-  partial = path.with_suffix('.partial')
+  partial = path.with_suffix('.partial')  # Under the lock.
   if total:
     joined = np.lib.format.open_memmap(
       partial, 'w+', functools.reduce(np.promote_types, set(kinds)), (total,)
     )
-    place, starts = 0, [0] * num_sets
+    end, starts = 0, [0] * num_sets
     for part, count in zip(parts, counts, strict=True):
-      start = starts[part.which]
-      starts[part.which] += count
-      wanted = rows[part.which]
+      start = starts[part.set_index]
+      starts[part.set_index] += count
+      wanted = rows[part.set_index]
       first, last = np.searchsorted(wanted, [start, start + count])
       if last > first:
-        some = part.read('records')[wanted[first:last] - start]
-        joined[place : place + len(some)] = some
-        place += len(some)
+        records = part.read('records')[wanted[first:last] - start]
+        joined[end : end + len(records)] = records
+        end += len(records)
     joined.flush()
     del joined
   else:
@@ -239,19 +250,19 @@ def _open(path: pathlib.Path) -> Arrays:
 
 
 @contextlib.contextmanager
-def _alone(path: pathlib.Path) -> Iterator[None]:
-  """While one process is inside, others wait."""
+def _locked(path: pathlib.Path) -> Iterator[None]:
+  """Exclusive lock of a file between processes."""
   with path.with_suffix('.lock').open('w') as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     yield
 
 
-def _digest(made_of: Any, sources: Sequence[Any]) -> str:
-  """Changes with the options and with the files that are read."""
+def _digest(options: Any, sources: Sequence[Any]) -> str:
+  """Digest of the options and of the source files' sizes and times."""
   state = []
   for source in sources:
     for file in getattr(source, 'files', ()):
       stat = os.stat(file)
       state.append((os.path.realpath(file), stat.st_size, stat.st_mtime_ns))
-  text = repr((made_of, state)).encode()
+  text = repr((options, state)).encode()
   return hashlib.sha256(text).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Several sets as one, in which each has its share."""
+"""Concatenation of data sets with given shares."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _log = logging.getLogger(__name__)
 
 
 def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
-  """Several sets as one, in which each has its share.
+  """Concatenates data sets so that each has its share of an epoch.
 
-  No crystal is left out: sets that are small for their share are repeated, the
-  last time in part (the crystals that get one more are evenly spread).
+  No crystal is left out: sets that are smaller than their share are repeated,
+  the last repetition in part (its crystals are evenly spaced).
 
   Args:
-    parts: Arrays of each set; a property that one lacks is NaN there.
+    parts: Arrays of each set; a scalar that a set lacks is NaN there.
     weights: Shares of an epoch, in any unit; empty: the sets' sizes.
 
   Raises:
     ValueError: If there is not one positive weight a set.
   """
   rows = mixed_rows([len(part['numbers']) for part in parts], weights)
-  # A set without crystals lacks columns too.
-  some = [pair for pair in zip(parts, rows, strict=True) if len(pair[1])]
-  if not some:
+  # A set without crystals may lack columns.
+  filled = [pair for pair in zip(parts, rows, strict=True) if len(pair[1])]
+  if not filled:
     return parts[0]
-  slots = max(part['numbers'].shape[1] for part, _ in some)
-  some = [(with_slots(part, slots), row) for part, row in some]
-  names = dict.fromkeys(name for part, _ in some for name in part)
+  slots = max(part['numbers'].shape[1] for part, _ in filled)
+  filled = [(with_slots(part, slots), row) for part, row in filled]
+  names = dict.fromkeys(name for part, _ in filled for name in part)
   return {
-    name: np.concatenate([_column(part, name)[row] for part, row in some])
+    name: np.concatenate([_column(part, name)[row] for part, row in filled])
     for name in names
   }
 
@@ -42,7 +42,7 @@ def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
 def mixed_rows(
   sizes: Sequence[int], weights: Sequence[float] = ()
 ) -> list[np.ndarray]:
-  """Which crystals of each set an epoch holds; see `mix`.
+  """Rows of each set in one epoch; see `mix`.
 
   Raises:
     ValueError: If there is not one positive weight a set.
@@ -52,22 +52,23 @@ def mixed_rows(
       f'Need one positive weight for each of {len(sizes)} sets, not '
       f'{tuple(weights)}.'
     )
-  sizes = np.asarray(sizes)
-  shares = np.asarray(weights or np.maximum(sizes, 1), float)
-  wanted = np.rint(shares * (sizes / shares).max()).astype(int) * (sizes > 0)
+  size_of = np.asarray(sizes)
+  shares = np.asarray(weights or np.maximum(size_of, 1), float)
+  wanted = np.rint(shares * (size_of / shares).max()).astype(int)
+  wanted = np.maximum(wanted * (size_of > 0), size_of)
   rows = [
     np.arange(count) * size // max(count, 1)
-    for size, count in zip(sizes, np.maximum(wanted, sizes), strict=True)
+    for size, count in zip(size_of, wanted, strict=True)
   ]
   _log.info(
-    'An epoch holds %s crystals of sets of %s.',
+    'One epoch: %s crystals of sets with %s.',
     [len(r) for r in rows],
-    sizes.tolist(),
+    size_of.tolist(),
   )
   return rows
 
 
 def _column(part: Arrays, name: str) -> np.ndarray:
-  """A column, NaN where the set has none."""
+  """A column of a set; NaN if the set lacks it."""
   missing = np.full(len(part['numbers']), np.nan, np.float32)
   return part.get(name, missing)

@@ -1,10 +1,10 @@
-"""Padded batches for every device, from a grain pipeline.
+"""Padded, sharded and shuffled batches, from a grain pipeline.
 
-All processes walk one globally shuffled order of the data set and agree on
-every global batch; process p of P loads slice p of each. So one device, two
-devices and two processes see the same global batches. The order is reshuffled
-every epoch, by seed and epoch, and runs on over epoch ends: a batch is only
-ever partial at the end of the last epoch.
+All processes compute the same shuffled order, and so the same global batches;
+process p of P loads slice p of each. One device, two devices and two processes
+see the same global batches. Each epoch has its own order, by seed and epoch.
+Batches continue over the ends of epochs: only the last batch of the last epoch
+is partial.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grain
 import numpy as np
 
 from crystal_jax.data import arrays as arrays_lib
 
+if TYPE_CHECKING:  # Imported late: only training needs it.
+  import grain
+
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-  """Which part of every global batch a process loads.
+  """The slice of each global batch that a process loads.
 
   Attributes:
     num_devices: Devices of this process.
-    process_index: This process.
-    process_count: All processes; each must have as many devices.
+    process_index: Index of this process.
+    process_count: Number of processes, with `num_devices` devices each.
   """
 
   num_devices: int = 1
@@ -58,44 +60,52 @@ def batches(
   num_epochs: int | None = None,
   origins: int = 1,
   max_atoms: int | None = None,
+  sampling: np.ndarray | None = None,
   share: Share = Share(),  # noqa: B008
   workers: int = 0,
 ) -> grain.DatasetIterator:
-  """Iterates over batches of one process.
+  """Iterator over the batches of one process.
 
   Args:
     data: Padded arrays as `in_memory` returns them, or a source of records.
     batch_size: Examples in a global batch.
-    seed: Seed of the order; None: in order.
-    num_epochs: Epochs; None: without end. A partial last batch is padded with
-      empty crystals that `mask` marks.
-    origins: Samples of a crystal in an epoch, each at another origin.
-    max_atoms: Slots a crystal. Needed for a source; for arrays it may cut empty
-      slots or add some.
-    share: The part of each batch that this process loads.
-    workers: Processes that load ahead; 0: threads, which is right for arrays.
+    seed: Seed of the order; None: no shuffling.
+    num_epochs: Number of epochs; None: endless. Empty crystals, marked by
+      `mask`, pad a partial last batch.
+    origins: Samples of a crystal per epoch, each at another origin.
+    max_atoms: Slots per crystal. Required for a source; for arrays it cuts or
+      adds empty slots.
+    sampling: Weight of each crystal, [M]. The examples of an epoch are then
+      drawn with these probabilities, with replacement; see `size_weights`.
+      None: every crystal once per epoch.
+    share: The slice of each batch that this process loads.
+    workers: Processes that prefetch; 0: threads, best for arrays.
 
   Returns:
     A grain iterator over dicts, D = num_devices, b examples a device: numbers
     [D, b, N] int32, positions [D, b, N, 3] float32 in Å, cell [D, b, 3, 3]
-    float32 in Å, and whatever other columns of numbers the arrays have; index
-    [D, b] int32, the example's index in the global batch; row [D, b] int32, its
-    row in `data`; sample [D, b] int32, which of its `origins` samples; mask
-    [D, b] bool, false for padding. Its position
-    is `get_state()`, a dict that JSON can hold; `set_state` goes on exactly
-    there.
+    float32 in Å, and all other columns of numbers in `data`; index [D, b]
+    int32, the example's index in the global batch; row [D, b] int32, its row in
+    `data`; sample [D, b] int32, the index of the sample among `origins`; mask
+    [D, b] bool, false for padding. `get_state()` returns the position as a dict
+    for JSON; `set_state` restores it.
 
   Raises:
-    ValueError: If the batch does not divide among the devices, or there are no
-      crystals.
+    ValueError: If the batch does not divide among the devices, there are no
+      crystals, or `sampling` is not one weight >= 0 per crystal.
   """
   share.check(batch_size)
   load = _Load(data, batch_size, max_atoms, origins, share)
   if not load.num_crystals:
     raise ValueError('There are no crystals to make batches of.')
-  order = _Order(load.num_crystals * origins, batch_size, seed, num_epochs)
+  cumulative = _cumulative(sampling, load.num_crystals, origins, seed)
+  order = _Order(
+    load.num_crystals * origins, batch_size, seed, num_epochs, cumulative
+  )
+  import grain
+
   dataset = grain.MapDataset.range(order.num_batches).map(order).map(load)
-  # The default of 16 threads fights the training step for the cores.
+  # grain's default of 16 threads slows the training step.
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
   dataset = dataset.to_iter_dataset(options)
   if workers:
@@ -107,15 +117,17 @@ def batches(
 
 @dataclasses.dataclass(frozen=True)
 class _Order:
-  """The examples of every global batch, by the batch's number.
+  """The examples of each global batch, by the batch's number.
 
-  grain's own shuffle goes example by example, up to 25 times slower.
+  Up to 25 times as fast as grain's shuffle, which goes example by example.
   """
 
   examples: int
   batch_size: int
-  seed: int | None  # None: in order.
+  seed: int | None  # None: no shuffling.
   num_epochs: int | None
+  # Running sum of the examples' probabilities; None: a permutation.
+  cumulative: np.ndarray | None = None
 
   @property
   def num_batches(self) -> int:
@@ -128,17 +140,66 @@ class _Order:
     if self.num_epochs is not None:
       stop = min(stop, self.examples * self.num_epochs)
     steps = np.arange(number * self.batch_size, stop)
-    epochs, places = np.divmod(steps, self.examples)
+    epochs, indices = np.divmod(steps, self.examples)
     if self.seed is None:
-      return places
+      return indices
+    if self.cumulative is not None:
+      rng = np.random.default_rng((self.seed, number))
+      uniform = rng.random(self.batch_size)[: len(steps)]
+      return np.searchsorted(self.cumulative, uniform, side='right')
     parts = [
-      self._permutation(epoch)[places[epochs == epoch]]
+      _permutation(self.seed, epoch, self.examples)[indices[epochs == epoch]]
       for epoch in np.unique(epochs).tolist()
     ]
     return np.concatenate(parts)
 
-  def _permutation(self, epoch: int) -> np.ndarray:
-    return _permutation(self.seed, epoch, self.examples)
+
+def size_weights(
+  numbers: np.ndarray, *, above: int, share: float
+) -> np.ndarray:
+  """Sampling weights by size: `share` of examples have more than `above` atoms.
+
+  Args:
+    numbers: Atomic numbers, [M, N]; 0 is an empty slot.
+    above: Number of atoms; larger crystals share the probability `share`.
+    share: Expected share of the larger crystals in a batch, 0 to 1.
+
+  Returns:
+    Weights [M] for `batches(sampling=)`; all 1 if every crystal is larger, or
+    none is.
+
+  Raises:
+    ValueError: If `share` is not between 0 and 1.
+  """
+  if not 0 <= share <= 1:
+    raise ValueError(f'Need 0 <= {share=} <= 1.')
+  large = (np.asarray(numbers) > 0).sum(1) > above
+  count = int(large.sum())
+  if count in (0, len(large)):
+    return np.ones(len(large))
+  return np.where(large, share / count, (1 - share) / (len(large) - count))
+
+
+def _cumulative(
+  sampling: np.ndarray | None, crystals: int, origins: int, seed: int | None
+) -> np.ndarray | None:
+  """Running sum of the examples' probabilities."""
+  if sampling is None:
+    return None
+  weights = np.asarray(sampling, float)
+  valid = weights.shape == (crystals,) and np.isfinite(weights).all()
+  if not valid or (weights < 0).any() or not weights.any():
+    raise ValueError(
+      f'Need one weight >= 0 per crystal, {crystals}, and one above 0; got '
+      f'{weights.shape}.'
+    )
+  if seed is None:
+    raise ValueError('Sampling by weights needs a seed.')
+  cumulative = np.cumsum(np.repeat(weights, origins))
+  cumulative /= cumulative[-1]
+  # Rounding must not leave a gap above the last positive weight.
+  cumulative[cumulative >= 1] = np.inf
+  return cumulative
 
 
 @functools.lru_cache(maxsize=4)
@@ -147,7 +208,7 @@ def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
 
 
 class _Load:
-  """Turns the indices of a global batch into this process's part of it."""
+  """Loads this process's slice of a global batch."""
 
   def __init__(self, data, batch_size, max_atoms, origins, share):
     self._arrays = data if isinstance(data, Mapping) else None
@@ -171,7 +232,7 @@ class _Load:
     batch = self._read(rows)
     batch |= {'row': rows, 'sample': examples % self._origins}
     batch = {name: _fill(value, size) for name, value in batch.items()}
-    # A padding crystal gets a cell that can be inverted.
+    # Padding crystals get an invertible cell.
     batch['cell'][~mask] = np.eye(3)
     batch |= {'index': index, 'mask': mask}
     return {name: self._shard(value) for name, value in batch.items()}
@@ -179,7 +240,7 @@ class _Load:
   def _read(self, rows):
     if self._arrays is not None:
       return {name: column[rows] for name, column in self._arrays.items()}
-    # A process may get only padding: that has the columns of any crystal.
+    # A batch of padding alone has the columns of any crystal.
     read = [self._source[i] for i in (rows if len(rows) else [0])]
     stacked = arrays_lib.stack(read, max_atoms=self._max_atoms)
     return {
@@ -195,7 +256,7 @@ class _Load:
 
 
 def _resize(columns, max_atoms):
-  """Arrays with `max_atoms` slots."""
+  """Columns with `max_atoms` slots."""
   slots = columns['numbers'].shape[1]
   if max_atoms is None or max_atoms == slots:
     return columns
@@ -212,5 +273,5 @@ def _resize(columns, max_atoms):
 
 
 def _fill(value, size):
-  """Zeros at the end, up to `size` rows."""
+  """Pads with zeros up to `size` rows."""
   return np.pad(value, [(0, size - len(value))] + [(0, 0)] * (value.ndim - 1))

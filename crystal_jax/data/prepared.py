@@ -1,8 +1,8 @@
-"""A prepared folder: a TFDS data set whose crystals were read from files.
+"""Writer of a prepared folder: a TFDS data set of crystals read from files.
 
-It holds array_record files, dataset_info.json and features.json, and with them
-skipped.csv and summary.json. What says that all of it is there is
-dataset_info.json, which comes last.
+The folder holds array_record files, dataset_info.json, features.json,
+skipped.csv and summary.json. dataset_info.json is written last: a folder with
+it is complete.
 """
 
 from __future__ import annotations
@@ -13,33 +13,31 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow_datasets as tfds
-
 from crystal_jax.data.features import crystal_features
 from crystal_jax.data.summary import Summary
 
 _LAST = 'dataset_info.json'
-_SHARD = 1 << 18  # Crystals of a file.
+_SHARD = 1 << 18  # Crystals per array_record file.
 
 
 def is_prepared(folder: str | os.PathLike[str]) -> bool:
-  """Whether a folder holds a whole data set."""
+  """Whether a folder holds a complete data set."""
   return (pathlib.Path(folder) / _LAST).is_file()
 
 
 def empty_splits(folder: str | os.PathLike[str]) -> list[str]:
-  """Splits that no crystal fell into, which TFDS does not know."""
+  """Splits without crystals; TFDS does not list them."""
   path = pathlib.Path(folder) / 'summary.json'
-  if not path.is_file():  # A folder of another's making.
+  if not path.is_file():  # Written by another program.
     return []
   return [name for name, n in Summary.load(path).splits.items() if not n]
 
 
 class Writer:
-  """Writes a data set record by record, with nothing of it kept in memory.
+  """Streaming writer of a TFDS data set.
 
-  Not as a TFDS builder writes one, which sorts a split by the hashes of its
-  keys: beyond 1 GB it would need TensorFlow for that.
+  A TFDS builder sorts each split by the hashes of its keys, which needs
+  TensorFlow beyond 1 GB; this writer keeps the given order.
   """
 
   def __init__(
@@ -49,14 +47,16 @@ class Writer:
     scalars: Mapping[str, str],
     description: str,
   ):
-    """Begins.
+    """Creates the folder of the incomplete data set.
 
     Args:
-      partial: A folder for what is not complete.
+      partial: Folder of the incomplete data set; emptied.
       splits: Names of the splits that have crystals.
-      scalars: Names of all properties, and what they mean.
-      description: What the data set is.
+      scalars: Description of each scalar, by name.
+      description: Description of the data set.
     """
+    import tensorflow_datasets as tfds
+
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     self._partial = partial
@@ -77,13 +77,13 @@ class Writer:
     self._writer.initialize_splits(list(splits))
 
   def add(self, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Writes some records of each split, in this order."""
+    """Appends records to each split, in the given order."""
     self._writer.add_examples(records)
 
   def finish(self, folder: pathlib.Path) -> None:
-    """Puts the data set where it comes to lie."""
+    """Moves the complete data set to `folder`."""
     self._writer.close_all()
-    for old in folder.glob('crystals-*'):  # Of a run that died right here.
+    for old in folder.glob('crystals-*'):  # Of a run killed in this loop.
       old.unlink()
     names = os.listdir(self._partial)
     for name in sorted(names, key=lambda name: (name == _LAST, name)):

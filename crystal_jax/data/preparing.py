@@ -1,30 +1,34 @@
-"""Any folder of crystal files to a data set that training reads.
+"""Preparation of a data set from folders of crystal files.
 
   summary = data.prepare(['my_cifs/'], 'data/mine')
   print(summary)
 
-What is read is kept in `.partial` in the output folder until all of it is, so
-that a run that was killed goes on where it stopped. Nothing is written anywhere
-else.
+Shards of crystals collect in `.partial` in the output folder, so that an
+interrupted run continues with the first missing shard. Nothing is written
+outside the output folder.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import csv
+import dataclasses
 import fcntl
 import hashlib
+import itertools
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from crystal_jax.data import assembling, prepared, splits
 from crystal_jax.data.summary import Summary
-from crystal_jax.io.reading import items, pool, shards
+from crystal_jax.io.reading import compact, items, pool, shards
 from crystal_jax.io.reading.items import Item, Skip
 
-_CHUNK = 128  # Items a task.
+_ITEMS = 128  # Items per shard.
 _PARTIAL = '.partial'
 
 Path = str | os.PathLike[str]
@@ -46,24 +50,25 @@ def prepare(
   """Reads crystals and writes them as a data set.
 
   Args:
-    sources: Files and folders (with all folders in them): CIF, POSCAR*,
-      CONTCAR*, *.vasp, extxyz, ASE databases, CSV with a column `cif`, compact
-      npz.
+    sources: Files and folders, searched recursively: CIF, POSCAR*, CONTCAR*,
+      *.vasp, extxyz, ASE databases, CSV with a column `cif`, compact npz.
     out: Folder of the data set; `load_split(out, 'train')` reads it.
-    properties: A CSV with a column `id` (or the ids first); its numbers are
-      added to the crystals'.
-    split: 'formula', 'file' (train.csv, val.csv ..), or the property that
+    properties: Scalars of the crystals by id: a CSV with a column `id` (else
+      its first column holds the ids), or an npz with an array `ids` and an
+      array for each scalar.
+    split: 'formula', 'file' (train.csv, val.csv, ..), or the property that
       names each crystal's split.
     fractions: Shares of train, val and test, by formula.
     max_atoms: Crystals with more atoms are skipped.
-    time_limit: Seconds that one file may take.
-    workers: Processes; None: one a core; 0: this one does it, without a time
-      limit.
-    strict: Whether to stop at the first crystal that would be skipped.
+    time_limit: Seconds per file.
+    workers: Processes; None: one per core; 0: none, and no limits of time and
+      memory.
+    strict: Whether to raise at the first crystal that would be skipped.
     progress: Called with the number of files and rows that were just read.
 
   Returns:
-    What was read and what was not; also in summary.json and skipped.csv there.
+    Counts of crystals and skips; `out` holds them in summary.json, and each
+    skip in skipped.csv.
 
   Raises:
     FileNotFoundError: If a source does not exist.
@@ -80,18 +85,12 @@ def prepare(
   table = {} if properties is None else _read_table(properties)
   ignored = {os.path.realpath(p) for p in (out, properties) if p is not None}
   found = items.find(sources, ignored)
-  with _claim(out) as partial:
+  with _locked(out) as partial:
     plan = _Plan(found, partial, max_atoms, strict, progress)
     options = repr((table, split, tuple(fractions)))
     if prepared.is_prepared(out):
-      return _known(out, plan.key(options))
-    pool.read(
-      plan.tasks(),
-      workers=os.cpu_count() or 1 if workers is None else workers,
-      time_limit=time_limit,
-      max_atoms=max_atoms,
-      progress=plan.finish,
-    )
+      return _load_summary(out, plan.key(options))
+    _read(plan, max_atoms, time_limit, workers)
     summary = assembling.assemble(
       out,
       partial / 'data_set',
@@ -106,52 +105,91 @@ def prepare(
   return summary
 
 
-class _Plan:
-  """Which chunks there are, and which of them are still to be read."""
+def _read(
+  plan: _Plan, max_atoms: int, time_limit: float, workers: int | None
+) -> None:
+  """Reads and saves the missing shards."""
+  waiting: collections.deque[_Task] = collections.deque()
 
-  def __init__(self, found, folder, max_atoms, strict, progress):
+  def arguments() -> Iterator[tuple[Item, int]]:
+    for task in plan.tasks():
+      waiting.append(task)
+      yield from ((item, max_atoms) for item in task.items)
+
+  results = pool.isolated_map(
+    shards.read_item,
+    arguments(),
+    workers=workers,
+    time_limit=time_limit,
+    memory_limit=pool.MEMORY_LIMIT,
+  )
+  with contextlib.closing(results):
+    while shard := list(itertools.islice(results, _ITEMS)):
+      task = waiting.popleft()
+      skipped = shards.save(task.target, task.items, shard)
+      plan.finish(task, skipped)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+  """The items of a shard, and its file."""
+
+  items: Sequence[Item]
+  target: pathlib.Path
+
+
+class _Plan:
+  """The shards of a data set, complete and missing."""
+
+  def __init__(
+    self,
+    found: Iterator[Item | Skip],
+    folder: pathlib.Path,
+    max_atoms: int,
+    strict: bool,
+    progress: Callable[[int], None],
+  ):
     self._found, self._folder, self._max_atoms = found, folder, max_atoms
     self._strict, self._progress = strict, progress
     self.files: list[pathlib.Path] = []
     self.skipped: list[Skip] = []
 
-  def tasks(self) -> Iterator[pool.Task]:
-    """What is still to be read; notes all else on the way."""
-    waiting = []
+  def tasks(self) -> Iterator[_Task]:
+    """Missing shards; fills `files` and `skipped`."""
+    waiting: list[Item] = []
     for item in self._found:
       if isinstance(item, Skip):
         self._refuse(item)
         self.skipped.append(item)
         continue
       waiting.append(item)
-      if len(waiting) == _CHUNK:
+      if len(waiting) == _ITEMS:
         yield from self._task(waiting)
         waiting = []
     if waiting:
       yield from self._task(waiting)
 
-  def finish(self, task: pool.Task) -> bool:
-    """Called when a task is done; whether to go on."""
+  def finish(self, task: _Task, skipped: Sequence[Skip]) -> None:
+    """Reports a complete shard."""
     self._progress(len(task.items))
-    if self._strict:
-      for skip in shards.load(task.target).skipped:
-        self._refuse(skip)
-    return True
+    for skip in skipped:
+      self._refuse(skip)
 
   def key(self, options: str) -> str:
-    """Of all that goes into the data set."""
-    for _ in self.tasks():  # What was not listed yet.
+    """Digest of the input files and the options."""
+    for _ in self.tasks():  # Completes `files`.
       pass
     names = [file.name for file in self.files]
     text = f'{options} {names} {self.skipped}'
     return hashlib.sha256(text.encode()).hexdigest()
 
-  def _task(self, some: list[Item]) -> Iterator[pool.Task]:
-    target = self._folder / shards.name(some, self._max_atoms)
+  def _task(self, batch: list[Item]) -> Iterator[_Task]:
+    target = self._folder / shards.name(batch, self._max_atoms)
     self.files.append(target)
-    task = pool.Task(some, target)
+    task = _Task(batch, target)
     if target.exists():
-      self.finish(task)
+      skipped = shards.load(target).skipped if self._strict else []
+      self.finish(task, skipped)
     else:
       yield task
 
@@ -161,16 +199,16 @@ class _Plan:
 
 
 @contextlib.contextmanager
-def _claim(out: pathlib.Path) -> Iterator[pathlib.Path]:
-  """The folder for what is not complete, which no other process may use.
+def _locked(out: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Exclusive lock of `out`; yields the folder of its shards.
 
   Raises:
-    ValueError: If `out` is a file or holds something else, or another process
-      is at work on it.
+    ValueError: If `out` is a file or holds other files, or another process
+      prepares it.
   """
   partial = out / _PARTIAL
   if out.exists() and not out.is_dir():
-    raise ValueError(f'{out} is a file; give a folder that can be made.')
+    raise ValueError(f'{out} is a file; give the name of a folder.')
   ours = prepared.is_prepared(out) or partial.is_dir()
   if out.is_dir() and not ours and any(out.iterdir()):
     raise ValueError(
@@ -187,8 +225,12 @@ def _claim(out: pathlib.Path) -> Iterator[pathlib.Path]:
     yield partial
 
 
-def _known(out: pathlib.Path, key: str) -> Summary:
-  """The summary of what is prepared already, if it is the same."""
+def _load_summary(out: pathlib.Path, key: str) -> Summary:
+  """The summary of a complete data set.
+
+  Raises:
+    ValueError: If its files or options differ.
+  """
   shutil.rmtree(out / _PARTIAL)
   summary = Summary.load(out / 'summary.json')
   if summary.key != key:
@@ -203,17 +245,30 @@ def _read_table(path: Path) -> dict[str, dict[str, float | str]]:
   """Properties by id.
 
   Raises:
-    ValueError: If the table cannot be read, is empty, or an id is there twice.
+    ValueError: If the table cannot be read, is empty, or repeats an id.
   """
-  table = {}
+  table: dict[str, dict[str, float | str]] = {}
   try:
-    for number, row in items.table_rows(os.fspath(path)):
-      id_ = items.row_id(row)
+    for number, (id_, row) in enumerate(_table_rows(os.fspath(path))):
       if id_ in table:
-        raise ValueError(f'id {id_!r} is there twice (row {number})')
+        raise ValueError(f'row {number} repeats the id {id_!r}')
       table[id_] = items.scalars(row)
   except (ValueError, csv.Error) as error:
     raise ValueError(f'{path}: {error}') from error
   if not table:
     raise ValueError(f'{path}: holds no rows.')
   return table
+
+
+def _table_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+  """Ids and values of the rows of a CSV or npz."""
+  if not path.endswith('.npz'):
+    for _, row in items.table_rows(path):
+      yield items.row_id(row), row
+    return
+  arrays = compact.read_arrays(path)
+  if 'ids' not in arrays or arrays['ids'].ndim != 1:
+    raise ValueError('lacks an array `ids` of one dimension')
+  names = compact.scalar_names(arrays)
+  for i, id_ in enumerate(arrays['ids'].astype(str).tolist()):
+    yield id_, {name: float(arrays[name][i]) for name in names}

@@ -1,7 +1,7 @@
-"""What is noted of every crystal, for what can only be told of all together.
+"""Compact index of all crystals of a data set: ids, formulas, fingerprints.
 
-Some 60 bytes each, for there may be millions: is its id taken, of which split
-is its formula, whom does it look like.
+About 60 bytes per crystal, so that an index of millions fits in memory. From it
+follow repeated ids, splits and duplicates.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from crystal_jax.io.reading.items import Skip
 # Properties by id.
 Table = Mapping[str, Mapping[str, float | str]]
 
-# A note; the id as a digest.
-_KIND = np.dtype(
+# One crystal; `id` and `formula` are hashes.
+_ENTRY = np.dtype(
   [
     ('id', 'u8'),
     ('formula', 'f8'),
@@ -34,15 +35,15 @@ _KIND = np.dtype(
 
 
 @dataclasses.dataclass(frozen=True)
-class Notes:
-  """Of all crystals, in the order in which they were read.
+class RecordIndex:
+  """Index of all crystals, in the order of the shards.
 
   Attributes:
-    crystals: A record each; `split` is a number in `names`, or -1.
-    starts: The first crystal of each chunk.
-    names: What names a split.
-    columns: Of all properties; whether there are numbers in it.
-    skipped: What could not be read.
+    crystals: One entry per crystal; `split` is an index into `names`, or -1.
+    starts: Index of each shard's first crystal.
+    names: Names of the splits.
+    columns: Names of all properties; True if any value is a number.
+    skipped: Items that hold no readable crystal.
   """
 
   crystals: np.ndarray
@@ -52,25 +53,27 @@ class Notes:
   skipped: list[Skip]
 
 
-def take_notes(
+def index_records(
   files: Sequence[pathlib.Path], table: Table, split: str
-) -> Notes:
-  """Goes through chunks once.
+) -> RecordIndex:
+  """Builds the index in one pass over the shards.
 
   Args:
-    files: The chunks.
+    files: The shards.
     table: Properties by id.
     split: 'formula', 'file', or the property that names the split.
   """
-  found, starts, count = [np.zeros(0, _KIND)], [], 0
-  names, columns, skipped = {}, {}, []
+  parts, starts, count = [np.zeros(0, _ENTRY)], [], 0
+  names: dict[str, int] = {}
+  columns: dict[str, bool] = {}
+  skipped: list[Skip] = []
   reach = summary.BOX_LENGTH / 2 - 2 * summary.BOX_SIGMA
   for file in files:
-    chunk = shards.load(file)
-    skipped += chunk.skipped
-    notes = np.zeros(len(chunk.rows), _KIND)
-    notes['atoms'] = np.diff(chunk.offsets)
-    for note, row in zip(notes, chunk.rows, strict=True):
+    shard = shards.load(file)
+    skipped += shard.skipped
+    entries = np.zeros(len(shard.rows), _ENTRY)
+    entries['atoms'] = np.diff(shard.offsets)
+    for entry, row in zip(entries, shard.rows, strict=True):
       properties = row['properties'] | look_up(table, row)
       for column, value in properties.items():
         number = isinstance(value, float)
@@ -78,28 +81,30 @@ def take_notes(
       name = properties.get(split)
       if split == 'file':
         name = splits.of_file(row['file'])
-      note['id'] = _digest(row['id'])
-      note['formula'] = splits.place(row['formula'])
-      note['fingerprint'] = row['fingerprint']
-      note['fits'] = row['radius'] <= reach
-      # An empty cell of a table is no name either.
+      entry['id'] = _digest(row['id'])
+      entry['formula'] = splits.hash_value(row['formula'])
+      entry['fingerprint'] = row['fingerprint']
+      entry['fits'] = row['radius'] <= reach
+      # An empty field of a table names no split.
       named = name is not None and split != 'formula'
-      note['split'] = names.setdefault(str(name), len(names)) if named else -1
-    found.append(notes)
+      entry['split'] = names.setdefault(str(name), len(names)) if named else -1
+    parts.append(entries)
     starts.append(count)
-    count += len(notes)
-  return Notes(np.concatenate(found), starts, list(names), columns, skipped)
+    count += len(entries)
+  return RecordIndex(
+    np.concatenate(parts), starts, list(names), columns, skipped
+  )
+
+
+def look_up(table: Table, row: Mapping[str, Any]) -> dict[str, float | str]:
+  """Properties of a crystal by its id, or by the name of its file."""
+  name = row['file'].rsplit('/', 1)[-1]
+  for key in row['id'], row['file'], row['id'].rsplit('/', 1)[-1], name:
+    if key in table:
+      return dict(table[key])
+  return {}
 
 
 def _digest(id_: str) -> int:
   digest = hashlib.blake2b(id_.encode(), digest_size=8).digest()
   return int.from_bytes(digest, 'big')
-
-
-def look_up(table: Table, row: Mapping) -> Mapping[str, float | str]:
-  """Properties of a crystal by its id, or by the name of its file."""
-  name = row['file'].rsplit('/', 1)[-1]
-  for key in row['id'], row['file'], row['id'].rsplit('/', 1)[-1], name:
-    if key in table:
-      return table[key]
-  return {}

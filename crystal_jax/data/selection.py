@@ -1,4 +1,4 @@
-"""Which crystals of a set are used."""
+"""Loading and selection of crystals, in memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Path = str | os.PathLike[str]
 Dropped = list[tuple[str, str]]  # (id, reason)
 Prepare = Callable[[Arrays], tuple[Arrays, Dropped]]
 
-# No crystals.
-NOTHING = {
+# Arrays of no crystals.
+EMPTY: Arrays = {
   'numbers': np.zeros((0, 1), np.int32),
   'positions': np.zeros((0, 1, 3), np.float32),
   'cell': np.zeros((0, 3, 3), np.float32),
@@ -43,58 +43,67 @@ def load(
   """Crystals of a split, in memory.
 
   Args:
-    builder: What `load_split` takes; or several, with commas between them.
+    builder: As of `load_split`; several data sets are separated by commas.
     split: A split, or a part of one.
-    data_dir: Where prepared data sets live. None: TFDS's default.
-    manual_dir: Where files lie that the user has to provide.
-    weights: Of several sets: their shares of an epoch; empty: as large as they
-      are.
-    **rules: Which crystals; see `select`. None: all.
+    data_dir: Folder of prepared data sets. None: TFDS's default.
+    manual_dir: Folder of files that the user provides.
+    weights: Of several data sets: shares of an epoch; empty: their sizes.
+    **rules: Rules of `filter_crystals`; no rules: all crystals.
 
   Returns:
-    What `in_memory` returns; no crystals if a prepared folder has none there.
+    As `in_memory`; no crystals if a prepared folder has an empty split.
 
   Raises:
-    FileNotFoundError: If there is no such set.
-    ValueError: If there is no such split, or not one weight a set.
+    FileNotFoundError: If there is no such data set.
+    ValueError: If there is no such split, or not one weight per data set.
   """
-  return load_shown(
-    builder, split, lambda arrays: (arrays, []), data_dir=data_dir,
-    manual_dir=manual_dir, weights=weights, **rules,
-  )[0]  # fmt: skip
+  parts = []
+  for source in load_splits(builder, split, data_dir, manual_dir):
+    part = in_memory(source) if len(source) else EMPTY
+    parts.append(select(part, **rules) if rules else part)
+  return mix(parts, weights) if len(parts) > 1 or weights else parts[0]
 
 
-def load_shown(
+def load_inputs(
   builder: Path,
   split: str,
   prepare: Prepare,
   *,
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
+  columns: Sequence[str] = (),
   weights: Sequence[float] = (),
   **rules: Any,
 ) -> tuple[Arrays, Dropped]:
-  """What is shown of the crystals of a split, in memory.
+  """Training inputs of the crystals of a split, in memory.
 
   Args:
     builder: As of `load`.
     split: As of `load`.
-    prepare: Crystals of a set to what is shown of them, and (id, reason) of
-      those that cannot be; a `Representation` has it.
+    prepare: Function from crystals to input columns, and (id, reason) of the
+      crystals that it drops; see `Representation.prepare`.
+    columns: Names of scalars, such as 'band_gap', to keep beside the inputs:
+      float32 [M], NaN where a crystal or one of several data sets has none.
     data_dir: As of `load`.
     manual_dir: As of `load`.
     weights: As of `load`.
     **rules: As of `load`.
 
   Returns:
-    The columns of `prepare`, and what it dropped.
+    The columns of `prepare` and `columns`; (id, reason) of dropped crystals.
+
+  Raises:
+    ValueError: As `load`, or if no data set has one of the `columns`.
   """
-  parts, dropped = [], []
-  for source in load_splits(builder, split, data_dir, manual_dir):
-    part = in_memory(source) if len(source) else NOTHING
+  sources = load_splits(builder, split, data_dir, manual_dir)
+  check_columns(columns, sources)
+  parts: list[Arrays] = []
+  dropped: Dropped = []
+  for source in sources:
+    part = in_memory(source) if len(source) else EMPTY
     part = select(part, **rules) if rules else part
     if len(part['numbers']):
-      part, more = prepare(part)
+      part, more = prepare_inputs(part, prepare, columns)
       dropped += more
     parts.append(part)
   if len(parts) > 1 or weights:
@@ -102,25 +111,70 @@ def load_shown(
   return parts[0], dropped
 
 
-def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
-  """Only some of the crystals; what is left out is counted in the log.
+def check_columns(
+  columns: Sequence[str], sources: Sequence[Sequence[Mapping[str, Any]]]
+) -> None:
+  """Raises a ValueError if none of the sources has one of the columns."""
+  known: set[str] = set()
+  crystals = False
+  for source in sources:
+    if len(source):
+      crystals = True
+      known |= {n for n, v in source[0].items() if is_scalar(v)}
+  missing = [name for name in columns if name not in known]
+  if crystals and missing:
+    raise ValueError(
+      f'The data has no scalars {missing}; it has {sorted(known)}.'
+    )
+
+
+def is_scalar(value: Any) -> bool:
+  """Whether a value of a record is one number."""
+  return np.ndim(value) == 0 and np.asarray(value).dtype.kind in 'fiub'
+
+
+def prepare_inputs(
+  arrays: Arrays, prepare: Prepare, columns: Sequence[str] = ()
+) -> tuple[Arrays, Dropped]:
+  """The columns of `prepare`, and scalars of the crystals that it keeps.
 
   Args:
-    arrays: What `in_memory` returns.
-    **rules: See `passing`.
+    arrays: As of `in_memory`.
+    prepare: As of `load_inputs`.
+    columns: As of `load_inputs`.
   """
-  chosen, left_out = passing(arrays, **rules)
-  say_left_out(left_out, len(arrays['numbers']))
-  return chosen
+  if not columns:
+    return prepare(arrays)
+  # Ids may repeat: `prepare` gets each crystal's row as its id.
+  ids = np.asarray(arrays['id'])
+  inputs, dropped = prepare(arrays | {'id': np.arange(len(ids)).astype(str)})
+  rows = inputs['id'].astype(int)
+  inputs = inputs | {'id': ids[rows]}
+  for name in columns:
+    column = arrays.get(name, np.full(len(ids), np.nan))
+    inputs[name] = np.asarray(column, np.float32)[rows]
+  return inputs, [(str(ids[int(row)]), reason) for row, reason in dropped]
 
 
-def say_left_out(left_out: Mapping[str, int], total: int) -> None:
-  """Logs what `passing` counted."""
+def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
+  """Crystals that pass all rules; logs the number that each rule excludes.
+
+  Args:
+    arrays: As of `in_memory`.
+    **rules: See `filter_crystals`.
+  """
+  selected, left_out = filter_crystals(arrays, **rules)
+  log_left_out(left_out, len(arrays['numbers']))
+  return selected
+
+
+def log_left_out(left_out: Mapping[str, int], total: int) -> None:
+  """Logs the counts of `filter_crystals`."""
   for rule, dropped in left_out.items():
     _log.info('%d of %d left out: %s.', dropped, total, rule)
 
 
-def passing(
+def filter_crystals(
   arrays: Mapping[str, np.ndarray],
   *,
   elements: Sequence[str] = (),
@@ -130,19 +184,19 @@ def passing(
   box_length: float | None = None,
   box_sigma: float = 0.5,
 ) -> tuple[Arrays, dict[str, int]]:
-  """The crystals that pass all rules, and how many each of them left out.
+  """Crystals that pass all rules, and the number that each rule excludes.
 
   Args:
-    arrays: What `in_memory` returns.
-    elements: Symbols; only crystals made of nothing else. Empty: all.
+    arrays: As of `in_memory`.
+    elements: Symbols of the allowed elements. Empty: all.
     min_atoms: Least atoms of a crystal.
-    max_atoms: Most atoms, and the slots that are kept; None: as they come.
-    max_e_above_hull: eV/atom; crystals of which it is not known stay out too.
-    box_length: Å; only crystals of which one cell fits such a box. None: all.
+    max_atoms: Most atoms of a crystal, and number of slots. None: no limit.
+    max_e_above_hull: eV/atom; excludes crystals without a value. None: all.
+    box_length: Å; excludes crystals whose cell does not fit the box. None: all.
     box_sigma: Standard deviation of an atom in that box, Å.
 
   Raises:
-    ValueError: If an element is none, or the energy is not in the data.
+    ValueError: If an element is unknown, or the data lacks e_above_hull.
   """
   numbers = np.asarray(arrays['numbers'])
   counts = (numbers > 0).sum(1)
@@ -157,7 +211,7 @@ def passing(
   if max_e_above_hull is not None and len(numbers):
     if 'e_above_hull' not in arrays:
       raise ValueError(
-        f'No e_above_hull to select by; there are {sorted(arrays)}.'
+        f'No e_above_hull to select by; known are {sorted(arrays)}.'
       )
     rules[f'more than {max_e_above_hull:g} eV/atom above the hull'] = (
       arrays['e_above_hull'] <= max_e_above_hull
@@ -165,20 +219,21 @@ def passing(
   if box_length is not None and len(numbers):
     reach = box_length / 2 - 2 * box_sigma
     rules[f'cells that do not fit {box_length:g} Å'] = _radii(arrays) <= reach
-  kept, left_out = np.ones(len(numbers), bool), {}
+  kept = np.ones(len(numbers), bool)
+  left_out: dict[str, int] = {}
   for rule, passed in rules.items():
-    dropped = int((kept & ~passed).sum())
+    excluded = int((kept & ~passed).sum())
     kept &= passed
-    if dropped:
-      left_out[rule] = dropped
-  chosen = {name: column[kept] for name, column in arrays.items()}
+    if excluded:
+      left_out[rule] = excluded
+  selected = {name: column[kept] for name, column in arrays.items()}
   if max_atoms is not None:
-    chosen = with_slots(chosen, max_atoms)
-  return chosen, left_out
+    selected = with_slots(selected, max_atoms)
+  return selected, left_out
 
 
 def _radii(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-  """How far the outermost atom of each cell lies from its mean, Å."""
+  """Distance of each cell's outermost atom from the atoms' mean, Å."""
   rows = records(arrays, range(len(arrays['numbers'])))
   crystals = [
     Crystal(row['numbers'], row['positions'], row['cell']) for row in rows

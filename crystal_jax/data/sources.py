@@ -1,8 +1,8 @@
-"""A split of a data set as a random-access source, without TensorFlow.
+"""Random-access sources of the splits of data sets, without TensorFlow.
 
-A data set is a folder with a TFDS builder, `datasets/<name>/`. It is loaded by
-path (a package called `datasets` is often installed already), prepared once
-into array_record files, and read through `tfds.data_source`.
+A data set is a folder with a TFDS builder, `datasets/<name>/`. The builder is
+loaded by path (a package called `datasets` is often installed), the data set is
+prepared once into array_record files and read through `tfds.data_source`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import pathlib
 import sys
 import types
 from collections.abc import Sequence
-from typing import Any
-
-import tensorflow_datasets as tfds
+from typing import TYPE_CHECKING, Any
 
 from crystal_jax.data import compact_source, prepared
+
+if TYPE_CHECKING:  # Imported late: only a data set on disk needs it.
+  import tensorflow_datasets as tfds
 
 Path = str | os.PathLike[str]
 
@@ -35,23 +36,22 @@ def load_split(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
 ) -> Sequence[dict[str, Any]]:
-  """Opens one split; prepares the data set first if that was never done.
+  """Opens one split; prepares the data set if it is not on disk yet.
 
   Args:
-    builder: Folder of the builder, such as 'datasets/oqmd_icsd20': as it is, or
-      relative to the checkout this package lies in. A set among several of one
-      builder comes last: 'datasets/cdvae_csv/mp_20'. Or a prepared folder, or
-      the stem of compact files, '<stem>_<split>.npz'.
+    builder: One of: folder of a builder, 'datasets/oqmd_icsd20', relative to
+      the working directory or to this package's checkout; folder of a builder
+      and one of its configs, 'datasets/cdvae_csv/mp_20'; a prepared folder; the
+      stem of compact files '<stem>_<split>.npz'.
     split: A split, or a part of one: 'train', 'train[:100]', 'val[50%:]'.
-    data_dir: Where prepared data sets live. None: TFDS's own default,
+    data_dir: Folder of prepared data sets. None: TFDS's default,
       $TFDS_DATA_DIR or ~/tensorflow_datasets.
-    manual_dir: Where files lie that the user has to provide. None: downloads/
-      manual in the data_dir.
+    manual_dir: Folder of files that the user provides. None: downloads/manual
+      in the data_dir.
 
   Returns:
-    A source with `len` and `[i]`: records as dicts of NumPy arrays, ids as str.
-    It can be pickled, so grain's workers can open it too. A split that is empty
-    in a prepared folder has no records.
+    A picklable source with `len` and `[i]`: records as dicts of NumPy arrays,
+    ids as str. An empty split of a prepared folder has no records.
 
   Raises:
     FileNotFoundError: If there is no builder at `builder`.
@@ -64,7 +64,7 @@ def load_split(
     if prepared.is_prepared(stem):
       if split in prepared.empty_splits(stem):
         return ()
-      return _split(tfds.builder_from_directory(os.fspath(stem)), split)
+      return _split(_from_directory(stem), split)
   return _split(prepare(builder, data_dir, manual_dir), split)
 
 
@@ -74,7 +74,7 @@ def load_splits(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
 ) -> list[Sequence[dict[str, Any]]]:
-  """Opens a split of several sets, with commas between them; see above."""
+  """Opens a split of comma-separated data sets; see `load_split`."""
   names = [name.strip() for name in os.fspath(builder).split(',')]
   return [load_split(name, split, data_dir, manual_dir) for name in names]
 
@@ -84,22 +84,22 @@ def split_names(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
 ) -> list[str]:
-  """The splits that `load_split` finds, those without crystals left out."""
+  """Names of the splits that have crystals."""
   for stem in builder, _CHECKOUT / builder:
     files = compact_source.find_files(stem)
     if files:
       return list(files)
     if prepared.is_prepared(stem):
-      return list(tfds.builder_from_directory(os.fspath(stem)).info.splits)
+      return list(_from_directory(stem).info.splits)
   return list(prepare(builder, data_dir, manual_dir).info.splits)
 
 
-class Split(Sequence):
+class Split(Sequence[dict[str, Any]]):
   """Records of one split of a prepared data set."""
 
   def __init__(self, folder: str, split: str):
     self._folder, self._split = folder, split
-    builder = tfds.builder_from_directory(folder)
+    builder = _from_directory(folder)
     self._source = builder.as_data_source(split=split)
 
   def __len__(self) -> int:
@@ -107,8 +107,8 @@ class Split(Sequence):
 
   @property
   def files(self) -> list[pathlib.Path]:
-    """What is read."""
-    infos = tfds.builder_from_directory(self._folder).info.splits
+    """The array_record files of the split."""
+    infos = _from_directory(self._folder).info.splits
     names = {
       name
       for part in self._split.split('+')
@@ -116,14 +116,14 @@ class Split(Sequence):
     }
     return [pathlib.Path(self._folder, name) for name in sorted(names)]
 
-  def __getitem__(self, index: int) -> dict[str, Any]:
+  def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
     if not -len(self) <= index < len(self):
       raise IndexError(f'{index=} of {len(self)} records of {self}')
     try:
       record = dict(self._source[int(index) % len(self)])
-    except RuntimeError as error:  # As array_record has it.
+    except RuntimeError as error:  # Raised by array_record.
       raise RuntimeError(
-        f'{self._folder} is damaged; delete it and it will be prepared anew.'
+        f'{self._folder} is damaged; delete it to prepare the data set again.'
       ) from error
     for name, value in record.items():
       if isinstance(value, bytes):
@@ -134,7 +134,7 @@ class Split(Sequence):
     return f'Split({self._folder!r}, {self._split!r})'
 
   def __reduce__(self):
-    return Split, (self._folder, self._split)  # The open files stay behind.
+    return Split, (self._folder, self._split)  # Open files do not pickle.
 
 
 def prepare(
@@ -142,23 +142,25 @@ def prepare(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
 ) -> tfds.core.DatasetBuilder:
-  """Writes the data set unless it is there already; returns its builder.
+  """Prepares the data set unless it is on disk; returns its builder.
 
-  The files are written to a folder of their own, which gets its final name when
-  all of them are complete; what an interrupted run leaves is never read.
+  TFDS writes to a temporary folder and renames it when it is complete, so files
+  of an interrupted run are never read.
   """
-  made = _make(builder, data_dir)
-  if not made.data_path.exists():
-    _download_and_prepare(made, manual_dir)
-  # Made again it knows what is in the files, whoever wrote them and when.
-  return _make(builder, data_dir)
+  created = _create(builder, data_dir)
+  if not created.data_path.exists():
+    _download_and_prepare(created, manual_dir)
+  # A fresh builder reads the metadata of the files on disk.
+  return _create(builder, data_dir)
 
 
-def _download_and_prepare(made, manual_dir):
-  _log.info('Preparing %s in %s.', made.name, made.data_path)
-  tfds.disable_progress_bar()  # It litters logs, for a second's work.
+def _download_and_prepare(created, manual_dir):
+  import tensorflow_datasets as tfds
+
+  _log.info('Preparing %s in %s.', created.name, created.data_path)
+  tfds.disable_progress_bar()  # Keeps logs short.
   try:
-    made.download_and_prepare(
+    created.download_and_prepare(
       file_format='array_record',
       download_config=tfds.download.DownloadConfig(
         manual_dir=None if manual_dir is None else os.path.abspath(manual_dir),
@@ -170,8 +172,8 @@ def _download_and_prepare(made, manual_dir):
       raise
     raise FileNotFoundError(str(error)) from error
   except OSError:
-    # Another process may have finished first, so that ours could not be named.
-    if not made.data_path.exists():
+    # The rename fails if another process finished first.
+    if not created.data_path.exists():
       raise
 
 
@@ -187,14 +189,14 @@ def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
 
 
 def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:
-  """The builder's module file in its folder, and which of its sets is meant.
+  """Path of the builder's module, and the name of its config or None.
 
   Raises:
     FileNotFoundError: If there is none.
   """
   for folder in pathlib.Path(builder), _CHECKOUT / builder:
-    for place, config in ((folder, None), (folder.parent, folder.name)):
-      path = place / f'{place.name}{_SUFFIX}'
+    for parent, config in ((folder, None), (folder.parent, folder.name)):
+      path = parent / f'{parent.name}{_SUFFIX}'
       if path.is_file():
         return path.resolve(), config
   raise FileNotFoundError(
@@ -203,7 +205,13 @@ def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:
   )
 
 
-def _make(builder: Path, data_dir: Path | None) -> tfds.core.DatasetBuilder:
+def _from_directory(folder: Path) -> tfds.core.DatasetBuilder:
+  import tensorflow_datasets as tfds
+
+  return tfds.builder_from_directory(os.fspath(folder))
+
+
+def _create(builder: Path, data_dir: Path | None) -> tfds.core.DatasetBuilder:
   path, config = find_builder(builder)
   module = _load_module(str(path))
   data_dir = None if data_dir is None else os.path.abspath(data_dir)
@@ -212,8 +220,12 @@ def _make(builder: Path, data_dir: Path | None) -> tfds.core.DatasetBuilder:
 
 @functools.cache
 def _load_module(path: str) -> types.ModuleType:
+  import tensorflow_datasets as tfds
+
   name = pathlib.Path(path).stem
   spec = importlib.util.spec_from_file_location(name, path)
+  if spec is None or spec.loader is None:
+    raise ValueError(f'{path} cannot be imported.')
   module = importlib.util.module_from_spec(spec)
   sys.modules[name] = module
   with tfds.core.registered.skip_registration():

@@ -1,6 +1,7 @@
-"""Which split a crystal belongs to: by its formula, so that none is in two.
+"""Assignment of crystals to splits by a hash of the reduced formula.
 
-The same formula goes to the same split in every data set, on every machine.
+No formula is in two splits, and a formula is in the same split of every data
+set and on every machine.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ NAMES = ('train', 'val', 'test')
 def by_formula(
   formulas: Sequence[str], fractions: Sequence[float] = (0.8, 0.1, 0.1)
 ) -> list[str]:
-  """Train, val or test of each crystal, by a hash of its reduced formula.
+  """Split of each crystal: train, val or test, by a hash of its formula.
 
-  If chance leaves val empty and there are two formulas or more, the one that
-  came nearest to it is moved there; train is never empty.
+  If val would be empty and the set has at least two formulas, the formula whose
+  hash is nearest to val moves there. Train is never empty.
 
   Args:
     formulas: Of each crystal.
@@ -30,22 +31,23 @@ def by_formula(
     ValueError: If the fractions are no three shares that add up to 1.
   """
   names = list(dict.fromkeys(formulas))
-  chosen = by_place([place(name) for name in names], fractions)
+  chosen = by_hash_value([hash_value(name) for name in names], fractions)
   split = {n: NAMES[which] for n, which in zip(names, chosen, strict=True)}
   return [split[formula] for formula in formulas]
 
 
-def by_place(
-  places: Sequence[float], fractions: Sequence[float] = (0.8, 0.1, 0.1)
+def by_hash_value(
+  values: Sequence[float] | np.ndarray,
+  fractions: Sequence[float] = (0.8, 0.1, 0.1),
 ) -> np.ndarray:
-  """As `by_formula`, of the formulas' places: 0, 1 or 2 of `NAMES`, int."""
+  """As `by_formula`, from hash values: indices into `NAMES`, int."""
   ok = len(fractions) == 3 and min(fractions) >= 0 < fractions[0]
   if not ok or abs(sum(fractions) - 1) > 1e-6:
     raise ValueError(
       f'Need three shares that add up to 1, not {tuple(fractions)}.'
     )
-  formulas, inverse = np.unique(np.asarray(places, float), return_inverse=True)
-  which = _past(formulas, fractions)
+  formulas, inverse = np.unique(np.asarray(values, float), return_inverse=True)
+  which = _split_index(formulas, fractions)
   if fractions[1] and len(formulas) > 1 and 1 not in which:
     which[np.argmin(np.abs(formulas - fractions[0]))] = 1
   if len(formulas) and 0 not in which:
@@ -55,31 +57,31 @@ def by_place(
 
 
 def by_hash(formula: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
-  """Train, val or test of one formula, whatever the others are."""
-  return NAMES[_past(place(formula), fractions)]
+  """Split of one formula, independent of all others."""
+  return NAMES[_split_index(hash_value(formula), fractions)]
 
 
-def place(formula: str) -> float:
-  """A number in [0, 1) that a formula always gets."""
+def hash_value(formula: str) -> float:
+  """Hash of a formula as a number in [0, 1)."""
   digest = hashlib.sha256(formula.encode()).digest()
   return int.from_bytes(digest[:8], 'big') / 2**64
 
 
-def _past(places, fractions):
-  """How many of the two borders lie before."""
-  return (places >= fractions[0]) + 1 * (places >= fractions[0] + fractions[1])
+def _split_index(values, fractions):
+  """Index into `NAMES`: the number of bounds at or below a hash value."""
+  return (values >= fractions[0]) + 1 * (values >= fractions[0] + fractions[1])
 
 
 def of_file(name: str) -> str:
-  """The split that a file's name says: 'sub/train.csv, row 3' is of train."""
+  """The split in a file's name: 'train' of 'sub/train.csv, row 3'."""
   return re.split(r'[./,]', name.rsplit('/', 1)[-1])[0]
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-  """Raises a ValueError if one can be no name of a split; says `where`."""
+  """Raises a ValueError that names `where` if a name cannot be a split's."""
   for name in sorted(names):
     if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == 'all':
       raise ValueError(
-        f'{name!r} in {where} is no name of a split, such as train, val or '
-        'test.'
+        f'{name!r} in {where} cannot name a split: use a letter, then letters, '
+        'digits and _, such as train, val or test.'
       )

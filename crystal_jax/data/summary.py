@@ -1,11 +1,10 @@
-"""What a prepared folder holds and what it lacks, in numbers and in words."""
+"""Summary of a prepared data set: counts of crystals, skips, duplicates."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import json
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
@@ -14,39 +13,42 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from crystal_jax.codec import coverage
+from crystal_jax.io import atomic
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements
 
-BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å, of the box that is reported on.
+BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å; the box of `Summary.fitting`.
 
-# How close two crystals' fingerprints are that look alike.
-_ALIKE = 1e-3
+# Largest relative difference of two duplicates' fingerprints.
+_TOLERANCE = 1e-3
 
-# Reasons that mean the same, whatever atoms and numbers they name.
+# Kinds of reasons: a reason is of the first kind that it contains.
 _KINDS = (
   'partial occupancy', 'unknown species', 'no atoms', 'no cell', 'zero volume',
   'span no volume', 'apart, less than', 'not finite', 'no numbers',
   'not positive', 'more than max_atoms', 'symmetry operation', 'is taken by',
-  'took more than', 'the parser crashed', 'the file is empty', 'is beyond',
-  'cannot be opened', 'no structure', 'cannot be read', 'periodic along',
+  'took more than', 'the process crashed', 'needs too much memory',
+  'the file is empty', 'is beyond', 'cannot be opened', 'no structure',
+  'cannot be read', 'periodic along',
 )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-  """What was read, and what was not.
+  """Counts of what was read and skipped.
 
   Attributes:
     splits: Crystals of each split.
-    skipped: Crystals that were skipped, by the kind of reason.
-    other_files: Files that never claimed to hold crystals.
+    skipped: Skipped crystals, by the kind of reason.
+    other_files: Files of formats that hold no crystals.
     atoms: Least, median and most atoms of a crystal.
     elements: Crystals with each element.
-    duplicates: Crystals that look like an earlier one.
-    fitting: Crystals of which one cell fits a 10 Å box at every rotation.
+    duplicates: Crystals with the formula, cell and fingerprint of an earlier
+      one.
+    fitting: Crystals whose single cell fits a 10 Å box at every rotation.
     covered: Crystals that each shipped codec takes; see `coverage`.
-    notes: What else a user should know.
-    key: Of the input and the options.
+    notes: Further lines for the user.
+    key: Digest of the input and the options.
   """
 
   splits: dict[str, int]
@@ -62,12 +64,12 @@ class Summary:
 
   @property
   def crystals(self) -> int:
-    """How many were read."""
+    """Number of crystals that were read."""
     return sum(self.splits.values())
 
   @property
   def num_skipped(self) -> int:
-    """How many were not, of those that claimed to be crystals."""
+    """Number of crystals that were skipped."""
     return sum(self.skipped.values())
 
   def __str__(self) -> str:
@@ -78,7 +80,7 @@ class Summary:
     if self.other_files:
       lines.append(f'besides  {self.other_files} files that hold no crystals')
     least, median, most = self.atoms
-    common = sorted(self.elements, key=self.elements.get, reverse=True)
+    common = sorted(self.elements, key=self.elements.__getitem__, reverse=True)
     lines += [
       f'atoms    {least} to {most}, median {median}',
       f'elements {len(common)}: {" ".join(common[:20])}'
@@ -99,15 +101,14 @@ class Summary:
     ]
 
   def save(self, path: pathlib.Path) -> None:
-    """Writes it as JSON."""
-    partial = path.with_suffix('.part')
+    """Writes the summary as JSON."""
     text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)
+    with atomic.replacing(path) as partial:
+      partial.write_text(text, encoding='utf-8')
 
   @classmethod
   def load(cls, path: pathlib.Path) -> Summary:
-    """Reads what `save` wrote."""
+    """Reads a summary that `save` wrote."""
     fields = json.loads(path.read_text(encoding='utf-8'))
     fields['atoms'], fields['notes'] = (
       tuple(fields[name]) for name in ('atoms', 'notes')
@@ -116,50 +117,49 @@ class Summary:
 
 
 def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
-  """How often each kind of reason is given, the most frequent first."""
+  """Number of skips by kind of reason, the most frequent first."""
   counts = collections.Counter(_kind(s.reason) for s in skipped if not s.other)
   return dict(counts.most_common())
 
 
-def twins(
+def find_duplicates(
   formulas: ArrayLike, fingerprints: ArrayLike
 ) -> list[tuple[int, int]]:
-  """Crystals that look like an earlier one: formula, cell and fingerprint.
+  """Pairs of crystals with equal formulas and close fingerprints.
 
   Args:
-    formulas: [M], the formulas or numbers that tell them apart.
+    formulas: [M], formulas or their hashes.
     fingerprints: [M, K].
 
   Returns:
-    (crystal, the earlier one), in order.
+    (index of a crystal, index of an earlier one), in order.
   """
-  _, formulas = np.unique(np.asarray(formulas), return_inverse=True)
-  fingerprints = np.asarray(fingerprints)
-  order = np.lexsort((fingerprints[:, 0], formulas))
-  sizes = np.bincount(formulas)
-  ends, found = np.cumsum(sizes), []
-  for which in np.flatnonzero(sizes > 1):
-    group = order[ends[which] - sizes[which] : ends[which]]
-    values = fingerprints[group]
-    for place in range(1, len(group)):
-      # Only those of nearly the same volume can be alike.
-      first = np.searchsorted(values[:, 0], values[place, 0] * (1 - _ALIKE))
-      near = values[first:place]
-      alike = np.abs(near - values[place]) <= _ALIKE * np.abs(values[place])
-      same = np.flatnonzero(alike.all(axis=1))
-      if len(same):
-        pair = int(group[place]), int(group[first + same[0]])
-        found.append((max(pair), min(pair)))
-  return sorted(found)
+  _, labels = np.unique(np.asarray(formulas), return_inverse=True)
+  prints = np.asarray(fingerprints)
+  order = np.lexsort((prints[:, 0], labels))
+  sizes = np.bincount(labels)
+  ends, pairs = np.cumsum(sizes), []
+  for label in np.flatnonzero(sizes > 1):
+    group = order[ends[label] - sizes[label] : ends[label]]
+    values = prints[group]
+    for i in range(1, len(group)):
+      # Sorted by volume: only the neighbours can be duplicates.
+      first = np.searchsorted(values[:, 0], values[i, 0] * (1 - _TOLERANCE))
+      difference = np.abs(values[first:i] - values[i])
+      equal = (difference <= _TOLERANCE * np.abs(values[i])).all(axis=1)
+      if equal.any():
+        pair = int(group[i]), int(group[first + equal.argmax()])
+        pairs.append((max(pair), min(pair)))
+  return sorted(pairs)
 
 
 def elements_of(formula: str) -> list[str]:
-  """Symbols of the elements in a formula."""
+  """Symbols of the elements of a formula."""
   return re.findall(r'[A-Z][a-z]?', formula)
 
 
 def by_number(counts: Mapping[str, int]) -> dict[str, int]:
-  """The same counts, elements in the order of their atomic numbers."""
+  """Counts by element, sorted by atomic number."""
   return dict(sorted(counts.items(), key=lambda item: elements.number(item[0])))
 
 

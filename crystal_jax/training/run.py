@@ -177,7 +177,7 @@ def _load(config, model, split) -> tuple[data.Arrays, int]:
       **options,
     )  # fmt: skip
   else:
-    arrays, dropped = data.load_shown(
+    arrays, dropped = data.load_inputs(
       *where, shown.prepare, weights=weights, **options
     )
   if dropped:

@@ -53,5 +53,5 @@ def test_it_makes_what_prepare_makes(tmp_path):
   text = ''.join(p.read_text() for p in (tmp_path / 'beam').glob('skipped*'))
   assert 'lacks lattice_vectors' in text and '"notes, of mine.txt"' in text
   assert sorted(p.name for p in tmp_path.iterdir()) == ['beam', 'in', 'plain']
-  with pytest.raises(ValueError, match='is there already'):
+  with pytest.raises(ValueError, match='exists already'):
     data.prepare_with_beam([tmp_path / 'in'], tmp_path / 'beam')

@@ -51,7 +51,7 @@ def both(folder, builder, kind, monkeypatch, **options):
   monkeypatch.setattr(in_place, '_PART', 8)
   shown = representation(kind)
   where = (builder, 'train', shown.prepare)
-  plain = data.load_shown(*where, **RULES, **options)
+  plain = data.load_inputs(*where, **RULES, **options)
   mapped = data.load_in_place(
     folder / 'shown', *where, key=repr(shown), workers=0, **RULES, **options
   )

@@ -12,21 +12,21 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import prepared, preparing
-from crystal_jax.io.reading import pool
+from crystal_jax.io.reading import pool, shards
 from tests.data.folders import records, save_many, skipped
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEWITCHED = """
 import ctypes, os, sys, time
-from crystal_jax.io.reading import worker
-parse = worker.parse
+from crystal_jax.io.reading import shards, worker
+parse = shards.parse
 def bewitched(item, max_atoms):
   if 'hangs' in item.name:
     ctypes.CDLL(None).sleep(60)
   if 'crashes' in item.name:
     os.abort()
   yield from parse(item, max_atoms)
-worker.parse = bewitched
+shards.parse = bewitched
 worker.main()
 """
 
@@ -43,7 +43,7 @@ def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
   reasons = {n: s['reason'] for n, s in skipped(tmp_path / 'out').items()}
   assert reasons == {
     'hangs.cif': 'took more than 0.5 s',
-    'crashes.cif': 'the parser crashed (signal 6)',
+    'crashes.cif': 'the process crashed (signal 6)',
   }
 
 
@@ -51,13 +51,13 @@ def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 3)
   command = sys.executable, '-c', 'raise RuntimeError("no luck")'
   monkeypatch.setattr(pool, '_COMMAND', command)
-  with pytest.raises(ChildProcessError, match='process failed.*no luck'):
+  with pytest.raises(ChildProcessError, match='does not start.*no luck'):
     data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=2)
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 30)
-  monkeypatch.setattr(preparing, '_CHUNK', 5)
+  monkeypatch.setattr(preparing, '_ITEMS', 5)
   out = tmp_path / 'out'
   seen = []
 
@@ -76,13 +76,10 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     raise OSError(28, 'No space left on device')
 
   read = []
-  tasks = pool.read
+  save = shards.save
   monkeypatch.setattr(
-    pool, 'read',
-    lambda todo, **options: tasks(
-      (read.append(task) or task for task in todo), **options
-    ),
-  )  # fmt: skip
+    shards, 'save', lambda *args: read.append(args[0]) or save(*args)
+  )
   with monkeypatch.context() as patch:
     patch.setattr(prepared.Writer, 'add', full)
     with pytest.raises(OSError, match='No space left'):
@@ -101,7 +98,7 @@ def records_or_none(out):
 
 def test_two_at_once_is_told(tmp_path):
   save_many(tmp_path / 'source', 3)
-  with preparing._claim(tmp_path / 'out'):
+  with preparing._locked(tmp_path / 'out'):
     with pytest.raises(ValueError, match='prepared by another process'):
       data.prepare([tmp_path / 'source'], tmp_path / 'out')
 

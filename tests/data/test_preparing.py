@@ -185,8 +185,8 @@ def test_a_split_of_any_size_is_written_without_tensorflow(
   # What TFDS sorts in memory before it turns to TensorFlow: 1 GB by itself.
   monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
   monkeypatch.setattr(prepared, '_SHARD', 10)
-  monkeypatch.setattr(preparing, '_CHUNK', 5)
-  monkeypatch.setattr(assembling, '_TOGETHER', 2)
+  monkeypatch.setattr(preparing, '_ITEMS', 5)
+  monkeypatch.setattr(assembling, '_SHUFFLED_SHARDS', 2)
   save_many(tmp_path / 'source', 40)
   data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=0)
   assert len(list((tmp_path / 'out').glob('crystals-train*'))) > 2
@@ -260,10 +260,10 @@ def test_the_output_may_lie_in_the_source(tmp_path):
   assert first.num_skipped == first.other_files == 0
 
 
-def test_twins_and_radius():
+def test_duplicates_and_radius():
   formulas = ['A', 'A', 'B', 'A']
   prints = [[10, 1, 2], [10.001, 1, 2], [10, 1, 2], [10, 1, 2.1]]
-  assert summary.twins(formulas, prints) == [(1, 0)]
+  assert summary.find_duplicates(formulas, prints) == [(1, 0)]
   rng = np.random.default_rng(0)
   for _ in range(20):
     atoms = ase.Atoms(

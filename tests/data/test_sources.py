@@ -143,7 +143,7 @@ def test_kill_and_two_at_once(tiny, tmp_path):
 
 def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
   """After the builder was made, and before its files are looked for."""
-  make, made = sources._make, []
+  make, made = sources._create, []
 
   def make_and_wait(*args):
     builder = make(*args)
@@ -152,7 +152,7 @@ def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
       make(*args).download_and_prepare(file_format='array_record')
     return builder
 
-  monkeypatch.setattr(sources, '_make', make_and_wait)
+  monkeypatch.setattr(sources, '_create', make_and_wait)
   assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
 
 

@@ -1,53 +1,165 @@
-"""Crystals in compact npz files: all atoms one after another, read in one go.
+"""Compact npz files: all atoms of many crystals in a few arrays.
 
 A file holds `numbers` [atoms], `frac` [atoms, 3] (fractional coordinates),
 `cell` [crystals, 3, 3] (rows, Å), `offsets` [crystals + 1] (crystal i owns
-atoms offsets[i]:offsets[i+1]), `ids` [crystals], and one number a crystal for
-each property.
+atoms offsets[i]:offsets[i+1]), `ids` [crystals], and one array [crystals] for
+each scalar, NaN where missing.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
+from collections.abc import Mapping
+from typing import IO
 
 import numpy as np
 
+from crystal_jax.io import atomic
+
 NEEDED = ('numbers', 'frac', 'cell', 'offsets', 'ids')
+
+# Bytes of all arrays of a file. Ten million atoms take 0.2 GB.
+_MAX_BYTES = 4 << 30
+# Arrays of a file. One per scalar; no source has more than some hundred.
+_MAX_ARRAYS = 10_000
+_MAX_HEADER = 10_000  # Bytes of an array's header, NumPy's own limit.
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """The columns of a compact file, checked; nothing in it is unpickled.
+  """The checked arrays of a compact file.
 
   Raises:
-    ValueError: If it is damaged, lacks a column, or the columns disagree.
+    FileNotFoundError: If there is no such file.
+    ValueError: If it is damaged, lacks an array, or the arrays disagree.
   """
-  try:
-    with (
-      open(path, 'rb') as opened,
-      np.load(opened, allow_pickle=False) as file,
-    ):
-      columns = {name: file[name] for name in file.files}
-  except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-    if isinstance(error, FileNotFoundError):
-      raise
-    raise ValueError(f'{path}: cannot be read as npz: {error}') from error
+  columns = read_arrays(path)
   missing = [name for name in NEEDED if name not in columns]
   if missing:
     raise ValueError(f'{path}: no compact file, since it lacks {missing}.')
-  offsets = columns['offsets']
-  atoms, crystals = len(columns['numbers']), len(columns['ids'])
-  whole = (
-    offsets.shape == (crystals + 1,)
+  offsets, ids = columns['offsets'], columns['ids']
+  atoms, crystals = columns['numbers'].size, ids.size
+  consistent = (
+    ids.ndim == 1
+    and ids.dtype.kind in 'USiu'
+    and offsets.shape == (crystals + 1,)
     and offsets.dtype.kind in 'iu'
     and offsets[0] == 0
     and offsets[-1] == atoms
-    and (np.diff(offsets.astype(np.int64)) >= 0).all()
+    and (offsets[1:] >= offsets[:-1]).all()
     and columns['numbers'].shape == (atoms,)
+    and columns['numbers'].dtype.kind in 'iu'
     and columns['frac'].shape == (atoms, 3)
     and columns['cell'].shape == (crystals, 3, 3)
+    and columns['frac'].dtype.kind == columns['cell'].dtype.kind == 'f'
   )
-  if not whole:
-    shapes = {name: columns[name].shape for name in NEEDED}
-    raise ValueError(f'{path}: its columns do not belong together: {shapes}.')
+  if not consistent:
+    arrays = {n: (columns[n].dtype.str, columns[n].shape) for n in NEEDED}
+    raise ValueError(f'{path}: its columns do not belong together: {arrays}.')
   return columns
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+  """All arrays of an npz file; unpickles nothing.
+
+  Sizes are checked before memory is allocated: each array must be as large as
+  its header says, and all together at most 4 GiB.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If it is damaged or too large.
+  """
+  try:
+    with zipfile.ZipFile(path) as file:
+      members = file.infolist()
+      total = sum(member.file_size for member in members)
+      if total > _MAX_BYTES or len(members) > _MAX_ARRAYS:
+        raise ValueError(
+          f'{len(members)} arrays of {total / 1e9:.1f} GB are more than '
+          f'{_MAX_ARRAYS} arrays or {_MAX_BYTES / 1e9:.1f} GB'
+        )
+      arrays = {}
+      for member in members:
+        with file.open(member) as opened:
+          name = member.filename.removesuffix('.npy')
+          arrays[name] = _read_array(opened, member.file_size)
+      return arrays
+  except FileNotFoundError:
+    raise
+  except (
+    Exception
+  ) as error:  # zlib, struct, zipfile and NumPy raise many kinds.
+    reason = f'{error}' or type(error).__name__
+    raise ValueError(f'{path}: cannot be read as npz: {reason}') from error
+
+
+def scalar_names(columns: Mapping[str, np.ndarray]) -> list[str]:
+  """Names of the scalars: arrays with one number per crystal."""
+  shape = (len(columns['ids']),)
+  return [
+    name
+    for name, column in columns.items()
+    if name not in NEEDED
+    and column.shape == shape
+    and column.dtype.kind in 'fiub'
+  ]
+
+
+def add_scalars(
+  source: str | os.PathLike[str],
+  out: str | os.PathLike[str],
+  scalars: Mapping[str, np.ndarray],
+) -> None:
+  """Copies a compact file, with further scalars in the order of its crystals.
+
+  Args:
+    source: A compact file.
+    out: File to write.
+    scalars: Arrays [crystals] by name; NaN where missing.
+
+  Raises:
+    ValueError: If `source` cannot be read, or an array does not fit it.
+  """
+  columns = read_file(source)
+  for name, values in scalars.items():
+    column = np.asarray(values, np.float32)
+    if name in NEEDED or column.shape != (len(columns['ids']),):
+      raise ValueError(
+        f'{source}: the scalar {name!r} {column.shape} does not fit '
+        f'{len(columns["ids"])} crystals.'
+      )
+    columns[name] = column
+  with atomic.replacing(out) as partial, partial.open('wb') as file:
+    np.savez_compressed(file, allow_pickle=False, **columns)
+
+
+def _read_array(file: IO[bytes], size: int) -> np.ndarray:
+  """An array of `size` bytes, header included."""
+  version = np.lib.format.read_magic(file)
+  readers = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+  }
+  if version not in readers:
+    raise ValueError(f'unknown version {version} of an array')
+  shape, fortran_order, dtype = readers[version](
+    file, max_header_size=_MAX_HEADER
+  )
+  if dtype.hasobject:
+    raise ValueError('Object arrays cannot be loaded when allow_pickle=False')
+  if dtype.itemsize == 0 or min(shape, default=0) < 0:
+    raise ValueError(f'an array of {dtype} {shape}')
+  expected = math.prod(shape) * dtype.itemsize
+  left = size - file.tell()
+  if expected != left:
+    raise ValueError(
+      f'an array of {dtype.str} {shape} needs {expected} bytes, not {left}'
+    )
+  data = file.read(expected)
+  if len(data) != expected or file.read(1):
+    raise ValueError(f'an array has {len(data)} bytes, not {expected}')
+  array = np.frombuffer(data, dtype)
+  if not fortran_order:
+    return array.reshape(shape)
+  return array.reshape(shape[::-1]).transpose()

@@ -1,21 +1,22 @@
-"""What there is to read: every crystal of files, folders and tables, by name.
+"""Listing of all items to read: files of folders, rows of tables, frames.
 
-Folders are walked in order, links to folders are not followed, and only plain
-files are opened, so that nothing here can loop or hang.
+Folders are walked in order of names, links to folders are not followed, and
+only plain files are opened. Listing checks sizes and counts, and reads in
+bounded steps, so that no file can exhaust memory or time.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import os
 import pathlib
 import stat
-import sys
 from collections.abc import Container, Iterator, Sequence
-from typing import Any
+from typing import IO, Any, AnyStr
 
-from crystal_jax.io.reading import ase_db, compact, frames, optimade
+from crystal_jax.io.reading import ase_db, compact, frames, optimade, pool
 
 _COMPRESSED = ('.gz', '.bz2', '.xz')
 _FORMATS = {
@@ -33,32 +34,36 @@ _FORMATS = {
 _VASP = ('POSCAR', 'CONTCAR')
 _IDS = ('id', 'material_id')
 
+# Bytes of one row of a table or line of JSON; 10,000 atoms take 1 MB.
+_MAX_ROW = 64 << 20
+# Row groups and blocks of a parquet file.
+_MAX_BLOCKS = 1_000_000
+
 NOT_A_CRYSTAL = 'no crystal file by its name'
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-  """One thing to read, mostly one crystal.
+  """One item to read: a file, or one crystal or block of a file.
 
   Attributes:
     kind: 'cif', 'vasp', 'extxyz' or 'json': a file; 'text': a CIF in a table;
       'frame', 'db', 'npz' or 'jsonl': one crystal of many in a file; 'parquet':
       some rows of a row group.
-    path: Of the file.
-    name: What messages call it; of printable characters.
-    id: Of its crystal; of several, #0, #1 and so on are appended.
-    place: Row in its file, the byte at which a frame or line begins, or the row
-      group.
-    size: Bytes of a frame, or the first row in the row group.
+    path: The file's path.
+    name: Name for messages, of printable characters.
+    id: The crystal's id; #0, #1, .. are appended for several crystals.
+    index: Row in its file, first byte of a frame or line, or row group.
+    size: Bytes of a frame, or first row in the row group.
     text: The CIF of a table's row.
-    properties: What a table says of it.
+    properties: Other columns of a table's row.
   """
 
   kind: str
   path: str
   name: str
   id: str
-  place: int = 0
+  index: int = 0
   size: int = 0
   text: str = ''
   properties: dict[str, float | str] = dataclasses.field(default_factory=dict)
@@ -66,13 +71,13 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Skip:
-  """What is not read, and why.
+  """An item that is not read.
 
   Attributes:
-    file: Its name.
-    id: Of the crystal.
-    reason: In words.
-    other: Whether it never claimed to be a crystal.
+    file: Name of the file, with row or frame.
+    id: The crystal's id.
+    reason: A few words.
+    other: Whether the file is of a format that holds no crystals.
   """
 
   file: str
@@ -84,11 +89,11 @@ class Skip:
 def find(
   sources: Sequence[str | os.PathLike[str]], leave_out: Container[str] = ()
 ) -> Iterator[Item | Skip]:
-  """Everything in files and folders, in order of their names.
+  """Lists the items of files and folders, in order of their names.
 
   Args:
     sources: Files and folders.
-    leave_out: Real paths of files and folders that are not looked at.
+    leave_out: Real paths of files and folders to ignore.
 
   Raises:
     FileNotFoundError: If one of the sources does not exist.
@@ -99,15 +104,15 @@ def find(
     if not source.is_dir():
       yield from _file(source, source.name)
       continue
-    # Of several folders, the name tells equal files apart.
+    # The folder's name distinguishes equal file names of several folders.
     above = f'{source.resolve().name}/' if len(sources) > 1 else ''
     for path in _walk(source, leave_out):
       yield from _file(path, above + path.relative_to(source).as_posix())
 
 
 def scalars(row: dict[str, Any]) -> dict[str, float | str]:
-  """Numbers of a table's row, and short words (such as the split's name)."""
-  found = {}
+  """Numbers and short words (such as a split's name) of a table's row."""
+  found: dict[str, float | str] = {}
   for name, value in row.items():
     if not isinstance(name, str) or value in (None, ''):
       continue
@@ -120,19 +125,19 @@ def scalars(row: dict[str, Any]) -> dict[str, float | str]:
 
 
 def printable(text: str) -> str:
-  """The same, without what a table or a terminal would stumble over."""
+  """The text with `?` in place of characters that are not printable."""
   return ''.join(c if c.isprintable() else '?' for c in text)
 
 
 def table_rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
   """Rows of a CSV, numbered from 0."""
-  csv.field_size_limit(sys.maxsize)
+  csv.field_size_limit(_MAX_ROW)
   with open(path, newline='', encoding='utf-8-sig', errors='replace') as file:
-    yield from enumerate(csv.DictReader(file))
+    yield from enumerate(csv.DictReader(_lines_of(file)))
 
 
 def row_id(row: dict[str, Any]) -> str:
-  """The column `id` or `material_id` of a table's row, or its first."""
+  """The column `id` or `material_id` of a table's row, else the first."""
   for name in _IDS:
     if row.get(name):
       return printable(str(row[name]).strip())
@@ -142,7 +147,7 @@ def row_id(row: dict[str, Any]) -> str:
 def _walk(folder: pathlib.Path, leave_out) -> Iterator[pathlib.Path]:
   try:
     paths = sorted(folder.iterdir())
-  except OSError:  # It may not be opened; `_file` says so.
+  except OSError:  # Not readable; `_file` gives the reason.
     yield folder
     return
   for path in paths:
@@ -155,42 +160,42 @@ def _walk(folder: pathlib.Path, leave_out) -> Iterator[pathlib.Path]:
 
 
 def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
-  shown = printable(name)
+  label = printable(name)
   try:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
       os.listdir(path)
-      yield Skip(shown, shown, 'a link to a folder is not followed', True)
+      yield Skip(label, label, 'a link to a folder is not followed', True)
       return
     if not stat.S_ISREG(mode):
-      yield Skip(shown, shown, 'not a plain file', True)
+      yield Skip(label, label, 'not a plain file', True)
       return
   except (OSError, RuntimeError) as error:
-    why = getattr(error, 'strerror', None) or error
-    yield Skip(shown, shown, f'cannot be opened: {why}')
+    reason = getattr(error, 'strerror', None) or error
+    yield Skip(label, label, f'cannot be opened: {reason}')
     return
   stem, kind = _format(path.name)
-  id_ = shown[: len(shown) - len(path.name)] + printable(stem)
+  id_ = label[: len(label) - len(path.name)] + printable(stem)
   if kind is None:
-    yield Skip(shown, id_, NOT_A_CRYSTAL, True)
+    yield Skip(label, id_, NOT_A_CRYSTAL, True)
     return
-  several = {
+  lists = {
     'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact,
     'jsonl': _lines, 'parquet': _blocks,
   }  # fmt: skip
   compressed = path.suffix.lower() in _COMPRESSED
-  item = Item(kind, str(path), shown, id_)
-  if kind not in several or compressed:
+  item = Item(kind, str(path), label, id_)
+  if kind not in lists or compressed:
     yield item
     return
   try:
-    yield from several[kind](item)
+    yield from lists[kind](item)
   except (ValueError, OSError, csv.Error) as error:
-    yield Skip(shown, id_, f'cannot be read: {error}')
+    yield Skip(label, id_, f'cannot be read: {error}')
 
 
 def _format(name: str) -> tuple[str, str | None]:
-  """The name without its suffix, and the format it tells."""
+  """The name without its suffix, and the format of the suffix or None."""
   plain, suffix = os.path.splitext(name)
   if suffix.lower() not in _COMPRESSED:
     plain = name
@@ -198,8 +203,8 @@ def _format(name: str) -> tuple[str, str | None]:
     return plain, 'vasp'
   stem, suffix = os.path.splitext(plain)
   kind = _FORMATS.get(suffix.lower())
-  packed = plain != name
-  if kind is None or packed and kind not in ('cif', 'vasp', 'extxyz'):
+  compressed = plain != name
+  if kind is None or compressed and kind not in ('cif', 'vasp', 'extxyz'):
     return name, None
   return stem, kind
 
@@ -220,22 +225,22 @@ def _table(item: Item) -> Iterator[Item | Skip]:
       kind='text',
       name=name,
       id=id_ or f'{item.id}#{number}',
-      place=number,
+      index=number,
       text=text,
       properties=scalars(row),
     )
 
 
 def _frames(item: Item) -> Iterator[Item]:
-  places = list(frames.find(item.path))
-  for number, (start, size) in enumerate(places):
-    alone = len(places) == 1
+  found = list(frames.find(item.path))
+  for number, (start, size) in enumerate(found):
+    alone = len(found) == 1
     yield dataclasses.replace(
       item,
       kind='frame',
       name=item.name if alone else f'{item.name}, frame {number}',
       id=item.id if alone else f'{item.id}#{number}',
-      place=start,
+      index=start,
       size=size,
     )
 
@@ -243,7 +248,7 @@ def _frames(item: Item) -> Iterator[Item]:
 def _database(item: Item) -> Iterator[Item]:
   for key in ase_db.keys(item.path):
     yield dataclasses.replace(
-      item, name=f'{item.name}, id {key}', id=f'{item.id}#{key}', place=key
+      item, name=f'{item.name}, id {key}', id=f'{item.id}#{key}', index=key
     )
 
 
@@ -253,30 +258,55 @@ def _compact(item: Item) -> Iterator[Item]:
       item,
       name=f'{item.name}, row {row}',
       id=printable(str(id_)),
-      place=row,
+      index=row,
     )
 
 
 def _lines(item: Item) -> Iterator[Item]:
   with open(item.path, 'rb') as file:
     start = 0
-    for number, line in enumerate(file):
+    for number, line in enumerate(_lines_of(file)):
       if line.strip():
         yield dataclasses.replace(
           item,
           name=f'{item.name}, line {number}',
           id=f'{item.id}#{number}',
-          place=start,
+          index=start,
         )
       start += len(line)
 
 
 def _blocks(item: Item) -> Iterator[Item]:
-  for group, first in optimade.blocks(item.path):
+  (blocks,) = pool.isolated_map(
+    _list_blocks, [item.path], workers=1, memory_limit=pool.MEMORY_LIMIT
+  )
+  if isinstance(blocks, pool.Failure):
+    raise ValueError(blocks.reason.removeprefix('raised ValueError: '))
+  for group, first in blocks:
     yield dataclasses.replace(
       item,
       name=f'{item.name}, row group {group}, from row {first}',
       id=f'{item.id}#{group}.{first}',
-      place=group,
+      index=group,
       size=first,
     )
+
+
+def _list_blocks(path: str) -> list[tuple[int, int]]:
+  """The blocks of a parquet file."""
+  blocks = list(itertools.islice(optimade.blocks(path), _MAX_BLOCKS + 1))
+  if len(blocks) > _MAX_BLOCKS:
+    raise ValueError(f'more than {_MAX_BLOCKS} blocks of rows')
+  return blocks
+
+
+def _lines_of(file: IO[AnyStr]) -> Iterator[AnyStr]:
+  """Lines of a file.
+
+  Raises:
+    ValueError: If a line is too long for memory.
+  """
+  while line := file.readline(_MAX_ROW):
+    if len(line) == _MAX_ROW:
+      raise ValueError(f'a line of more than {_MAX_ROW >> 20} MB')
+    yield line

@@ -102,10 +102,10 @@ def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:
       raise ValueError(f'holds {len(found)} structures, not one')
     yield found[0], '', {}
   elif item.kind == 'frame':
-    text = frames.read(item.path, item.place, item.size)
+    text = frames.read(item.path, item.index, item.size)
     yield from map(_with_info, parse_text(text, 'extxyz'))
   elif item.kind == 'db':
-    row = ase_db.read_row(item.path, item.place)
+    row = ase_db.read_row(item.path, item.index)
     pairs = row['key_value_pairs'] | {'energy': row['energy']}
     atoms = ase.Atoms(
       row['numbers'], row['positions'], cell=row['cell'], pbc=_bits(row['pbc'])
@@ -114,9 +114,9 @@ def _structures(item: Item) -> Iterator[tuple[Any, str, dict]]:
   elif item.kind == 'npz':
     yield _compact_row(item)
   elif item.kind == 'jsonl':
-    yield _optimade(json.loads(optimade.read_line(item.path, item.place)))
+    yield _optimade(json.loads(optimade.read_line(item.path, item.index)))
   elif item.kind == 'parquet':
-    for row in optimade.read_block(item.path, item.place, item.size):
+    for row in optimade.read_block(item.path, item.index, item.size):
       yield _optimade(row)
   elif item.kind == 'json':
     yield from _json_rows(item.path)
@@ -146,16 +146,11 @@ def _own_id(said: dict[str, Any]) -> str:
 
 def _compact_row(item: Item) -> tuple[ase.Atoms, str, dict]:
   columns = _compact_file(item.path)
-  i = item.place
+  i = item.index
   atoms = slice(*columns['offsets'][i : i + 2])
   cell = columns['cell'][i].astype(float)
-  count = len(columns['ids'])
   properties = {
-    name: float(column[i])
-    for name, column in columns.items()
-    if name not in compact.NEEDED
-    and column.shape == (count,)
-    and column.dtype.kind in 'fiub'
+    name: float(columns[name][i]) for name in compact.scalar_names(columns)
   }
   positions = columns['frac'][atoms].astype(float) @ cell
   return (

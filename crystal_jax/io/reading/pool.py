@@ -1,157 +1,199 @@
-"""Worker processes that read chunks of items, and outlive any of them.
+"""Isolated map: a function of many items, in processes with limits.
 
-They are started by their own command line, not forked: JAX has threads. A
-worker that dies names its culprit; another one reads the chunk without it.
+An item whose call raises, takes too long, needs too much memory or crashes its
+process costs that item alone: a `Failure` stands in place of its result. Worker
+processes are started by their own command line, not forked (a fork loses JAX's
+threads) and not spawned by multiprocessing (which imports the caller's script).
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import json
+import itertools
+import math
+import multiprocessing
 import os
 import pathlib
-import queue
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Sequence
-
-from crystal_jax.io.reading import worker
-from crystal_jax.io.reading.items import Item
+from collections.abc import Callable, Generator, Iterable, Sequence
+from multiprocessing import connection
+from typing import Any
 
 _COMMAND = (sys.executable, '-m', 'crystal_jax.io.reading.worker')
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+# Bytes that parsing one file may take, for `memory_limit`.
+MEMORY_LIMIT = 4 << 30
+# Items sent to a worker at a time: 10 to 20 ms of parsing.
+_BATCH = 16
+# Batches per worker that may be ahead of the first missing result.
+_AHEAD = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-  """A chunk to read.
+class Failure:
+  """In place of the result of an item whose call failed.
 
   Attributes:
-    items: What is in it.
-    target: The file that it becomes.
+    reason: A few words.
+    error: Name of the exception's type; empty if the process ended.
   """
 
-  items: Sequence[Item]
-  target: pathlib.Path
+  reason: str
+  error: str = ''
 
 
-def read(
-  tasks: Iterable[Task],
+def isolated_map(
+  function: Callable[[Any], Any],
+  items: Iterable[Any],
   *,
-  workers: int,
-  time_limit: float,
-  max_atoms: int,
-  progress: Callable[[Task], bool],
-) -> None:
-  """Reads every task's items into its target.
+  workers: int | None = None,
+  time_limit: float = 60.0,
+  memory_limit: int | None = None,
+  batch: int = _BATCH,
+) -> Generator[Any, None, None]:
+  """`function(item)`, or a `Failure`, of each item, in order.
 
   Args:
-    tasks: The work; taken as it is needed.
-    workers: Processes; 0: this one does it, without a time limit.
-    time_limit: Seconds that one item may take.
-    max_atoms: Crystals with more atoms are skipped.
-    progress: Called after each task; says whether to go on.
+    function: A function of a module (it is pickled by its name).
+    items: Picklable items, consumed as they are needed. No JAX arrays: they
+      would start a device in the worker.
+    workers: Processes. None: one per core, but no more than the items are worth
+      if their number is known. 0: none; then only exceptions are caught.
+    time_limit: Seconds per item.
+    memory_limit: Bytes that a worker may allocate; None: no limit.
+    batch: Items sent to a worker at a time.
+
+  Yields:
+    The results, in the order of the items. Close the generator to end its
+    processes early.
 
   Raises:
-    OSError: If a target cannot be written, or a worker cannot work at all
-      (ChildProcessError).
+    ChildProcessError: If a worker process does not start.
   """
+  if workers is None:
+    workers = os.cpu_count() or 1
+    if isinstance(items, collections.abc.Sized):
+      workers = min(workers, math.ceil(len(items) / (2 * batch)))
   if not workers:
-    for task in tasks:
-      _read_here(task, max_atoms)
-      if not progress(task):
-        return
-    return
-  waiting, done = queue.Queue(maxsize=2 * workers), queue.Queue()
-  options = {'time_limit': time_limit, 'max_atoms': max_atoms}
-  threads = [
-    threading.Thread(target=_feed, args=(waiting, done, options), daemon=True)
-    for _ in range(workers)
-  ]
-  for thread in threads:
-    thread.start()
+    return (call(function, item) for item in items)
+  options = {'time_limit': time_limit, 'memory_limit': memory_limit}
+  return _Pool(function, items, workers, batch, options).results()
+
+
+def call(function: Callable[[Any], Any], item: Any) -> Any:
+  """`function(item)`, or a `Failure` if it raises an exception."""
   try:
-    open_tasks, going = 0, True
-    for task in tasks:
-      waiting.put(task)
-      open_tasks += 1
-      while going and not done.empty():
-        open_tasks, going = open_tasks - 1, _finish(done.get(), progress)
-      if not going:
-        return
-    while open_tasks and going:
-      open_tasks, going = open_tasks - 1, _finish(done.get(), progress)
-  finally:
-    _drain(waiting)
-    for _ in threads:
-      waiting.put(None)
-    for thread in threads:
-      thread.join()
+    return function(item)
+  except MemoryError:
+    return Failure('needs too much memory', 'MemoryError')
+  except Exception as error:
+    kind = type(error).__name__
+    return Failure(f'raised {kind}: {error}', kind)
 
 
-def _read_here(task: Task, max_atoms: int) -> None:
-  worker.read(
-    task.items,
-    task.target,
-    max_atoms=max_atoms,
-    culprits={},
-    begin=lambda number: None,
-    end=lambda: None,
-  )
+class _Pool:
+  """Workers, the items they hold, and results that wait for their turn."""
 
+  def __init__(
+    self,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    workers: int,
+    batch: int,
+    options: dict[str, Any],
+  ):
+    self._function, self._options = function, options
+    self._items = enumerate(items)
+    self._workers, self._batch = workers, batch
+    self._returned: collections.deque[list[tuple[int, Any]]] = (
+      collections.deque()
+    )
+    self._running: dict[connection.Connection, _Worker] = {}
+    self._results: dict[int, Any] = {}
+    self._first = self._sent = 0
 
-def _finish(result: Task | BaseException, progress) -> bool:
-  if isinstance(result, BaseException):
-    raise result
-  return progress(result)
-
-
-def _drain(waiting: queue.Queue) -> None:
-  while True:
+  def results(self) -> Generator[Any, None, None]:
+    """Results in the order of the items."""
     try:
-      waiting.get_nowait()
-    except queue.Empty:
-      return
+      while True:
+        self._distribute()
+        while self._first in self._results:
+          result = self._results.pop(self._first)
+          self._first += 1
+          yield result
+        busy = [pipe for pipe, w in self._running.items() if w.pending]
+        if busy:
+          self._collect(busy)
+        elif not self._distribute():
+          return
+    finally:
+      for worker in self._running.values():
+        worker.close()
 
+  def _distribute(self) -> bool:
+    """Gives items to idle and to new workers; whether any worker is busy."""
+    for worker in list(self._running.values()):
+      if not worker.pending:
+        worker.give(self._next_batch())
+    while len(self._running) < self._workers:
+      items = self._next_batch()
+      if not items:
+        break
+      worker = _Worker(self._function, self._options)
+      self._running[worker.pipe] = worker
+      worker.give(items)
+    return any(worker.pending for worker in self._running.values())
 
-def _feed(waiting: queue.Queue, done: queue.Queue, options: dict) -> None:
-  """Keeps one worker busy; a thread."""
-  process = None
-  try:
-    while (task := waiting.get()) is not None:
-      culprits = {}
-      finished = False
-      while not finished:
-        process = process or _Worker()
-        finished = process.do(task, culprits, options)
-        if not finished:
-          process.close()
-          process = None
-      done.put(task)
-  except BaseException as error:
-    done.put(error)
-    while waiting.get() is not None:  # Whoever puts must not wait for ever.
-      pass
-  finally:
-    if process:
-      process.close()
+  def _next_batch(self) -> list[tuple[int, Any]]:
+    if self._returned:
+      return self._returned.popleft()
+    ahead = self._sent - self._first
+    if ahead > _AHEAD * self._batch * self._workers:
+      return []
+    items = list(itertools.islice(self._items, self._batch))
+    self._sent += len(items)
+    return items
+
+  def _collect(self, busy: Sequence[connection.Connection]) -> None:
+    """Takes the results that have come."""
+    ready = set(connection.wait(busy))
+    for pipe in filter(ready.__contains__, busy):
+      worker = self._running[pipe]
+      try:
+        while True:
+          index, result = worker.receive()
+          self._results[index] = result
+          if not worker.pending or not pipe.poll():
+            break
+      except (EOFError, OSError):
+        del self._running[worker.pipe]
+        (index, _), *rest = worker.pending
+        self._results[index] = Failure(worker.reason_of_death())
+        if rest:
+          self._returned.append(rest)
 
 
 class _Worker:
   """One process."""
 
-  def __init__(self):
-    root = str(pathlib.Path(__file__).resolve().parents[3])
-    paths = [root, *filter(None, [os.environ.get('PYTHONPATH')])]
+  def __init__(self, function: Callable, options: dict[str, Any]):
+    self._time_limit = options['time_limit']
+    self._started = False
+    self.pending: list[tuple[int, Any]] = []
     self._errors = tempfile.TemporaryFile()
+    paths = [str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    self.pipe, theirs = multiprocessing.Pipe()
     self._process = subprocess.Popen(
-      _COMMAND,
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
+      (*_COMMAND, str(theirs.fileno())),
+      stdin=subprocess.DEVNULL,
+      stdout=self._errors,
       stderr=self._errors,
-      text=True,
+      pass_fds=[theirs.fileno()],
       env=os.environ
       | {
         'PYTHONPATH': os.pathsep.join(paths),
@@ -159,46 +201,58 @@ class _Worker:
         'OMP_NUM_THREADS': '1',
         'OPENBLAS_NUM_THREADS': '1',
       },
-      start_new_session=True,  # Ctrl-C is the parent's business.
+      start_new_session=True,  # The parent handles Ctrl-C.
     )
+    theirs.close()
+    self._send(sys.path)
+    self._send((function, options))
 
-  def do(self, task: Task, culprits: dict[int, str], options: dict) -> bool:
-    """Whether the task got done; if not, the culprit is noted."""
-    message = options | {
-      'items': [vars(item) for item in task.items],
-      'target': str(task.target),
-      'culprits': culprits,
-    }
-    last = ''
+  def give(self, items: list[tuple[int, Any]]) -> None:
+    """Sends items with their indices."""
+    self.pending = list(items)
+    if items:
+      self._send([item for _, item in items])
+
+  def _send(self, message: Any) -> None:
     try:
-      self._process.stdin.write(f'{json.dumps(message)}\n')
-      self._process.stdin.flush()
-      for line in self._process.stdout:
-        last = line.strip()
-        if last == 'done':
-          return True
-    except BrokenPipeError:
+      self.pipe.send(message)
+    except OSError:  # The process ended; `receive` raises.
       pass
+
+  def receive(self) -> tuple[int, Any]:
+    """Index and result of the next item.
+
+    Raises:
+      EOFError: If the process ended. OSError: as well.
+    """
+    if not self._started:
+      self.pipe.recv()
+      self._started = True
+    result = self.pipe.recv()
+    return self.pending.pop(0)[0], result
+
+  def reason_of_death(self) -> str:
+    """Why the process ended.
+
+    Raises:
+      ChildProcessError: If it never started.
+    """
     code = self._process.wait()
-    if last.isdigit() and code < 0:
-      limit = options['time_limit']
-      took = f'took more than {limit:g} s'
-      crashed = f'the parser crashed (signal {-code})'
-      culprits[int(last)] = took if code == -signal.SIGALRM else crashed
-      return False
-    self._errors.seek(0)
-    said = self._errors.read().decode(errors='replace').strip()
-    said = said.splitlines()[-1] if said else f'exit status {code}'
-    if 'OSError' in said:
-      raise OSError(said.split('OSError: ')[-1])
-    raise ChildProcessError(f'a reading process failed: {said}')
+    if not self._started:
+      self._errors.seek(0)
+      text = self._errors.read().decode(errors='replace').strip()
+      last = text.splitlines()[-1] if text else f'exit status {code}'
+      self.close()
+      raise ChildProcessError(f'a worker process does not start: {last}')
+    self.close()
+    if code == -signal.SIGALRM:
+      return f'took more than {self._time_limit:g} s'
+    how = f'signal {-code}' if code < 0 else f'exit status {code}'
+    return f'the process crashed ({how})'
 
   def close(self) -> None:
     """Ends the process."""
     self._process.kill()
     self._process.wait()
-    for stream in self._process.stdin, self._process.stdout, self._errors:
-      try:
-        stream.close()
-      except BrokenPipeError:
-        pass
+    self.pipe.close()
+    self._errors.close()

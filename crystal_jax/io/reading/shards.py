@@ -1,7 +1,7 @@
-"""Some items' crystals in a file: what one task of a worker leaves behind.
+"""Shards: the crystals of some items, and what is kept of each, in one file.
 
-The file appears whole or not at all. Its name tells what went into it, so that
-a run that was interrupted takes what is there and reads the rest.
+A shard's name is a digest of its items, so that an interrupted run finds the
+complete ones.
 """
 
 from __future__ import annotations
@@ -16,26 +16,32 @@ from typing import Any
 
 import numpy as np
 
+from crystal_jax.io import atomic
 from crystal_jax.io.reading.items import Item, Skip
 from crystal_jax.io.reading.parse import (
-  Parsed,
   fingerprint,
+  parse,
   primitive_atoms,
   radius,
   reduced_formula,
 )
+from crystal_jax.io.reading.pool import Failure
+from crystal_jax.structure.crystal import Crystal
 
-_VERSION = 2
+_VERSION = 3
+
+# A row of `Shard.rows` without its file, and the crystal.
+Record = tuple[dict[str, Any], Crystal]
 
 
 @dataclasses.dataclass(frozen=True)
-class Chunk:
-  """What came of some items.
+class Shard:
+  """The crystals of some items.
 
   Attributes:
     rows: Of each crystal: file, id, formula, fingerprint, radius, primitive
       (atoms of its primitive cell), properties.
-    skipped: What is not among them.
+    skipped: Items and structures that are no crystal.
     numbers: Atomic numbers, uint8 [atoms].
     positions: Cartesian, Å, float32 [atoms, 3].
     cell: Lattice vectors as rows, Å, float32 [crystals, 3, 3].
@@ -60,49 +66,77 @@ def name(items: Sequence[Item], max_atoms: int) -> str:
   return f'{digest.hexdigest()[:32]}.npz'
 
 
-def save(
-  path: pathlib.Path, found: Sequence[tuple[Item, Parsed | Skip]]
-) -> None:
-  """Writes what came of items, whole or not at all."""
-  rows, crystals, skipped = [], [], []
-  for item, result in found:
+def read_item(argument: tuple[Item, int]) -> list[Record | Skip]:
+  """The crystals of an item, each with its row; for `pool.isolated_map`.
+
+  Args:
+    argument: The item, and the most atoms of a crystal.
+  """
+  item, max_atoms = argument
+  found: list[Record | Skip] = []
+  for result in parse(item, max_atoms):
     if isinstance(result, Skip):
-      skipped.append(dataclasses.asdict(result))
+      found.append(result)
       continue
     crystal, id_, properties = result
-    crystals.append(crystal)
-    rows.append(
-      {
-        'file': item.name,
-        'id': id_,
-        'formula': reduced_formula(crystal.numbers),
-        'fingerprint': fingerprint(crystal),
-        'radius': radius(crystal),
-        'primitive': primitive_atoms(crystal),
-        'properties': properties,
-      }
-    )
-  text = json.dumps({'rows': rows, 'skipped': skipped}).encode()
+    row = {
+      'file': item.name,
+      'id': id_,
+      'formula': reduced_formula(np.asarray(crystal.numbers)),
+      'fingerprint': fingerprint(crystal),
+      'radius': radius(crystal),
+      'primitive': primitive_atoms(crystal),
+      'properties': properties,
+    }
+    found.append((row, crystal))
+  return found
+
+
+def save(
+  path: pathlib.Path,
+  items: Sequence[Item],
+  results: Sequence[list[Record | Skip] | Failure],
+) -> list[Skip]:
+  """Writes a shard atomically; returns its skips.
+
+  Args:
+    path: File to write.
+    items: The items.
+    results: Of `read_item`, one per item.
+  """
+  rows, crystals, skipped = [], [], []
+  for item, result in zip(items, results, strict=True):
+    if isinstance(result, Failure):
+      skipped.append(Skip(item.name, item.id, result.reason))
+      continue
+    for found in result:
+      if isinstance(found, Skip):
+        skipped.append(found)
+      else:
+        rows.append(found[0])
+        crystals.append(found[1])
+  skips = [dataclasses.asdict(skip) for skip in skipped]
+  text = json.dumps({'rows': rows, 'skipped': skips}).encode()
+  counts = [len(crystal.numbers) for crystal in crystals]
   numbers = [np.zeros(0), *(crystal.numbers for crystal in crystals)]
   positions = [np.zeros((0, 3)), *(crystal.positions for crystal in crystals)]
   cells = np.reshape([crystal.cell for crystal in crystals], (-1, 3, 3))
-  partial = path.with_suffix(f'.{os.getpid()}.part')
-  with partial.open('wb') as file:
+  with atomic.replacing(path) as partial, partial.open('wb') as file:
     np.savez(
       file,
       text=np.frombuffer(text, np.uint8),
       numbers=np.concatenate(numbers).astype(np.uint8),
       positions=np.concatenate(positions).astype(np.float32),
       cell=cells.astype(np.float32),
-      offsets=np.cumsum([0, *(len(crystal.numbers) for crystal in crystals)]),
+      offsets=np.cumsum([0, *counts]),
     )
-  os.replace(partial, path)
+  return skipped
 
 
-def load(path: pathlib.Path) -> Chunk:
+def load(path: pathlib.Path) -> Shard:
   """Reads what `save` wrote."""
   with path.open('rb') as opened, np.load(opened, allow_pickle=False) as file:
     columns = {name: file[name] for name in file.files}
   text = json.loads(columns.pop('text').tobytes())
   skipped = [Skip(**skip) for skip in text['skipped']]
-  return Chunk(text['rows'], skipped, **columns)
+  return Shard(text['rows'], skipped, **columns)

@@ -1,0 +1,154 @@
+"""Named scalars: from files through preparing and loading into batches."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crystal_jax import data
+from crystal_jax.io.reading import compact
+from tests.data.folders import save_many
+
+GAPS = np.float32([0.5, np.nan, 2.0, 3.0, 4.0])
+
+
+def save(path, ids='abcde', **scalars):
+  count = len(ids)
+  np.savez(
+    path,
+    numbers=np.arange(1, count + 1, dtype=np.uint8),
+    frac=np.zeros((count, 3), np.float32),
+    cell=np.tile(4 * np.eye(3, dtype=np.float32), (count, 1, 1)),
+    offsets=np.arange(count + 1),
+    ids=np.array(list(ids)),
+    **scalars,
+  )
+
+
+def drop_third(arrays):
+  """A `prepare` that forgets all columns but its own, and reverses them."""
+  keep = arrays['numbers'][:, 0] != 3
+  dropped = [(str(id_), 'third') for id_ in arrays['id'][~keep]]
+  names = 'id', 'numbers', 'cell'
+  return {name: arrays[name][keep][::-1] for name in names}, dropped
+
+
+@pytest.mark.parametrize('ids', ['abcde', 'aaaaa'])
+@pytest.mark.parametrize('where', ['memory', 'in_place'])
+def test_scalars_stay_with_their_crystals(tmp_path, ids, where):
+  save(tmp_path / 'x_train.npz', ids, band_gap=GAPS, number=np.arange(5))
+  options = dict(columns=('band_gap', 'number'), max_atoms=2)
+  arguments = str(tmp_path / 'x'), 'train', drop_third
+  if where == 'memory':
+    arrays, dropped = data.load_inputs(*arguments, **options)
+  else:
+    arrays, dropped = data.load_in_place(
+      tmp_path / 'cache', *arguments, key='k', workers=0, **options
+    )
+  assert dropped == [(ids[2], 'third')]
+  assert arrays['numbers'][:, 0].tolist() == [5, 4, 2, 1]
+  np.testing.assert_array_equal(arrays['band_gap'], GAPS[[4, 3, 1, 0]])
+  np.testing.assert_array_equal(arrays['number'], [4, 3, 1, 0])
+  assert arrays['id'].tolist() == [ids[i] for i in (4, 3, 1, 0)]
+  arrays = {**arrays, 'positions': np.zeros((4, 2, 3), np.float32)}
+  batch = next(data.batches(arrays, batch_size=4, seed=None, num_epochs=1))
+  assert batch['band_gap'].dtype == batch['number'].dtype == np.float32
+  np.testing.assert_array_equal(batch['band_gap'][0], GAPS[[4, 3, 1, 0]])
+
+
+def test_a_set_without_the_scalar_has_nan_and_none_with_it_is_an_error(
+  tmp_path,
+):
+  save(tmp_path / 'x_train.npz', band_gap=GAPS)
+  save(tmp_path / 'y_train.npz', year=GAPS)
+  both = f'{tmp_path / "x"},{tmp_path / "y"}'
+  arrays, _ = data.load_inputs(both, 'train', drop_third, columns=('band_gap',))
+  np.testing.assert_array_equal(
+    arrays['band_gap'], [*GAPS[[4, 3, 1, 0]], *[np.nan] * 4]
+  )
+  assert 'year' not in arrays
+  for load in data.load_inputs, data.load_in_place:
+    first = [tmp_path / 'cache'] * (load is data.load_in_place)
+    more = {'key': 'k', 'max_atoms': 1} if first else {}
+    with pytest.raises(
+      ValueError, match=r"no scalars \['energy'\].*'band_gap'"
+    ):
+      load(*first, both, 'train', drop_third, columns=('energy',), **more)
+
+
+def test_add_scalars(tmp_path):
+  save(tmp_path / 'x_train.npz', band_gap=GAPS)
+  energy = np.linspace(-2, 0, 5)
+  out = tmp_path / 'more_train.npz'
+  compact.add_scalars(tmp_path / 'x_train.npz', out, {'energy': energy})
+  arrays = data.load(tmp_path / 'more', 'train')
+  np.testing.assert_allclose(arrays['energy'], energy)
+  np.testing.assert_array_equal(arrays['band_gap'], GAPS)
+  before = data.load(tmp_path / 'x', 'train')
+  for name, column in before.items():
+    np.testing.assert_array_equal(arrays[name], column)
+  for scalars in {'energy': energy[:4]}, {'ids': energy}:
+    with pytest.raises(ValueError, match='does not fit 5 crystals'):
+      compact.add_scalars(tmp_path / 'x_train.npz', out, scalars)
+
+
+def test_properties_of_an_npz(tmp_path):
+  save_many(tmp_path / 'source', 6)
+  table = tmp_path / 'energies.npz'
+  ids = np.array([f'x{i}' for i in range(5)])
+  np.savez(table, ids=ids, energy=np.arange(5.0), note=ids)
+  data.prepare(
+    [tmp_path / 'source'], tmp_path / 'out', properties=table, workers=0,
+    fractions=(1, 0, 0),
+  )  # fmt: skip
+  arrays = data.load(tmp_path / 'out', 'train')
+  energies = dict(zip(arrays['id'].tolist(), arrays['energy'], strict=True))
+  assert [energies[f'x{i}'] for i in range(5)] == [0, 1, 2, 3, 4]
+  assert np.isnan(energies['x5'])
+  np.savez(table, energy=np.arange(5.0))
+  with pytest.raises(ValueError, match='energies.npz: lacks an array `ids`'):
+    data.prepare([tmp_path / 'source'], tmp_path / 'b', properties=table)
+
+
+def test_sampling_by_size():
+  atoms = np.where(np.arange(1000) % 10 == 0, 30, 5)
+  numbers = (np.arange(40) < atoms[:, None]).astype(np.int32)
+  arrays = {
+    'numbers': numbers,
+    'cell': np.tile(np.eye(3, dtype=np.float32), (1000, 1, 1)),
+    'positions': np.zeros((1000, 40, 3), np.float32),
+  }
+  weights = data.size_weights(numbers, above=20, share=0.5)
+  options = dict(batch_size=200, seed=1, sampling=weights, origins=3)
+  batches = data.batches(arrays, **options)
+  seen = [next(batches) for _ in range(20)]
+  rows = np.concatenate([batch['row'].ravel() for batch in seen])
+  large = rows % 10 == 0
+  # Four standard deviations of 4,000 draws.
+  assert abs(large.mean() - 0.5) < 0.032
+  assert len(np.unique(rows[large])) == 100
+  assert set(np.unique(np.concatenate([b['sample'] for b in seen]))) == {
+    0,
+    1,
+    2,
+  }
+  state = json.loads(json.dumps(batches.get_state()))
+  expected = next(batches)['row']
+  again = data.batches(arrays, **options)
+  again.set_state(state)
+  np.testing.assert_array_equal(next(again)['row'], expected)
+  parts = [
+    next(data.batches(arrays, share=data.Share(1, p, 2), **options))['row']
+    for p in range(2)
+  ]
+  np.testing.assert_array_equal(np.concatenate(parts, 1), seen[0]['row'])
+  one = np.zeros(1000)
+  one[7] = 1e-300
+  batch = next(data.batches(arrays, batch_size=50, seed=0, sampling=one))
+  assert (batch['row'] == 7).all()
+  for bad in np.zeros(1000), np.ones(3), -one, np.full(1000, np.nan):
+    with pytest.raises(ValueError, match='one weight >= 0 per crystal'):
+      data.batches(arrays, batch_size=4, seed=0, sampling=bad)
+  with pytest.raises(ValueError, match='needs a seed'):
+    data.batches(arrays, batch_size=4, seed=None, sampling=weights)
+  assert (data.size_weights(numbers, above=40, share=0.5) == 1).all()
