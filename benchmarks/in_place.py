@@ -15,8 +15,7 @@ import tempfile
 import time
 
 from benchmarks import prepare_scale
-from crystal_jax import data
-from crystal_jax.training import run as run_lib
+from crystal_jax import data, tasks
 from experiments import cell16
 
 
@@ -37,7 +36,7 @@ def main() -> None:
     # Twice: the first time makes the file.
     for _ in range(1 + (flags.way == 'in_place')):
       start = time.perf_counter()
-      run = run_lib.set_up(config)
+      run = tasks.set_up(config)
       times.append(time.perf_counter() - start)
     loaded = own_memory() - before
     size = config.train.batch_size

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from benchmarks.crystals_report import table
+from crystal_jax import tasks
 from crystal_jax.evaluation import (
   cell_scores,
   match_summary,
@@ -28,7 +29,6 @@ from crystal_jax.evaluation import (
 from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training import parallel
-from crystal_jax.training.run import set_up
 from experiments import quickstart
 
 
@@ -38,7 +38,7 @@ def main():
   config.data.builder = args.builder
   config.train.steps = args.steps
   config.eval.crystals, config.eval.batch_size = args.crystals, 50
-  run = set_up(config)
+  run = tasks.set_up(config)
   rows = []
   for name, moving in (('standard frame', False), ('random frames', True)):
     state = train(run, moving)

@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
 
 def _model():
   model = ConfigDict()
-  model.representation = 'box'  # of `crystal_jax.codec.model.KINDS`
+  model.representation = 'box'  # of `crystal_jax.tasks.TASKS`
   model.networks = 'both'  # or 'vae', or 'unet' on true densities
   model.dtype = 'float32'  # of the networks' arithmetic; 'bfloat16'
 

@@ -13,7 +13,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from crystal_jax.evaluation import evaluate
+from crystal_jax import tasks
 from crystal_jax.training import loop
 
 _CONFIG = config_flags.DEFINE_config_file('config', lock_config=True)
@@ -66,13 +66,13 @@ def _parse(argv):
 
 def _run():
   if _MODE.value == 'train':
-    run, state = loop.train(_CONFIG.value, _WORKDIR.value)
+    run, state = tasks.train(_CONFIG.value, _WORKDIR.value)
     finished = int(state.step) >= _CONFIG.value.train.steps
   else:
-    run, state = loop.load(_CONFIG.value, _WORKDIR.value)
+    run, state = tasks.load(_CONFIG.value, _WORKDIR.value)
     finished = True
   if finished and jax.process_index() == 0:
-    evaluate.evaluate(run, state, _WORKDIR.value)
+    tasks.evaluate(run, state, _WORKDIR.value)
 
 
 if __name__ == '__main__':

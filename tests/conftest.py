@@ -43,7 +43,7 @@ _LONGEST = (
   'density/test_voxelize_in_jax.py', 'training/test_loop.py',
   'decoding/test_decode.py', 'test_codec.py',
   'representation/test_coded_box.py', 'evaluation/test_cell_scores.py',
-  'training/test_steps.py', 'test_readme.py', 'training/test_cell_loss.py',
+  'training/test_steps.py', 'test_readme.py', 'training/test_coded_loss.py',
   'models/test_vae.py', 'test_coded_codec.py', 'shell/test_densities.py',
 )  # fmt: skip
 
@@ -146,9 +146,14 @@ def make_tiny_cell_config(data_dir):
 
 
 @pytest.fixture
-def tiny_coded_config(tiny_config):
+def tiny_coded_config(data_dir):
+  """See `make_tiny_coded_config`."""
+  return make_tiny_coded_config(data_dir)
+
+
+def make_tiny_coded_config(data_dir):
   """The coded box in seconds."""
-  config = tiny_config
+  config = make_tiny_config(data_dir)
   config.model.representation = 'coded_box'
   shrink_coded(config.model.coded_vae)
   config.data.origins = 1

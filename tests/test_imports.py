@@ -20,7 +20,7 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'structure', 'density', 'io', 'decoding', 'lattice_search', 'models',
-  'representation', 'codec', 'data', 'training', 'evaluation', '__init__',
+  'representation', 'codec', 'data', 'training', 'evaluation', 'tasks', '__init__',
   'cli', '__main__',
 )  # fmt: skip
 

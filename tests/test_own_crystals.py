@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import data
+from crystal_jax import data, tasks
 from crystal_jax.__main__ import main
 from crystal_jax.evaluation import evaluate
-from crystal_jax.training import loop, provenance
-from crystal_jax.training import run as run_lib
+from crystal_jax.training import provenance
 from experiments import quickstart
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -73,7 +72,7 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert 'http' not in page.replace('http://www.w3.org', '')
   config = fields(mixed)
   config.data.data_dir = str(data_dir)
-  provenance.write('.', run_lib.set_up(config))
+  provenance.write('.', tasks.set_up(config))
   noted = json.loads(pathlib.Path('data.json').read_text(encoding='utf-8'))
   assert noted['data']['builder'] == 'mine,oqmd_icsd20'
   assert 'mine/crystals-train.array_record-00000' in noted['data']['files']
@@ -92,8 +91,8 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert set(np.unique(chosen['numbers'])) <= {0, 8, 22}
   assert chosen['numbers'].shape[1] == 12
   assert large[3].startswith('--config=experiments/cell16')
-  in_place = run_lib.set_up(fields(large)).arrays
-  in_memory = run_lib.set_up(fields(train)).arrays
+  in_place = tasks.set_up(fields(large)).arrays
+  in_memory = tasks.set_up(fields(train)).arrays
   for split, arrays in in_place.items():
     for name, column in arrays.items():
       np.testing.assert_array_equal(column, in_memory[split][name])
@@ -171,7 +170,7 @@ def test_ten_crystals_train_and_so_do_crystals_of_one_formula(
     tiny_config.data.builder = str(out)
     tiny_config.data.train_split = 'train'
     tiny_config.data.heldout_split = 'val'
-    run, state = loop.train(tiny_config, source / 'run')
-    results = evaluate.evaluate(run, state, source / 'run')
+    run, state = tasks.train(tiny_config, source / 'run')
+    results = tasks.evaluate(run, state, source / 'run')
     assert ('heldout' in results) == (source is my_cifs)
     assert results['train']['crystals'] >= 3

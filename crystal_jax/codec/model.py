@@ -1,15 +1,19 @@
-"""A model: how crystals are shown to networks, and the networks.
+"""A model: a representation of crystals, and networks that fit it.
 
-`make_model` builds it from `config.model` alone, without data and without
-parameters, so that a trained one is opened where its data set is not.
+`make_model` builds one from `config.model` alone, without data and without
+parameters, so that a trained model can be loaded where its data set is not.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Generic, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from jaxtyping import Array, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
@@ -18,39 +22,91 @@ from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels
 from crystal_jax.structure.elements import UNIT_NUMBER, element_codes
 
+R = TypeVar('R', bound=Representation, covariant=True)
+N = TypeVar('N', bound=Networks, covariant=True)
 
-@dataclasses.dataclass(frozen=True)
-class Model:
-  """A representation and networks that fit each other.
+
+class Posterior(NamedTuple):
+  """The Gaussian posteriors of a batch.
 
   Attributes:
-    kind: Which of `KINDS` it is; its loss and its scores go by that.
+    mean: Their means, one flat latent an example.
+    log_var: Logarithms of their variances.
+    valid: 1, or 0 for padding and for what the representation cannot encode.
+  """
+
+  mean: Float[Array, 'B D']
+  log_var: Float[Array, 'B D']
+  valid: Float[Array, 'B']
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(Generic[R, N]):
+  """A representation and networks that fit each other. Static.
+
+  Attributes:
+    kind: Its name in `MAKERS`, which a codec's card states.
     representation: Crystals to inputs, outputs to crystals.
     networks: Inputs to latents to outputs.
   """
 
   kind: str
-  representation: Representation
-  networks: Networks
+  representation: R
+  networks: N
+
+  @property
+  def latent_size(self) -> int:
+    """Length D of a flat latent."""
+    return int(np.prod(self.networks.latent_shape))
+
+  def encode_arrays(
+    self, params: PyTree, batch: Mapping[str, Array]
+  ) -> Posterior:
+    """Posteriors of a batch of prepared crystals. Pure and traceable.
+
+    Args:
+      params: As `networks.init` returns them.
+      batch: Columns of `representation.prepare`, and index, sample and mask;
+        see `Representation.examples`. Nothing is drawn at random.
+    """
+    examples = self.representation.examples(None, batch)
+    mean, log_var = self.networks.encode(params, examples.inputs)
+    flat = len(mean), -1
+    return Posterior(
+      mean.reshape(flat).astype(jnp.float32),
+      log_var.reshape(flat).astype(jnp.float32),
+      examples.valid,
+    )
+
+  def decode_arrays(
+    self, params: PyTree, z: Float[Array, 'B D']
+  ) -> dict[str, Array]:
+    """Outputs of flat latents, by name. Pure and traceable.
+
+    `representation.crystals` reads crystals off them, on the host.
+    """
+    z = z.reshape(len(z), *self.networks.latent_shape)
+    return self.networks.decode(params, z)
 
 
 def make_model(config: ml_collections.ConfigDict) -> Model:
   """The model of `config.model`.
 
   Raises:
-    ValueError: If fields are at odds, naming them.
+    ValueError: If `representation` is unknown or fields are at odds; names
+      them.
   """
   kind = config.representation
-  if kind not in KINDS:
+  if kind not in MAKERS:
     raise ValueError(
-      f'Need model.representation={kind!r} to be one of {sorted(KINDS)}.'
+      f'Need model.representation={kind!r} to be one of {sorted(MAKERS)}.'
     )
-  return Model(kind, *KINDS[kind](config))
+  return MAKERS[kind](config)
 
 
 def make_box(
   config: ml_collections.ConfigDict,
-) -> tuple[Box, models.BoxNetworks]:
+) -> Model[Box, models.BoxNetworks]:
   """The paper's system: `config.box`, `.vae`, `.unet` and `.lattice_head`."""
   box, trained = config.box, config.networks
   if trained not in ('vae', 'unet', 'both'):
@@ -91,15 +147,16 @@ def make_box(
       dtype=dtype,
       **config.unet,
     )
-  return representation, models.BoxNetworks(
+  networks = models.BoxNetworks(
     size=box.size, channels=channels, vae=vae, unet=unet, lattice_head=head
   )
+  return Model('box', representation, networks)
 
 
 def make_cell(
   config: ml_collections.ConfigDict,
-) -> tuple[Cell, models.CellNetworks]:
-  """Crystals in their own coordinates: `config.cell` and `.cell_vae`."""
+) -> Model[Cell, models.CodedNetworks]:
+  """Crystals in fractional coordinates: `config.cell` and `.cell_vae`."""
   representation = Cell(**config.cell)
   vae = models.TokenVAE(
     size=config.cell.size,
@@ -107,13 +164,14 @@ def make_cell(
     dtype=jnp.dtype(config.dtype),
     **config.cell_vae,
   )
-  return representation, models.CellNetworks(vae)
+  networks = models.CodedNetworks(vae, models.InLatent())
+  return Model('cell', representation, networks)
 
 
 def make_coded_box(
   config: ml_collections.ConfigDict,
-) -> tuple[CodedBox, models.CodedBoxNetworks]:
-  """The box told by element codes: `config.box` and `.coded_vae`."""
+) -> Model[CodedBox, models.CodedNetworks]:
+  """Element codes in a box of space: `config.box` and `.coded_vae`."""
   box, options = config.box, dict(config.coded_vae)
   codes = element_codes()
   representation = CodedBox(
@@ -134,13 +192,14 @@ def make_coded_box(
   vae = models.TokenVAE(
     size=box.size, channels=codes.shape[1], dtype=dtype, **options
   )
-  told = not representation.box.repeats
-  return representation, models.CodedBoxNetworks(vae, head, told)
+  # A single cell shows no lattice, so the encoder is given it.
+  lattice = models.Head(head, conditioned=not representation.box.repeats)
+  return Model('coded_box', representation, models.CodedNetworks(vae, lattice))
 
 
-# Each makes a representation and its networks. To add a kind: an entry here,
-# in `training.run.LOSSES` and in `evaluation.evaluate.KINDS`.
-KINDS: dict[str, Callable[..., tuple[Representation, Networks]]] = {
+# The models that a codec can load, by `config.representation`; what is trained
+# is in `crystal_jax.tasks`, which refers to these.
+MAKERS: dict[str, Callable[[ml_collections.ConfigDict], Model]] = {
   'box': make_box,
   'cell': make_cell,
   'coded_box': make_coded_box,

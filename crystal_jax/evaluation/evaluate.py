@@ -12,12 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from crystal_jax.evaluation import (
-  box_scores,
-  cell_scores,
-  coded_box_scores,
-  report,
-)
+from crystal_jax.evaluation import report
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.io import write
 from crystal_jax.structure.crystal import Crystal
@@ -26,16 +21,11 @@ from crystal_jax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
 
-# The scores of each kind of `crystal_jax.codec.model.KINDS`.
-KINDS: dict[str, Callable[[Run, TrainState], Scores]] = {
-  'box': box_scores.score,
-  'cell': cell_scores.score,
-  'coded_box': coded_box_scores.score,
-}
-
-
 def evaluate(
-  run: Run, state: TrainState, workdir: str | os.PathLike[str]
+  run: Run,
+  state: TrainState,
+  workdir: str | os.PathLike[str],
+  score: Callable[[Run, TrainState], Scores],
 ) -> Mapping[str, Mapping[str, float]]:
   """Writes `metrics.json`, `cif/` and `report.html` into `workdir`.
 
@@ -43,6 +33,7 @@ def evaluate(
     run: What was trained.
     state: Its state; the averaged parameters are evaluated.
     workdir: Where to write.
+    score: Of the run's task; `crystal_jax.tasks.evaluate` finds it.
 
   Returns:
     What `metrics.json` holds, a column each for train, heldout, oracle and
@@ -50,7 +41,7 @@ def evaluate(
   """
   workdir = pathlib.Path(workdir)
   workdir.mkdir(parents=True, exist_ok=True)
-  scores = KINDS[run.model.kind](run, state)
+  scores = score(run, state)
   for column, row in scores.results.items():
     text = ', '.join(f'{name} {value:.4g}' for name, value in row.items())
     _log.info('%s: %s', column, text)

@@ -2,7 +2,7 @@
 
 `encode` takes what a representation shows to a latent, `decode` takes a latent
 to what it reads a crystal from, and `predict` is one after the other. To add a
-network: a file beside `box_networks.py`, an entry in `codec.model.KINDS`.
+network: a file beside `box_networks.py`, and a maker in `codec.model.MAKERS`.
 """
 
 from collections.abc import Mapping

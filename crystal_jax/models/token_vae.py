@@ -2,15 +2,17 @@
 
 The density of a cell or of a box, one channel a number of the elements' code,
 is folded to tokens, blocks of voxels; each becomes a few latent numbers (or all
-together become one vector), and each latent token a feature from which
-everything is read:
+together become one vector), and each latent token a feature from which the
+decoder predicts
 
 - the occupancy of its voxels, a Gaussian of height one at each atom;
-- at any voxel, the code of the element of the atom there, and where the atom
-  lies from the voxel. Asked of the voxels of atoms this costs little.
+- at any voxel, the code of the element of the atom there and the offset of
+  the atom from the voxel. At the voxels of atoms alone, this costs little.
 
-Places need not be learnt: a crystal comes in its standard frame, so every token
-has a place of its own.
+Each token has a learnt position embedding: a crystal comes in its standard
+frame, so the same part of it is always in the same token.
+
+The names of submodules and parameters are those of the shipped weights.
 """
 
 import flax.linen as nn
@@ -22,7 +24,7 @@ from crystal_jax.models import blocks
 from crystal_jax.models.tokens import Trunk
 from crystal_jax.structure.elements import MAX_NUMBER
 
-# The least and the most that the logarithm of a posterior's variance may be.
+# Bounds of the logarithm of a posterior's variance.
 _LOG_VAR = -12.0, 2.0
 
 
@@ -36,13 +38,13 @@ class TokenVAE(nn.Module):
     width: Channels of a token.
     encoder: Blocks of the encoder; see `Trunk.mixes`.
     decoder: Blocks of the decoder.
-    factor: See `Trunk`.
+    factor: Hidden width of a block, in `width`; see `Trunk`.
     latent: Latent numbers of a token, L.
-    vector: Numbers of a latent that is one vector instead, D, linear in the
-      `latent` numbers of all tokens, as they are in it; 0: none.
-    learn_codes: Whether each element is read by its code and a learnt offset,
+    vector: Length D of a latent that is one vector for the whole crystal, a
+      linear map of the `latent` numbers of all tokens; 0: one latent a token.
+    learn_codes: Whether a learnt offset is added to each element's code,
       `code_offsets` of the parameters, [94, C].
-    dtype: Of the arithmetic; parameters stay float32.
+    dtype: Type of the arithmetic; parameters stay float32.
   """
 
   size: int = 16
@@ -63,33 +65,33 @@ class TokenVAE(nn.Module):
     def dense(width, **options):
       return nn.Dense(width, dtype=self.dtype, **options)
 
-    def places(name, number):
+    def embedding(name, number):
       init = nn.initializers.normal(0.1)
       return self.param(name, init, (number, self.width))
 
     self.encode_in = dense(self.width)
     self.encode_beside = dense(self.width)
-    self.encode_places = places('encode_places', self.tokens)
+    self.encode_places = embedding('encode_places', self.tokens)
     self.encode_trunk = Trunk(self.encoder, self.factor, self.dtype)
-    unsure = {
+    narrow = {
       'kernel_init': nn.initializers.zeros,
       'bias_init': nn.initializers.constant(-4.0),
     }
     self.to_mean = nn.Dense(self.latent)
-    self.to_log_var = nn.Dense(self.latent, **unsure)
+    self.to_log_var = nn.Dense(self.latent, **narrow)
     if self.vector:
       self.vector_mean = nn.Dense(
         self.vector, kernel_init=nn.initializers.orthogonal()
       )
-      self.vector_log_var = nn.Dense(self.vector, **unsure)
+      self.vector_log_var = nn.Dense(self.vector, **narrow)
       self.from_vector = dense(self.tokens * self.latent)
     self.decode_in = dense(self.width)
-    self.decode_places = places('decode_places', self.tokens)
+    self.decode_places = embedding('decode_places', self.tokens)
     self.decode_trunk = Trunk(self.decoder, self.factor, self.dtype)
     self.occupancy_hidden = dense(2 * self.width)
     self.occupancy_out = nn.Dense(self.fold**3)
     self.atom_in = dense(self.width)
-    self.atom_places = places('atom_places', self.fold**3)
+    self.atom_places = embedding('atom_places', self.fold**3)
     self.atom_out = nn.Dense(self.channels + 3)
     if self.learn_codes:
       shape = MAX_NUMBER, self.channels
@@ -110,18 +112,18 @@ class TokenVAE(nn.Module):
   def encode(
     self,
     density: Float[Array, 'B G G G C'],
-    beside: Float[Array, 'B K'] | None = None,
+    condition: Float[Array, 'B K'] | None = None,
   ) -> tuple[Float[Array, 'B D'], Float[Array, 'B D']]:
-    """Mean and logarithm of the variance of the latent.
+    """Mean and log variance of the latent.
 
     Args:
-      density: In heights of a lone atom.
-      beside: What every token is told too; None: nothing.
+      density: In units of an isolated atom's height.
+      condition: Added to every token through a linear map; None: nothing.
     """
     x = blocks.fold(density, self.fold).reshape(len(density), self.tokens, -1)
     x = self.encode_in(x) + self.encode_places[None]
-    if beside is not None:
-      x = x + self.encode_beside(beside)[:, None]
+    if condition is not None:
+      x = x + self.encode_beside(condition)[:, None]
     x = self.encode_trunk(x)
     mean, log_var = self.to_mean(x), self.to_log_var(x)
     mean, log_var = (each.reshape(len(x), -1) for each in (mean, log_var))
@@ -132,7 +134,7 @@ class TokenVAE(nn.Module):
   def decode(
     self, z: Float[Array, 'B D']
   ) -> tuple[Float[Array, 'B G G G'], Float[Array, 'B T W']]:
-    """The occupancy, and the tokens that `read` and `read_all` ask."""
+    """The occupancy, and the tokens that `read` and `read_all` take."""
     if self.vector:
       z = self.from_vector(z)
     z = z.reshape(len(z), self.tokens, self.latent)
@@ -142,20 +144,20 @@ class TokenVAE(nn.Module):
     h = blocks.unfold(h.reshape(len(z), side, side, side, -1), self.fold)
     return h[..., 0], x
 
-  def say(
+  def readout(
     self, z: Float[Array, 'B D'], voxels: Int[Array, 'B K 3'] | None = None
   ) -> tuple[dict[str, Array], Float[Array, 'B T W']]:
-    """Everything that is said of latents, by name, and the tokens.
+    """Outputs of latents, by name, and the decoded tokens.
 
     Args:
       z: Latents.
-      voxels: Where codes and offsets are asked for; None: everywhere.
+      voxels: Indices of voxels at which codes and offsets are computed; None:
+        all voxels.
 
     Returns:
       occupancy [B, G, G, G]: a Gaussian of height one at each atom; codes and
       offsets (voxels): [B, G, G, G, C] and [B, G, G, G, 3], or [B, K, C] and
-      [B, K, 3]; and code_offsets [B, E, C], if the codes that elements are
-      read by are learnt.
+      [B, K, 3]; and code_offsets [B, E, C], if the elements' codes are learnt.
     """
     occupancy, tokens = self.decode(z)
     if voxels is None:
@@ -173,7 +175,7 @@ class TokenVAE(nn.Module):
   def read(
     self, tokens: Float[Array, 'B T W'], voxels: Int[Array, 'B K 3']
   ) -> tuple[Float[Array, 'B K C'], Float[Array, 'B K 3']]:
-    """Codes at some voxels, and the atom's place from there, in voxels."""
+    """Codes at some voxels, and offsets of the atom from there, voxels."""
     side = self.size // self.fold
     token = _flat(voxels // self.fold, side)
     h = jnp.take_along_axis(self.atom_in(tokens), token[..., None], axis=1)
@@ -184,9 +186,9 @@ class TokenVAE(nn.Module):
   def read_all(
     self, tokens: Float[Array, 'B T W']
   ) -> tuple[Float[Array, 'B G G G C'], Float[Array, 'B G G G 3']]:
-    """The same at every voxel."""
+    """Codes and offsets at every voxel."""
 
-    def one(h):  # An example at a time: its hidden numbers are many.
+    def one(h):  # One example at a time: the hidden activations are large.
       codes, offsets = self._atom(h[:, None] + self.atom_places[None])
       return self._voxels(codes), self._voxels(offsets)
 
@@ -195,10 +197,10 @@ class TokenVAE(nn.Module):
   def __call__(
     self,
     density: Float[Array, 'B G G G C'],
-    beside: Float[Array, 'B K'] | None = None,
+    condition: Float[Array, 'B K'] | None = None,
   ) -> tuple:
-    """Everything, once: for initialisation."""
-    mean, log_var = self.encode(density, beside)
+    """Every submodule, once: for initialisation."""
+    mean, log_var = self.encode(density, condition)
     occupancy, tokens = self.decode(mean)
     voxels = jnp.zeros((len(mean), 1, 3), jnp.int32)
     return log_var, occupancy, self.read(tokens, voxels)
@@ -215,5 +217,5 @@ class TokenVAE(nn.Module):
 
 
 def _flat(index: Int[Array, '*B 3'], side: int) -> Int[Array, '*B']:
-  """Place in a flattened cube."""
+  """Index in a flattened cube."""
   return (index[..., 0] * side + index[..., 1]) * side + index[..., 2]

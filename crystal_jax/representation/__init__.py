@@ -10,6 +10,7 @@ from crystal_jax.representation.cell import Cell
 from crystal_jax.representation.coded_box import CodedBox
 from crystal_jax.representation.protocol import (
   Arrays,
+  Coded,
   Examples,
   Invertible,
   Representation,
@@ -19,6 +20,7 @@ __all__ = [
   'Arrays',
   'Box',
   'Cell',
+  'Coded',
   'CodedBox',
   'Examples',
   'Invertible',

@@ -88,9 +88,8 @@ class Cell:
     """Densities and lattices; see `Representation.examples`.
 
     Nothing is drawn: a crystal has one standard frame. Inputs: density
-    [B, G, G, G, C] in heights of a lone atom, lattice [B, 6]. Targets: numbers
-    [B, N], fractional [B, N, 3], lattice, occupancy [B, G, G, G] and codes
-    [B, G, G, G, C], which is what the density itself says of species.
+    [B, G, G, G, C] in heights of an isolated atom, lattice [B, 6]. Targets:
+    those of `Coded`.
     """
     numbers, fractional = batch['numbers'], batch['fractional']
     table = jnp.asarray(elements.element_codes(), jnp.float32)
@@ -100,13 +99,20 @@ class Cell:
       inputs={'density': density, 'lattice': batch['lattice']},
       targets={
         'numbers': numbers,
-        'fractional': fractional,
+        'voxel_positions': fractional * self.size,
+        'positions': jnp.einsum('bni,bij->bnj', fractional, batch['cell']),
+        'cell': batch['cell'],
         'lattice': batch['lattice'],
         'occupancy': occupancy,
         'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
       },
       valid=batch['mask'].astype(jnp.float32),
     )
+
+  @property
+  def periodic(self) -> bool:
+    """The grid is that of the unit cell."""
+    return True
 
   @property
   def lattice_is_exact(self) -> bool:

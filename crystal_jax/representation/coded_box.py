@@ -106,16 +106,14 @@ class CodedBox:
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Densities and the atoms in them; see `Representation.examples`.
 
-    Inputs: density [B, G, G, G, C] in heights of a lone atom, and of a single
-    cell lattice [B, 6]. Targets: numbers [B, K] and places [B, K, 3] (voxels)
-    of the atoms inside the walls, images included; positions [B, N, 3] and
-    cell [B, 3, 3] as they lie in the box, Å; lattice, occupancy [B, G, G, G]
-    and codes [B, G, G, G, C], which is what the density says of species.
+    Inputs: density [B, G, G, G, C] in heights of an isolated atom, and of a
+    single cell lattice [B, 6]. Targets: those of `Coded`, where numbers and
+    voxel_positions are of the atoms inside the box, images included.
     """
     del key  # A crystal has one standard frame.
     shown = self.box.examples(None, batch)
     positions, cell = shown.targets['positions'], shown.targets['cell']
-    numbers, places, complete = jax.vmap(self._inside)(
+    numbers, voxel_positions, complete = jax.vmap(self._inside)(
       positions, batch['numbers'], cell
     )
     density = self._height * shown.inputs['density']
@@ -125,7 +123,7 @@ class CodedBox:
       inputs={'density': density} | ({} if self.box.repeats else lattice),
       targets={
         'numbers': numbers,
-        'places': places,
+        'voxel_positions': voxel_positions,
         'positions': positions,
         'cell': cell,
         'occupancy': occupancy,
@@ -134,6 +132,11 @@ class CodedBox:
       | lattice,
       valid=shown.valid * complete,
     )
+
+  @property
+  def periodic(self) -> bool:
+    """The box has walls."""
+    return False
 
   @property
   def lattice_is_exact(self) -> bool:

@@ -5,7 +5,8 @@ batch of atoms is shown to it, and how a crystal is read off what it says. It
 draws (rotations, origins) but learns nothing, and knows neither batches of
 training nor files. Training, evaluation and a codec share one.
 
-To add one: a file beside `box.py`, an entry in `crystal_jax.codec.model.KINDS`.
+To add one: a file beside `box.py`, a maker in `crystal_jax.codec.model.MAKERS`
+and an entry in `crystal_jax.tasks.TASKS`.
 """
 
 from __future__ import annotations
@@ -133,3 +134,22 @@ class Invertible(Representation, Protocol):
     Returns:
       For each index its candidate crystals, maybe none.
     """
+
+
+@runtime_checkable
+class Coded(Invertible, Protocol):
+  """A representation of densities whose channels are element codes.
+
+  Targets of its examples: numbers [B, K] and voxel_positions [B, K, 3] (voxels)
+  of the atoms in the grid; positions [B, N, 3] and cell [B, 3, 3], Å, in the
+  frame that `crystals` reads; lattice [B, 6] (`lattice_numbers`); occupancy
+  [B, G, G, G], a Gaussian of height one at each atom; codes [B, G, G, G, C],
+  the density over the occupancy, which is how the density itself shows species.
+  """
+
+  @property
+  def periodic(self) -> bool:
+    """Whether the grid is periodic."""
+
+  def code_field(self, numbers: Int[Array, 'B']) -> Float[Array, 'B G G G C']:
+    """The codes of one element at every voxel, one element an example."""

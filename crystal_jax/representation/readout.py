@@ -1,7 +1,8 @@
-"""What networks say at the places of atoms: elements, and better places.
+"""Elements and refined positions of atoms, from fields of codes and offsets.
 
-Networks say at every voxel the code of the element of an atom there, and where
-from the voxel it lies. It is read at the voxels where the atoms were found.
+Networks predict at every voxel the code of the element of an atom there, and
+the atom's offset from the voxel. Both are read at the voxels nearest to the
+peaks of the occupancy.
 """
 
 from __future__ import annotations
@@ -15,58 +16,61 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.structure import elements
 
-# How far an atom goes from where the occupancy has it to where the networks say
-# it is. Their errors differ, so between them is best; tuned on 300 held-out
-# crystals of the Materials Project.
-_SAID = 0.3
+# Share of the way from a peak of the occupancy to the position that the offset
+# gives: the errors of the two are independent, so a mean is best. Tuned on 300
+# held-out crystals of the Materials Project.
+_OFFSET_WEIGHT = 0.3
 
 
 @functools.partial(jax.jit, static_argnames='periodic')
 def read(
-  places: Float[Array, 'B K 3'],
+  positions: Float[Array, 'B K 3'],
   codes: Float[Array, 'B G G G C'],
   offsets: Float[Array, 'B G G G 3'] | None,
   code_offsets: Float[Array, 'B E C'] | None,
   *,
   periodic: bool,
 ) -> tuple[Float[Array, 'B K E'], Float[Array, 'B K 3']]:
-  """What is said at some places, and the places with a share of the offsets.
+  """Distances to the elements' codes, and positions moved by the offsets.
 
   Args:
-    places: In voxels.
-    codes: Said at every voxel.
-    offsets: From every voxel to the atom, voxels; None: places stay.
-    code_offsets: Of the elements' codes; None: none.
-    periodic: Whether the grid repeats. Otherwise places beyond it are read at
-      its wall. Static.
+    positions: Peaks of the occupancy, voxels.
+    codes: Predicted at every voxel.
+    offsets: Predicted at every voxel, voxels; None: positions stay.
+    code_offsets: Learnt offsets of the elements' codes; None: none.
+    periodic: Whether the grid is periodic. Otherwise positions beyond it are
+      read at its wall. Static.
 
   Returns:
-    Squared distances of what is said there to the codes of all elements, and
-    places in voxels. The element is the nearest: `numbers`.
+    Squared distances of the code read at each position to the codes of all
+    elements (`numbers` takes the nearest), and positions in voxels.
   """
-  nearest = near(places, codes.shape[1], periodic)
+  nearest = nearest_voxel(positions, codes.shape[1], periodic)
   voxels = nearest.astype(jnp.int32) % codes.shape[1]
-  at = jax.vmap(lambda field, index: field[tuple(index.T)])
-  said = at(codes, voxels)
+  take = jax.vmap(lambda field, index: field[tuple(index.T)])
   table = elements.code_table(code_offsets)
-  apart = jnp.sum(jnp.square(said[:, :, None] - table[:, None]), axis=-1)
+  errors = take(codes, voxels)[:, :, None] - table[:, None]
+  squared_distances = jnp.sum(jnp.square(errors), axis=-1)
   if offsets is not None:
-    there = nearest + at(offsets, voxels)
-    places = places + _SAID * (there - places)
-  return apart, places
+    offset_positions = nearest + take(offsets, voxels)
+    positions = positions + _OFFSET_WEIGHT * (offset_positions - positions)
+  return squared_distances, positions
 
 
-def numbers(apart: Float[Array, '*B E']) -> Int[Array, '*B']:
-  """The elements whose codes are the nearest."""
-  return apart.argmin(-1).astype(np.int32) + 1
+def numbers(
+  squared_distances: Float[Array | np.ndarray, '*B E'],
+) -> Int[Array | np.ndarray, '*B']:
+  """Atomic numbers of the nearest codes."""
+  return squared_distances.argmin(-1).astype(np.int32) + 1
 
 
-def near(
-  places: Float[Array, 'B K 3'], size: int, periodic: bool
+def nearest_voxel(
+  positions: Float[Array, 'B K 3'], size: int, periodic: bool
 ) -> Float[Array, 'B K 3']:
-  """The nearest voxels, whole numbers; of an open grid one that there is.
+  """The nearest voxel of each position, as whole numbers.
 
-  On a periodic grid they may lie beyond the walls, as the places do.
+  On a periodic grid they may lie beyond the grid, as the positions do; on an
+  open grid they are clipped to it.
   """
-  nearest = jnp.round(places)
+  nearest = jnp.round(positions)
   return nearest if periodic else jnp.clip(nearest, 0, size - 1)

@@ -1,14 +1,14 @@
-"""What the losses of coded densities share: occupancy, species, places, KL.
+"""Terms of the loss of coded densities: occupancy, species, offsets.
 
 - `occupancy`: the squared error of the occupancy, a mean over voxels;
-- `species`: cross entropy of the element of each atom asked for, its logits
-  minus the scaled squared distances of the code said there to those of all
-  elements, each code with a learnt offset;
-- `offset`: the squared error of its place from the voxel, voxels²;
-- `kl`: of the latent, nats.
+- `species`: the cross entropy of each atom's element. The logits are minus
+  the scaled squared distances of the predicted code to the codes of all
+  elements, each with its learnt offset;
+- `offset`: the squared error of the atom's position relative to the voxel,
+  voxels².
 
-Codes and offsets are asked at a voxel near each atom, not always the nearest,
-for decoding asks where it finds the atom.
+Codes and offsets are read at a voxel near each atom, not always the nearest:
+decoding reads them where it finds the atom, which is off by a little.
 """
 
 import dataclasses
@@ -28,15 +28,18 @@ Terms = tuple[metrics.Sums, metrics.Sums]
 
 @dataclasses.dataclass(frozen=True)
 class CodedLossWeights:
-  """How the terms of the loss add up.
+  """Weights of the terms, and what a training step samples.
 
   Attributes:
-    beta: Of the KL.
+    beta: Weight of the KL.
     beta_warmup: Steps over which beta rises from zero.
-    occupancy: Of the squared error, a mean over the voxels.
-    offset: Of the squared error, a mean over the atoms.
-    sharpness: Of the logits: minus this times squared distances of codes.
-    jitter: Deviation of the voxels that are asked from the atoms, voxels.
+    occupancy: Weight of the squared error, a mean over the voxels.
+    offset: Weight of the squared error, a mean over the atoms.
+    sharpness: Scale of the logits: minus this times squared distances of codes.
+    jitter: Standard deviation of the distance between an atom and the voxel it
+      is read at, voxels.
+    lattice: Weight of the error of a predicted lattice.
+    atoms: Random atoms of an example that are read in a step; 0: all.
   """
 
   beta: float
@@ -45,59 +48,61 @@ class CodedLossWeights:
   offset: float
   sharpness: float
   jitter: float
+  lattice: float = 0.0
+  atoms: int = 0
 
 
 def example_keys(
   key: Array, index: Int[Array, 'B'], number: int
 ) -> list[Array]:
-  """Keys [B] of so many draws, by an example's index in the global batch."""
+  """`number` arrays of keys [B], by an example's index in the global batch."""
   keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
   keys = jax.vmap(jax.random.split, (0, None))(keys, number)
   return [keys[:, i] for i in range(number)]
 
 
-def drawn(
+def sampled(
   keys: Array, mean: Float[Array, 'B L'], log_var: Float[Array, 'B L']
 ) -> Float[Array, 'B L']:
-  """A latent of each posterior."""
+  """One sample of each posterior."""
   return sample_latent(mean, log_var, latent_noise(keys, mean.shape[1:]))
 
 
 def jittered(
-  keys: Array, places: Float[Array, 'B N 3'], jitter: float
+  keys: Array, positions: Float[Array, 'B N 3'], jitter: float
 ) -> Float[Array, 'B N 3']:
-  """Places in voxels, moved at random."""
-  return places + jitter * latent_noise(keys, places.shape[1:])
+  """Positions in voxels, with Gaussian noise of deviation `jitter`."""
+  return positions + jitter * latent_noise(keys, positions.shape[1:])
 
 
 def atom_terms(
   outputs: Mapping[str, Array],
   numbers: Int[Array, 'B N'],
-  apart: Float[Array, 'B N 3'],
+  offsets: Float[Array, 'B N 3'],
   valid: Float[Array, 'B'],
   weights: CodedLossWeights,
 ) -> Terms:
-  """Species and offsets of the atoms that were asked.
+  """Species and offsets of some atoms.
 
   Args:
-    outputs: What was said of them: codes [B, N, C], offsets [B, N, 3], and
-      maybe code_offsets [B, E, C].
-    numbers: Of the atoms; 0 in empty slots.
-    apart: From the voxel that was asked to the atom, voxels.
+    outputs: Read at a voxel near each atom: codes [B, N, C], offsets [B, N, 3],
+      and code_offsets [B, E, C] if they are learnt.
+    numbers: Atomic numbers; 0 in empty slots.
+    offsets: True offsets of the atoms from those voxels, voxels.
     valid: Which examples count.
-    weights: Of the terms.
+    weights: Weights of the terms.
   """
   atoms = (numbers > 0) * valid[:, None]
-  loss, right = _species(outputs, numbers, weights.sharpness)
-  wrong = jnp.square(outputs['offsets'] - apart).sum(-1)
+  loss, is_correct = _species(outputs, numbers, weights.sharpness)
+  error = jnp.square(outputs['offsets'] - offsets).sum(-1)
   terms = {
     'species': ((loss * atoms).sum(), atoms.sum()),
-    'offset': (weights.offset * (wrong * atoms).sum(), atoms.sum()),
+    'offset': (weights.offset * (error * atoms).sum(), atoms.sum()),
   }
-  whole = jnp.where(numbers > 0, right, True).all(1)
+  all_correct = jnp.where(numbers > 0, is_correct, True).all(1)
   sums = {
-    'species_accuracy': ((right * atoms).sum(), atoms.sum()),
-    'formula_right': ((whole * valid).sum(), valid.sum()),
+    'species_accuracy': ((is_correct * atoms).sum(), atoms.sum()),
+    'formula_right': ((all_correct * valid).sum(), valid.sum()),
   }
   return terms, sums
 
@@ -109,9 +114,9 @@ def occupancy_terms(
   weights: CodedLossWeights,
 ) -> Terms:
   """The squared error of the occupancy."""
-  wrong = jnp.square(occupancy - target).mean(axis=(1, 2, 3)) * valid
-  terms = {'occupancy': (weights.occupancy * wrong.sum(), valid.sum())}
-  return terms, {'reconstruction_mse': (wrong.sum(), valid.sum())}
+  error = jnp.square(occupancy - target).mean(axis=(1, 2, 3)) * valid
+  terms = {'occupancy': (weights.occupancy * error.sum(), valid.sum())}
+  return terms, {'reconstruction_mse': (error.sum(), valid.sum())}
 
 
 def beta(step: Array, weights: CodedLossWeights) -> Array:
@@ -124,10 +129,10 @@ def beta(step: Array, weights: CodedLossWeights) -> Array:
 def _species(
   outputs: Mapping[str, Array], numbers: Int[Array, 'B N'], sharpness: float
 ) -> tuple[Float[Array, 'B N'], Array]:
-  """Cross entropy of each atom's element, and whether it is the likeliest."""
+  """Cross entropy of each atom's element; whether its logit is the largest."""
   table = elements.code_table(outputs.get('code_offsets'))
-  apart = jnp.square(outputs['codes'][:, :, None] - table[:, None]).sum(-1)
+  squares = jnp.square(outputs['codes'][:, :, None] - table[:, None]).sum(-1)
   element = jnp.maximum(numbers - 1, 0)
-  logits = -sharpness * apart
+  logits = -sharpness * squares
   loss = optax.softmax_cross_entropy_with_integer_labels(logits, element)
   return loss, logits.argmax(-1) == element

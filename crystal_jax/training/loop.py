@@ -24,7 +24,9 @@ class TrainingDivergedError(RuntimeError):
 
 
 def train(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+  config: ml_collections.ConfigDict,
+  workdir: str | os.PathLike[str],
+  task: run_lib.Trainable,
 ) -> tuple[run_lib.Run, TrainState]:
   """Trains to `config.train.steps`, from the latest checkpoint if there is one.
 
@@ -35,6 +37,7 @@ def train(
   Args:
     config: See `experiments/base.py`.
     workdir: Where checkpoints, metrics and logs go; made if absent.
+    task: The task of the config; `crystal_jax.tasks.train` finds it.
 
   Returns:
     What was set up, and the state at the end.
@@ -44,7 +47,7 @@ def train(
     ValueError: If the config or a checkpoint is at odds with the rest.
   """
   pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
-  run = run_lib.set_up(config)
+  run = run_lib.set_up(config, task)
   run_lib.describe(run)
   provenance.write(workdir, run)
   state = run.fresh_state()
@@ -174,14 +177,16 @@ class _Terminated:
 
 
 def load(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+  config: ml_collections.ConfigDict,
+  workdir: str | os.PathLike[str],
+  task: run_lib.Trainable,
 ) -> tuple[run_lib.Run, TrainState]:
   """A trained run, to evaluate: its latest checkpoint.
 
   Raises:
     FileNotFoundError: If `workdir` holds no checkpoint.
   """
-  run = run_lib.set_up(config)
+  run = run_lib.set_up(config, task)
   with checkpoints_lib.open_checkpoints(workdir) as checkpoints:
     state, _ = checkpoints_lib.restore(checkpoints, run.fresh_state(), config)
   provenance.write(workdir, run)

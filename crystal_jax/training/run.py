@@ -5,6 +5,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +14,8 @@ import numpy as np
 import optax
 
 from crystal_jax import data
-from crystal_jax.codec import model as model_lib
-from crystal_jax.training import (
-  box_loss,
-  cell_loss,
-  coded_box_loss,
-  coded_terms,
-  steps,
-)
+from crystal_jax.codec.model import Model
+from crystal_jax.training import steps
 from crystal_jax.training.state import (
   TrainState,
   create_state,
@@ -32,20 +27,41 @@ _log = logging.getLogger(__name__)
 _SPLITS = ('train', 'heldout')
 
 
+class Trainable(Protocol):
+  """What training needs of a task; see `crystal_jax.tasks.Task`."""
+
+  @property
+  def make_model(self) -> Callable[[ml_collections.ConfigDict], Model]:
+    """`config.model` to a model."""
+
+  @property
+  def make_loss(self) -> Callable[..., steps.Loss]:
+    """A model, `config.train` and `training=` to its loss."""
+
+  @property
+  def columns(
+    self,
+  ) -> Callable[[ml_collections.ConfigDict], tuple[str, ...]]:
+    """A config to the names of scalar columns that the loss needs."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """All that a config asks for, ready to be used.
+  """A config's model, data and optimizer.
 
   Attributes:
-    config: What it was made of.
+    config: The config.
+    task: The task of the config.
     model: What is trained.
-    arrays: Padded crystals of 'train' and, if there are any, 'heldout'.
-    refused: How many of each the model cannot take, beside them.
-    optimizer: Of all parameters together.
+    arrays: Prepared examples of 'train' and, if there are any, 'heldout'.
+    refused: Of each, how many crystals the model cannot encode; they are not in
+      `arrays`.
+    optimizer: One for all parameters.
   """
 
   config: ml_collections.ConfigDict
-  model: model_lib.Model
+  task: Trainable
+  model: Model
   arrays: Mapping[str, data.Arrays]
   refused: Mapping[str, int]
   optimizer: optax.GradientTransformation
@@ -53,19 +69,23 @@ class Run:
   @property
   def train_step(self) -> Callable:
     """For `parallel_train_step`."""
-    loss = make_loss(self.model, self.config.train, training=True)
     return steps.make_train_step(
-      loss, self.optimizer, self.config.train.ema_decay
+      self.make_loss(training=True),
+      self.optimizer,
+      self.config.train.ema_decay,
     )
 
   @property
   def loss_step(self) -> Callable:
     """For `parallel_eval_step`."""
-    loss = make_loss(self.model, self.config.train, training=False)
-    return steps.make_loss_step(loss)
+    return steps.make_loss_step(self.make_loss(training=False))
+
+  def make_loss(self, *, training: bool) -> steps.Loss:
+    """The loss, to be differentiated or only evaluated."""
+    return self.task.make_loss(self.model, self.config.train, training=training)
 
   def fresh_state(self) -> TrainState:
-    """A state that has learnt nothing."""
+    """A state of fresh parameters."""
     init = functools.partial(
       self.model.networks.init, arrays=self.arrays['train']
     )
@@ -96,29 +116,17 @@ class Run:
     return batches if train else itertools.islice(batches, limit)
 
 
-def make_loss(
-  model: model_lib.Model,
-  config: ml_collections.ConfigDict,
-  *,
-  training: bool,
-) -> steps.Loss:
-  """The loss of a model, with the weights of `config.train`.
+def set_up(config: ml_collections.ConfigDict, task: Trainable) -> Run:
+  """Reads the data and makes the model of a config.
 
   Args:
-    model: Its kind says which loss.
-    config: `config.train`.
-    training: Whether it is differentiated, or only looked at.
-  """
-  return LOSSES[model.kind](model, config, training)
-
-
-def set_up(config: ml_collections.ConfigDict) -> Run:
-  """Reads the data and builds what the config asks for.
+    config: See `experiments/base.py`.
+    task: The task of the config.
 
   Raises:
     ValueError: If fields are at odds, naming them.
   """
-  model = model_lib.make_model(config.model)
+  model = task.make_model(config.model)
   optimizer = make_optimizer(config.train)
   arrays, refused = {}, {}
   for split in _SPLITS:
@@ -133,7 +141,7 @@ def set_up(config: ml_collections.ConfigDict) -> Run:
     del arrays['heldout']
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
-  return Run(config, model, arrays, refused, optimizer)
+  return Run(config, task, model, arrays, refused, optimizer)
 
 
 def describe(run: Run) -> None:
@@ -188,27 +196,3 @@ def _load(config, model, split) -> tuple[data.Arrays, int]:
       '\n'.join(f'  {name}: {reason}' for name, reason in dropped),
     )
   return arrays, len(dropped)
-
-
-def _box_loss(model, config, training):
-  weights = box_loss.LossWeights(**config.box_loss)
-  return box_loss.BoxLoss(model, weights, training)
-
-
-def _cell_loss(model, config, training):
-  weights = coded_terms.CodedLossWeights(**config.cell_loss)
-  return cell_loss.CellLoss(model, weights, training)
-
-
-def _coded_box_loss(model, config, training):
-  weights = coded_box_loss.CodedBoxLossWeights(**config.coded_box_loss)
-  return coded_box_loss.CodedBoxLoss(model, weights, training)
-
-
-# The loss of each kind of `codec.model.KINDS`: of a model, `config.train`
-# and whether it is trained.
-LOSSES: dict[str, Callable[..., steps.Loss]] = {
-  'box': _box_loss,
-  'cell': _cell_loss,
-  'coded_box': _coded_box_loss,
-}

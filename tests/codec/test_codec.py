@@ -264,11 +264,11 @@ def test_saved_and_opened_by_another_process(tmp_path, kind):
 
 
 def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
-  from crystal_jax.training import loop
+  from crystal_jax import tasks
 
   tiny_cell_config.train.steps = 2
   tiny_cell_config.train.checkpoint_every = 2
-  run, state = loop.train(tiny_cell_config, tmp_path)
+  run, state = tasks.train(tiny_cell_config, tmp_path)
   codec = cj.Codec.from_run(tmp_path)
   card = codec.describe()
   assert card['steps'] == 2 and card['data']['crystals'] <= 64

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.evaluation import cell_scores, evaluate
-from crystal_jax.training import run as run_lib
+from crystal_jax import tasks
+from crystal_jax.evaluation import cell_scores
 from tests import crystals
 
 NAMES = {
@@ -28,8 +28,8 @@ NAMES = {
 def test_everything_is_written_and_the_oracle_is_right(
   tiny_cell_config, tmp_path
 ):
-  run = run_lib.set_up(tiny_cell_config)
-  results = evaluate.evaluate(run, run.fresh_state(), tmp_path)
+  run = tasks.set_up(tiny_cell_config)
+  results = tasks.evaluate(run, run.fresh_state(), tmp_path)
   written = json.loads((tmp_path / 'metrics.json').read_text())
   assert tuple(written) == ('train', 'heldout', 'oracle', 'baseline')
   for name, row in written.items():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import boxes
-from crystal_jax.evaluation import coded_box_cases, evaluate
-from crystal_jax.training import run as run_lib
+from crystal_jax import tasks
+from crystal_jax.evaluation import coded_box_cases
 
 NAMES = {
   'crystals',
@@ -32,8 +32,8 @@ def test_everything_is_written_and_the_oracle_is_right(
   config.model.box.size = 24
   config.model.box.length = 8.0
   config.model.box.max_decoded = 128
-  run = run_lib.set_up(config)
-  results = evaluate.evaluate(run, run.fresh_state(), tmp_path)
+  run = tasks.set_up(config)
+  results = tasks.evaluate(run, run.fresh_state(), tmp_path)
   written = json.loads((tmp_path / 'metrics.json').read_text())
   assert tuple(written) == ('train', 'heldout', 'oracle', 'baseline')
   for name, row in written.items():

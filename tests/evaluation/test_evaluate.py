@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.evaluation import evaluate, predict
+from crystal_jax import tasks
+from crystal_jax.evaluation import predict
 from crystal_jax.evaluation.atoms import true_atoms
-from crystal_jax.training import run as run_lib
 
 NAMES = {
   'crystals',
@@ -31,8 +31,8 @@ def test_everything_is_written_and_the_oracle_is_right(tiny_config, tmp_path):
   tiny_config.model.box.length = 8.0
   tiny_config.model.box.size = 24
   tiny_config.model.box.max_decoded = 128
-  run = run_lib.set_up(tiny_config)
-  results = evaluate.evaluate(run, run.fresh_state(), tmp_path)
+  run = tasks.set_up(tiny_config)
+  results = tasks.evaluate(run, run.fresh_state(), tmp_path)
   written = json.loads((tmp_path / 'metrics.json').read_text())
   assert tuple(written) == COLUMNS
   for name, row in written.items():
@@ -76,7 +76,7 @@ def test_true_atoms_of_a_box_against_a_supercell():
 def test_the_last_batch_is_padded_and_every_crystal_comes_once(tiny_config):
   tiny_config.eval.crystals = 5
   tiny_config.eval.batch_size = 4
-  run = run_lib.set_up(tiny_config)
+  run = tasks.set_up(tiny_config)
   batches = list(predict.batches(run, 'heldout'))
   assert [len(ids) for ids, _ in batches] == [4, 1]
   assert [b['mask'].sum() for _, b in batches] == [4, 1]

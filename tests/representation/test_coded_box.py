@@ -103,7 +103,7 @@ def test_the_atoms_inside_are_where_the_density_is():
     sigma=1e-6,
   )
   assert inside.sum() == count
-  at = tuple(np.rint(targets['places'][0][inside]).astype(int).T)
+  at = tuple(np.rint(targets['voxel_positions'][0][inside]).astype(int).T)
   assert targets['occupancy'][0][at].min() > 0.6
   codes = targets['codes'][0][at]
   table = elements.element_codes()[1:]

@@ -22,9 +22,9 @@ import numpy as np
 config, workdir, out, address, count, index = sys.argv[1:]
 if int(count) > 1:
   jax.distributed.initialize(address, int(count), int(index))
-from crystal_jax.config import from_json
-from crystal_jax.training import loop
-_, state = loop.train(from_json(open(config).read()), workdir)
+from crystal_jax.codec.config import from_json
+from crystal_jax import tasks
+_, state = tasks.train(from_json(open(config).read()), workdir)
 leaves = [np.asarray(x.addressable_data(0)) for x in jax.tree.leaves(state.ema)]
 np.savez(out, *leaves)
 """

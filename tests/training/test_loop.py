@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from crystal_jax import tasks
 from crystal_jax.codec.config import to_json
 from crystal_jax.codec.model import make_model
 from crystal_jax.training import checkpoints, logs, loop
@@ -32,7 +33,7 @@ def unbroken(data_dir, tmp_path_factory):
   """A config, the workdir of a whole run of it, and its last state."""
   config = make_tiny_config(data_dir)
   workdir = tmp_path_factory.mktemp('unbroken')
-  _, state = loop.train(config, workdir)
+  _, state = tasks.train(config, workdir)
   return config, workdir, state
 
 
@@ -43,7 +44,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(unbroken, tmp_path):
   # What a run killed after step 3 leaves: the checkpoint of step 3.
   three = pathlib.Path(checkpoints.FOLDER, '3')
   shutil.copytree(workdir / three, tmp_path / three)
-  _, resumed = loop.train(config, tmp_path)
+  _, resumed = tasks.train(config, tmp_path)
   for a, b in zip(_leaves(state), _leaves(resumed), strict=True):
     np.testing.assert_array_equal(a, b)
   rows = logs.read_metrics(tmp_path / logs.METRICS_FILE)
@@ -60,7 +61,7 @@ def test_a_run_that_reads_in_place_goes_on_as_one_in_memory(unbroken, tmp_path):
   shutil.copytree(workdir / three, tmp_path / three)
   config = config.copy_and_resolve_references()
   config.data.in_place = str(tmp_path / 'shown')
-  _, resumed = loop.train(config, tmp_path)
+  _, resumed = tasks.train(config, tmp_path)
   assert len(list((tmp_path / 'shown').glob('*.npy'))) == 2
   for a, b in zip(_leaves(state), _leaves(resumed), strict=True):
     np.testing.assert_array_equal(a, b)
@@ -69,7 +70,7 @@ def test_a_run_that_reads_in_place_goes_on_as_one_in_memory(unbroken, tmp_path):
 def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
   config, workdir, state = unbroken
   shutil.copytree(workdir, tmp_path / 'again')
-  _, again = loop.train(config, tmp_path / 'again')
+  _, again = tasks.train(config, tmp_path / 'again')
   for a, b in zip(_leaves(state), _leaves(again), strict=True):
     np.testing.assert_array_equal(a, b)
 
@@ -78,7 +79,7 @@ def test_another_config_in_the_same_workdir_is_said(unbroken, tiny_config):
   _, workdir, _ = unbroken
   tiny_config.model.vae.latent = 4
   with pytest.raises(ValueError, match='changed model.vae.latent'):
-    loop.train(tiny_config, workdir)
+    tasks.train(tiny_config, workdir)
 
 
 def test_a_model_is_loaded_without_its_data(unbroken, tmp_path):
@@ -100,7 +101,7 @@ def test_a_model_is_loaded_without_its_data(unbroken, tmp_path):
 def test_nan_stops_the_run_and_names_the_last_good_step(tiny_config, tmp_path):
   tiny_config.train.box_loss.beta = math.inf
   with pytest.raises(loop.TrainingDivergedError, match='at step 1.*none'):
-    loop.train(tiny_config, tmp_path)
+    tasks.train(tiny_config, tmp_path)
   assert not list((tmp_path / checkpoints.FOLDER).glob('[0-9]*'))
 
 
@@ -113,7 +114,7 @@ def test_sigterm_saves_and_returns(tiny_config, tmp_path, monkeypatch):
     os.kill(os.getpid(), signal.SIGTERM)
 
   monkeypatch.setattr(logs.RunLog, 'write', write_and_terminate)
-  _, state = loop.train(tiny_config, tmp_path)
+  _, state = tasks.train(tiny_config, tmp_path)
   # The signal came after step 2; the step after it ends, and is saved.
   assert int(state.step) == 3
   with checkpoints.open_checkpoints(tmp_path) as manager:
@@ -122,7 +123,7 @@ def test_sigterm_saves_and_returns(tiny_config, tmp_path, monkeypatch):
 
 def test_nothing_to_load_is_said(tiny_config, tmp_path):
   with pytest.raises(FileNotFoundError, match='train first'):
-    loop.load(tiny_config, tmp_path)
+    tasks.load(tiny_config, tmp_path)
 
 
 def test_a_line_cut_short_is_left_out(tmp_path, caplog):
@@ -139,8 +140,8 @@ def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
   script.write_text(
     'import sys\n'
     'from crystal_jax.codec.config import from_json\n'
-    'from crystal_jax.training import loop\n'
-    'loop.train(from_json(open(sys.argv[1]).read()), sys.argv[2])\n'
+    'from crystal_jax import tasks\n'
+    'tasks.train(from_json(open(sys.argv[1]).read()), sys.argv[2])\n'
   )
   tiny_config.train.steps = 100_000
   tiny_config.train.checkpoint_every = 5

@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 
+from crystal_jax import tasks
 from crystal_jax.training import parallel
-from crystal_jax.training import run as run_lib
 from crystal_jax.training.box_loss import LossWeights
 
 # Of a mean of gradients what may be no more than rounding.
@@ -70,7 +70,7 @@ def two_steps(run, devices, traces=None):
 
 @pytest.mark.slow
 def test_two_devices_equal_one_and_are_traced_once(tiny_config):
-  run, traces = run_lib.set_up(tiny_config), []
+  run, traces = tasks.set_up(tiny_config), []
   one, two = two_steps(run, 1), two_steps(run, 2, traces)
   assert traces == [2]
   assert_alike(one, two)
@@ -93,7 +93,7 @@ def test_every_combination_learns(tiny_config, networks, channels, species):
   tiny_config.model.lattice_head.enabled = networks != 'unet'
   tiny_config.train.learning_rate = 3e-3
   tiny_config.train.box_loss.species = species
-  run = run_lib.set_up(tiny_config)
+  run = tasks.set_up(tiny_config)
   step = parallel.parallel_train_step(run.train_step)
   state, batch = parallel.replicate(run.fresh_state()), _batch(run, 2)
   losses = []
@@ -113,7 +113,7 @@ def test_every_combination_learns(tiny_config, networks, channels, species):
 
 def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
   tiny_config.model.box.max_images = 80
-  run = run_lib.set_up(tiny_config)
+  run = tasks.set_up(tiny_config)
   state = run.fresh_state()
   variables = {'params': state.ema, 'key': state.key, 'step': state.step}
   step = parallel.parallel_eval_step(run.loss_step)
@@ -152,4 +152,4 @@ def test_an_unknown_species_loss_is_named():
 def test_a_wrong_choice_is_named(tiny_config, field, value):
   tiny_config.update_from_flattened_dict({field: value})
   with pytest.raises(ValueError, match=value):
-    run_lib.set_up(tiny_config)
+    tasks.set_up(tiny_config)

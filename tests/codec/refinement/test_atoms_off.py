@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
 
 import crystal_jax as cj
 from crystal_jax.codec import refinement
@@ -11,6 +10,7 @@ from crystal_jax.codec.refinement.gauss_newton import misfit
 from crystal_jax.codec.refinement.refine import EXACT, explained, search
 from crystal_jax.structure.elements import element_codes
 from tests import crystals
+from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
 
 
 @pytest.fixture(scope='module')

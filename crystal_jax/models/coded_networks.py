@@ -1,0 +1,118 @@
+"""Networks of densities of element codes: a token autoencoder and a lattice.
+
+One family for a periodic cell and for an open box. They differ in where the
+lattice is kept (`coded_lattice`): as six numbers at the end of the latent, or
+in a head that reads decoded tokens.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from crystal_jax.models.coded_lattice import LatticePart
+from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.token_vae import TokenVAE
+
+
+@dataclasses.dataclass(frozen=True)
+class CodedNetworks:
+  """A `TokenVAE` and the lattice; see `Networks`.
+
+  Inputs are density [B, G, G, G, C] and, unless the density shows the lattice,
+  lattice [B, 6] (`representation.lattice_numbers`). Parameters are `vae`,
+  `lattice` (the whitening, not learnt) and those of the lattice part.
+
+  Attributes:
+    vae: Density to latent, latent to what atoms are read from.
+    lattice: Where the lattice is kept: `InLatent` or `Head`.
+  """
+
+  vae: TokenVAE
+  lattice: LatticePart
+
+  @property
+  def latent_shape(self) -> tuple[int, ...]:
+    """Length of one latent, in a tuple: the autoencoder's, then the lattice."""
+    return (self.vae.latent_size + self.lattice.latent_size,)
+
+  def init(
+    self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
+  ) -> dict[str, PyTree]:
+    """Fresh parameters.
+
+    Args:
+      key: PRNG key of all networks.
+      arrays: Prepared training set, on whose lattices the whitening is fitted;
+        None: a wide spread around 6 Å and 90°.
+    """
+    vae_key, params = self.lattice.init(key, self.vae)
+    vae = self.vae
+    whitening = Whitening.fit(None if arrays is None else arrays['lattice'])
+    constants = jax.tree.map(jnp.asarray, whitening._asdict())
+    inputs = {
+      'density': jnp.zeros((1, *[vae.size] * 3, vae.channels)),
+      'lattice': jnp.zeros((1, 6)),
+    }
+    condition = self.lattice.condition(whitening, inputs)
+    vae_params = vae.init(vae_key, inputs['density'], condition)
+    return {'vae': vae_params, 'lattice': constants, **params}
+
+  def encode(
+    self, params: PyTree, inputs: Mapping[str, Array]
+  ) -> tuple[Float[Array, 'B D'], Float[Array, 'B D']]:
+    """Mean and log variance of q(z|crystal)."""
+    whitening = _whitening(params)
+    mean, log_var = self.vae.apply(
+      params['vae'],
+      inputs['density'],
+      self.lattice.condition(whitening, inputs),
+      method=self.vae.encode,
+    )
+    lattice = self.lattice.encode(whitening, inputs)
+    if lattice is None:
+      return mean, log_var
+    return (
+      jnp.concatenate([mean, lattice[0]], axis=-1),
+      jnp.concatenate([log_var, lattice[1]], axis=-1),
+    )
+
+  def decode(
+    self,
+    params: PyTree,
+    z: Float[Array, 'B D'],
+    *,
+    voxels: Int[Array, 'B K 3'] | None = None,
+  ) -> dict[str, Array]:
+    """Outputs of latents, by name.
+
+    Args:
+      params: As `init` returns them.
+      z: Latents.
+      voxels: Indices of voxels at which codes and offsets are computed; None:
+        all voxels.
+
+    Returns:
+      Those of `TokenVAE.readout`, and lattice [B, 6].
+    """
+    size = self.vae.latent_size
+    outputs, tokens = self.vae.apply(
+      params['vae'], z[:, :size], voxels, method=self.vae.readout
+    )
+    whitened = self.lattice.decode(params, z[:, size:], tokens)
+    return outputs | {'lattice': _whitening(params).unwhiten(whitened)}
+
+  def predict(
+    self, params: PyTree, inputs: Mapping[str, Array]
+  ) -> dict[str, Array]:
+    """`decode` of the posterior's mean."""
+    mean, _ = self.encode(params, inputs)
+    return self.decode(params, mean)
+
+
+def _whitening(params: PyTree) -> Whitening:
+  """The whitening, which no gradient reaches."""
+  return Whitening(**jax.lax.stop_gradient(params['lattice']))

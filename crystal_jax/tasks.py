@@ -1,0 +1,127 @@
+"""What can be trained and evaluated: one `Task` for each `TASKS` entry.
+
+`config.model.representation` names the task of a config. To add one, write its
+functions in a file of their own and put a `Task` into `TASKS`; training and
+evaluation find everything there. A model that a `Codec` is to load also needs
+an entry in `codec.model.MAKERS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+
+import ml_collections
+
+from crystal_jax.codec import model as model_lib
+from crystal_jax.evaluation import (
+  box_scores,
+  cell_scores,
+  coded_box_scores,
+)
+from crystal_jax.evaluation import evaluate as evaluate_lib
+from crystal_jax.evaluation.scores import Scores
+from crystal_jax.training import box_loss, coded_loss, coded_terms, loop, steps
+from crystal_jax.training import run as run_lib
+from crystal_jax.training.state import TrainState
+
+Config = ml_collections.ConfigDict
+
+
+def _no_columns(config: Config) -> tuple[str, ...]:
+  """A crystal is all that is needed."""
+  del config
+  return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """Something that can be trained; a `run.Trainable`.
+
+  Attributes:
+    make_model: The model of `config.model`.
+    make_loss: A model and `config.train` to its loss. `training=` says whether
+      it is differentiated or only evaluated.
+    evaluate: Scores of a trained run.
+    columns: Names of the scalar columns of the data set (formation energy, band
+      gap, ..) that the loss needs beside the crystals, of a whole config. They
+      reach the loss in the batch, NaN where the data set has no value.
+  """
+
+  make_model: Callable[[Config], model_lib.Model]
+  make_loss: Callable[..., steps.Loss]
+  evaluate: Callable[[run_lib.Run, TrainState], Scores]
+  columns: Callable[[Config], tuple[str, ...]] = _no_columns
+
+
+def task_of(config: Config) -> Task:
+  """The task of a config.
+
+  Raises:
+    ValueError: If `config.model.representation` is not in `TASKS`.
+  """
+  name = config.model.representation
+  if name not in TASKS:
+    raise ValueError(
+      f'Need model.representation={name!r} to be one of {sorted(TASKS)}.'
+    )
+  return TASKS[name]
+
+
+def set_up(config: Config) -> run_lib.Run:
+  """The data and the model of a config; see `run.set_up`."""
+  return run_lib.set_up(config, task_of(config))
+
+
+def train(
+  config: Config, workdir: str | os.PathLike[str]
+) -> tuple[run_lib.Run, TrainState]:
+  """Trains what a config describes; see `loop.train`."""
+  return loop.train(config, workdir, task_of(config))
+
+
+def load(
+  config: Config, workdir: str | os.PathLike[str]
+) -> tuple[run_lib.Run, TrainState]:
+  """The latest checkpoint of a run; see `loop.load`."""
+  return loop.load(config, workdir, task_of(config))
+
+
+def evaluate(
+  run: run_lib.Run, state: TrainState, workdir: str | os.PathLike[str]
+) -> Mapping[str, Mapping[str, float]]:
+  """Scores a run and writes its report; see `evaluate.evaluate`."""
+  score = task_of(run.config).evaluate
+  return evaluate_lib.evaluate(run, state, workdir, score)
+
+
+def _box_loss(
+  model: model_lib.Model, config: Config, *, training: bool
+) -> box_loss.BoxLoss:
+  weights = box_loss.LossWeights(**config.box_loss)
+  return box_loss.BoxLoss(model, weights, training)
+
+
+def _cell_loss(
+  model: model_lib.Model, config: Config, *, training: bool
+) -> coded_loss.CodedLoss:
+  weights = coded_terms.CodedLossWeights(**config.cell_loss)
+  return coded_loss.CodedLoss(model, weights, training)
+
+
+def _coded_box_loss(
+  model: model_lib.Model, config: Config, *, training: bool
+) -> coded_loss.CodedLoss:
+  weights = coded_terms.CodedLossWeights(**config.coded_box_loss)
+  return coded_loss.CodedLoss(model, weights, training)
+
+
+# By `config.model.representation`.
+TASKS: dict[str, Task] = {
+  'box': Task(model_lib.make_box, _box_loss, box_scores.score),
+  'cell': Task(model_lib.make_cell, _cell_loss, cell_scores.score),
+  'coded_box': Task(
+    model_lib.make_coded_box, _coded_box_loss, coded_box_scores.score
+  ),
+}
