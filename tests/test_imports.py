@@ -20,8 +20,8 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'structure', 'density', 'io', 'decoding', 'lattice_search', 'models',
-  'representation', 'codec', 'data', 'training', 'evaluation', 'tasks', '__init__',
-  'cli', '__main__',
+  'representation', 'codec', 'data', 'training', 'evaluation', 'tasks',
+  '__init__', 'cli', '__main__',
 )  # fmt: skip
 
 # Files that import from a higher layer inside a method.
