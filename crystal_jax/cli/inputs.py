@@ -11,8 +11,8 @@ from typing import Any
 import tqdm
 
 from crystal_jax.codec.codec import REFINE, Codec
-from crystal_jax.io.reading import items
-from crystal_jax.io.reading.parse import parse
+from crystal_jax.io.reading.crystals import read_crystals
+from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure.crystal import Crystal
 
 # Exit status where something came out, and something was skipped and listed.
@@ -125,23 +125,19 @@ def read(
   ids, crystals = [], []
   bar = tqdm.tqdm(unit=' crystals', disable=not sys.stderr.isatty())
   with bar:
-    for item in items.find(sources):
-      found = (
-        [item] if isinstance(item, items.Skip) else parse(item, _MAX_ATOMS)
-      )
-      for result in found:
-        if isinstance(result, items.Skip):
-          asked = any(s.name == result.file and s.is_file() for s in sources)
-          if asked or not result.other:
-            skipped.add(result.file, result.reason)
-          continue
-        crystal, id_, _ = result
-        ids.append(id_)
-        crystals.append(crystal)
-        if len(ids) == _CHUNK:
-          yield ids, crystals
-          bar.update(len(ids))
-          ids, crystals = [], []
+    for result in read_crystals(sources, max_atoms=_MAX_ATOMS):
+      if isinstance(result, Skip):
+        asked = any(s.name == result.file and s.is_file() for s in sources)
+        if asked or not result.other:
+          skipped.add(result.file, result.reason)
+        continue
+      crystal, id_, _ = result
+      ids.append(id_)
+      crystals.append(crystal)
+      if len(ids) == _CHUNK:
+        yield ids, crystals
+        bar.update(len(ids))
+        ids, crystals = [], []
     if ids:
       yield ids, crystals
       bar.update(len(ids))
