@@ -44,7 +44,7 @@ setuptools.setup(
   ],
   packages=setuptools.find_packages(include=['crystal_jax', 'crystal_jax.*']),
   # Trained weights and the marker of typed packages.
-  package_data={'crystal_jax': ['py.typed', 'weights/*/*']},
+  package_data={'crystal_jax': ['py.typed', 'viewer/static/*', 'weights/*/*']},
   python_requires='>=3.11',
   install_requires=[
     f'jax{_JAX}',

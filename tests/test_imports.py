@@ -19,13 +19,16 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'structure', 'density', 'io', 'decoding', 'lattice_search', 'models',
-  'representation', 'codec', 'data', 'training', 'evaluation', 'tasks',
+  'structure', 'viewer', 'density', 'io', 'decoding', 'lattice_search',
+  'models', 'representation', 'codec', 'data', 'training', 'evaluation', 'tasks',
   '__init__', 'cli', '__main__',
 )  # fmt: skip
 
 # Files that import from a higher layer inside a method.
-UPWARD = {'codec/loading.py': ('training',)}
+UPWARD = {
+  'codec/loading.py': ('training',),
+  'structure/crystal.py': ('viewer',),
+}
 
 # What one knows nothing of, though it stands higher.
 STRANGERS = {

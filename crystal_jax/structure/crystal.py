@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ase
 import ase.data
@@ -22,6 +23,9 @@ MIN_DISTANCE = 0.4
 
 # Smallest volume of a cell, over that of a box with the same edges.
 _MIN_VOLUME = 1e-6
+
+if TYPE_CHECKING:
+  from crystal_jax import viewer
 
 _AXES = 'a', 'b', 'c'
 
@@ -78,6 +82,24 @@ class Crystal:
   def num_atoms(self) -> int:
     """Atoms in filled slots."""
     return int(np.sum(np.asarray(self.numbers) > 0))
+
+  def show(self) -> viewer.Display:
+    """An interactive picture for a notebook: atoms, bonds, cell edges."""
+    from crystal_jax import viewer
+
+    return viewer.show(self)
+
+  def __repr__(self) -> str:
+    """Formula, number of atoms and lattice parameters; shapes of a batch."""
+    if isinstance(self.numbers, jax.core.Tracer) or np.ndim(self.numbers) != 1:
+      return f'Crystal(numbers {np.shape(self.numbers)})'
+    atoms = self.to_ase()
+    lengths = ', '.join(f'{length:.3f}' for length in atoms.cell.lengths())
+    angles = ', '.join(f'{angle:.1f}' for angle in atoms.cell.angles())
+    return (
+      f'Crystal({atoms.get_chemical_formula()}, {len(atoms)} atoms, '
+      f'{lengths} Å, {angles}°)'
+    )
 
   def pad(self, max_atoms: int) -> Crystal:
     """The same crystal in `max_atoms` slots.

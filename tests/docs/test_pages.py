@@ -85,7 +85,9 @@ def test_links_and_files_exist(page):
 
 def test_a_wrong_command_is_found(tmp_path, crystals):
   page = tmp_path / 'page.md'
-  page.write_text('```bash\npython -m crystal_jax encode nowhere/ --out=z.npz\n```\n')
+  page.write_text(
+    '```bash\npython -m crystal_jax encode nowhere/ --out=z.npz\n```\n'
+  )
   with pytest.raises(AssertionError):
     run(page)
   page.write_text('<!-- not run: why -->\n```python\nraise ValueError\n```\n')

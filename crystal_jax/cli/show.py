@@ -1,0 +1,57 @@
+"""A crystal file as an interactive page: atoms, bonds, cell, isosurface.
+
+  python -m crystal_jax show x.cif --out=x.html
+
+The page is one HTML file that opens in any browser without a network.
+`--density` adds an isosurface of the Gaussian density. Several files, or a file
+of several crystals, become a film strip with a slider.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from crystal_jax import viewer
+from crystal_jax.density import CellGrid, voxelize
+from crystal_jax.io import read_all
+from crystal_jax.structure.crystal import Crystal
+
+# Voxels a side of the isosurface.
+_SIZE = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the arguments of this verb."""
+  parser.add_argument('crystals', nargs='+', type=pathlib.Path, metavar='IN')
+  parser.add_argument('-o', '--out', type=pathlib.Path, required=True)
+  parser.add_argument('--density', action='store_true', help='draw a surface')
+  parser.add_argument('--sigma', type=float, default=0.5, help='of an atom, Å')
+  parser.add_argument(
+    '--level', type=float, default=0.05, help="share of the density's maximum"
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Writes the page."""
+  crystals = [c for path in args.crystals for c in read_all(path)]
+  rows = [[_panel(crystal, args)] for crystal in crystals]
+  viewer.write_page(
+    args.out, rows, title=', '.join(p.name for p in args.crystals)
+  )
+  print(f'{args.out}: {len(rows)} crystals.')
+  return 0
+
+
+def _panel(crystal: Crystal, args: argparse.Namespace) -> viewer.Panel:
+  if not args.density:
+    return viewer.Panel(crystal)
+  density = voxelize(
+    crystal.positions,
+    crystal.numbers,
+    crystal.cell,
+    grid=CellGrid(_SIZE),
+    sigma=args.sigma,
+    band_limit=True,
+  )
+  return viewer.Panel(crystal, density=np.asarray(density), level=args.level)

@@ -1,0 +1,12 @@
+"""Interactive 3-D pages of crystals: atoms, bonds, cell edges, isosurfaces.
+
+A page is one HTML file that needs no network: 3Dmol.js (BSD-3-Clause, version
+2.5.5, `static/`) is inside it.
+
+  viewer.write_page('x.html', [[viewer.Panel(crystal)]])
+"""
+
+from crystal_jax.viewer.page import Display, page, show, write_page
+from crystal_jax.viewer.scene import Panel
+
+__all__ = ['Display', 'Panel', 'page', 'show', 'write_page']

@@ -1,0 +1,105 @@
+"""Pages of crystals: what is drawn, and a picture in a real browser."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+import crystal_jax as cj
+from crystal_jax import viewer
+from crystal_jax.__main__ import main
+from crystal_jax.viewer.scene import scene
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+
+
+def panel(atoms, **options):
+  return viewer.Panel(cj.Crystal.from_ase(atoms), **options)
+
+
+def data_of(text):
+  (found,) = re.findall(r'const data = (.*?);\n', text)
+  return json.loads(found.replace('<\\/', '</'))
+
+
+def test_atoms_on_faces_are_drawn_on_all_of_them():
+  drawn = scene(panel(bulk('Po', 'sc', a=3.4)))
+  corners = {(a['x'], a['y'], a['z']) for a in drawn['atoms']}
+  assert corners == {
+    (x, y, z) for x in (0, 3.4) for y in (0, 3.4) for z in (0, 3.4)
+  }
+  assert len(drawn['edges']) == 12
+
+
+def test_bonds_are_mutual_and_of_neighbours():
+  atoms = molecule('H2O', vacuum=4.0)
+  atoms.pbc = True
+  drawn = scene(panel(atoms))['atoms']
+  bonded = {(i, j) for i, a in enumerate(drawn) for j in a['bonds']}
+  oxygen = [i for i, a in enumerate(drawn) if a['elem'] == 'O']
+  assert bonded == {(j, i) for i, j in bonded}
+  assert all(i in oxygen or j in oxygen for i, j in bonded)
+  assert len(bonded) == 4
+
+
+def test_the_surface_is_the_density_to_the_opposite_faces():
+  rng = np.random.default_rng(0)
+  density = rng.uniform(0.1, 1, (4, 5, 6))
+  cell = ase.Atoms('H', cell=[4, 5, 6], pbc=True)
+  lines = scene(panel(cell, density=density))['cube'].splitlines()
+  assert [line.split()[0] for line in lines[3:6]] == ['5', '6', '7']
+  values = np.array(lines[6].split(), float).reshape(5, 6, 7)
+  np.testing.assert_allclose(values[:4, :5, :6], density, rtol=5e-3)
+  np.testing.assert_array_equal(values[-1], values[0])
+
+
+def test_a_page_is_small_and_needs_no_network():
+  text = viewer.page([[panel(bulk('Si'), title='</script>')]], title='<b>')
+  assert len(text) < 1e6
+  assert data_of(text)['rows'][0][0]['title'] == '</script>'
+  assert '<b>' not in text.split('<script>')[0]
+  assert not re.search(r'<(script|link|img)[^>]+(src|href)=', text)
+  with pytest.raises(ValueError, match='No crystal to show'):
+    viewer.page([[]])
+
+
+def test_a_crystal_shows_itself_in_a_notebook():
+  shown = cj.Crystal.from_ase(bulk('Si')).show()._repr_html_()
+  assert shown.startswith('<iframe srcdoc="') and '&lt;script&gt;' in shown
+  assert repr(cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))) == (
+    'Crystal(ClNa, 2 atoms, 3.988, 3.988, 3.988 Å, 60.0, 60.0, 60.0°)'
+  )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason='needs chromium')
+def test_a_browser_draws_it(tmp_path):
+  matplotlib = pytest.importorskip('matplotlib.image')
+  cj.write(
+    tmp_path / 'x.cif', cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))
+  )
+  out = tmp_path / 'x.html'
+  assert (
+    main(['show', str(tmp_path / 'x.cif'), '--density', f'--out={out}']) == 0
+  )
+  result = subprocess.run(
+    [
+      CHROMIUM, '--headless', '--no-sandbox', '--disable-quic',
+      '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--use-gl=angle',
+      '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+      f'--user-data-dir={tmp_path}/chromium', '--virtual-time-budget=8000',
+      '--window-size=900,600', '--enable-logging=stderr',
+      f'--screenshot={tmp_path}/x.png', f'file://{out}',
+    ],
+    capture_output=True, text=True, timeout=180,
+  )  # fmt: skip
+  assert 'CONSOLE' not in result.stderr, result.stderr
+  picture = matplotlib.imread(tmp_path / 'x.png')[100:450, 20:880, :3]
+  colorful = picture.max(-1) - picture.min(-1) > 0.2
+  assert colorful.mean() > 0.005
