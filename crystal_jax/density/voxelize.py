@@ -4,6 +4,9 @@
 positions, weights, cell and sigma, and works inside any JAX transformation.
 """
 
+from __future__ import annotations
+
+import enum
 import functools
 from typing import NamedTuple
 
@@ -21,20 +24,36 @@ from crystal_jax.density.image_counts import (
   find_max_images,
   known,
 )
+from crystal_jax.density.inputs import as_numbers
+from crystal_jax.density.separable_density import (
+  is_separable,
+  needs_double_nyquist,
+  orthogonal_waves,
+)
 from crystal_jax.density.split import float_type, split
 from crystal_jax.density.wave_density import box_waves, cell_waves, is_small
+from crystal_jax.structure.crystal import Crystal
 
-# Images in a box above which waves may be the better sum.
-_MANY = 1024
-_STATIC = ('grid', 'max_images', 'band_limit')
+# Images in a box above which a sum over waves may be the faster form.
+_MANY_IMAGES = 1024
+_STATIC = ('grid', 'max_images', 'band_limit', 'separable', 'double_nyquist')
+
+
+class _FromCrystal(enum.Enum):
+  """The default of an argument that a Crystal brings along."""
+
+  TOKEN = 0
+
+
+_FROM_CRYSTAL = _FromCrystal.TOKEN
 
 __all__ = ['count_images', 'voxelize', 'voxelize_batch']
 
 
 def voxelize(
-  positions: Float[ArrayLike, 'N 3'],
-  weights: Num[ArrayLike, 'N *C'],
-  cell: Float[ArrayLike, '3 3'] | None,
+  positions: Float[ArrayLike, 'N 3'] | Crystal,
+  weights: Num[ArrayLike, 'N *C'] | _FromCrystal = _FROM_CRYSTAL,
+  cell: Float[ArrayLike, '3 3'] | _FromCrystal | None = _FROM_CRYSTAL,
   *,
   grid: Grid,
   sigma: Float[ArrayLike, ''],
@@ -45,8 +64,13 @@ def voxelize(
 
   M(r) = Σ_m w_m (2πσ²)^(-3/2) exp(-|r - r_m|² / 2σ²)
 
+  `voxelize(crystal, grid=.., sigma=..)` takes a Crystal in place of its
+  positions, weights (the atomic numbers) and cell. `weights` or `cell` given
+  beside it replace the crystal's own.
+
   Args:
     positions: Cartesian positions, Å. Any real value; images make the wrap.
+      Or a Crystal.
     weights: What each atom contributes: atomic numbers, or C channels. A
       zero marks an empty slot.
     cell: Lattice vectors as rows, Å. None: no images (isolated atoms).
@@ -55,7 +79,8 @@ def voxelize(
     max_images: Most images that may reach the grid. Static. None: found here,
       which needs concrete positions, cell and sigma.
     band_limit: Only what the grid resolves: Fourier coefficients up to the
-      Nyquist frequency (CellGrid only). Static.
+      Nyquist frequency (CellGrid only). Static. Fastest where cell and sigma
+      have values (are not traced) and the cell is orthogonal.
 
   Returns:
     Weight per Å³, float32 (float64 for float64 input in x64 mode). NaN
@@ -63,21 +88,22 @@ def voxelize(
     waves needs a slot for each atom only).
 
   Raises:
-    ValueError: If shapes disagree, a CellGrid comes without a cell, or
-      `max_images` is None under a transformation that hides the positions.
+    ValueError: If an argument holds no real numbers, shapes disagree, a
+      CellGrid comes without a cell, or `max_images` is None under a
+      transformation that hides the positions.
 
   References:
     Hoffmann et al., arXiv:1909.00949.
   """
-  crystal = _Crystal(positions, weights, cell)
-  asked = _Asked(grid, max_images, band_limit)
-  return _enter(_voxelize, 2, crystal, sigma, asked)
+  atoms = _atoms(positions, weights, cell)
+  options = _Options(grid, max_images, band_limit)
+  return _checked(_voxelize, 2, atoms, sigma, options)
 
 
 def voxelize_batch(
-  positions: Float[ArrayLike, 'B N 3'],
-  weights: Num[ArrayLike, 'B N *C'],
-  cell: Float[ArrayLike, 'B 3 3'] | None,
+  positions: Float[ArrayLike, 'B N 3'] | Crystal,
+  weights: Num[ArrayLike, 'B N *C'] | _FromCrystal = _FROM_CRYSTAL,
+  cell: Float[ArrayLike, 'B 3 3'] | _FromCrystal | None = _FROM_CRYSTAL,
   *,
   grid: Grid,
   sigma: Float[ArrayLike, ''],
@@ -89,34 +115,57 @@ def voxelize_batch(
   One after the other on a CPU, 32 at once on an accelerator.
 
   Arguments, result and errors are those of `voxelize`; sigma is the same for
-  all, and `max_images` enough for the largest.
+  all, and `max_images` enough for the largest. A Crystal is a stacked one, with
+  a leading batch axis in each array.
   """
-  crystal = _Crystal(positions, weights, cell)
-  asked = _Asked(grid, max_images, band_limit)
-  return _enter(_voxelize_batch, 3, crystal, sigma, asked)
+  atoms = _atoms(positions, weights, cell)
+  options = _Options(grid, max_images, band_limit)
+  return _checked(_voxelize_batch, 3, atoms, sigma, options)
 
 
-class _Crystal(NamedTuple):
+class _Atoms(NamedTuple):
   """What is on the grid, one crystal or a batch, as `voxelize` takes it."""
 
-  positions: Float[ArrayLike, '*B N 3']
-  weights: Num[ArrayLike, '...']
-  cell: Float[ArrayLike, '*B 3 3'] | None
+  positions: ArrayLike
+  weights: ArrayLike
+  cell: ArrayLike | None
 
 
-class _Asked(NamedTuple):
-  """What is asked for; static."""
+class _Options(NamedTuple):
+  """How the density is wanted; static."""
 
   grid: Grid
   max_images: int | None
   band_limit: bool
+  separable: bool = False
+  double_nyquist: bool = False
 
 
-def _enter(form, axes: int, crystal: _Crystal, sigma, asked: _Asked):
+def _atoms(positions, weights, cell) -> _Atoms:
+  """Arrays of real numbers, those of a Crystal where they are not given."""
+  if isinstance(positions, Crystal):
+    crystal = positions
+    positions = crystal.positions
+    weights = crystal.numbers if weights is _FROM_CRYSTAL else weights
+    cell = crystal.cell if cell is _FROM_CRYSTAL else cell
+  elif weights is _FROM_CRYSTAL or cell is _FROM_CRYSTAL:
+    raise ValueError(
+      'Need positions, weights and cell (None for isolated atoms), or a '
+      f'Crystal in their place, not {type(positions).__name__} alone.'
+    )
+  return _Atoms(
+    as_numbers('positions', positions),
+    as_numbers('weights', weights),
+    None if cell is None else as_numbers('cell', cell),
+  )
+
+
+def _checked(form, axes: int, atoms: _Atoms, sigma, options: _Options):
   """What is done outside of jit: checks, and what needs values."""
-  _check(axes, crystal, sigma, asked)
-  positions, weights, cell = crystal
-  grid, max_images, band_limit = asked
+  sigma = as_numbers('sigma', sigma)
+  _check(axes, atoms, sigma, options)
+  positions, weights, cell = atoms
+  grid, max_images, band_limit, *_ = options
 
   if max_images is None and band_limit:
     max_images = np.shape(positions)[-2]  # each atom once
@@ -125,6 +174,9 @@ def _enter(form, axes: int, crystal: _Crystal, sigma, asked: _Asked):
       lambda atoms, cell, s: count_images(atoms, cell, grid=grid, sigma=s),
       *(positions, weights, cell, sigma),
     )
+  options = options._replace(max_images=max_images)
+  if band_limit:
+    options = _with_separable(options, np.shape(positions)[-2], cell, sigma)
   dtype = float_type(positions, cell)
   width, basis = known(sigma), None
   if width is not None and isinstance(grid, BoxGrid):
@@ -132,8 +184,23 @@ def _enter(form, axes: int, crystal: _Crystal, sigma, asked: _Asked):
   positions = split(positions, dtype)
   cell = None if cell is None else split(cell, dtype)
   weights, sigma = jnp.asarray(weights, dtype), jnp.asarray(sigma, dtype)
-  static = asked._replace(max_images=max_images)._asdict()
-  return form(positions, weights, cell, sigma, basis, **static)
+  return form(positions, weights, cell, sigma, basis, **options._asdict())
+
+
+def _with_separable(options: _Options, slots: int, cell, sigma) -> _Options:
+  """The separable form where it is exact.
+
+  Derivatives by the cell need its angles, and under jit an orthogonal cell is
+  not known to be one: both keep the sum over all waves.
+  """
+  width = known(sigma)
+  if width is None or isinstance(cell, jax.core.Tracer):
+    return options
+  grid, cell, width = options.grid, np.asarray(cell), float(width[0])
+  if not is_separable(cell, slots, width):
+    return options
+  double = needs_double_nyquist(cell, width, grid)
+  return options._replace(separable=True, double_nyquist=double)
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -151,7 +218,17 @@ def _voxelize_batch(positions, weights, cell, sigma, basis, **static):
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
 def _voxelize(
-  positions, weights, cell, sigma, basis, *, grid, max_images, band_limit
+  positions,
+  weights,
+  cell,
+  sigma,
+  basis,
+  *,
+  grid,
+  max_images,
+  band_limit,
+  separable,
+  double_nyquist,
 ):
   shape = grid.shape + weights.shape[1:]
   if not weights.size:
@@ -181,9 +258,17 @@ def _voxelize(
     images = periodic.each_atom(*atoms, max_images=max_images)
     return total(box_waves if box else cell_waves, images, cell=cell)
 
-  if band_limit:
+  def by_axes():
+    images = periodic.each_atom(*atoms, max_images=max_images)
+    return total(
+      orthogonal_waves, images, cell=cell, double_nyquist=double_nyquist
+    )
+
+  if separable:
+    density = by_axes()
+  elif band_limit:
     density = by_waves()
-  elif box and (cell is None or max_images <= _MANY):
+  elif box and (cell is None or max_images <= _MANY_IMAGES):
     density = by_images()
   else:
     # Under vmap, as on an accelerator, both are computed and one is kept: there
@@ -193,15 +278,15 @@ def _voxelize(
   return density.reshape(shape)
 
 
-def _check(axes: int, crystal: _Crystal, sigma, asked: _Asked):
+def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
   """Static mistakes, said by name."""
-  positions, weights, cell = crystal
-  grid, max_images, band_limit = asked
+  positions, weights, cell = atoms
+  grid, max_images, band_limit, *_ = options
   shape, slots = np.shape(positions), np.shape(weights)
   square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
   solid = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
   box = isinstance(grid, BoxGrid)
-  number = isinstance(sigma, int | float | np.ndarray | np.generic)
+  number = isinstance(sigma, np.ndarray)
   names = 'N 3' if axes == 2 else 'B N 3'
 
   def need(holds, what):

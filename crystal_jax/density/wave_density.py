@@ -44,12 +44,7 @@ def cell_waves(
   Arguments are those of `cell_density`, with each atom once.
   """
   inverse = lattice.invert(cell.value)
-  # Whole 256ths of a vector, of which multiples don't round, and the rest: what
-  # rounding did to all atoms alike would add up.
-  coarse = quantize(dot(centers.value, inverse))
-  rest = centers.coarse - dot(coarse, cell.coarse)
-  rest += centers.fine - dot(coarse, cell.fine)
-  fine = dot(rest, inverse)
+  coarse, fine = fractional(centers, cell)
   orders = [_orders(n) for n in grid.shape]
   orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
   orders = [jnp.asarray(n, weights.dtype) for n in orders]
@@ -104,6 +99,20 @@ def box_waves(
   z = (z[:, None] * factors[None]).reshape(-1, len(waves))
   density = trilinear(x, y, z).real.reshape(*grid.shape, -1)
   return _add_mean(density, weights, space)
+
+
+def fractional(centers: Split, cell: Split) -> Split:
+  """Fractional coordinates [M, 3]; the coarse part in whole 256ths.
+
+  Whole frequencies times the coarse part do not round. The rest is found from
+  what the coarse part leaves, as rounding that is the same for all atoms would
+  add up.
+  """
+  inverse = lattice.invert(cell.value)
+  coarse = quantize(dot(centers.value, inverse))
+  rest = centers.coarse - dot(coarse, cell.coarse)
+  rest += centers.fine - dot(coarse, cell.fine)
+  return Split(coarse, dot(rest, inverse))
 
 
 def is_small(

@@ -6,7 +6,7 @@ number of its element's code (`elements.element_codes`). The lattice is six
 numbers beside it. Back, the peaks of the first channel are the atoms, the codes
 there their species, and the six numbers the lattice.
 
-`voxelize` works in Å of a cube of 10 Å a side; widths are in voxels here.
+Widths are in voxels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from crystal_jax.density import CellGrid, voxelize_batch
+from crystal_jax.density import CellGrid
+from crystal_jax.density.separable_density import separable_density
 from crystal_jax.representation import (
   lattice_numbers,
   readout,
@@ -29,9 +30,6 @@ from crystal_jax.representation import (
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
-
-# Å; the side of the cube that a cell is laid into. Any would do.
-_SIDE = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,15 +139,13 @@ class Cell:
 
   def _density(self, codes, fractional):
     """The density, in heights of a lone atom."""
-    return self._height * voxelize_batch(
-      fractional * _SIDE,
-      codes,
-      self._cube(len(codes)),
-      grid=self.grid,
-      sigma=self._sigma,
-      max_images=max(8, -(-codes.shape[1] // 8) * 8),
-      band_limit=True,
-    )
+    widths = np.full(3, self.sigma / self.size)
+    height = float(((2 * np.pi) ** 0.5 * widths[0]) ** 3)
+
+    def one(codes, fractional):
+      return height * separable_density(fractional, codes, widths, self.grid)
+
+    return jax.vmap(one)(codes, fractional)
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
     """Crystals of what networks say; see `Representation.crystals`.
@@ -213,19 +209,6 @@ class Cell:
   def _slots(self) -> int:
     """Atoms that are looked for, some more than there may be."""
     return -(-self.max_atoms // 8) * 8 + 8
-
-  @property
-  def _sigma(self) -> float:
-    """Of an atom, Å of the cube."""
-    return self.sigma * _SIDE / self.size
-
-  @property
-  def _height(self) -> float:
-    """Peak of a lone atom of weight one, inverted."""
-    return float((2 * np.pi * self._sigma**2) ** 1.5)
-
-  def _cube(self, number: int) -> Float[Array, 'B 3 3']:
-    return jnp.broadcast_to(_SIDE * jnp.eye(3), (number, 3, 3))
 
 
 def _closest(fractional) -> float:
