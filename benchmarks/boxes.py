@@ -30,8 +30,7 @@ import numpy as np
 
 from benchmarks import crystals
 from benchmarks.crystals_report import table
-from crystal_jax.codec import loading
-from crystal_jax.codec.codec import Codec
+from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import coded_box_cases, coded_box_scores
 from crystal_jax.evaluation.box_cases import FARTHEST
 from crystal_jax.evaluation.comparison import compare_atoms
@@ -44,8 +43,8 @@ _PAPER = 0.095, 0.26
 
 def main():
   args = _arguments()
-  model, params, card = open_parts(args.weights)
-  codec = Codec(model, params, card)
+  codec = open_codec(args.weights)
+  model, params = codec.model, codec.params
   ids, true, _ = crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = [i for i in order if len(true[i].numbers) <= args.max_atoms]
@@ -84,14 +83,6 @@ def _arguments():
   parser.add_argument('--max_atoms', type=int, default=20)
   parser.add_argument('--seed', type=int, default=0)
   return parser.parse_args()
-
-
-def open_parts(weights):
-  """A model, its parameters and its card."""
-  if (pathlib.Path(weights) / 'checkpoints').is_dir():
-    return loading.from_run(weights)
-  shipped = pathlib.Path(loading.__file__).parents[1] / 'weights' / weights
-  return loading.load(shipped if shipped.is_dir() else pathlib.Path(weights))
 
 
 def decode(model, params, ids, true):

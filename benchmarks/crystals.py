@@ -29,7 +29,7 @@ import pathlib
 import numpy as np
 
 from benchmarks import crystals_report as report
-from crystal_jax.codec.codec import Codec
+from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import matching
 from crystal_jax.io.reading import compact
 from crystal_jax.representation import frame
@@ -45,7 +45,7 @@ KINDS = {
 
 def main():
   args = _arguments()
-  codec = _open(args.weights)
+  codec = open_codec(args.weights)
   ids, true, energies = read(args.data, args.ids)
   twins = find_twins(true, energies)
   order = np.random.default_rng(args.seed).permutation(len(true))
@@ -91,12 +91,6 @@ def _arguments():
     '--rows', default='mean,sample,all,quick,plain,moved,supercell'
   )
   return parser.parse_args()
-
-
-def _open(weights):
-  if (pathlib.Path(weights) / 'checkpoints').is_dir():
-    return Codec.from_run(weights)
-  return Codec.load(weights)
 
 
 def read(path, only=None):

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from crystal_jax.codec import loading
+from crystal_jax.codec.card import make_card
 from crystal_jax.codec.codec import Codec
 from crystal_jax.codec.model import Model, make_model
 from crystal_jax.representation.cell import Cell
@@ -73,7 +73,5 @@ def untrained(representation='cell', elements=None, vector=0):
   config = tiny_config(representation, vector)
   model = make_model(config.model)
   params = jax.jit(model.networks.init)(jax.random.key(0))
-  card = loading.make_card(
-    model, params, config, name='tiny', elements=elements
-  )
+  card = make_card(model, params, config, name='tiny', elements=elements)
   return Codec(model, params, card)

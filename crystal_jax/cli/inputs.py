@@ -11,6 +11,7 @@ from typing import Any
 import tqdm
 
 from crystal_jax.codec.codec import REFINE, Codec
+from crystal_jax.codec.codec import open_codec as open_codec
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure.crystal import Crystal
@@ -54,18 +55,6 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     metavar='IN',
     help='files and folders: CIF, POSCAR, extxyz, .db, .csv, compact .npz',
   )
-
-
-def open_codec(name: str) -> Codec:
-  """The codec of `--weights`.
-
-  Raises:
-    ValueError: If it cannot be opened.
-    OSError: If there is none.
-  """
-  if (pathlib.Path(name) / 'checkpoints').is_dir():
-    return Codec.from_run(name)
-  return Codec.load(name)
 
 
 class Skipped:

@@ -1,75 +1,82 @@
 """Crystals to full batches of one size, ready to be encoded.
 
-Shapes go by the crystal alone, so that neighbours do not matter.
+Shapes depend on each crystal alone, so results do not depend on the batch.
 """
 
 from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from crystal_jax.structure import adapters, elements
+from crystal_jax.representation.protocol import Representation
+from crystal_jax.structure import elements
+from crystal_jax.structure.adapters import Refused
+from crystal_jax.structure.crystal import Crystal
 
-# Crystals that go through the networks together.
+# Crystals per call of the networks.
 SIZE = 32
 
 
 def batches(
-  representation: Any,
-  crystals: Sequence[Any],
+  representation: Representation,
+  crystals: Sequence[Crystal | Refused],
   known: Collection[int] | None,
   fail: Callable[[int, str], None],
-) -> Iterator[tuple[Any, list[int], dict[str, np.ndarray]]]:
-  """Batches of the crystals that can be shown.
+) -> Iterator[tuple[Representation, list[int], dict[str, np.ndarray]]]:
+  """Batches of the crystals that the representation takes.
 
   Args:
-    representation: How they are shown.
-    crystals: Of any kind that `foreign` takes.
-    known: Atomic numbers that may be in them; None: all.
-    fail: Called with the place of one that cannot be shown, and the reason.
+    representation: Prepares columns of each crystal.
+    crystals: As `adapters.to_crystals` gives them.
+    known: Atomic numbers that may occur; None: all.
+    fail: Called with the index of a crystal that is refused, and the reason.
 
   Yields:
-    The representation with images enough, the places of some crystals, and a
+    The representation with enough images, the indices of some crystals, and a
     batch of `SIZE` rows, of which theirs come first.
   """
   waiting = collections.defaultdict(list)
-  for place, crystal in enumerate(crystals):
+  for index, crystal in enumerate(crystals):
+    if isinstance(crystal, Refused):
+      fail(index, crystal.reason.rstrip('.'))
+      continue
     try:
-      sized, columns = shown(representation, crystal, known)
+      sized, columns = columns_of(representation, crystal, known)
     except ValueError as error:
-      fail(place, str(error).rstrip('.'))
+      fail(index, str(error).rstrip('.'))
       continue
     key = sized, columns['numbers'].shape
-    waiting[key].append((place, columns))
+    waiting[key].append((index, columns))
     if len(waiting[key]) == SIZE:
       yield sized, *_stacked(waiting.pop(key))
   for (sized, _), rows in waiting.items():
     yield sized, *_stacked(rows)
 
 
-def shown(
-  representation: Any, item: Any, known: Collection[int] | None
-) -> tuple[Any, dict[str, np.ndarray]]:
-  """The representation for one crystal, and its columns, [1, ..] each.
+def columns_of(
+  representation: Representation,
+  crystal: Crystal,
+  known: Collection[int] | None,
+) -> tuple[Representation, dict[str, np.ndarray]]:
+  """The representation sized for one crystal, and its columns, [1, ..] each.
 
   Raises:
-    ValueError: If it cannot be shown.
+    ValueError: If it holds an element that is not known, or the representation
+      refuses it.
   """
-  crystal = adapters.to_crystal(item)
-  new = set(crystal.numbers.tolist()) - set(known or range(1, 1000))
-  if new:
-    symbols = ', '.join(elements.symbol(number) for number in sorted(new))
+  unseen = set(crystal.numbers.tolist()) - set(known or range(1, 1000))
+  if unseen:
+    symbols = ', '.join(elements.symbol(number) for number in sorted(unseen))
     raise ValueError(f'{symbols} was never seen in training')
   slots = 1 << max(3, (len(crystal.numbers) - 1).bit_length())
   crystal = crystal.pad(slots)
   arrays = {
     'id': np.array(['']),
-    'numbers': crystal.numbers[None],
-    'positions': crystal.positions[None],
-    'cell': crystal.cell[None],
+    'numbers': np.asarray(crystal.numbers)[None],
+    'positions': np.asarray(crystal.positions)[None],
+    'cell': np.asarray(crystal.cell)[None],
   }
   columns, dropped = representation.prepare(arrays)
   if dropped:
@@ -78,8 +85,8 @@ def shown(
 
 
 def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:
-  """Places, and a batch of `SIZE` rows; the first is repeated to fill it."""
-  places = [place for place, _ in rows]
+  """Indices, and a batch of `SIZE` rows; the first is repeated to fill it."""
+  indices = [index for index, _ in rows]
   filled = [columns for _, columns in rows]
   filled += filled[:1] * (SIZE - len(filled))
   batch = {
@@ -90,7 +97,7 @@ def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:
   batch['index'] = np.arange(SIZE, dtype=np.int32)
   batch['sample'] = np.zeros(SIZE, np.int32)
   batch['mask'] = np.arange(SIZE) < len(rows)
-  return places, batch
+  return indices, batch
 
 
 def _single(column):

@@ -1,22 +1,21 @@
-"""Crystals in, latents out, crystals back: what a trained model is for.
+"""The public class `Codec`: crystals to latents and back, with trained weights.
 
   codec = Codec.load('mp_20')
   z = codec.encode([crystal])  # [1, D]
   (again,) = codec.decode(z)
 
 A `Codec` is a model with its weights and a card that says what it was trained
-on. It needs no data set. Crystals go through in chunks of one size, so that
-nothing is compiled twice, memory does not grow with their number, and what
-becomes of one does not depend on its neighbours.
+on. It needs no data set. Crystals go through in batches of one size: nothing is
+compiled twice, memory does not grow with their number, and results do not
+depend on the batch.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
-import functools
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Mapping
 from typing import Any, Self
 
 import jax
@@ -24,16 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
-from crystal_jax.codec import batching
+from crystal_jax.codec import shipped
 from crystal_jax.structure import adapters, elements
 from crystal_jax.structure.crystal import Crystal
 
-# Which crystals `decode` looks for.
+# Which crystals `decode` refines.
 REFINE = 'auto', 'all', 'none'
-# A latent's numbers have a deviation of about one; what is this large comes
-# from elsewhere.
-_LARGEST = 1e4
-_SHIPPED = pathlib.Path(__file__).parents[1] / 'weights'
 
 # Crystals that are encoded or decoded: one, or any number of them.
 Crystals = Any
@@ -45,24 +40,29 @@ class Codec:
   Everything that takes crystals takes `Crystal`, `ase.Atoms` and pymatgen's
   `Structure`, one or any number of them; one counts as a list of one.
 
-  Attributes:
-    failures: Of the last call: the place of each crystal or latent of which
-      nothing came, and the reason.
+  Threads may share a codec: `failures`, `residuals` and `certain` are those of
+  the calling thread's own last call.
   """
 
   def __init__(self, model: Any, params: PyTree, card: Mapping[str, Any]):
-    """A codec of its parts; `load` and `from_run` are what users want.
+    """A codec of its parts; users call `load` or `from_run`.
 
     Args:
       model: A `crystal_jax.codec.model.Model`.
       params: Its parameters.
-      card: See `describe`; `elements` has to be there.
+      card: See `describe`; needs `elements`.
+
+    Raises:
+      ValueError: If the card's `refine` has fields that do not exist.
     """
-    self.failures: dict[int, str] = {}
+    from crystal_jax.codec import refinement
+
     self._model, self._card = model, dict(card)
     self._params = jax.tree.map(jnp.asarray, params)
     known = self._card['elements']
     self._known = known and {elements.number(symbol) for symbol in known}
+    self._refine_config = refinement.RefineConfig.from_card(self._card)
+    self._last = _LastCall()
 
   @classmethod
   def load(cls, name: str | os.PathLike[str]) -> Self:
@@ -78,21 +78,21 @@ class Codec:
     """
     from crystal_jax.codec import loading
 
-    return cls(*loading.load(_folder(name)))
+    return cls(*loading.load(shipped.find(name)))
 
   @classmethod
   def from_run(cls, workdir: str | os.PathLike[str]) -> Self:
     """The averaged parameters of a run's latest checkpoint.
 
     Args:
-      workdir: Of `experiments.main`. The data set need not be there.
+      workdir: Of `experiments.main`; the data set is not read.
 
     Raises:
       FileNotFoundError: If it holds no checkpoint.
     """
-    from crystal_jax.codec import loading
+    from crystal_jax.training import export
 
-    return cls(*loading.from_run(workdir))
+    return cls(*export.load_run(workdir))
 
   def save(
     self,
@@ -118,12 +118,22 @@ class Codec:
     weights_file.write(folder, self._params, card, dtype=dtype)
 
   def describe(self) -> dict[str, Any]:
-    """The card: what the codec is, as JSON has it.
+    """The card: what the codec is, as JSON.
 
     Among others: config (of the model), elements (seen in training; None if
-    nobody knows), data (files and their sha256), steps, figures, versions.
+    unknown), data (files and their sha256), steps, figures, versions.
     """
     return dict(self._card)
+
+  @property
+  def model(self) -> Any:
+    """The representation and the networks; see `codec.model.Model`."""
+    return self._model
+
+  @property
+  def params(self) -> PyTree:
+    """Parameters of the networks."""
+    return self._params
 
   @property
   def latent_shape(self) -> tuple[int, ...]:
@@ -135,6 +145,34 @@ class Codec:
     """Numbers of one latent, D."""
     return int(np.prod(self.latent_shape))
 
+  @property
+  def failures(self) -> dict[int, str]:
+    """Of this thread's last call: the reason by index where nothing came."""
+    return self._last.failures
+
+  @property
+  def residuals(self) -> Float[np.ndarray, 'B']:
+    """Of this thread's last decoding: distance of own and given latent.
+
+    The mean over the latent of ((mean - z) / std)², where mean and std are of
+    the decoded crystal's own posterior. 0: its latent is exactly the given one.
+    About 1: the given one is a sample of its posterior. NaN where nothing came,
+    and of codecs that cannot encode a crystal where it was decoded.
+    """
+    last = self._last
+    if last.residuals is None:
+      last.residuals = self._residuals(last.z, last.crystals)
+    return last.residuals
+
+  @property
+  def certain(self) -> np.ndarray:
+    """Of this thread's last decoding: which crystals can be trusted, bool [B].
+
+    Those whose residual is small; benchmarks/RESULTS.md has the share of
+    crystals that are right by residual. False where nothing came.
+    """
+    return self.residuals < self._refine_config.certain_residual
+
   def encode(
     self, crystals: Crystals, *, skip: bool = False, std: bool = False
   ) -> (
@@ -143,9 +181,8 @@ class Codec:
   ):
     """Latents of crystals: the mean of the posterior q(z|crystal).
 
-    A latent is that of the crystal, not of how it is written down: supercells,
-    other bases, origins and orders of the atoms give the same one, if the
-    representation has it so (that of a cell does).
+    Supercells, other bases, origins and orders of the atoms of one crystal give
+    the same latent, with codecs of a cell.
 
     Args:
       crystals: One crystal, or any number.
@@ -157,17 +194,17 @@ class Codec:
       float32 [B, D], all that `decode` needs; with `std` two of them.
 
     Raises:
-      ValueError: If a crystal cannot be encoded: its place and the reason.
+      ValueError: If a crystal cannot be encoded: its index and the reason.
     """
-    mean, log_var = self._encode(crystals, strict=not skip)
+    mean, log_var = self._encode(crystals, skip=skip)
     return (mean, np.exp(0.5 * log_var)) if std else mean
 
   def kl(self, crystals: Crystals) -> Float[np.ndarray, 'B']:
-    """What a latent says, KL(q(z|crystal) ‖ N(0, I)) in nats.
+    """KL(q(z|crystal) ‖ N(0, I)) in nats: the information in a latent.
 
     NaN for a crystal that cannot be encoded, the reason in `failures`.
     """
-    mean, log_var = self._encode(crystals, strict=False)
+    mean, log_var = self._encode(crystals, skip=True)
     terms = np.square(mean) + np.exp(log_var) - 1 - log_var
     return 0.5 * terms.sum(axis=1, dtype=np.float64).astype(np.float32)
 
@@ -180,85 +217,62 @@ class Codec:
   ) -> list[Crystal | None]:
     """Crystals of latents.
 
-    What the networks read off a latent is encoded again. Where that is not near
-    to the latent, the crystal is looked for whose own latent is: places and
-    lattice are fitted, atoms exchanged, removed and added (`latent_search`).
+    Each decoded crystal is encoded again. If the two latents disagree, the
+    crystal is refined: Gauss-Newton steps on positions and lattice, and atoms
+    substituted, removed and added. Only elements of the card are decoded.
 
     Args:
       z: Latents as `encode` gives them; one alone may be [D].
-      symmetrize: Å. Atoms go to the symmetric places (spglib) that they have
-        within this, which takes out much of the networks' error; a distortion
-        that is smaller is lost. 0: they stay where the networks have them.
-        None: what the card says, or 0.2. A crystal that was looked for and has
-        exactly this latent stays as it is.
-      refine: Which crystals are looked for: those in doubt ('auto'), 'all',
-        whose atoms then are where float32 has them, or 'none', the fastest.
+      symmetrize: Å. Atoms move to the symmetric positions (spglib) that they
+        have within this, which removes much of the networks' error; a smaller
+        distortion is lost. 0: none move. None: what the card says, or 0.2. A
+        refined crystal that has exactly this latent stays as it is.
+      refine: Which crystals are refined: 'auto' (those whose latent disagrees),
+        'all' (positions are then exact to float32) or 'none', the fastest.
 
     Returns:
-      Of each the primitive cell in a reduced basis, which need not be the cell
-      that was encoded; None where no crystal came out, the reason in
-      `failures`.
+      The primitive cells in a reduced basis, which need not be the cells that
+      were encoded; None where no crystal came out, the reason in `failures`.
+      `residuals` and `certain` say how far each can be trusted.
 
     Raises:
-      ValueError: If the latents are not of this codec's size, or there is no
-        such search.
+      ValueError: If the latents are not of this codec's size, or `refine` is
+        none of the three.
     """
     z = np.asarray(z, np.float32)
     z = z[None] if z.ndim == 1 else z
     if z.ndim != 2 or z.shape[1] != self.size:
       raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
-    from crystal_jax.codec import refinement
-    from crystal_jax.representation import Invertible, symmetric_places
-
     if refine not in REFINE:
       raise ValueError(f'Need {refine=} to be one of {REFINE}.')
-    encoder = refinement.Encoder(
-      self._model.representation, self._model.networks, self._params
-    )
-    if not isinstance(self._model.representation, Invertible):
-      refine = 'none'
+    from crystal_jax.codec import decoding
+    from crystal_jax.representation import symmetric_places
+
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', symmetric_places.TOLERANCE)
-    self.failures, crystals = {}, [None] * len(z)
-    sound = np.abs(z).max(axis=1) < _LARGEST  # NaN is not.
-    for place in np.flatnonzero(~sound).tolist():
-      finite = np.isfinite(z[place]).all()
-      self.failures[place] = (
-        f'the latent holds numbers above {_LARGEST:g}: no latent of this codec'
-        if finite
-        else 'the latent is not finite'
-      )
-    for places, said, read in self._read(z, np.flatnonzero(sound)):
-      found = refinement.finish(
-        encoder, z[places], said, read, symmetrize=symmetrize, which=refine
-      )
-      for place, crystal in zip(places.tolist(), found, strict=True):
-        if isinstance(crystal, str):
-          self.failures[place] = crystal
-        else:
-          crystals[place] = crystal
+    results = decoding.decode_latents(
+      self._model,
+      self._params,
+      z,
+      symmetrize=symmetrize,
+      refine=refine,
+      config=self._refine_config,
+      allowed=self._known,
+    )
+    crystals = [
+      result.crystal if isinstance(result.crystal, Crystal) else None
+      for result in results
+    ]
+    failures = {
+      index: result.crystal
+      for index, result in enumerate(results)
+      if isinstance(result.crystal, str)
+    }
+    residuals = np.array([result.residual for result in results], np.float64)
+    self._last.set(
+      failures, None if refine == 'none' else residuals, z, crystals
+    )
     return crystals
-
-  def _read(self, z, places) -> Iterator[tuple[np.ndarray, dict, list]]:
-    """What networks say of latents, a chunk ahead of who asks.
-
-    Yields:
-      The places of some latents, what is said of them, and of each a crystal
-      or why there is none.
-    """
-
-    def read(some):
-      # Full, whatever there is, so that one size is compiled.
-      rows = np.resize(some, batching.SIZE)
-      outputs = _decoded(self._model.networks, self._params, z[rows])
-      return outputs, self._model.representation.crystals(outputs)
-
-    step = batching.SIZE
-    parts = [places[i : i + step] for i in range(0, len(places), step)]
-    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-      every = ahead.map(read, parts)
-      for some, (outputs, found) in zip(parts, every, strict=True):
-        yield some, outputs, found[: len(some)]
 
   def reconstruct(
     self, crystals: Crystals, *, refine: str = 'auto'
@@ -269,11 +283,12 @@ class Codec:
       crystals: One crystal, or any number.
       refine: See `decode`.
     """
-    mean, _ = self._encode(crystals, strict=False)
+    mean, _ = self._encode(crystals, skip=True)
     failures = self.failures
-    found = self.decode(mean, refine=refine)
-    self.failures |= failures  # Why there was no latent, where there was none.
-    return found
+    decoded = self.decode(mean, refine=refine)
+    # Why there was no latent, where there was none.
+    self._last.failures = {**self._last.failures, **failures}
+    return decoded
 
   def interpolate(
     self, a: Crystals, b: Crystals, steps: int = 9
@@ -290,69 +305,66 @@ class Codec:
     """
     if steps < 2:
       raise ValueError(f'Need {steps=} to be at least 2, the two ends.')
-    ends = [*adapters.as_list(a), *adapters.as_list(b)]
+    ends = [*adapters.to_crystals(a), *adapters.to_crystals(b)]
     if len(ends) != 2:
       raise ValueError(f'Need two crystals to go between, not {len(ends)}.')
-    first, last = self.encode(ends)
+    first, last = self._encode(ends, skip=False)[0]
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     return self.decode((1 - share) * first[None] + share * last[None])
 
-  def _encode(self, crystals, strict):
+  def _encode(self, crystals, *, skip):
     """Mean and logarithm of the variance, [B, D] each."""
-    crystals = adapters.as_list(crystals)
-    mean = np.full((len(crystals), self.size), np.nan, np.float32)
-    log_var = mean.copy()
-    self.failures = {}
+    from crystal_jax.codec import encoding
 
-    def fail(place, reason):
-      if strict:
-        raise ValueError(f'Crystal {place} cannot be encoded: {reason}.')
-      self.failures[place] = reason
-
-    for representation, places, batch in batching.batches(
-      self._model.representation, crystals, self._known, fail
-    ):
-      *found, valid = jax.device_get(
-        _encoded(representation, self._model.networks, self._params, batch)
-      )
-      valid = valid & np.isfinite(found[0]).all(axis=1)
-      for row, place in enumerate(places):
-        if valid[row]:
-          mean[place], log_var[place] = (each[row] for each in found)
-        else:
-          fail(place, 'the model cannot show it')
-    self.failures = dict(sorted(self.failures.items()))
+    mean, log_var, failures = encoding.encode_crystals(
+      self._model,
+      self._params,
+      adapters.to_crystals(crystals),
+      self._known,
+      skip=skip,
+    )
+    self._last.failures = failures
     return mean, log_var
 
+  def _residuals(self, z, crystals) -> np.ndarray:
+    """Residuals of decoded crystals that were not encoded again."""
+    from crystal_jax.codec import refinement
+    from crystal_jax.representation import Invertible
 
-def _folder(name: str | os.PathLike[str]) -> pathlib.Path:
-  """Where a codec lies."""
-  separators = {os.sep, os.altsep or os.sep}
-  if not isinstance(name, str) or separators & set(name):
-    return pathlib.Path(name)
-  folder = _SHIPPED / name
-  if name and folder.is_dir():
-    return folder
-  shipped = sorted(p.name for p in _SHIPPED.glob('*/') if p.is_dir())
-  raise FileNotFoundError(
-    f'No codec {name!r} is shipped, only {", ".join(shipped) or "none"}; of a '
-    f'folder, give a path with a separator: ./{name}.'
-  )
+    if not isinstance(self._model.representation, Invertible):
+      return np.full(len(crystals), np.nan)
+    encoder = refinement.Encoder(
+      self._model.representation, self._model.networks, self._params
+    )
+    return refinement.residuals(encoder, z, crystals)
 
 
-@functools.partial(jax.jit, static_argnames=('representation', 'networks'))
-def _encoded(representation, networks, params, batch):
-  """Mean and log variance, [B, D] each, and whether each example is whole."""
-  examples = representation.examples(None, batch)
-  found = networks.encode(params, examples.inputs)
-  mean, log_var = (
-    x.reshape(batching.SIZE, -1).astype(jnp.float32) for x in found
-  )
-  return mean, log_var, examples.valid > 0
+def open_codec(name: str | os.PathLike[str]) -> Codec:
+  """A shipped codec by name; a saved one or a run's by path.
+
+  Raises:
+    FileNotFoundError: If there is none.
+    ValueError: If a file is damaged, foreign, or of another version.
+  """
+  from crystal_jax.codec import loading
+
+  if loading.is_run(pathlib.Path(name)):
+    return Codec.from_run(name)
+  return Codec.load(name)
 
 
-@functools.partial(jax.jit, static_argnames='networks')
-def _decoded(networks, params, z):
-  return networks.decode(
-    params, z.reshape(batching.SIZE, *networks.latent_shape)
-  )
+class _LastCall(threading.local):
+  """What a thread's last call left beside its result."""
+
+  failures: dict[int, str]
+  residuals: np.ndarray | None
+  z: np.ndarray
+  crystals: list[Crystal | None]
+
+  def __init__(self):
+    self.set({}, np.zeros(0), np.zeros((0, 0)), [])
+
+  def set(self, failures, residuals, z, crystals) -> None:
+    """Replaces all of it; residuals that are None are computed when asked."""
+    self.failures, self.residuals = failures, residuals
+    self.z, self.crystals = z, crystals

@@ -1,21 +1,18 @@
-"""How many crystals of a set each shipped codec can encode.
+"""Which crystals each shipped codec can encode, by elements and atoms.
 
-As far as elements and atoms go, which is what most are refused for; that a
-codec's grid tells all of a crystal's atoms apart is not looked at.
+These are what most crystals are refused for. A crystal that passes may still be
+refused because two of its atoms share a voxel.
 """
 
 from __future__ import annotations
 
 import functools
-import pathlib
 from collections.abc import Iterable
 
-from crystal_jax.codec import weights_file
+from crystal_jax.codec import shipped, weights_file
 
 # What the counts are of, in words.
 CHECKED = 'crystals whose elements and primitive cell it takes'
-
-_FOLDER = pathlib.Path(__file__).parents[1] / 'weights'
 
 
 def covering(elements: Iterable[str], atoms: int) -> list[str]:
@@ -35,11 +32,11 @@ def covering(elements: Iterable[str], atoms: int) -> list[str]:
 
 @functools.cache
 def limits() -> dict[str, tuple[frozenset[str], int]]:
-  """Of each shipped codec: its elements, and how many atoms it takes."""
+  """Elements and largest number of atoms of each shipped cell codec."""
   found = {}
-  for card in sorted(_FOLDER.glob(f'*/{weights_file.CARD}')):
-    said = weights_file.read_card(card.parent)
-    most = said['config'].get('cell', {}).get('max_atoms')
-    if said.get('kind') == 'cell' and said['elements']:
-      found[card.parent.name] = frozenset(said['elements']), most
+  for name in shipped.names():
+    card = weights_file.read_card(shipped.FOLDER / name)
+    most = card['config'].get('cell', {}).get('max_atoms')
+    if card.get('kind') == 'cell' and card['elements']:
+      found[name] = frozenset(card['elements']), most
   return found

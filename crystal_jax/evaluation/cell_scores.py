@@ -25,7 +25,7 @@ from jaxtyping import PyTree
 from crystal_jax import data
 from crystal_jax.codec import batching
 from crystal_jax.codec.model import Model
-from crystal_jax.codec.refinement import Encoder, finish
+from crystal_jax.codec.refinement import Encoder, RefineConfig, refine_batch
 from crystal_jax.evaluation import cell_report, match_summary, matching
 from crystal_jax.evaluation.comparison import AtomComparison, summarize_atoms
 from crystal_jax.evaluation.predict import batches
@@ -142,14 +142,16 @@ def _finished(model, params, cases) -> list[Crystal | str]:
   """What a codec gives of the means of latents."""
   encoder = Encoder(model.representation, model.networks, params)
   means, _ = encoder.latents([case.true for case in cases], batching.SIZE)
-  return finish(
+  results = refine_batch(
     encoder,
     means,
     {},
     [case.found for case in cases],
     symmetrize=symmetric_places.TOLERANCE,
-    which='auto',
+    refine_which='auto',
+    config=RefineConfig(),
   )
+  return [result.crystal for result in results]
 
 
 def averaged(state: TrainState) -> PyTree:

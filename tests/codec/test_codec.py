@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.codec import codec as codec_module
+from crystal_jax.codec import encoding
 from tests import codecs, crystals
 
 STRUCTURE = pytest.importorskip('pymatgen.core').Structure
@@ -117,11 +117,11 @@ def test_none_at_all_and_more_than_chunks_hold(tiny):
   assert tiny.reconstruct([]) == [] and tiny.kl([]).shape == (0,)
   some = crystals.embedded(20)
   many = [some[i % 20] for i in range(257)]
-  traced = codec_module._encoded._cache_size()
+  traced = encoding._encoded._cache_size()
   z, std = tiny.encode(many, std=True)
   assert z.shape == std.shape == (257, tiny.size)
   assert z.dtype == np.float32 and np.isfinite(z).all() and (std > 0).all()
-  assert codec_module._encoded._cache_size() <= traced + 1
+  assert encoding._encoded._cache_size() <= traced + 1
   for i in 0, 31, 32, 256:
     np.testing.assert_array_equal(tiny.encode(many[i])[0], z[i])
   np.testing.assert_array_equal(tiny.encode(many[::-1])[::-1], z)

@@ -1,16 +1,22 @@
-"""From a latent to the crystal whose latent it is, by asking the encoder.
+"""Analysis by synthesis: decoded crystals refined by encoding them again.
 
-What networks read off a latent is off by a little, and now and then by an atom.
-But the encoder tells the latent of any crystal; so the crystal is looked for
-whose own latent is the given one. Nothing but the latent and the trained
-networks is asked.
+The networks' readout of a latent is a little off, and now and then by an atom.
+The encoder gives the latent of any crystal, so the readout is refined until its
+own latent is the given one. Nothing but the latent and the trained networks is
+used.
 
-`encoder` gives latents of crystals as they were read, and how they change;
-`fit` moves atoms and lattice; `moves` are crystals that differ by one atom;
-`search` is all of that for one latent, `finish` what a codec makes of many.
+`encoder` gives latents of decoded crystals and their derivatives;
+`gauss_newton` moves atoms and lattice; `edits` are crystals that differ by one
+atom; `refine` combines both for one latent, `refine_batch` for a batch;
+`config` holds the tuned constants.
 """
 
+from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
-from crystal_jax.codec.refinement.refine_batch import finish
+from crystal_jax.codec.refinement.refine_batch import (
+  Refined,
+  refine_batch,
+  residuals,
+)
 
-__all__ = ['Encoder', 'finish']
+__all__ = ['Encoder', 'RefineConfig', 'Refined', 'refine_batch', 'residuals']

@@ -1,100 +1,110 @@
-"""Crystals that differ by one atom: of another element, away, or one more.
+"""Crystals that differ by one atom: substituted, removed or added.
 
-Which of them are worth a look the networks say: for what is there the gradient
-of the misfit by the atoms' codes, for what is missing the places where more is
-drawn of the latent than of the crystal's own.
+Substitutions and removals are ranked by the gradient of the squared residual
+by the atoms' element codes; additions by the occupancy that the networks decode
+from the given latent and not from the crystal's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
-# Of each kind of move the likeliest.
-_EXCHANGED, _REMOVED, _PLACES = 24, 8, 4
-# Å; two peaks nearer than this are one.
-_APART = 0.7
-# What is drawn of an atom is one high; less than this is no sign of one.
-_LEAST = 0.15
 
-
-def changed(
-  encoder: Encoder, crystal: Crystal, force: Float[np.ndarray, 'L']
+def substitutions_and_removals(
+  encoder: Encoder,
+  crystal: Crystal,
+  cotangent: Float[np.ndarray, 'L'],
+  config: RefineConfig,
+  allowed: Collection[int] | None,
 ) -> Iterator[tuple[Crystal, Int[np.ndarray, 'M']]]:
-  """The likeliest with one atom of another element, or without one.
+  """The likeliest crystals with one atom substituted, then with one removed.
 
   Args:
-    encoder: Whose latents.
+    encoder: Gives the gradient.
     crystal: Without empty slots.
-    force: How the misfit grows with the latent.
+    cotangent: Gradient of the squared residual by the latent.
+    config: How many of each.
+    allowed: Atomic numbers that an atom may be substituted by; None: all.
 
   Yields:
-    A crystal, and the places in the old one of its atoms.
+    A crystal, and the indices in `crystal` of its atoms.
   """
-  pull = encoder.pull(crystal, force.astype(np.float32))
-  every = np.arange(len(crystal.numbers))
-  for numbers in _exchanged(crystal, pull):
-    yield Crystal(numbers, crystal.positions, crystal.cell), every
-  for kept in _removed(crystal, pull):
+  gradient = encoder.code_gradient(crystal, cotangent.astype(np.float32))
+  all_atoms = np.arange(len(crystal.numbers))
+  for numbers in _substitutions(crystal, gradient, config, allowed):
+    yield Crystal(numbers, crystal.positions, crystal.cell), all_atoms
+  for kept in _removals(crystal, gradient, config):
     yield (
       Crystal(crystal.numbers[kept], crystal.positions[kept], crystal.cell),
       kept,
     )
 
 
-def _exchanged(crystal, pull):
-  """With one atom of another element."""
+def _substitutions(crystal, gradient, config, allowed):
+  """Atomic numbers with one of them changed."""
   table = elements.element_codes()
-  here = table[crystal.numbers]
-  change = table[None] - here[:, None]
+  change = table[None] - table[crystal.numbers][:, None]
   length = np.linalg.norm(change, axis=-1)
-  gain = -np.einsum('nc,nec->ne', pull, change) / np.maximum(length, 1e-6)
+  gain = -np.einsum('nc,nec->ne', gradient, change) / np.maximum(length, 1e-6)
   gain[:, 0] = -np.inf
   gain[length < 1e-6] = -np.inf
-  for place in np.argsort(-gain, axis=None)[:_EXCHANGED]:
-    atom, number = np.unravel_index(place, gain.shape)
+  if allowed is not None:
+    gain[:, [z for z in range(len(table)) if z not in allowed]] = -np.inf
+  for index in np.argsort(-gain, axis=None)[: config.substitutions]:
+    atom, number = np.unravel_index(index, gain.shape)
+    if gain[atom, number] == -np.inf:
+      break
     numbers = np.array(crystal.numbers)
     numbers[atom] = number
     yield numbers
 
 
-def _removed(crystal, pull):
-  """Without one of its atoms."""
+def _removals(crystal, gradient, config):
+  """Indices of all atoms but one."""
   if len(crystal.numbers) < 2:
     return
-  here = elements.element_codes()[crystal.numbers]
-  gain = np.sum(pull * here, axis=1) / np.linalg.norm(here, axis=1)
-  for atom in np.argsort(-gain)[:_REMOVED]:
+  codes = elements.element_codes()[crystal.numbers]
+  gain = np.sum(gradient * codes, axis=1) / np.linalg.norm(codes, axis=1)
+  for atom in np.argsort(-gain)[: config.removals]:
     yield np.delete(np.arange(len(gain)), atom)
 
 
-def added(
-  encoder: Encoder, crystal: Crystal, latents: Float[np.ndarray, '2 L']
+def additions(
+  encoder: Encoder,
+  crystal: Crystal,
+  latents: Float[np.ndarray, '2 L'],
+  config: RefineConfig,
 ) -> Iterator[Crystal]:
-  """The likeliest with one atom more, of an element that it has.
+  """The likeliest crystals with one more atom, of an element it already has.
 
   Args:
-    encoder: Whose latents.
+    encoder: Gives the decoded occupancy.
     crystal: Without empty slots.
-    latents: The one that is given, and the crystal's own.
+    latents: The given latent, then the crystal's own.
+    config: How many positions, and how far apart.
   """
-  there, here = encoder.drawn(latents)
-  missing = there - here
-  found = []
-  for place in np.argsort(-missing, axis=None)[: 64 * _PLACES]:
-    voxel = np.array(np.unravel_index(place, missing.shape))
-    if missing[tuple(voxel)] < _LEAST or len(found) == _PLACES:
+  given, own = encoder.occupancy(latents)
+  missing = given - own
+  positions: list[np.ndarray] = []
+  cell = np.asarray(crystal.cell)
+  for index in np.argsort(-missing, axis=None)[: 64 * config.additions]:
+    voxel = np.array(np.unravel_index(index, missing.shape))
+    is_weak = missing[tuple(voxel)] < config.peak_occupancy
+    if is_weak or len(positions) == config.additions:
       break
-    position = encoder.representation.voxel_to_cartesian(voxel, crystal.cell)
-    if all(np.linalg.norm(position - other) > _APART for other in found):
-      found.append(position)
-  for position in found:
+    position = encoder.representation.voxel_to_cartesian(voxel, cell)
+    distances = [np.linalg.norm(position - other) for other in positions]
+    if all(distance > config.peak_distance for distance in distances):
+      positions.append(position)
+  for position in positions:
     for number in np.unique(crystal.numbers):
       yield Crystal(
         np.append(crystal.numbers, number),

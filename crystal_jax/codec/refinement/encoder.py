@@ -1,8 +1,8 @@
-"""Latents of crystals as they were read, and how they change with their atoms.
+"""Latents of decoded crystals, and their derivatives by atoms and lattice.
 
-A crystal that was read off a latent lies where the networks put it, in the cell
-or in the box; so it is encoded again there (`Invertible.encoder_inputs`), and
-goes to no standard frame first. Shapes are few, so that little is compiled.
+A decoded crystal lies in the cell or box where the networks put it. It is
+encoded there (`Invertible.encoder_inputs`), without going to a standard frame
+first. Few shapes occur, so little is compiled.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from crystal_jax.representation.protocol import Invertible
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
-# Atoms that there is room for are a multiple of this.
+# Atom slots are a multiple of this.
 _SLOTS = 24
-# Atoms that are moved together.
-_TOGETHER = 4
+# Atoms whose rows of the Jacobian are computed in one call.
+_ATOMS_PER_CALL = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-  """The encoder of a model, for crystals as they were read; on the host.
+  """The encoder of a model, for decoded crystals; on the host.
 
   Attributes:
     representation: An `Invertible` one.
-    networks: Whose latents.
-    params: Of them.
+    networks: Encode its inputs.
+    params: Of the networks.
   """
 
   representation: Invertible
@@ -43,81 +43,88 @@ class Encoder:
   params: PyTree
 
   def latents(
-    self, crystals: Sequence[Crystal], together: int = 1
+    self, crystals: Sequence[Crystal], batch_size: int = 1
   ) -> tuple[Float[np.ndarray, 'B L'], Float[np.ndarray, 'B L']]:
-    """Mean and deviation of the posterior of each.
+    """Mean and standard deviation of each posterior.
 
     Args:
       crystals: Without empty slots.
-      together: Crystals that go through the networks at once; compiled for
-        each such number. None has an influence on another.
+      batch_size: Crystals per call of the networks; compiled once for each
+        size. Results do not depend on the batch.
 
     Returns:
-      NaN where the representation cannot show one.
+      NaN where the representation has no inputs for a crystal.
     """
     groups = collections.defaultdict(list)
-    for place, crystal in enumerate(crystals):
-      groups[self._sized(crystal)].append(place)
+    for index, crystal in enumerate(crystals):
+      groups[self._sized(crystal)].append(index)
     size = int(np.prod(self.networks.latent_shape))
-    found = np.zeros((2, len(crystals), size), np.float32)
-    for (representation, slots), places in groups.items():
-      for start in range(0, len(places), together):
-        some = places[start : start + together]
-        rows = [_padded(crystals[i], slots) for i in some]
-        rows += rows[:1] * (together - len(rows))
-        atoms = jax.tree.map(lambda *each: np.stack(each), *rows)
-        each = _latents(representation, self.networks, self.params, atoms)
-        found[:, some] = np.stack(jax.device_get(each))[:, : len(some)]
-    return found[0], found[1]
+    latents = np.zeros((2, len(crystals), size), np.float32)
+    for (representation, slots), indices in groups.items():
+      for start in range(0, len(indices), batch_size):
+        batch = indices[start : start + batch_size]
+        rows = [_padded(crystals[i], slots) for i in batch]
+        rows += rows[:1] * (batch_size - len(rows))
+        atoms = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+        outputs = _latents(representation, self.networks, self.params, atoms)
+        latents[:, batch] = np.stack(jax.device_get(outputs))[:, : len(batch)]
+    return latents[0], latents[1]
 
-  def changes(
-    self, crystal: Crystal, moves: Float[np.ndarray, 'P M 3']
+  def jacobian(
+    self, crystal: Crystal, displacements: Float[np.ndarray, 'P M 3']
   ) -> Float[np.ndarray, 'P L']:
-    """How the mean changes, to first order.
+    """Derivative of the mean along displacements.
 
-    A density is a sum over atoms, and what a single one adds to it is moved in
-    a fraction of the time.
+    The density is a sum over atoms, so the derivative by one atom needs the
+    density of that atom alone.
 
     Args:
-      crystal: One of N atoms, without empty slots.
-      moves: Of its N atoms, then of its lattice vectors, M = N + 3, Å.
+      crystal: N atoms, without empty slots.
+      displacements: Of the N atoms, then of the lattice vectors, M = N + 3, Å.
     """
     representation, slots = self._sized(crystal)
     size = len(crystal.numbers)
     model = self.networks, self.params, _padded(crystal, slots)
-    one = {'numbers': np.ones((1, 1), int), 'cell': crystal.cell[None]}
-    alone = self.representation.sized(one)
-    places = np.arange(-(-size // _TOGETHER) * _TOGETHER) % size
+    cell = np.asarray(crystal.cell)[None]
+    lone_atom = {'numbers': np.ones((1, 1), int), 'cell': cell}
+    lone = self.representation.sized(lone_atom)
+    step = _ATOMS_PER_CALL
+    indices = np.arange(-(-size // step) * step) % size
     parts = [
-      _atom_changes(representation, alone, *model, places[i : i + _TOGETHER])
-      for i in range(0, len(places), _TOGETHER)
+      _atom_jacobian(representation, lone, *model, indices[i : i + step])
+      for i in range(0, len(indices), step)
     ]
-    every = np.concatenate(jax.device_get(parts))[:size]
-    changes = np.tensordot(moves[:, :size], every, 2)
-    if moves[:, size:].any():
-      by_cell = np.asarray(_cell_changes(representation, *model))
-      changes += np.tensordot(moves[:, size:], by_cell, 2)
-    return changes
+    by_atoms = np.concatenate(jax.device_get(parts))[:size]
+    jacobian = np.tensordot(displacements[:, :size], by_atoms, 2)
+    if displacements[:, size:].any():
+      by_cell = np.asarray(_cell_jacobian(representation, *model))
+      jacobian += np.tensordot(displacements[:, size:], by_cell, 2)
+    return jacobian
 
-  def pull(
-    self, crystal: Crystal, force: Float[np.ndarray, 'L']
+  def code_gradient(
+    self, crystal: Crystal, cotangent: Float[np.ndarray, 'L']
   ) -> Float[np.ndarray, 'N C']:
-    """Gradient of force·mean by the element codes of the atoms."""
+    """Gradient of cotangent·mean by the element codes of the atoms."""
     representation, slots = self._sized(crystal)
-    shown = _padded(crystal, slots)
-    found = _pull(representation, self.networks, self.params, shown, force)
-    return np.asarray(found)[: len(crystal.numbers)]
+    atoms = _padded(crystal, slots)
+    gradient = _code_gradient(
+      representation, self.networks, self.params, atoms, cotangent
+    )
+    return np.asarray(gradient)[: len(crystal.numbers)]
 
-  def drawn(
+  def occupancy(
     self, latents: Float[np.ndarray, 'B L']
   ) -> Float[np.ndarray, 'B G G G']:
-    """The occupancy that the networks draw of latents."""
-    return np.asarray(_drawn(self.networks, self.params, latents))
+    """The occupancy that the networks decode from latents."""
+    return np.asarray(_occupancy(self.networks, self.params, latents))
 
   def _sized(self, crystal) -> tuple[Invertible, int]:
-    """The representation with images enough, and slots; few differ."""
+    """The representation with enough images, and the atom slots."""
     crystal = crystal.pad(-(-len(crystal.numbers) // _SLOTS) * _SLOTS)
-    arrays = {'numbers': crystal.numbers[None], 'cell': crystal.cell[None]}
+    arrays = {
+      'numbers': np.asarray(crystal.numbers)[None],
+      'cell': np.asarray(crystal.cell)[None],
+    }
     return self.representation.sized(arrays), len(crystal.numbers)
 
 
@@ -145,9 +152,10 @@ def _latents(representation, networks, params, atoms):
   return mean.reshape(flat), jnp.exp(0.5 * log_var).reshape(flat)
 
 
-def _shown(representation, atoms):
-  """Inputs of one crystal, as a batch."""
-  return representation.encoder_inputs(**{n: x[None] for n, x in atoms.items()})
+def _inputs(representation, atoms):
+  """Encoder inputs of one crystal, as a batch of one."""
+  batch = {name: leaf[None] for name, leaf in atoms.items()}
+  return representation.encoder_inputs(**batch)
 
 
 def _flat_mean(networks, params, inputs) -> Array:
@@ -156,49 +164,51 @@ def _flat_mean(networks, params, inputs) -> Array:
 
 
 @functools.partial(
-  jax.jit, static_argnames=('representation', 'alone', 'networks')
+  jax.jit, static_argnames=('representation', 'lone', 'networks')
 )
-def _atom_changes(representation, alone, networks, params, atoms, places):
-  """By positions of some atoms, [K, 3, L]; `alone` shows one by itself."""
-  shown = _shown(representation, atoms)
-  _, push = jax.linearize(lambda x: _flat_mean(networks, params, x), shown)
+def _atom_jacobian(representation, lone, networks, params, atoms, indices):
+  """By positions of some atoms, [K, 3, L]; `lone` represents one atom alone."""
+  inputs = _inputs(representation, atoms)
+  _, latent_jvp = jax.linearize(
+    lambda x: _flat_mean(networks, params, x), inputs
+  )
 
-  def moved(place):
-    one = atoms | {'codes': atoms['codes'][place, None]}
+  def input_tangents(index):
+    atom = atoms | {'codes': atoms['codes'][index, None]}
 
-    def shown(position):
-      return _shown(alone, one | {'positions': position[None]})
+    def lone_inputs(position):
+      return _inputs(lone, atom | {'positions': position[None]})
 
-    _, move = jax.linearize(shown, atoms['positions'][place])
-    return jax.vmap(move)(jnp.eye(3))
+    _, input_jvp = jax.linearize(lone_inputs, atoms['positions'][index])
+    return jax.vmap(input_jvp)(jnp.eye(3))
 
-  # An atom at a time: together they take five times as long.
-  every = jax.lax.map(moved, places)
-  return jax.vmap(jax.vmap(push))(every)
+  # One atom after the other: all at once takes five times as long.
+  tangents = jax.lax.map(input_tangents, indices)
+  return jax.vmap(jax.vmap(latent_jvp))(tangents)
 
 
 @_jit
-def _cell_changes(representation, networks, params, atoms):
-  """By lattice vectors where atoms stay, [3, 3, L]."""
+def _cell_jacobian(representation, networks, params, atoms):
+  """By lattice vectors at fixed Cartesian positions, [3, 3, L]."""
 
   def mean(cell):
-    shown = _shown(representation, atoms | {'cell': cell})
-    return _flat_mean(networks, params, shown)
+    inputs = _inputs(representation, atoms | {'cell': cell})
+    return _flat_mean(networks, params, inputs)
 
-  _, push = jax.linearize(mean, atoms['cell'])
-  return jax.vmap(jax.vmap(push))(jnp.eye(9).reshape(3, 3, 3, 3))
+  _, jvp = jax.linearize(mean, atoms['cell'])
+  return jax.vmap(jax.vmap(jvp))(jnp.eye(9).reshape(3, 3, 3, 3))
 
 
 @_jit
-def _pull(representation, networks, params, atoms, force):
+def _code_gradient(representation, networks, params, atoms, cotangent):
   def product(codes):
-    shown = _shown(representation, atoms | {'codes': codes})
-    return jnp.sum(_flat_mean(networks, params, shown) * force)
+    inputs = _inputs(representation, atoms | {'codes': codes})
+    return jnp.sum(_flat_mean(networks, params, inputs) * cotangent)
 
   return jax.grad(product)(atoms['codes'])
 
 
 @functools.partial(jax.jit, static_argnames='networks')
-def _drawn(networks, params, latents):
+def _occupancy(networks, params, latents):
   z = latents.reshape(len(latents), *networks.latent_shape)
   return networks.decode(params, z)['occupancy']

@@ -1,7 +1,7 @@
-"""The places and the lattice whose latent is nearest to a given one.
+"""Gauss-Newton steps on positions and lattice towards a given latent.
 
-Gauss-Newton: the encoder is smooth, and a crystal that networks have read is
-off by a tenth of an atom's width, so a step or two reach what float32 knows.
+The encoder is smooth, and decoded atoms are off by a tenth of their width, so
+one or two steps reach the precision of float32.
 """
 
 from __future__ import annotations
@@ -11,127 +11,144 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
 from crystal_jax.structure.crystal import Crystal
 
-# As near as this is as near as float32 can tell.
-_ENOUGH = 1e-8
-# Changes of a crystal that its latent hardly shows, relative to those that it
-# shows best, stay undone.
-_BLIND = 1e-3
-# Å an atom may go in a step, and how much a lattice may change.
-_FARTHEST, _STRAIN = 0.3, 0.03
-# Steps, and how much less the misfit has to be after one for the next to do
-# with the changes of before.
-_STEPS, _GOOD = 8, 0.3
-# It ends where a step leaves this share of the misfit.
-_SLOW = 0.8
+# A step that does not lower the residual is cut to a third; below this share of
+# it, the steps end.
+_CUT, _SMALLEST = 3, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-  """What a crystal is to be found for.
+  """The latent that a refined crystal should encode to.
 
   Attributes:
     z: The latent.
-    deviation: Of the posterior, by which differences are weighed.
-    lattice: Whether the lattice may change.
+    std: Standard deviation of the posterior, by which residuals are divided.
+    lattice: Whether the lattice is refined too.
   """
 
   z: Float[np.ndarray, 'L']
-  deviation: Float[np.ndarray, 'L']
+  std: Float[np.ndarray, 'L']
   lattice: bool
 
-  def apart(self, mean: Float[np.ndarray, '*B L']) -> Float[np.ndarray, '*B L']:
-    """How far a latent is from it, in deviations."""
-    return (mean - self.z) / self.deviation
+  def residual(
+    self, mean: Float[np.ndarray, '*B L']
+  ) -> Float[np.ndarray, '*B L']:
+    """Difference of latents from the target, in standard deviations."""
+    return (mean - self.z) / self.std
 
 
-def misfit(apart: Float[np.ndarray, '*B L']) -> Float[np.ndarray, '*B']:
-  """Mean of the squares; infinite where they are not numbers.
-
-  Near 1 of a crystal of which `z` is a sample, 0 of one of which it is the
-  mean.
-  """
-  found = np.mean(np.square(apart, dtype=np.float64), axis=-1)
-  return np.where(np.isfinite(found), found, np.inf)
+def mean_squared(
+  residual: Float[np.ndarray, '*B L'],
+) -> Float[np.ndarray, '*B']:
+  """Mean of the squares; infinite where a residual is not finite."""
+  mean = np.mean(np.square(residual, dtype=np.float64), axis=-1)
+  return np.where(np.isfinite(mean), mean, np.inf)
 
 
-def fit(
-  encoder: Encoder, crystal: Crystal, target: Target, steps: int = _STEPS
+def gauss_newton(
+  encoder: Encoder,
+  crystal: Crystal,
+  target: Target,
+  config: RefineConfig,
+  steps: int | None = None,
 ) -> tuple[Crystal, float]:
-  """The crystal with better places and lattice, and its misfit.
+  """The crystal with refined positions and lattice.
 
   Args:
-    encoder: Whose latents.
-    crystal: As it was read; without empty slots.
-    target: What is to be reached.
-    steps: Most of them.
+    encoder: Gives latents and their Jacobian.
+    crystal: Where it was decoded; without empty slots.
+    target: The latent to reach.
+    config: Bounds of the steps.
+    steps: Most steps; None: `config.max_steps`.
+
+  Returns:
+    The refined crystal and its mean squared residual, which is at most the one
+    before.
   """
-  apart = _apart(encoder, crystal, target)
-  best, undo, share = float(misfit(apart)), None, 1.0
-  for _ in range(steps):
-    if best < _ENOUGH or not np.isfinite(best):
+  residual = _residual(encoder, crystal, target)
+  best, inverse, share = float(mean_squared(residual)), None, 1.0
+  for _ in range(config.max_steps if steps is None else steps):
+    if best < config.float_residual or not np.isfinite(best):
       break
-    fresh = undo is None
-    if fresh:
-      moves = directions(crystal, target.lattice)
-      undo = inverse(encoder.changes(crystal, moves) / target.deviation)
-    step = -undo @ apart
-    then = moved(crystal, share * np.tensordot(step, moves, 1))
-    off = _apart(encoder, then, target)
-    now = float(misfit(off))
-    if now < best:
-      if now > _GOOD * best:
-        undo = None
-      little = now > _SLOW * best
-      crystal, apart, best, share = then, off, now, 1.0
-      if little and fresh:
+    is_fresh = inverse is None
+    if inverse is None:
+      basis = displacements(crystal, target.lattice)
+      jacobian = encoder.jacobian(crystal, basis) / target.std
+      inverse = pseudoinverse(jacobian, config.singular_cutoff)
+    step = np.tensordot(-inverse @ residual, basis, 1)
+    moved = displaced(crystal, share * step, config)
+    residual_after = _residual(encoder, moved, target)
+    after = float(mean_squared(residual_after))
+    if after < best:
+      if after > config.reuse_share * best:
+        inverse = None
+      is_slow = after > config.stop_share * best
+      crystal, residual, best, share = moved, residual_after, after, 1.0
+      if is_slow and is_fresh:
         break
-    elif fresh or share < 1:
-      share /= 3
-      if share < 0.1:
+    elif is_fresh or share < 1:
+      share /= _CUT
+      if share < _SMALLEST:
         break
     else:
-      undo = None
+      inverse = None
   return crystal, best
 
 
-def _apart(encoder, crystal, target):
-  return target.apart(encoder.latents([crystal])[0][0])
+def _residual(encoder, crystal, target) -> np.ndarray:
+  return target.residual(encoder.latents([crystal])[0][0])
 
 
-def inverse(changes: Float[np.ndarray, 'P L']) -> Float[np.ndarray, 'P L']:
-  """How far to go in each direction for what a latent is to change by.
+def pseudoinverse(
+  jacobian: Float[np.ndarray, 'P L'], cutoff: float
+) -> Float[np.ndarray, 'P L']:
+  """Least-squares coefficients of the P displacements for a change of latent.
 
-  The least squares of `changes.T`, in float64 as exact by the squares as by
-  themselves, in a tenth of the time.
+  Equals `pinv(jacobian.T, rcond=cutoff)`. The eigenvectors of the normal matrix
+  give it in a tenth of the time, in float64 as exactly.
   """
-  sizes, ways = np.linalg.eigh(changes @ changes.T)
-  seen = sizes > _BLIND**2 * sizes[-1]
-  ways = ways[:, seen]
-  return ways / sizes[seen] @ (ways.T @ changes)
+  eigenvalues, vectors = np.linalg.eigh(jacobian @ jacobian.T)
+  kept = eigenvalues > cutoff**2 * eigenvalues[-1]
+  vectors = vectors[:, kept]
+  return vectors / eigenvalues[kept] @ (vectors.T @ jacobian)
 
 
-def directions(crystal: Crystal, lattice: bool) -> Float[np.ndarray, 'P M 3']:
-  """In which its atoms, and its lattice if that may, can change."""
+def displacements(
+  crystal: Crystal, lattice: bool
+) -> Float[np.ndarray, 'P M 3']:
+  """Basis of the changes of a crystal of N atoms; M = N + 3.
+
+  Each atom along each axis; with `lattice`, nine strains too, which take the
+  atoms along. The last three rows displace the lattice vectors.
+  """
   size = len(crystal.numbers)
-  moves = np.eye(3 * size).reshape(-1, size, 3)
-  moves = np.pad(moves, ((0, 0), (0, 3), (0, 0)))
+  basis = np.eye(3 * size).reshape(-1, size, 3)
+  basis = np.pad(basis, ((0, 0), (0, 3), (0, 0)))
   if lattice:
-    every = np.concatenate([crystal.positions, crystal.cell])
-    strains = every @ np.eye(9).reshape(9, 3, 3)
-    moves = np.concatenate([moves, strains])
-  return moves
+    points = np.concatenate([crystal.positions, crystal.cell])
+    strains = points @ np.eye(9).reshape(9, 3, 3)
+    basis = np.concatenate([basis, strains])
+  return basis
 
 
-def moved(crystal: Crystal, move: Float[np.ndarray, 'M 3']) -> Crystal:
-  """The crystal after a move, or a shorter one that is not too long."""
+def displaced(
+  crystal: Crystal, step: Float[np.ndarray, 'M 3'], config: RefineConfig
+) -> Crystal:
+  """The crystal after a step, scaled down to the bounds of `config`."""
   size = len(crystal.numbers)
-  strain = np.linalg.solve(np.asarray(crystal.cell, np.float64), move[size:])
-  along = crystal.positions @ strain
-  far = np.linalg.norm(move[:size] - along, axis=1).max() / _FARTHEST
-  move = move / max(1.0, far, np.abs(strain).max() / _STRAIN)
+  strain = np.linalg.solve(np.asarray(crystal.cell, np.float64), step[size:])
+  with_lattice = crystal.positions @ strain
+  lengths = np.linalg.norm(step[:size] - with_lattice, axis=1)
+  excess = max(
+    1.0,
+    lengths.max() / config.max_displacement,
+    np.abs(strain).max() / config.max_strain,
+  )
+  step = step / excess
   return Crystal(
-    crystal.numbers, crystal.positions + move[:size], crystal.cell + move[size:]
+    crystal.numbers, crystal.positions + step[:size], crystal.cell + step[size:]
   )

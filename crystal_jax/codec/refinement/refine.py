@@ -1,135 +1,148 @@
-"""From what was read off a latent to the crystal whose latent it is."""
+"""Analysis by synthesis: refine a crystal until it encodes to a latent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.codec.refinement.edits import added, changed
+from crystal_jax.codec import batching
+from crystal_jax.codec.refinement.config import RefineConfig
+from crystal_jax.codec.refinement.edits import (
+  additions,
+  substitutions_and_removals,
+)
 from crystal_jax.codec.refinement.encoder import Encoder
 from crystal_jax.codec.refinement.gauss_newton import (
   Target,
-  directions,
-  fit,
-  inverse,
-  misfit,
-  moved,
+  displaced,
+  displacements,
+  gauss_newton,
+  mean_squared,
+  pseudoinverse,
 )
 from crystal_jax.structure.crystal import Crystal
 
-# The misfit of a crystal of which the latent is the mean.
-EXACT = 0.01
-# Of a sample it is 1, and the median of the squares is that of a normal
-# deviate. What differs by an atom has most of its misfit in few numbers.
-_SAMPLE, _MEDIAN, _EVEN = (0.75, 1.25), 0.4549, 1.25
-# Of all that a latent may mean, so many are fitted.
-_STARTS = 3
-# Atoms that may be changed, and crystals that go through the networks together.
-_ROUNDS, _TOGETHER = 6, 32
-# Of those with another element or an atom less, how many are looked at twice;
-# of those with an atom more, how many are fitted, and in how few steps.
-_AGAIN, _FITTED, _STEPS = 8, 2, 3
-# An atom more is only looked for if the misfit stays more than this share.
-_LEFT = 0.5
-# Of the sum of squares, how much less it has to be with another atom, and what
-# share of it.
-_LESS, _SHARE = 20.0, 0.05
+# Median of the square of a standard normal deviate.
+_NORMAL_MEDIAN = 0.4549
 
 
-def explained(apart: Float[np.ndarray, 'L']) -> bool:
-  """Whether what a latent is off by leaves nothing to look for."""
-  found = misfit(apart)
-  if found < EXACT:
-    return True
-  even = found < _EVEN * np.median(np.square(apart)) / _MEDIAN
-  return bool(even and _SAMPLE[0] < found < _SAMPLE[1])
-
-
-def search(
-  encoder: Encoder, starts: Sequence[Crystal], target: Target
+def refine(
+  encoder: Encoder,
+  starts: Sequence[Crystal],
+  target: Target,
+  config: RefineConfig,
+  allowed: Collection[int] | None = None,
 ) -> tuple[Crystal, float]:
-  """The crystal near to some whose latent is nearest to a given one.
+  """The crystal near some starts whose latent is nearest to a given one.
 
-  Places and lattice are fitted, then atoms exchanged, removed and added as long
-  as that explains more.
+  Gauss-Newton steps refine positions and lattice. Then one atom at a time is
+  substituted, removed or added, for as long as that lowers the residual.
 
   Args:
-    encoder: Whose latents.
-    starts: As they were read off the latent, at least one; without empty slots.
-    target: What is to be reached.
+    encoder: Gives latents and their derivatives.
+    starts: Crystals as read off the latent, at least one; without empty slots.
+    target: The latent to reach.
+    config: Tuned constants.
+    allowed: Atomic numbers that an atom may be substituted by; None: all.
 
   Returns:
-    The crystal, and its misfit (`fit.misfit`).
+    The crystal, and its mean squared residual.
   """
-  crystal, best = _nearest(encoder, starts, target)
-  for _ in range(_ROUNDS):
+  crystal, best = _refined_start(encoder, starts, target, config)
+  for _ in range(config.max_edits):
     mean = encoder.latents([crystal])[0][0]
-    if not np.isfinite(best) or explained(target.apart(mean)):
+    if not np.isfinite(best) or converged(target.residual(mean), config):
       break
-    found, less = _changed(encoder, crystal, target, mean)
-    if less > _LEFT * best:
-      found, less = min(
-        [(found, less), *_added(encoder, crystal, target, mean)], key=_misfit
-      )
-    if best - less < max(_LESS / len(target.z), _SHARE * best):
+    edited, after = _best_edit(encoder, crystal, target, mean, config, allowed)
+    if after > config.addition_share * best:
+      added = _additions(encoder, crystal, target, mean, config)
+      edited, after = min([(edited, after), *added], key=_second)
+    needed = max(config.min_gain / len(target.z), config.min_gain_share * best)
+    if best - after < needed:
       break
-    crystal, best = fit(encoder, found, target)
+    crystal, best = gauss_newton(encoder, edited, target, config)
   return crystal, best
 
 
-def _nearest(encoder, starts, target):
-  """The best of the likeliest starts, fitted; the first that explains all."""
-  apart = target.apart(encoder.latents(starts)[0])
-  fits = []
-  for place in np.argsort(misfit(apart))[:_STARTS]:
-    found, left = fit(encoder, starts[place], target)
-    if explained(target.apart(encoder.latents([found])[0][0])):
-      return found, left
-    fits.append((found, left))
-  return min(fits, key=_misfit)
+def converged(residual: Float[np.ndarray, 'L'], config: RefineConfig) -> bool:
+  """Whether a residual is that of the right crystal.
+
+  It is if it vanishes, or if it looks like noise of the posterior: as large,
+  and spread evenly over the latent.
+  """
+  size = float(mean_squared(residual))
+  if size < config.exact_residual:
+    return True
+  robust = float(np.median(np.square(residual))) / _NORMAL_MEDIAN
+  low, high = config.sample_residual
+  return low < size < high and size < config.sample_evenness * robust
 
 
-def _misfit(pair):
+def _refined_start(encoder, starts, target, config):
+  """The best start after its Gauss-Newton steps; the first that converges."""
+  residuals = target.residual(encoder.latents(starts)[0])
+  found = []
+  for index in np.argsort(mean_squared(residuals))[: config.starts]:
+    crystal, after = gauss_newton(encoder, starts[index], target, config)
+    mean = encoder.latents([crystal])[0][0]
+    if converged(target.residual(mean), config):
+      return crystal, after
+    found.append((crystal, after))
+  return min(found, key=_second)
+
+
+def _second(pair):
   return pair[1]
 
 
-def _changed(encoder, crystal, target, mean):
-  """The best with an atom of another element or without one, and its misfit.
+def _best_edit(encoder, crystal, target, mean, config, allowed):
+  """The best crystal with one atom substituted or removed, and its residual.
 
-  Its other atoms move as those of the crystal would.
+  The other atoms take the step that is linear in the residual, twice.
   """
-  moves = directions(crystal, target.lattice)
-  changes = encoder.changes(crystal, moves) / target.deviation
-  undo = inverse(changes)
-  force = target.apart(mean) / target.deviation
-  some = [*changed(encoder, crystal, force)]
-  for number in (_AGAIN, 1):
-    apart = target.apart(encoder.latents([c for c, _ in some], _TOGETHER)[0])
-    steps = -apart @ undo.T
-    left = misfit(apart + steps @ changes)
-    some = [
-      (_stepped(*some[i], np.tensordot(steps[i], moves, 1)), some[i][1])
-      for i in np.argsort(left)[:number]
+  basis = displacements(crystal, target.lattice)
+  jacobian = encoder.jacobian(crystal, basis) / target.std
+  inverse = pseudoinverse(jacobian, config.singular_cutoff)
+  cotangent = target.residual(mean) / target.std
+  edits = [
+    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed)
+  ]
+  if not edits:
+    return crystal, np.inf
+  for number in (config.encoded_twice, 1):
+    means, _ = encoder.latents([c for c, _ in edits], batching.SIZE)
+    residuals = target.residual(means)
+    steps = -residuals @ inverse.T
+    predicted = mean_squared(residuals + steps @ jacobian)
+    edits = [
+      (
+        _stepped(*edits[i], np.tensordot(steps[i], basis, 1), config),
+        edits[i][1],
+      )
+      for i in np.argsort(predicted)[:number]
     ]
-  (found, _) = some[0]
-  apart = target.apart(encoder.latents([found])[0][0])
-  return found, float(misfit(apart))
+  ((edited, _),) = edits
+  residual = target.residual(encoder.latents([edited])[0][0])
+  return edited, float(mean_squared(residual))
 
 
-def _stepped(crystal, kept, move):
-  """A crystal after the move of another one, of which it kept some atoms."""
-  size = len(move) - 3
-  return moved(crystal, move[np.append(kept, size + np.arange(3))])
+def _stepped(crystal, kept, step, config):
+  """An edited crystal after a step of the unedited one; it kept some atoms."""
+  size = len(step) - 3
+  return displaced(crystal, step[np.append(kept, size + np.arange(3))], config)
 
 
-def _added(encoder, crystal, target, mean):
-  """The best with an atom more, and their misfits."""
+def _additions(encoder, crystal, target, mean, config):
+  """The best crystals with an added atom, refined, and their residuals."""
   latents = np.stack([target.z, mean]).astype(np.float32)
-  some = [*added(encoder, crystal, latents)]
-  if not some:
+  added = [*additions(encoder, crystal, latents, config)]
+  if not added:
     return []
-  apart = target.apart(encoder.latents(some, _TOGETHER)[0])
-  best = np.argsort(misfit(apart))[:_FITTED]
-  return [fit(encoder, some[i], target, _STEPS) for i in best]
+  means, _ = encoder.latents(added, batching.SIZE)
+  order = np.argsort(mean_squared(target.residual(means)))
+  return [
+    gauss_newton(encoder, added[i], target, config, config.addition_steps)
+    for i in order[: config.refined_additions]
+  ]

@@ -1,16 +1,19 @@
-"""Crystals that are an atom off are found, and the others left as they are."""
+"""Refinement finds a wrong atom, and leaves right crystals as they are."""
 
 import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.codec import refinement
-from crystal_jax.codec.refinement import Encoder
-from crystal_jax.codec.refinement.gauss_newton import misfit
-from crystal_jax.codec.refinement.refine import EXACT, explained, search
+from crystal_jax.codec.refinement import Encoder, RefineConfig
+from crystal_jax.codec.refinement.gauss_newton import mean_squared
+from crystal_jax.codec.refinement.refine import converged, refine
 from crystal_jax.structure.elements import element_codes
 from tests import crystals
 from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
+
+
+CONFIG = RefineConfig()
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +42,7 @@ def with_one_more(crystal):
   )
 
 
-def drawn(encoder, crystal):
+def occupancy(encoder, crystal):
   """The occupancy that perfect networks would draw."""
   codes = element_codes()[crystal.numbers][None].astype(np.float32)
   shown = encoder.representation.encoder_inputs(
@@ -53,10 +56,10 @@ def test_an_atom_off_is_found(pair, wrong, monkeypatch):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   target, start = target_of(codec, crystal), wrong(off(crystal, 0.02))
-  both = np.concatenate([drawn(encoder, each) for each in (crystal, start)])
-  monkeypatch.setattr(Encoder, 'drawn', lambda *_: both)
-  found, left = search(encoder, [start], target)
-  assert left < EXACT
+  both = np.concatenate([occupancy(encoder, each) for each in (crystal, start)])
+  monkeypatch.setattr(Encoder, 'occupancy', lambda *_: both)
+  found, left = refine(encoder, [start], target, CONFIG)
+  assert left < CONFIG.exact_residual
   assert sorted(found.numbers) == sorted(crystal.numbers)
   order = [np.argmin(np.linalg.norm(found.positions - x, axis=1))
            for x in crystal.positions]  # fmt: skip
@@ -66,49 +69,50 @@ def test_an_atom_off_is_found(pair, wrong, monkeypatch):
   )
 
 
-def test_a_sample_is_explained_and_another_crystal_is_not(pair):
+def test_a_sample_converges_and_another_crystal_does_not(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   sampled = target_of(codec, crystal, noise=1.0)
   mean = encoder.latents([crystal])[0][0]
   other = encoder.latents([exchanged(crystal)])[0][0]
-  assert 0.75 < misfit(sampled.apart(mean)) < 1.25
-  assert explained(sampled.apart(mean))
-  assert explained(target_of(codec, crystal).apart(mean))
-  assert not explained(target_of(codec, crystal).apart(other))
+  assert 0.75 < mean_squared(sampled.residual(mean)) < 1.25
+  assert converged(sampled.residual(mean), CONFIG)
+  assert converged(target_of(codec, crystal).residual(mean), CONFIG)
+  assert not converged(target_of(codec, crystal).residual(other), CONFIG)
 
 
-def finish(encoder, z, read, which):
-  return refinement.finish(
-    encoder, z, {}, read, symmetrize=0.0, which=which
+def finish(encoder, z, readouts, which):
+  results = refinement.refine_batch(
+    encoder, z, {}, readouts, symmetrize=0.0, refine_which=which, config=CONFIG
   )  # fmt: skip
+  return [result.crystal for result in results]
 
 
-def test_only_what_is_in_doubt_is_looked_for(pair):
+def test_only_uncertain_crystals_are_refined(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   z = codec.encode([crystal] * 3)
   near = off(crystal, 1e-4)
   given = [near, exchanged(near), 'there is no atom']
-  none, doubtful, every = (
+  none, auto, every = (
     finish(encoder, z, given, which) for which in ('none', 'auto', 'all')
   )
-  for found in none, doubtful, every:
+  for found in none, auto, every:
     assert found[2] == 'there is no atom'
   np.testing.assert_array_equal(none[1].numbers, given[1].numbers)
-  np.testing.assert_allclose(doubtful[0].positions, none[0].positions)
-  for found in doubtful[1], *every[:2]:
+  np.testing.assert_allclose(auto[0].positions, none[0].positions)
+  for found in auto[1], *every[:2]:
     assert sorted(found.numbers) == sorted(crystal.numbers)
   apart = [np.abs(c.positions - crystal.positions).max()
            for c in (none[0], every[0])]  # fmt: skip
   assert apart[1] < 0.5 * apart[0]
 
 
-def test_what_cannot_be_fitted_stays_as_it_was_read(pair, monkeypatch):
+def test_what_cannot_be_refined_stays_as_it_was_read(pair, monkeypatch):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   z, wrong = codec.encode(crystal), exchanged(crystal)
   endless = lambda *_: np.full((15, z.shape[1]), np.nan)
-  monkeypatch.setattr(Encoder, 'changes', endless)
+  monkeypatch.setattr(Encoder, 'jacobian', endless)
   (found,) = finish(encoder, z, [wrong], 'auto')
   np.testing.assert_array_equal(found.numbers, wrong.numbers)

@@ -1,4 +1,4 @@
-"""Latents of crystals as they were read, and the crystal of a latent."""
+"""Gauss-Newton steps from a decoded crystal to a given latent."""
 
 import functools
 
@@ -8,16 +8,19 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.codec import batching
-from crystal_jax.codec.refinement import Encoder
+from crystal_jax.codec.refinement import Encoder, RefineConfig
 from crystal_jax.codec.refinement.gauss_newton import (
   Target,
-  directions,
-  fit,
-  inverse,
-  misfit,
-  moved,
+  displaced,
+  displacements,
+  gauss_newton,
+  mean_squared,
+  pseudoinverse,
 )
 from tests import codecs, crystals
+
+
+CONFIG = RefineConfig()
 
 
 def make(representation):
@@ -39,7 +42,7 @@ def _examples(representation, batch):
 
 def read(codec, crystal):
   """The crystal where the networks would have read it."""
-  representation, columns = batching.shown(
+  representation, columns = batching.columns_of(
     codec._model.representation, crystal, None
   )
   batch = {name: column for name, column in columns.items() if name != 'id'}
@@ -91,17 +94,17 @@ def test_neighbours_do_not_matter(pair):
   np.testing.assert_array_equal(together[2], alone[0])
 
 
-def test_changes_are_finite_differences(pair):
+def test_the_jacobian_is_finite_differences(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.wurtzite())
-  moves = directions(crystal, lattice=True)[[0, 4, 12, 16]]
-  changes = encoder.changes(crystal, moves)
+  basis = displacements(crystal, lattice=True)[[0, 4, 12, 16]]
+  jacobian = encoder.jacobian(crystal, basis)
   step = 2e-2
-  for move, change in zip(moves, changes, strict=True):
-    ends = [moved(crystal, sign * step * move) for sign in (1, -1)]
+  for direction, row in zip(basis, jacobian, strict=True):
+    ends = [displaced(crystal, s * step * direction, CONFIG) for s in (1, -1)]
     after, before = encoder.latents(ends, 3)[0]
     found = (after - before) / (2 * step)
-    np.testing.assert_allclose(found, change, atol=0.03 * np.abs(change).max())
+    np.testing.assert_allclose(found, row, atol=0.03 * np.abs(row).max())
 
 
 def test_atoms_that_are_off_come_back(pair):
@@ -110,8 +113,9 @@ def test_atoms_that_are_off_come_back(pair):
   target = target_of(codec, crystal)
   start = off(crystal)
   if target.lattice:
-    start = moved(start, 0.01 * directions(start, True)[-9:].sum(axis=0))
-  found, left = fit(encoder, start, target)
+    strain = displacements(start, True)[-9:].sum(axis=0)
+    start = displaced(start, 0.01 * strain, CONFIG)
+  found, left = gauss_newton(encoder, start, target, CONFIG)
   assert left < 1e-5
   np.testing.assert_allclose(found.positions, crystal.positions, atol=2e-3)
   np.testing.assert_allclose(found.cell, crystal.cell, atol=2e-3)
@@ -122,20 +126,22 @@ def test_what_cannot_be_shown_is_left_alone(pair):
   crystal = read(codec, crystals.perovskite())
   target = target_of(codec, crystal)
   broken = cj.Crystal(crystal.numbers, crystal.positions * np.nan, crystal.cell)
-  found, left = fit(encoder, broken, target)
+  found, left = gauss_newton(encoder, broken, target, CONFIG)
   assert left == np.inf and found is broken
 
 
-def test_misfit_is_the_mean_square_and_never_nan():
-  assert misfit(np.array([1.0, 3.0])) == 5.0
-  assert misfit(np.array([1.0, np.nan])) == np.inf
+def test_mean_squared_is_never_nan():
+  assert mean_squared(np.array([1.0, 3.0])) == 5.0
+  assert mean_squared(np.array([1.0, np.nan])) == np.inf
 
 
-def test_undoing_changes_is_the_pseudo_inverse_and_leaves_the_blind_undone():
+def test_pseudoinverse_is_numpys_and_leaves_out_small_singular_values():
   rng = np.random.default_rng(0)
-  changes = rng.normal(size=(9, 40)) * np.logspace(0, -2, 9)[:, None]
-  changes[4] = changes[3] + 1e-6 * changes[5]  # No latent tells them apart.
+  jacobian = rng.normal(size=(9, 40)) * np.logspace(0, -2, 9)[:, None]
+  jacobian[4] = jacobian[3] + 1e-6 * jacobian[5]  # No latent tells them apart.
   np.testing.assert_allclose(
-    inverse(changes), np.linalg.pinv(changes.T, rcond=1e-3), atol=1e-9
+    pseudoinverse(jacobian, 1e-3),
+    np.linalg.pinv(jacobian.T, rcond=1e-3),
+    atol=1e-9,
   )
-  assert not inverse(np.zeros((3, 40))).any()
+  assert not pseudoinverse(np.zeros((3, 40)), 1e-3).any()

@@ -1,0 +1,154 @@
+"""Latents to crystals, without state: networks, readout and refinement."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from crystal_jax.codec import batching
+from crystal_jax.codec.model import Model
+from crystal_jax.codec.refinement import (
+  Encoder,
+  Refined,
+  RefineConfig,
+  refine_batch,
+)
+from crystal_jax.representation import Invertible
+from crystal_jax.structure import elements
+from crystal_jax.structure.crystal import Crystal
+
+# Numbers of a latent have a standard deviation of about one; no codec encodes a
+# crystal to numbers this large.
+_MAX_LATENT = 1e4
+# Added to the codes of elements that may not be read off: no output is near.
+_OUT_OF_REACH = 1e3
+
+
+def decode_latents(
+  model: Model,
+  params: PyTree,
+  z: Float[np.ndarray, 'B D'],
+  *,
+  symmetrize: float,
+  refine: str,
+  config: RefineConfig,
+  allowed: Collection[int] | None,
+) -> list[Refined]:
+  """The crystal of each latent, or why there is none.
+
+  Args:
+    model: Decodes, and encodes again.
+    params: Of its networks.
+    z: Latents.
+    symmetrize: Å; see `Codec.decode`.
+    refine: Which crystals are refined: 'auto', 'all' or 'none'.
+    config: Tuned constants of the refinement.
+    allowed: Atomic numbers that may be decoded; None: all.
+  """
+  results = [_refusal(row) for row in z]
+  valid = [i for i, result in enumerate(results) if result is None]
+  encoder = None
+  if isinstance(model.representation, Invertible):
+    encoder = Encoder(model.representation, model.networks, params)
+  for indices, outputs, readouts in _readouts(
+    model, params, z, np.array(valid, int), allowed
+  ):
+    refined = refine_batch(
+      encoder,
+      z[indices],
+      outputs,
+      readouts,
+      symmetrize=symmetrize,
+      refine_which=refine,
+      config=config,
+      allowed=allowed,
+    )
+    for index, result in zip(indices.tolist(), refined, strict=True):
+      results[index] = result
+  return [result for result in results if result is not None]
+
+
+def _refusal(row) -> Refined | None:
+  """Why a latent is not decoded, or None."""
+  if not np.isfinite(row).all():
+    return Refined('the latent is not finite')
+  if np.abs(row).max() >= _MAX_LATENT:
+    return Refined(
+      f'the latent holds numbers above {_MAX_LATENT:g}: no latent of this codec'
+    )
+  return None
+
+
+def _readouts(
+  model, params, z, indices, allowed
+) -> Iterator[tuple[np.ndarray, dict[str, Any], list[Crystal | str]]]:
+  """Outputs of the networks and crystals read off them, one batch ahead.
+
+  Yields:
+    Indices of some latents, the outputs for them, and of each a crystal or why
+    there is none.
+  """
+
+  def read(batch):
+    # Always full, so that one size is compiled.
+    rows = np.resize(batch, batching.SIZE)
+    outputs = _decoded(model.networks, params, z[rows])
+    outputs = _restricted(outputs, allowed)
+    return outputs, model.representation.crystals(outputs)
+
+  step = batching.SIZE
+  parts = [indices[i : i + step] for i in range(0, len(indices), step)]
+  with concurrent.futures.ThreadPoolExecutor(1) as ahead:
+    for part, (outputs, crystals) in zip(
+      parts, ahead.map(read, parts), strict=True
+    ):
+      crystals = [_known(crystal, allowed) for crystal in crystals]
+      yield part, outputs, crystals[: len(part)]
+
+
+def _restricted(
+  outputs: Mapping[str, Array], allowed: Collection[int] | None
+) -> dict[str, Any]:
+  """Outputs whose species can only be read as allowed elements.
+
+  A species is the element whose code, with its learnt offset, is nearest to the
+  output; the codes of all others are moved out of reach.
+  """
+  if allowed is None or 'codes' not in outputs:
+    return dict(outputs)
+  shape = elements.code_table().shape
+  offset = np.zeros(shape, np.float32)
+  others = [z for z in range(1, shape[1] + 1) if z not in allowed]
+  offset[:, np.array(others, int) - 1] = _OUT_OF_REACH
+  learnt = outputs.get('code_offsets', jnp.zeros(shape))
+  offsets = jnp.broadcast_to(
+    learnt + offset, (len(outputs['codes']), *shape[1:])
+  )
+  return {**outputs, 'code_offsets': offsets}
+
+
+def _known(
+  crystal: Crystal | str, allowed: Collection[int] | None
+) -> Crystal | str:
+  """The crystal, or that it holds an element that may not be decoded."""
+  if allowed is None or not isinstance(crystal, Crystal):
+    return crystal
+  unseen = sorted(set(np.asarray(crystal.numbers).tolist()) - set(allowed))
+  if not unseen:
+    return crystal
+  symbols = ', '.join(elements.symbol(number) for number in unseen)
+  return f'the decoded crystal holds {symbols}, never seen in training'
+
+
+@functools.partial(jax.jit, static_argnames='networks')
+def _decoded(networks, params, z):
+  return networks.decode(
+    params, z.reshape(batching.SIZE, *networks.latent_shape)
+  )

@@ -1,0 +1,123 @@
+"""Tuned constants of refinement, and how a codec's card overrides them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+# The card's entry that holds the fields in which a codec differs.
+ENTRY = 'refine'
+
+
+@dataclasses.dataclass(frozen=True)
+class RefineConfig:
+  """When a decoded crystal is refined, and how.
+
+  A residual here is the mean over the latent of ((mean - z) / std)²: 0 if `z`
+  is the latent of the crystal, about 1 if `z` is a sample of its posterior.
+  The defaults were tuned on mp_20 with 400 crystals of mp_le20_val; the fields
+  marked (hand) were set by hand and never varied.
+
+  Attributes:
+    sure_residual: A crystal that was read off a latent with a smaller residual
+      is not refined by `refine='auto'`: none of 400 was a wrong one.
+    sure_error: Å; the same for the expected error of positions, voxel spacing
+      times the square root of the residual. Keeps slabs, whose voxels are
+      long, from drifting.
+    exact_residual: A residual below this is that of the latent's own crystal.
+    sample_residual: Bounds of the residual of a sample of the posterior.
+    sample_evenness: Bound of the residual over its robust estimate by the
+      median, where it is a sample's: a wrong atom concentrates it in few
+      numbers.
+    starts: Candidate crystals that are refined from, those of smallest
+      residual.
+    max_edits: Substitutions, removals and additions of one atom, in sequence.
+    substitutions: Substituted crystals that are encoded, by the gradient.
+    removals: Crystals without one atom that are encoded, by the gradient.
+    additions: Positions at which an atom is added.
+    peak_distance: Å; shortest distance between two of these (hand).
+    peak_occupancy: Least missing occupancy there; a lone atom's is 1 (hand).
+    encoded_twice: Edited crystals that are encoded again after a linear step.
+    refined_additions: Added atoms whose crystal takes Gauss-Newton steps.
+    addition_steps: How many.
+    addition_share: Atoms are added if the best other edit keeps more than this
+      share of the residual.
+    min_gain: An edit has to lower the sum of squared residuals by this,
+    min_gain_share: and by this share of it.
+    max_steps: Gauss-Newton steps.
+    max_displacement: Å; longest displacement of an atom in a step.
+    max_strain: Largest component of the lattice's strain in a step.
+    singular_cutoff: Singular values of the Jacobian below this share of the
+      largest are left out.
+    reuse_share: A step that leaves less than this share of the residual keeps
+      its Jacobian for the next.
+    stop_share: Steps end with one that leaves more than this share.
+    float_residual: Steps end below this; float32 resolves no less.
+    certain_residual: A decoded crystal is `certain` below this residual; see
+      benchmarks/RESULTS.md for the share that is right by residual.
+  """
+
+  sure_residual: float = 0.3
+  sure_error: float = float('inf')
+  exact_residual: float = 0.01
+  sample_residual: tuple[float, float] = (0.75, 1.25)
+  sample_evenness: float = 1.25
+  starts: int = 3
+  max_edits: int = 6
+  substitutions: int = 24
+  removals: int = 8
+  additions: int = 4
+  peak_distance: float = 0.7
+  peak_occupancy: float = 0.15
+  encoded_twice: int = 8
+  refined_additions: int = 2
+  addition_steps: int = 3
+  addition_share: float = 0.5
+  min_gain: float = 20.0
+  min_gain_share: float = 0.05
+  max_steps: int = 8
+  max_displacement: float = 0.3
+  max_strain: float = 0.03
+  singular_cutoff: float = 1e-3
+  reuse_share: float = 0.3
+  stop_share: float = 0.8
+  float_residual: float = 1e-8
+  certain_residual: float = 1.25
+
+  @classmethod
+  def from_card(cls, card: Mapping[str, Any]) -> Self:
+    """The defaults, with what `card['refine']` says of this codec.
+
+    Raises:
+      ValueError: If a field is unknown or of another type.
+    """
+    fields = card.get(ENTRY, {})
+    defaults = cls()
+    if not isinstance(fields, Mapping):
+      raise ValueError(f'Need {ENTRY}={fields!r} of a card to be an object.')
+    known: dict[str, Any] = {}
+    for name, value in fields.items():
+      default = getattr(defaults, name, None)
+      if name not in cls.__dataclass_fields__ or not _is_like(value, default):
+        raise ValueError(
+          f'{ENTRY}.{name}={value!r} of a card is no field of RefineConfig, or '
+          f'not of the type of {default!r}.'
+        )
+      known[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**known)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+  """Whether a JSON value has the type of a default."""
+  if isinstance(value, bool):
+    return False
+  if isinstance(default, tuple):
+    return (
+      isinstance(value, list)
+      and len(value) == len(default)
+      and all(_is_like(each, default[0]) for each in value)
+    )
+  if isinstance(default, float):
+    return isinstance(value, int | float)
+  return isinstance(value, int) and 0 <= value <= 1000
