@@ -16,8 +16,8 @@ from crystal_jax.codec import batching
 from crystal_jax.codec.model import Model
 from crystal_jax.codec.refinement import (
   Encoder,
-  Refined,
   RefineConfig,
+  Refined,
   refine_batch,
 )
 from crystal_jax.representation import Invertible

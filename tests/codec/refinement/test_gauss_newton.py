@@ -19,7 +19,6 @@ from crystal_jax.codec.refinement.gauss_newton import (
 )
 from tests import codecs, crystals
 
-
 CONFIG = RefineConfig()
 
 
