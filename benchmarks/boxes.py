@@ -1,23 +1,23 @@
-"""Crystals through the box of a codec: atoms in the box, crystals out of it.
+"""Crystals through the box of a codec: atoms in the box, decoded crystals.
 
   python -m benchmarks.boxes --weights=./runs/box30 \
       --data=../shared/data/mp_le20_val.npz --crystals=500
 
-`--weights` takes a shipped name, a folder (with a separator in it) or the
-workdir of a run, of a coded box. It prints, of crystals with at most
-`--max_atoms` atoms, beside the paper's figures (arXiv:1909.00949, of its own
-crystals at 60³):
+`--weights` is a shipped name, a folder (with a separator in it) or the workdir
+of a run, of a coded box. Of crystals with at most `--max_atoms` atoms it
+prints, beside the paper's figures (arXiv:1909.00949, on its own crystals at
+60³):
 
-- the distance from each true atom inside the box to the nearest decoded one and
-  back, how often their number is exact, and how often the species is right;
-- matches and strict matches of whole crystals, nothing but the latent known,
-  of all and by longest vector; as decoded, and as `Codec.decode` gives them,
-  with those in doubt looked for and without;
-- where crystals are lost: the same with the true lattice, with the true species
-  too, and with everything true (the oracle); and from a sample of the latent;
+- the distance from each true atom inside the box to the nearest decoded one,
+  and back; how often their number is right, and how often the species is;
+- match and strict match of whole crystals, decoded from nothing but the latent,
+  for all crystals and by longest lattice vector: of the networks alone, of the
+  codec with refinement and without;
+- the ablations of `evaluation.reconstruction`: one sample of the latent, the
+  true lattice, the true species too, everything true (the oracle);
 - the distances by the number of atoms in the box.
 
-Crystals that the box cannot show are counted beside, not in these.
+Crystals that the representation refuses are counted, and are in no row.
 """
 
 from __future__ import annotations
@@ -25,54 +25,69 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from benchmarks import crystals
 from benchmarks.crystals_report import table
-from crystal_jax.codec.codec import open_codec
-from crystal_jax.evaluation import coded_box_cases, coded_box_scores
-from crystal_jax.evaluation.box_cases import FARTHEST
-from crystal_jax.evaluation.comparison import compare_atoms
+from crystal_jax.codec.codec import Codec, open_codec
+from crystal_jax.codec.model import Model
+from crystal_jax.evaluation import coded_scores, matching, views
+from crystal_jax.evaluation.predict import full_batches
+from crystal_jax.evaluation.reconstruction import (
+  Reconstruction,
+  read_outputs,
+)
+from crystal_jax.structure.crystal import Crystal
 
-# Crystals that are decoded together.
-_BATCH = 16
-# Median and 90 % of the distance to the nearest atom, Å, as the paper has them.
+# Crystals that are decoded at once.
+_BATCH_SIZE = 16
+# Median and 90 % quantile of the distance to the nearest atom in the paper, Å.
 _PAPER = 0.095, 0.26
+
+# Kinds of decoded crystals, and their titles.
+TITLES = {
+  'networks': 'networks alone',
+  'unrefined': 'codec without refinement',
+  'codec': 'codec',
+  'sampled': 'one sample: networks alone',
+  'codec_sampled': 'one sample: codec',
+  'true_lattice': 'networks with the true lattice',
+  'true_species': 'decoded occupancy, all else true',
+  'oracle': 'everything true (oracle)',
+}
 
 
 def main():
   args = _arguments()
   codec = open_codec(args.weights)
-  model, params = codec.model, codec.params
   ids, true, _ = crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = [i for i in order if len(true[i].numbers) <= args.max_atoms]
   order = order[: args.crystals]
   ids, true = [ids[i] for i in order], [true[i] for i in order]
-  cases, refused = decode(model, params, ids, true)
-  size = np.prod(model.networks.latent_shape)
-  print(f'{args.weights}: {size} numbers, {len(true)} crystals of')
+  model, columns, refused = prepare(codec, ids, true)
+  rows = with_codec_rows(
+    codec, read_outputs(model, codec.params, batches(columns))
+  )
+  print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
   print(f'{args.data.name}, {len(refused)} of them refused')
-  nats = np.mean([case.nats for case in cases])
-  print(f'KL {nats:.0f} nats\n')
-  cases = given(cases, codec, model)
-  ways = {
-    'networks': 'as decoded',
-    'quick': 'symmetrized, and laid in the box',
-    'crystal': 'what a codec gives, laid in the box',
-    'sampled': 'from a sample, as decoded',
-    'of_sample': 'from a sample, what a codec gives',
+  print(f'KL {np.mean([row.kl for row in rows]):.0f} nats\n')
+  view = views.make_view(codec.model.representation)
+  compared = matching.compare_columns(
+    {
+      name: ([row.true for row in rows], [row.crystals[name] for row in rows])
+      for name in TITLES
+    },
+    gate=True,
+  )
+  metrics = {
+    name: coded_scores.summarize(rows, name, compared[name], view)
+    for name in TITLES
   }
-  ways |= {
-    'true_lattice': 'with the true lattice',
-    'true_species': 'and the true species',
-    'oracle': 'and the true density',
-  }
-  compared = coded_box_scores.compare({way: (cases, way) for way in ways})
-  rows = {way: coded_box_scores.row(cases, way, compared[way]) for way in ways}
-  print(atoms_table(rows, ways), crystals_table(rows, ways), sep='\n\n')
-  print('\n', by_atoms(cases), sep='\n')
+  print(atoms_table(metrics), crystals_table(metrics), sep='\n\n')
+  print('\n', by_atoms(rows, view), sep='\n')
 
 
 def _arguments():
@@ -85,139 +100,130 @@ def _arguments():
   return parser.parse_args()
 
 
-def decode(model, params, ids, true):
-  """Cases of crystals, and (id, reason) of those that the box cannot show."""
+def prepare(
+  codec: Codec, ids: Sequence[str], true: Sequence[Crystal]
+) -> tuple[Model, dict[str, np.ndarray], list[tuple[str, str]]]:
+  """The model sized for crystals, their prepared columns, and refusals.
+
+  A refusal is an id and the reason.
+  """
   slots = max(len(crystal.numbers) for crystal in true)
   padded = [crystal.pad(slots) for crystal in true]
   arrays = {
     name: np.stack([getattr(crystal, name) for crystal in padded])
     for name in ('numbers', 'positions', 'cell')
   }
-  columns, refused = model.representation.prepare(
-    {'id': np.array(ids), **arrays}
+  representation = codec.model.representation
+  columns, refused = representation.prepare({'id': np.array(ids), **arrays})
+  model = dataclasses.replace(
+    codec.model, representation=representation.sized(columns)
   )
-  representation = model.representation.sized(columns)
-  model = dataclasses.replace(model, representation=representation)
-  cases = coded_box_cases.decode_cases(
-    model, params, batches(columns), coded_box_cases.WAYS
-  )
-  return cases, refused
+  return model, columns, refused
 
 
-def given(cases, codec, model):
-  """The cases with what a codec gives of their latents."""
-  true = [case.true for case in cases]
-  # An element that was never trained on is a miss.
-  mean, std = codec.encode(true, std=True, skip=True)
+def batches(
+  columns: Mapping[str, np.ndarray],
+) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+  """Ids and full batches of all prepared crystals."""
+  return full_batches(columns, np.arange(len(columns['id'])), _BATCH_SIZE)
+
+
+def with_codec_rows(
+  codec: Codec, rows: Sequence[Reconstruction]
+) -> list[Reconstruction]:
+  """Adds what the codec decodes without refinement, and from a sample."""
+  # An element that was not trained on is a miss.
+  mean, std = codec.encode([row.true for row in rows], std=True, skip=True)
   noise = np.random.default_rng(1).standard_normal(mean.shape)
   sample = mean + std * noise.astype(np.float32)
-  ways = {
-    'quick': (mean, 'none'),
-    'crystal': (mean, 'auto'),
-    'of_sample': (sample, 'auto'),
+  view = views.make_view(codec.model.representation)
+  decoded = {
+    'codec': (mean, 'auto'),
+    'unrefined': (mean, 'none'),
+    'codec_sampled': (sample, 'auto'),
   }
-  for way, (z, refine) in ways.items():
+  rows = list(rows)
+  for name, (z, refine) in decoded.items():
     found = codec.decode(z, refine=refine)
-    cases = [
-      coded_box_cases.laid_again(
-        case, model, crystal or codec.failures[i], way=way
-      )
-      for i, (case, crystal) in enumerate(zip(cases, found, strict=True))
-    ]
-  return cases
+    failures = codec.failures
+    for i, (row, crystal) in enumerate(zip(rows, found, strict=True)):
+      rows[i] = row.with_crystal(name, crystal or failures[i], view)
+  return rows
 
 
-def batches(columns):
-  """Full batches with their ids; the last one is padded."""
-  number = len(columns['id'])
-  for start in range(0, number, _BATCH):
-    rows = np.arange(start, min(start + _BATCH, number))
-    filled = np.resize(rows, _BATCH)
-    batch = {n: c[filled] for n, c in columns.items() if n != 'id'}
-    batch['index'] = np.arange(_BATCH, dtype=np.int32)
-    batch['sample'] = np.zeros(_BATCH, np.int32)
-    batch['mask'] = np.arange(_BATCH) < len(rows)
-    yield [str(name) for name in columns['id'][rows]], batch
-
-
-def atoms_table(rows, ways) -> str:
-  """The paper's measure."""
-  head = 'atoms in the box, to the nearest decoded: median, 90 %, '
-  head += 'from it: median, 90 %, count exact, species right'
+def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
+  """The paper's measure, by kind of decoded crystals."""
+  head = [
+    'atoms in the box', 'to the nearest decoded: median', '90 %',
+    'from it: median', '90 %', 'count right', 'species right',
+  ]  # fmt: skip
+  distances = (
+    'nearest_median',
+    'nearest_p90',
+    'decoded_nearest_median',
+    'decoded_nearest_p90',
+  )
   cells = [
     [
-      title,
-      *(
-        f'{rows[way][name]:.3f} Å'
-        for name in (
-          'nearest_median',
-          'nearest_p90',
-          'decoded_nearest_median',
-          'decoded_nearest_p90',
-        )
-      ),
-      f'{rows[way]["count_exact"]:.1%}',
-      f'{rows[way]["species_accuracy"]:.1%}',
+      TITLES[name],
+      *(f'{row[distance]:.3f} Å' for distance in distances),
+      f'{row["count_exact"]:.1%}',
+      f'{row["species_accuracy"]:.1%}',
     ]
-    for way, title in ways.items()
-    if way != 'true_lattice'
+    for name, row in metrics.items()
+    if name != 'true_lattice'  # Its atoms are those of the networks.
   ]
   paper = [f'{x} Å' for x in _PAPER]
   cells.append(['the paper, 60³, 300 numbers', *paper, *paper, '-', '-'])
-  return table([part.strip() for part in head.split(',')], cells)
-
-
-def crystals_table(rows, ways) -> str:
-  """Whole crystals, all and by longest vector."""
-  cells = []
-  for way, title in ways.items():
-    row = rows[way]
-    line = [title, f'{row["match"]:.1%}', f'{row["strict"]:.1%}']
-    for limit in coded_box_scores.LONGEST:
-      for name in 'match', 'strict':
-        value = row.get(f'{name}_{limit:g}', float('nan'))
-        line.append(f'{value:.1%}')
-    cells.append(line)
-  row = rows['networks']
-  head = ['crystals', f'match of {row["crystals"]:.0f}', 'strict']
-  for limit in coded_box_scores.LONGEST:
-    number = row[f'crystals_{limit:g}']
-    head += [f'match of {number} up to {limit} Å', 'strict']
   return table(head, cells)
 
 
-def by_atoms(cases) -> str:
-  """Distances and counts by the number of atoms in the box."""
-  inside = np.array([case.atoms.inside.sum() for case in cases])
-  compared = [
-    compare_atoms(
-      case.atoms.positions,
-      case.atoms.numbers,
-      case.atoms.inside,
-      case.decoded['networks'].positions,
-      case.decoded['networks'].numbers,
-      case.decoded['networks'].inside,
-      FARTHEST,
-    )
-    for case in cases
+def crystals_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
+  """Whole crystals, all and by longest lattice vector."""
+  first = next(iter(metrics.values()))
+  limits = [
+    name.removeprefix('crystals_')
+    for name in first
+    if name.startswith('crystals_')
   ]
-  rows, low = [], 0
+  head = ['crystals', f'match of {first["crystals"]:.0f}', 'strict']
+  for limit in limits:
+    number = first[f'crystals_{limit}']
+    head += [f'match of {number:.0f} up to {float(limit)} Å', 'strict']
+  names = ['match', 'strict']
+  names += [f'{name}_{limit}' for limit in limits for name in names[:2]]
+  return table(
+    head,
+    [
+      [TITLES[name], *(f'{row.get(n, float("nan")):.1%}' for n in names)]
+      for name, row in metrics.items()
+    ],
+  )
+
+
+def by_atoms(rows: Sequence[Reconstruction], view: views.View) -> str:
+  """Distances and counts of the networks' atoms, by atoms in the box."""
+  compared = [view.compare(row.true, row.atoms['networks']) for row in rows]
+  counts = np.array([len(c.true_distances) for c in compared])
+  cells, low = [], 0
   for high in (28, 40, 55, 70, 100, 1000):
-    some = [c for c, n in zip(compared, inside, strict=True) if low < n <= high]
-    if some:
-      apart = np.concatenate([c.true_distances for c in some])
-      rows.append(
+    group = [
+      c for c, n in zip(compared, counts, strict=True) if low < n <= high
+    ]
+    if group:
+      distances = np.concatenate([c.true_distances for c in group])
+      cells.append(
         [
           f'{low + 1} to {high}',
-          f'{len(some)}',
-          f'{np.median(apart):.3f} Å',
-          f'{np.quantile(apart, 0.9):.3f} Å',
-          f'{np.mean([c.count_exact for c in some]):.1%}',
+          f'{len(group)}',
+          f'{np.median(distances):.3f} Å',
+          f'{np.quantile(distances, 0.9):.3f} Å',
+          f'{np.mean([c.count_exact for c in group]):.1%}',
         ]
       )
     low = high
-  head = 'atoms in the box, crystals, nearest: median, 90 %, count exact'
-  return table(head.split(', '), rows)
+  head = 'atoms in the box, crystals, nearest: median, 90 %, count right'
+  return table(head.split(', '), cells)
 
 
 if __name__ == '__main__':

@@ -3,43 +3,46 @@
   python -m benchmarks.crystals --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --crystals=1000
 
-`--weights` takes a shipped name, a folder (with a separator in it) or the
-workdir of a run. It prints
+`--weights` is a shipped name, a folder (with a separator in it) or the workdir
+of a run. It prints
 
-- matches from the mean and from one sample of the posterior, with KL in nats;
-  from crystals that were shifted, put into another basis and shuffled; from
-  supercells of two; and the first two with none of the crystals looked for
-  (`quick`), and with atoms left where the networks have them as well (`plain`),
-  the first one with all looked for (`all`);
-- what the misses are, and where: by atoms, elements and longest vector;
-- how far the latents of one crystal are apart, against those of different ones;
+- matches from the mean (`mean`) and from one sample of the posterior
+  (`sample`), with KL in nats; with every crystal refined (`all`), with none
+  refined (`unrefined`), and with none refined nor symmetrized (`networks`);
+  from crystals that were shifted, put into another basis and shuffled
+  (`moved`); from supercells of two cells (`supercell`);
+- the reasons of the misses, and matches by atoms, elements and longest vector;
+- distances between latents of one crystal, and of different crystals;
 - where there are energies of one element alone (Carbon-24), the same without
-  twins: crystals with as many atoms, a volume within 0.2 % and an energy within
-  1 meV/atom of another one's; and METRe, the share of true crystals that any
-  of the decoded ones matches (arXiv:2509.12178).
+  twins: crystals with the same number of atoms, a volume within 0.2 % and an
+  energy within 1 meV/atom of another one's; and METRe, the share of true
+  crystals that match any of the decoded ones (arXiv:2509.12178).
 
-Every crystal counts; one that is refused or does not come back is a miss.
+Every crystal counts; one that is refused or does not decode is a miss.
 """
 
 from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from benchmarks import crystals_report as report
-from crystal_jax.codec.codec import open_codec
+from crystal_jax.codec.codec import Codec, open_codec
 from crystal_jax.evaluation import matching
 from crystal_jax.io.reading import compact
 from crystal_jax.representation import frame
 from crystal_jax.structure.crystal import Crystal
 
-# Ways to decode beside the default.
-KINDS = {
+# Options of `Codec.decode` beside the default ones, by row.
+DECODE_OPTIONS: dict[str, dict[str, Any]] = {
   'all': {'refine': 'all'},
-  'quick': {'refine': 'none'},
-  'plain': {'refine': 'none', 'symmetrize': 0.0},
+  'unrefined': {'refine': 'none'},
+  'networks': {'refine': 'none', 'symmetrize': 0.0},
 }
 
 
@@ -51,22 +54,20 @@ def main():
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = order[: args.crystals]
   ids, true = [ids[i] for i in order], [true[i] for i in order]
-  found, latents, nats = pass_through(codec, true, args)
+  found, latents, kl = reconstruct(codec, true, args)
   scores = matching.compare_columns(
-    {name: (true, each) for name, each in found.items()}, gate=True
+    {name: (true, decoded) for name, decoded in found.items()}, gate=True
   )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
-  print(
-    f'{args.data.name}, KL {np.nanmean(nats):.0f} nats (lattice included)\n'
-  )
+  print(f'{args.data.name}, KL {np.nanmean(kl):.0f} nats (lattice included)\n')
   print(report.matches(scores), '\n', report.misses(scores), sep='\n')
-  print('\n', report.places(true, scores['mean']), sep='\n')
+  print('\n', report.by_size(true, scores['mean']), sep='\n')
   if len(latents) > 1:
-    print('\n', report.distances(latents), sep='\n')
+    print('\n', report.latent_distances(latents), sep='\n')
   if twins is not None:
     alone = np.flatnonzero(~twins[order])
     print(f'\nWithout twins ({len(alone)} crystals):\n')
-    rest = {name: [each[i] for i in alone] for name, each in scores.items()}
+    rest = {name: [row[i] for i in alone] for name, row in scores.items()}
     print(report.matches(rest))
     share = metre(true, found['mean'], scores['mean'])
     print(f'\nMETRe, from the mean: {share:.1%}')
@@ -85,16 +86,23 @@ def _arguments():
   parser.add_argument('--crystals', type=int, default=1000)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument(
-    '--ids', type=pathlib.Path, help='file of ids, a line each: only these'
+    '--ids', type=pathlib.Path, help='file of ids, one a line: only these'
   )
   parser.add_argument(
-    '--rows', default='mean,sample,all,quick,plain,moved,supercell'
+    '--rows', default='mean,sample,all,unrefined,networks,moved,supercell'
   )
   return parser.parse_args()
 
 
-def read(path, only=None):
-  """Ids, crystals and energies (eV/atom, NaN where there is none) of a file."""
+def read(
+  path: pathlib.Path, only: pathlib.Path | None = None
+) -> tuple[list[str], list[Crystal], Float[np.ndarray, 'M']]:
+  """Ids, crystals and energies (eV/atom, NaN without one) of a compact file.
+
+  Args:
+    path: The file.
+    only: A file of ids, one a line. None: all crystals.
+  """
   columns = compact.read_file(path)
   wanted = only and set(only.read_text().split())
   energies = columns.get('energy_per_atom')
@@ -114,51 +122,70 @@ def read(path, only=None):
   return ids, crystals, np.array(kept)
 
 
-def pass_through(codec, true, args):
-  """What comes back in each way, the latents it came from, and KL in nats.
+def reconstruct(
+  codec: Codec, true: Sequence[Crystal], args: argparse.Namespace
+) -> tuple[
+  dict[str, list[Crystal | str]],
+  dict[str, Float[np.ndarray, 'B D']],
+  Float[np.ndarray, 'B'],
+]:
+  """Decoded crystals by row, the latents by row, and KL in nats.
+
+  Args:
+    codec: The codec.
+    true: The crystals.
+    args: `rows` names the rows; `seed` is that of noise and of moves.
 
   Returns:
-    {way: crystals, or the reasons why there is none}, {way: [B, D]}, [B].
+    A crystal, or the reason why there is none, for each true crystal.
   """
   rng = np.random.default_rng(args.seed + 1)
   rows = args.rows.split(',')
-  ways = {
+  written = {
     'mean': lambda: true,
     'moved': lambda: [moved(crystal, rng) for crystal in true],
     'supercell': lambda: [doubled(crystal) for crystal in true],
   }
   found, latents = {}, {}
-  for way in [way for way in ways if way in rows or way == 'mean']:
-    z, std = codec.encode(ways[way](), skip=True, std=True)
+  for row in [row for row in written if row in rows or row == 'mean']:
+    z, std = codec.encode(written[row](), skip=True, std=True)
     refused = {i: f'refused: {why}' for i, why in codec.failures.items()}
-    latents[way] = z
-    found[way] = _decode(codec, z, refused)
-    if way != 'mean':
+    latents[row] = z
+    found[row] = _decode(codec, z, refused)
+    if row != 'mean':
       continue
-    sampled = {'mean': z}
+    sources = {'mean': z}
     if 'sample' in rows:
       noise = rng.standard_normal(z.shape).astype(np.float32)
-      sampled['sample'] = z + std * noise
-      found['sample'] = _decode(codec, sampled['sample'], refused)
-    for kind in [kind for kind in KINDS if kind in rows]:
-      for of, latent in sampled.items():
-        if of == 'mean' or kind != 'all':  # It is for what a mean holds.
-          found[f'{of}, {kind}'] = _decode(
-            codec, latent, refused, **KINDS[kind]
-          )
+      sources['sample'] = z + std * noise
+      found['sample'] = _decode(codec, sources['sample'], refused)
+    for name, options in DECODE_OPTIONS.items():
+      for source, latent in sources.items():
+        # Refining all crystals shows how much the mean holds.
+        if name in rows and (source == 'mean' or name != 'all'):
+          found[f'{source}, {name}'] = _decode(codec, latent, refused, options)
   return found, latents, codec.kl(true)
 
 
-def _decode(codec, z, refused, **options):
-  crystals = codec.decode(z, **options)
+def _decode(
+  codec: Codec,
+  z: Float[np.ndarray, 'B D'],
+  refused: Mapping[int, str],
+  options: Mapping[str, Any] | None = None,
+) -> list[Crystal | str]:
+  crystals = codec.decode(z, **(options or {}))
+  failures = codec.failures
   return [
-    crystal or refused.get(i) or codec.failures[i]
+    crystal or refused.get(i) or failures[i]
     for i, crystal in enumerate(crystals)
   ]
 
 
-def moved(crystal, rng):
-  """The same crystal: random origin, basis, handed alike, order of atoms."""
+def moved(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+  """The same crystal with a random origin, basis and order of atoms.
+
+  The basis keeps its handedness.
+  """
   inverse = np.linalg.inv(crystal.cell)
   fractional, cell = frame.random_frame(
     rng, crystal.positions @ inverse, crystal.cell
@@ -167,7 +194,7 @@ def moved(crystal, rng):
   return Crystal(crystal.numbers[order], fractional[order] @ cell, cell)
 
 
-def doubled(crystal):
+def doubled(crystal: Crystal) -> Crystal:
   """The same crystal in a cell twice as long along its first vector."""
   return Crystal(
     np.tile(crystal.numbers, 2),
@@ -176,29 +203,33 @@ def doubled(crystal):
   )
 
 
-def find_twins(crystals, energies):
-  """Which crystals have a twin, [B]; None where that cannot be asked."""
-  if (
-    np.isnan(energies).any()
-    or len(
-      set(np.concatenate([crystal.numbers for crystal in crystals]).tolist())
-    )
-    > 1
-  ):
+def find_twins(
+  crystals: Sequence[Crystal], energies: Float[np.ndarray, 'M']
+) -> Bool[np.ndarray, 'M'] | None:
+  """Whether each crystal has a twin; see the module.
+
+  None where energies are missing or the crystals are of several elements.
+  """
+  elements = {z for crystal in crystals for z in crystal.numbers.tolist()}
+  if np.isnan(energies).any() or len(elements) > 1:
     return None
-  atoms = np.array([len(crystal.numbers) for crystal in crystals])
+  counts = np.array([len(crystal.numbers) for crystal in crystals])
   volumes = np.array([abs(np.linalg.det(c.cell)) for c in crystals])
-  alike = atoms[:, None] == atoms
-  alike &= np.abs(volumes[:, None] / volumes - 1) < 2e-3
-  alike &= np.abs(energies[:, None] - energies) < 1e-3
-  return alike.sum(axis=1) > 1
+  twins = counts[:, None] == counts
+  twins &= np.abs(volumes[:, None] / volumes - 1) < 2e-3
+  twins &= np.abs(energies[:, None] - energies) < 1e-3
+  return twins.sum(axis=1) > 1
 
 
-def metre(true, found, scores):
-  """Share of the true crystals that any decoded one matches.
+def metre(
+  true: Sequence[Crystal],
+  found: Sequence[Crystal | str | None],
+  scores: Sequence[matching.Comparison],
+) -> float:
+  """Share of the true crystals that match any decoded one.
 
-  Only the missed ones have to be looked for among the others, and only where
-  the formula is the same: all else cannot match.
+  Only the missed ones have to be compared with the others, and only with those
+  of the same formula: no others match.
   """
   missed = [i for i, score in enumerate(scores) if not score.match]
   formulas = [_formula(crystal) for crystal in found]
@@ -208,15 +239,17 @@ def metre(true, found, scores):
     for j, formula in enumerate(formulas)
     if formula == _formula(true[i])
   ]
-  again = matching.compare(
+  compared = matching.compare(
     [true[i] for i, _ in pairs], [found[j] for _, j in pairs]
   )
-  more = {i for (i, _), c in zip(pairs, again, strict=True) if c.match}
-  return 1 - (len(missed) - len(more)) / len(true)
+  found_elsewhere = {
+    i for (i, _), c in zip(pairs, compared, strict=True) if c.match
+  }
+  return 1 - (len(missed) - len(found_elsewhere)) / len(true)
 
 
 def _formula(crystal):
-  """Elements and their shares; None without a crystal."""
+  """Elements and reduced counts; None without a crystal."""
   if not isinstance(crystal, Crystal):
     return None
   elements, counts = np.unique(crystal.numbers, return_counts=True)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from jaxtyping import Float
 
 from crystal_jax.evaluation import match_summary, matching
+from crystal_jax.structure.crystal import Crystal
+
+Comparisons = Mapping[str, Sequence[matching.Comparison]]
 
 
-def matches(scores) -> str:
-  """Of each way there and back: match, RMSE, strict, gated, exact."""
+def matches(scores: Comparisons) -> str:
+  """Match, RMSE, strict match and errors, by row."""
   rows = []
-  for way, comparisons in scores.items():
+  for name, comparisons in scores.items():
     s = match_summary.summarize(comparisons)
     row = [
-      way,
+      name,
       f'{s["match"]:.2%} ({s["match_low"]:.1%} to {s["match_high"]:.1%})',
       f'{s["rmse"]:.4f}',
       f'{s["strict"]:.2%}',
@@ -25,84 +31,84 @@ def matches(scores) -> str:
     if 'match_gated' in s:
       row += [f'{s["match_gated"]:.2%}', f'{s["valid_true"]:.2%}']
     rows.append(row)
-  head = 'from, match (95 %), RMSE, strict, formula, count, lengths, angles'
-  if len(rows[0]) > 8:
-    head += ', gated, truth passes'
-  return table(head.split(', '), rows)
+  head = ['decoded from', 'match (95 % interval)', 'RMSE, (V/N)^(1/3)',
+          'strict', 'formula', 'count', 'lengths', 'angles']  # fmt: skip
+  if len(rows[0]) > len(head):
+    head += ['gated', 'true crystals valid']
+  return table(head, rows)
 
 
-def misses(scores) -> str:
-  """Shares of all crystals that are missed, by reason."""
+def misses(scores: Comparisons) -> str:
+  """Shares of all crystals that are missed, by row and reason."""
   rows = [
-    [way]
+    [name]
     + [
       f'{np.mean([c.reason == reason for c in comparisons]):.2%}'
       for reason in matching.REASONS
     ]
-    for way, comparisons in scores.items()
+    for name, comparisons in scores.items()
   ]
   return table(['missed from', *matching.REASONS], rows)
 
 
-def places(true, comparisons) -> str:
-  """Where the misses are: by atoms, elements and longest vector."""
+def by_size(
+  true: Sequence[Crystal], comparisons: Sequence[matching.Comparison]
+) -> str:
+  """Matches by atoms, elements and longest lattice vector."""
   atoms = np.array([len(crystal.numbers) for crystal in true])
-  kinds = np.array([len(set(c.numbers.tolist())) for c in true])
+  elements = np.array([len(set(c.numbers.tolist())) for c in true])
   longest = np.array([np.linalg.norm(c.cell, axis=1).max() for c in true])
   match = np.array([c.match for c in comparisons])
   groups = (
     ('atoms', atoms, [1, 4, 8, 12, 16, 20]),
-    ('elements', kinds, [1, 2, 3, 4]),
+    ('elements', elements, [1, 2, 3, 4]),
     ('longest vector, Å', longest, [5, 7.5, 10, 15, 20]),
   )
   rows = []
   for name, values, edges in groups:
     low = -np.inf
     for high in [*edges, np.inf]:
-      some = (values > low) & (values <= high)
+      group = (values > low) & (values <= high)
       title = f'{name} up to {high}' if high < np.inf else f'{name} above'
-      if some.any():
-        rows.append([title, f'{some.sum()}', f'{match[some].mean():.1%}'])
+      if group.any():
+        rows.append([title, f'{group.sum()}', f'{match[group].mean():.1%}'])
       low = high
   return table(['of the mean', 'crystals', 'match'], rows)
 
 
-def distances(latents) -> str:
-  """Of latents of one crystal, and of different ones.
+def latent_distances(latents: Mapping[str, Float[np.ndarray, 'B D']]) -> str:
+  """Distances between latents of one crystal, and of different crystals.
 
   Args:
-    latents: {way: [B, D]}; the first is that of the crystals as they are.
+    latents: By row; the first are those of the crystals as they are given.
   """
   given, *others = latents
   z = latents[given]
   rows = []
-  for way in others:
-    apart = np.linalg.norm(latents[way] - z, axis=1)
-    rows.append([f'one crystal, {way}', *_quantiles(apart)])
-  whole = z[np.isfinite(z).all(axis=1)][:1000]
-  apart = np.sqrt(
-    np.maximum(
-      np.square(whole).sum(1)[:, None]
-      + np.square(whole).sum(1)[None]
-      - 2 * whole @ whole.T,
-      0,
-    )
+  for name in others:
+    distances = np.linalg.norm(latents[name] - z, axis=1)
+    rows.append([f'one crystal, {name}', *_quantiles(distances)])
+  finite = z[np.isfinite(z).all(axis=1)][:1000]
+  squares = np.square(finite).sum(1)
+  distances = np.sqrt(
+    np.maximum(squares[:, None] + squares[None] - 2 * finite @ finite.T, 0)
   )
-  pairs = apart[np.triu_indices(len(whole), 1)]
-  np.fill_diagonal(apart, np.inf)
-  rows.append(['the nearest other crystal', *_quantiles(apart.min(axis=1))])
+  pairs = distances[np.triu_indices(len(finite), 1)]
+  np.fill_diagonal(distances, np.inf)
+  nearest = distances.min(axis=1)
+  rows.append(['the nearest other crystal', *_quantiles(nearest)])
   rows.append(['any other crystal', *_quantiles(pairs)])
   return table(['distance of latents', '5 %', 'median', '95 %'], rows)
 
 
-def _quantiles(values):
+def _quantiles(values: Float[np.ndarray, 'M']) -> list[str]:
   values = values[np.isfinite(values)]
   if not len(values):
     return ['-'] * 3
   return [f'{x:.3g}' for x in np.quantile(values, [0.05, 0.5, 0.95])]
 
 
-def table(head, rows) -> str:
-  """Rows of cells as Markdown."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Cells as a Markdown table."""
   lines = [head, ['---'] * len(head), *rows]
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -21,10 +21,10 @@ from scipy.spatial.distance import cdist
 from benchmarks.crystals_report import table
 from crystal_jax import tasks
 from crystal_jax.evaluation import (
-  cell_scores,
   match_summary,
   matching,
   predict,
+  reconstruction,
 )
 from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.structure.crystal import Crystal
@@ -85,9 +85,8 @@ def moved(rng, batch):
 
 def _scores(run, state, moving):
   """Match and RMSE as given and moved, distances of latents, KL in nats."""
-  ask = cell_scores.make_ask(run.model, cell_scores.averaged(state))
-  encode = jax.jit(run.model.networks.encode)
-  params = cell_scores.averaged(state)
+  params = predict.averaged_params(state)
+  forward = reconstruction.make_forward(run.model, params)
   rng = np.random.default_rng(1)
   compared, latents, nats = ([], []), ([], []), []
   for ids, batch in predict.batches(run, 'heldout'):
@@ -96,11 +95,11 @@ def _scores(run, state, moving):
     for way, shown in enumerate(
       (batch, moved(rng, batch) if moving else batch)
     ):
-      examples, outputs, _, kl = ask(jax.random.key(0), shown)
-      found = run.model.representation.crystals(outputs)[: len(ids)]
+      result = forward(jax.random.key(0), shown)
+      found = run.model.representation.crystals(result.outputs)[: len(ids)]
       compared[way].extend(matching.compare(true, found))
-      latents[way].extend(np.asarray(encode(params, examples.inputs)[0]))
-      nats.extend(np.asarray(kl))
+      latents[way].extend(np.asarray(result.latent))
+      nats.extend(np.asarray(result.kl))
   given, after = (match_summary.summarize(each) for each in compared)
   apart = cdist(latents[0], latents[1])
   own = np.median(np.diag(apart))

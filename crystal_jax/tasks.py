@@ -15,11 +15,7 @@ from collections.abc import Callable, Mapping
 import ml_collections
 
 from crystal_jax.codec import model as model_lib
-from crystal_jax.evaluation import (
-  box_scores,
-  cell_scores,
-  coded_box_scores,
-)
+from crystal_jax.evaluation import box_scores, coded_scores
 from crystal_jax.evaluation import evaluate as evaluate_lib
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.training import box_loss, coded_loss, coded_terms, loop, steps
@@ -120,8 +116,8 @@ def _coded_box_loss(
 # By `config.model.representation`.
 TASKS: dict[str, Task] = {
   'box': Task(model_lib.make_box, _box_loss, box_scores.score),
-  'cell': Task(model_lib.make_cell, _cell_loss, cell_scores.score),
+  'cell': Task(model_lib.make_cell, _cell_loss, coded_scores.score),
   'coded_box': Task(
-    model_lib.make_coded_box, _coded_box_loss, coded_box_scores.score
+    model_lib.make_coded_box, _coded_box_loss, coded_scores.score
   ),
 }

@@ -1,6 +1,7 @@
 """Codecs for tests: one that loses nothing, and one that has learnt nothing."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +13,23 @@ from crystal_jax.representation.cell import Cell
 from experiments import base
 from tests.conftest import shrink_coded
 
-# Coarse enough to be quick.
-SIZE, CHANNELS = 16, 12
+# Voxels a side: coarse enough to be quick.
+SIZE = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Through:
-  """Networks whose latent is what they see: a perfect autoencoder."""
+  """Networks whose latent is their inputs: a perfect autoencoder.
+
+  Attributes:
+    shape: Of the density, [G, G, G, C]; a lattice follows it.
+  """
+
+  shape: tuple[int, ...]
 
   @property
   def latent_shape(self):
-    return (SIZE**3 * CHANNELS + 6,)
+    return (math.prod(self.shape) + 6,)
 
   def encode(self, params, inputs):
     parts = inputs['density'].reshape(len(inputs['lattice']), -1)
@@ -30,7 +37,7 @@ class Through:
     return z, jnp.full_like(z, -4.0)
 
   def decode(self, params, z):
-    density = z[:, :-6].reshape(-1, SIZE, SIZE, SIZE, CHANNELS)
+    density = z[:, :-6].reshape(len(z), *self.shape)
     occupancy = density[..., 0]
     return {
       'occupancy': occupancy,
@@ -39,10 +46,16 @@ class Through:
     }
 
 
+def perfect_model(kind, representation):
+  """A model that loses nothing."""
+  shape = representation.input_shapes['density']
+  return Model(kind, representation, Through(shape))
+
+
 def through(elements=None):
   """A codec that gives every crystal back."""
   cell = Cell(size=SIZE, sigma=0.9, max_atoms=20, closest=1.0)
-  return Codec(Model('cell', cell, Through()), {}, {'elements': elements})
+  return Codec(perfect_model('cell', cell), {}, {'elements': elements})
 
 
 def tiny_config(representation='cell', vector=0):

@@ -1,4 +1,4 @@
-"""Crystals there and back: what is asked of a codec, and how it is told."""
+"""The benchmarks of codecs: rows, twins, METRe, tables."""
 
 import argparse
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
+from benchmarks import boxes
 from benchmarks import crystals as benchmark
 from benchmarks import crystals_report as report
 from crystal_jax.evaluation import matching
@@ -19,19 +20,20 @@ def compare(true, found):
 
 
 @pytest.fixture(scope='module')
-def every():
+def all_crystals():
   return [make() for make in crystals.ALL]
 
 
-def test_moved_and_doubled_it_is_the_same_crystal(every):
+def test_moved_and_doubled_it_is_the_same_crystal(all_crystals):
   rng = np.random.default_rng(0)
   for found in (
-    [benchmark.moved(crystal, rng) for crystal in every],
-    [benchmark.doubled(crystal) for crystal in every],
+    [benchmark.moved(crystal, rng) for crystal in all_crystals],
+    [benchmark.doubled(crystal) for crystal in all_crystals],
   ):
-    assert all(result.strict for result in compare(every, found))
+    assert all(result.strict for result in compare(all_crystals, found))
     assert not any(
-      np.allclose(a.cell, b.cell) for a, b in zip(every, found, strict=True)
+      np.allclose(a.cell, b.cell)
+      for a, b in zip(all_crystals, found, strict=True)
     )
 
 
@@ -44,11 +46,11 @@ def carbon(length):
 
 
 def test_twins():
-  some = [carbon(3.0), carbon(3.001), carbon(3.5), carbon(3.0)]
-  found = benchmark.find_twins(some, np.array([-1.0, -1.0005, -1.0, -1.1]))
+  group = [carbon(3.0), carbon(3.001), carbon(3.5), carbon(3.0)]
+  found = benchmark.find_twins(group, np.array([-1.0, -1.0005, -1.0, -1.1]))
   assert found.tolist() == [True, True, False, False]
-  assert benchmark.find_twins(some, np.full(4, np.nan)) is None
-  assert benchmark.find_twins([crystals.bcc(), some[0]], np.zeros(2)) is None
+  assert benchmark.find_twins(group, np.full(4, np.nan)) is None
+  assert benchmark.find_twins([crystals.bcc(), group[0]], np.zeros(2)) is None
 
 
 def test_metre_takes_a_match_of_any():
@@ -59,8 +61,8 @@ def test_metre_takes_a_match_of_any():
   assert benchmark.metre(true, found, scores) == pytest.approx(2 / 3)
 
 
-class Codec:
-  """Keeps the first atom only, which is enough to be told apart; refuses Zn."""
+class FirstAtomCodec:
+  """Encodes the first atom and an orthogonal cell; refuses Zn."""
 
   size = 4
 
@@ -89,36 +91,38 @@ class Codec:
     return np.ones(len(crystals), np.float32)
 
 
-def test_there_and_back(every):
+def test_there_and_back(all_crystals):
   lone = cj.Crystal(np.array([26]), np.zeros((1, 3)), np.diag([2.0, 3, 4]))
   true = [lone, crystals.wurtzite()]
-  args = argparse.Namespace(seed=0, rows='mean,sample,plain,supercell')
-  found, latents, nats = benchmark.pass_through(Codec(), true, args)
+  args = argparse.Namespace(seed=0, rows='mean,sample,networks,supercell')
+  found, latents, kl = benchmark.reconstruct(FirstAtomCodec(), true, args)
   assert list(found) == [
     'mean',
     'sample',
-    'mean, plain',
-    'sample, plain',
+    'mean, networks',
+    'sample, networks',
     'supercell',
   ]
-  assert list(latents) == ['mean', 'supercell'] and nats.shape == (2,)
-  assert all(each[1] == 'refused: Zn' for each in found.values())
-  scores = {name: compare(true, each) for name, each in found.items()}
+  assert list(latents) == ['mean', 'supercell'] and kl.shape == (2,)
+  assert all(row[1] == 'refused: Zn' for row in found.values())
+  scores = {name: compare(true, row) for name, row in found.items()}
   assert scores['mean'][0].strict and scores['mean'][0].rmse < 1e-6
   np.testing.assert_allclose(found['supercell'][0].cell[0, 0], 4)
   text = report.matches(scores)
   assert '| mean | 50.00% (9.5% to 90.5%) | 0.0000 | 50.00% |' in text
   assert '| missed from | refused |' in report.misses(scores)
   assert '| mean | 50.00% |' in report.misses(scores)
-  assert '| elements up to 1 | 1 | 100.0% |' in report.places(
+  assert '| elements up to 1 | 1 | 100.0% |' in report.by_size(
     true, scores['mean']
   )
-  assert '| one crystal, supercell | 2 | 2 | 2 |' in report.distances(latents)
+  assert '| one crystal, supercell | 2 | 2 | 2 |' in report.latent_distances(
+    latents
+  )
 
 
 def test_a_file_is_read(tmp_path):
   np.savez(
-    tmp_path / 'some.npz',
+    tmp_path / 'file.npz',
     numbers=np.array([6, 6, 7], np.uint8),
     frac=np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0, 0, 0]], np.float32),
     cell=np.array([2 * np.eye(3), 3 * np.eye(3)], np.float32),
@@ -126,9 +130,35 @@ def test_a_file_is_read(tmp_path):
     ids=np.array(['a', 'b']),
     energy_per_atom=np.array([-1, -2], np.float32),
   )
-  ids, found, energies = benchmark.read(tmp_path / 'some.npz')
+  ids, found, energies = benchmark.read(tmp_path / 'file.npz')
   assert ids == ['a', 'b'] and energies.tolist() == [-1, -2]
   np.testing.assert_allclose(found[0].positions[1], 1)
   (tmp_path / 'ids').write_text('b\n')
-  ids, found, _ = benchmark.read(tmp_path / 'some.npz', tmp_path / 'ids')
+  ids, found, _ = benchmark.read(tmp_path / 'file.npz', tmp_path / 'ids')
   assert ids == ['b'] and found[0].numbers.tolist() == [7]
+
+
+def test_the_tables_of_boxes():
+  names = 'nearest_median', 'nearest_p90', 'count_exact', 'species_accuracy'
+  row = dict.fromkeys([*names, 'match', 'strict'], 0.5)
+  row |= {f'decoded_{name}': 0.25 for name in names[:2]}
+  row |= {'crystals': 8.0, 'crystals_6.67': 3.0, 'crystals_10': 8.0}
+  row |= {'match_10': 0.75, 'strict_10': 0.125}
+  rows = dict.fromkeys(('networks', 'oracle'), row)
+  lines = boxes.atoms_table(rows).splitlines()
+  assert '0.500 Å | 0.500 Å | 0.250 Å | 0.250 Å | 50.0% | 50.0%' in lines[2]
+  assert '0.095 Å | 0.26 Å' in lines[-1]
+  lines = boxes.crystals_table(rows).splitlines()
+  assert 'match of 3 up to 6.67 Å' in lines[0]
+  assert '| nan% | nan% | 75.0% | 12.5% |' in lines[2]
+
+
+def test_batches_are_full_and_hold_everything_once():
+  columns = {'id': np.arange(20).astype(str), 'row': np.arange(20)}
+  batches = list(boxes.batches(columns))
+  assert [ids for ids, _ in batches] == [
+    columns['id'][:16].tolist(),
+    columns['id'][16:].tolist(),
+  ]
+  assert [batch['mask'].sum() for _, batch in batches] == [16, 4]
+  assert all(len(batch['row']) == 16 for _, batch in batches)

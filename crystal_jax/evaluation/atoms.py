@@ -1,4 +1,4 @@
-"""The atoms a box shows, with the neighbours just outside of it."""
+"""Atoms in a view of a crystal: inside a box, or all atoms of a cell."""
 
 import dataclasses
 import itertools
@@ -13,26 +13,37 @@ from crystal_jax.structure.lattice import plane_spacings
 
 @dataclasses.dataclass(frozen=True)
 class Atoms:
-  """Positions (Å), species, and which of them lie inside the walls."""
+  """Atoms inside a view, and those just outside of it.
+
+  Attributes:
+    positions: Å.
+    numbers: Atomic numbers.
+    inside: Which atoms lie inside.
+  """
 
   positions: Float[np.ndarray, 'N 3']
   numbers: Int[np.ndarray, 'N']
   inside: Bool[np.ndarray, 'N']
 
+  @classmethod
+  def none(cls) -> 'Atoms':
+    """No atoms."""
+    return cls(np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, bool))
 
-def true_atoms(
+
+def atoms_in_box(
   positions: Float[np.ndarray, 'N 3'],
   numbers: Int[np.ndarray, 'N'],
   cell: Float[np.ndarray, '3 3'] | None,
   grid: BoxGrid,
   margin: float,
 ) -> Atoms:
-  """All atoms and images in a box and up to `margin` Å around it.
+  """All atoms and images in a box and within `margin` of its walls.
 
   Args:
-    positions: Placed in the box, Å.
-    numbers: Species, 0 in empty slots.
-    cell: What they repeat by, Å; None: they do not.
+    positions: In the frame of the box, Å.
+    numbers: Atomic numbers, 0 in empty slots.
+    cell: Lattice vectors as rows, Å. None: the atoms have no images.
     grid: The box.
     margin: Å.
   """
@@ -41,23 +52,24 @@ def true_atoms(
   if cell is None:
     return Atoms(positions, numbers, np.all(np.abs(positions) <= half, axis=-1))
   fractional = positions @ np.linalg.inv(cell)
-  home = (fractional - np.floor(fractional + 1e-6)) @ cell
+  wrapped = (fractional - np.floor(fractional + 1e-6)) @ cell
   radius = margin + half * 3**0.5
   reach = np.ceil(radius / np.asarray(plane_spacings(cell))).astype(int) + 1
-  steps = itertools.product(*[range(-n, n + 1) for n in reach])
-  moved = home[None] + (np.array(list(steps)) @ cell)[:, None]
-  kept = np.all(np.abs(moved) <= half + margin, axis=-1)
-  inside = np.all(np.abs(moved) <= half, axis=-1)
-  every = np.broadcast_to(numbers[None], kept.shape)
-  return Atoms(moved[kept], every[kept], inside[kept])
+  translations = np.array(
+    list(itertools.product(*[range(-n, n + 1) for n in reach]))
+  )
+  images = wrapped[None] + (translations @ cell)[:, None]
+  near = np.all(np.abs(images) <= half + margin, axis=-1)
+  inside = np.all(np.abs(images) <= half, axis=-1)
+  all_numbers = np.broadcast_to(numbers[None], near.shape)
+  return Atoms(images[near], all_numbers[near], inside[near])
 
 
-def decoded_atoms(found: DecodedAtoms, index: int) -> Atoms:
-  """One box of a decoded batch."""
-  mask = np.asarray(found.mask[index])
+def decoded_atoms(decoded: DecodedAtoms, index: int) -> Atoms:
+  """The atoms of one box of a decoded batch."""
+  mask = np.asarray(decoded.mask[index])
   return Atoms(
-    *(
-      np.asarray(leaf[index])[mask]
-      for leaf in (found.positions, found.numbers, found.inside)
-    )
+    positions=np.asarray(decoded.positions[index])[mask],
+    numbers=np.asarray(decoded.numbers[index])[mask],
+    inside=np.asarray(decoded.inside[index])[mask],
   )

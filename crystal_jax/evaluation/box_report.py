@@ -1,68 +1,116 @@
-"""The held-out crystals of a box model in the report."""
+"""The report's sections on the paper's box."""
+
+from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from crystal_jax.evaluation import figures
-from crystal_jax.evaluation.box_cases import Case
+from crystal_jax.evaluation.atoms import Atoms
+from crystal_jax.evaluation.box_reconstruction import BoxReconstruction
 from crystal_jax.evaluation.report import formula, image
 from crystal_jax.structure.crystal import Crystal
 
-
-def sections(cases: Sequence[Case]) -> list[str]:
-  """HTML of held-out cases; those with a picture are drawn."""
-  parts = ['<h2>Held-out crystals</h2>']
-  for case in cases:
-    if case.picture is not None:
-      parts += _case(case)
-  return [*parts, '<h2>The worst of them</h2>', _worst(cases)]
+# Rows of the table of the worst boxes.
+_WORST = 12
 
 
-def _case(case) -> list[str]:
-  picture, true, decoded = case.picture, case.true, case.decoded
-  shown = lambda atoms: (  # noqa: E731
-    atoms.positions[atoms.inside],
-    atoms.numbers[atoms.inside],
+def headline(metrics: Mapping[str, float], split: str) -> str:
+  """The main figure of a split, HTML.
+
+  Args:
+    metrics: Of the split.
+    split: Its name.
+  """
+  crystals = 'held-out' if split == 'heldout' else 'training'
+  return (
+    f'In the boxes of {metrics["crystals"]:.0f} {crystals} crystals, '
+    f'<b>{metrics["atoms_right"]:.1%}</b> of the atoms are decoded within '
+    '0.5 Å with the right species; the median distance of a true atom from the '
+    f'nearest decoded one is {metrics["nearest_median"]:.3f} Å.'
   )
-  end = f'No crystal: {html.escape(str(case.crystal))}'
-  if isinstance(case.crystal, Crystal):
-    whose = 'its own' if case.lattice_found else 'the given'
-    end = f'The crystal was put together in {whose} lattice.'
+
+
+def sections(rows: Sequence[BoxReconstruction], length: float) -> list[str]:
+  """HTML of reconstructions; those with a picture are drawn.
+
+  Args:
+    rows: The reconstructions.
+    length: Of a side of the box, Å.
+  """
+  parts = ['<h2>Held-out boxes</h2>']
+  for row in rows:
+    if row.picture is not None:
+      parts += _box(row, row.picture, length)
+  return [*parts, '<h2>The worst</h2>', _worst(rows)]
+
+
+def _box(
+  row: BoxReconstruction, picture: Mapping[str, np.ndarray], length: float
+) -> list[str]:
+  if isinstance(row.crystal, Crystal):
+    cell = (
+      'a lattice found in the density'
+      if row.lattice_found
+      else ('the true lattice, since none was found in the density')
+    )
+    text = f'The crystal was assembled with {cell}.'
+  else:
+    text = f'No crystal: {html.escape(row.crystal)}.'
   parts = [
-    f'<h3>{html.escape(case.id)}</h3>',
-    f'<p>In the grid: {formula(true.numbers[true.inside])}; decoded: '
-    f'{formula(decoded.numbers[decoded.inside]) or "nothing"}. Density error '
-    f'{case.mse:.4g} (weight/Å³)². '
-    f'{end}</p>',
-    image(figures.densities(picture['density'], picture['predicted_density'])),
+    f'<h3>{html.escape(row.id)}</h3>',
+    f'<p>In the box: {_formula_inside(row.true)}; decoded: '
+    f'{_formula_inside(row.decoded) or "nothing"}. Squared error of the '
+    f'density {row.mse:.4g} (weight/Å³)². {text}</p>',
+    image(
+      figures.densities(
+        picture['density'], picture['predicted_density'], 'weight/Å³'
+      )
+    ),
   ]
   if 'predicted_labels' in picture:
     maps = figures.species_maps(picture['labels'], picture['predicted_labels'])
     parts.append(image(maps))
-  parts.append(image(figures.atoms(shown(true), shown(decoded))))
+  scenes = [_scene(atoms, length) for atoms in (row.true, row.decoded)]
+  parts.append(image(figures.atoms(*scenes)))
   return parts
 
 
-def _worst(cases, number: int = 12) -> str:
-  """Those whose true atoms are the farthest from any decoded one."""
-  rows = []
-  for case in cases:
-    comparison = case.compare(case.decoded)
-    mean = float(np.mean(comparison.true_distances))
+def _scene(atoms: Atoms, length: float) -> figures.Scene:
+  """The atoms inside the box, and its edges."""
+  return figures.Scene(
+    positions=atoms.positions[atoms.inside],
+    numbers=atoms.numbers[atoms.inside],
+    origin=np.full(3, -length / 2),
+    cell=length * np.eye(3),
+  )
+
+
+def _formula_inside(atoms: Atoms) -> str:
+  return formula(atoms.numbers[atoms.inside])
+
+
+def _worst(rows: Sequence[BoxReconstruction]) -> str:
+  """The crystals whose true atoms are farthest from decoded ones, a table."""
+  lines = []
+  for row in rows:
+    comparison = row.compare(row.decoded)
+    distance = float(np.mean(comparison.true_distances))
     right = np.mean(comparison.true_numbers == comparison.nearest_numbers)
-    rows.append((mean, right, case))
-  rows.sort(key=lambda row: -row[0])
+    lines.append((distance, right, row))
+  lines.sort(key=lambda line: -line[0])
   body = ''.join(
-    f'<tr><td>{html.escape(case.id)}</td>'
-    f'<td>{case.true.inside.sum()}</td><td>{case.decoded.inside.sum()}</td>'
-    f'<td>{mean:.3f}</td><td>{right:.2f}</td><td>{case.mse:.3g}</td>'
-    f'<td>{"yes" if case.lattice_found else "no"}</td></tr>'
-    for mean, right, case in rows[:number]
+    f'<tr><td>{html.escape(row.id)}</td>'
+    f'<td>{row.true.inside.sum()}</td><td>{row.decoded.inside.sum()}</td>'
+    f'<td>{distance:.3f}</td><td>{right:.0%}</td><td>{row.mse:.3g}</td>'
+    f'<td>{"yes" if row.lattice_found else "no"}</td></tr>'
+    for distance, right, row in lines[:_WORST]
   )
   return (
-    '<table><tr><th>crystal</th><th>atoms</th><th>decoded</th>'
+    '<table><tr><th>crystal</th><th>atoms</th><th>decoded atoms</th>'
     '<th>mean distance, Å</th><th>species right</th>'
-    f'<th>density error</th><th>lattice found</th></tr>{body}</table>'
+    '<th>squared error of the density, (weight/Å³)²</th>'
+    f'<th>lattice found</th></tr>{body}</table>'
   )

@@ -1,28 +1,34 @@
-"""What a box model is worth: its atoms against the truth.
+"""Scores of the paper's box: atoms against the truth.
 
-Four columns stand side by side, so that it can be told who lost what:
+Four columns stand side by side:
 
-- train and heldout: encode, decode, find the atoms;
-- oracle: the decoder on the true densities of the held-out crystals, which is
-  what a perfect network would reach;
-- baseline: the mean training density and the best constant species, which is
-  what a network that learnt nothing would reach.
+- train, heldout: encode, decode, find the atoms;
+- oracle: atoms found in the true densities of the held-out crystals, as from
+  perfect networks;
+- baseline: the mean training density and the best constant species, as from
+  networks that learnt nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from crystal_jax.evaluation import box_report, comparison
 from crystal_jax.evaluation.atoms import Atoms, decoded_atoms
-from crystal_jax.evaluation.box_cases import decode_cases
-from crystal_jax.evaluation.predict import batches, predict
+from crystal_jax.evaluation.box_reconstruction import (
+  BoxReconstruction,
+  decode_batch,
+)
+from crystal_jax.evaluation.predict import Prediction, batches, predict
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.representation import Box
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.elements import NUM_CLASSES
 from crystal_jax.training import metrics
@@ -33,113 +39,129 @@ _log = logging.getLogger(__name__)
 
 
 def score(run: Run, state: TrainState) -> Scores:
-  """Scores of the averaged parameters on some crystals of each split.
+  """Scores of the averaged parameters on crystals of each split.
 
   Args:
-    run: What was trained.
+    run: A run of the paper's box.
     state: Its state.
 
   Returns:
-    In each of train, heldout (if any), oracle and baseline: the crystals, the
-    error of the density (weight² Å⁻⁶), the species map's IoU and what
-    `comparison.summarize_atoms` gives; of the networks also how often the
-    decoder ran out of slots (`overflow`), and found a lattice; and with a
-    lattice head the medians of its errors, relative and in degrees.
+    For each of train, heldout (if any), oracle and baseline: the number of
+    crystals, the error of the density (weight² Å⁻⁶), the agreement of the
+    species maps and what `comparison.summarize_atoms` returns. For train and
+    heldout also `overflow`, where boxes repeat `lattice_found`, and with a
+    lattice head the medians of its errors (relative, degrees).
   """
-  baseline = Baseline.of(run)
+  box = _box(run)
+  baseline = _baseline(run, box)
   results = {}
-  for split in run.arrays:  # The last is held out, if anything is.
-    sums, cases = _run_split(run, state, split, baseline)
-    results[split] = _row(sums['network'], cases, 'decoded')
-    results[split] |= _of_networks(run, cases)
-  constant = [
-    dataclasses.replace(case, decoded=baseline.atoms) for case in cases
-  ]
-  results |= {
-    'oracle': _row(sums['oracle'], cases, 'oracle'),
-    'baseline': _row(sums['baseline'], constant, 'decoded'),
-  }
+  for split in run.arrays:  # The last one is held out, if there is one.
+    sums, rows = _run_split(run, box, state, split, baseline)
+    results[split] = _column(sums['network'], rows, [r.decoded for r in rows])
+    results[split] |= _of_networks(box, rows)
+  ideal = [r.oracle or Atoms.none() for r in rows]
+  constant = [baseline.atoms] * len(rows)
+  results['oracle'] = _column(sums['oracle'], rows, ideal)
+  results['baseline'] = _column(sums['baseline'], rows, constant)
   return Scores(
     results=results,
     crystals={
-      f'{c.id}.lattice_{"found" if c.lattice_found else "given"}': c.crystal
-      for c in cases
-      if isinstance(c.crystal, Crystal)
+      f'{row.id}.lattice_{"found" if row.lattice_found else "given"}': (
+        row.crystal
+      )
+      for row in rows
+      if isinstance(row.crystal, Crystal)
     },
-    sections=box_report.sections(cases),
-    note='The oracle is the decoder on the true densities; the baseline is the '
-    'mean training density and the best constant species.',
+    headline=box_report.headline(results[split], split),
+    sections=box_report.sections(rows, box.grid.length),
+    note='The oracle decodes the true densities; the baseline is the mean '
+    'training density and the best constant species.',
   )
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-  """A network that learnt nothing: a constant density, a constant species.
+  """Constants of the training set, as from networks that learnt nothing.
 
   Attributes:
     density: Mean training density, [G, G, G].
-    number: The species that scores the best IoU when given to every voxel.
-    atoms: What the decoder finds in that density.
+    number: The atomic number with the best IoU when given to every voxel.
+    atoms: Atoms decoded from that density.
   """
 
-  density: np.ndarray
+  density: Float[np.ndarray, 'G G G']
   number: int
   atoms: Atoms
 
-  @classmethod
-  def of(cls, run: Run) -> Baseline:
-    """From as many training crystals as are evaluated."""
-    box = run.model.representation
-    make = jax.jit(box.examples)
-    total, counts, examples = 0.0, 0, 0.0
-    for step, (_, batch) in enumerate(batches(run, 'train')):
-      made = make(jax.random.fold_in(jax.random.key(1), step), batch)
-      valid = np.asarray(made.valid)
-      density = np.asarray(made.targets['density'][..., 0], np.float64)
-      total = total + np.tensordot(valid, density, 1)
-      labels = np.asarray(made.targets['labels'])[valid > 0]
-      counts = counts + np.bincount(labels.ravel(), minlength=NUM_CLASSES)
-      examples += valid.sum()
-    mean = (total / examples).astype(np.float32)
-    # A whole batch of it: the decoder is then compiled for one shape only.
-    size = run.config.eval.batch_size
-    same = np.broadcast_to(mean[..., None], (size, *mean.shape, 1))
-    atoms = decoded_atoms(box.atoms(same), 0)
-    # Given to every voxel, a species has the IoU of its share of them.
-    return cls(mean, int(np.argmax(counts[1:])) + 1, atoms)
+
+def _box(run: Run) -> Box:
+  box = run.model.representation
+  if not isinstance(box, Box):
+    raise TypeError(f'Need a Box, not a {type(box).__name__}.')
+  return box
 
 
-def _run_split(run, state, split, baseline):
-  """Sums over a split, of each column, and its cases."""
-  columns = ['network'] + ['oracle', 'baseline'] * (split == [*run.arrays][-1])
-  sums = dict.fromkeys(columns)
-  cases, left_out = [], []
-  for predicted in predict(run, state, split):
-    added = _sums(predicted, baseline)
-    sums = {name: metrics.add(sums[name], added[name]) for name in columns}
-    more, without = decode_cases(
-      run.model.representation,
-      predicted,
-      oracle='oracle' in columns,
-      pictures=run.config.eval.pictures - len(cases),
+def _baseline(run: Run, box: Box) -> Baseline:
+  """The baseline of as many training crystals as are evaluated."""
+  make = jax.jit(box.examples)
+  total = np.zeros(box.grid.shape)
+  voxels = np.zeros(NUM_CLASSES)
+  examples = 0.0
+  for step, (_, batch) in enumerate(batches(run, 'train')):
+    made = make(jax.random.fold_in(jax.random.key(1), step), batch)
+    valid = np.asarray(made.valid)
+    density = np.asarray(made.targets['density'][..., 0], np.float64)
+    total += np.tensordot(valid, density, 1)
+    labels = np.asarray(made.targets['labels'])[valid > 0]
+    voxels += np.bincount(labels.ravel(), minlength=NUM_CLASSES)
+    examples += valid.sum()
+  mean = (total / examples).astype(np.float32)
+  # A full batch, so that the decoder is compiled for one shape only.
+  size = run.config.eval.batch_size
+  same = jnp.broadcast_to(mean[..., None], (size, *mean.shape, 1))
+  atoms = decoded_atoms(box.atoms(same), 0)
+  # A species given to every voxel has the IoU of its share of the voxels.
+  return Baseline(mean, int(np.argmax(voxels[1:])) + 1, atoms)
+
+
+def _run_split(
+  run: Run, box: Box, state: TrainState, split: str, baseline: Baseline
+) -> tuple[dict[str, metrics.Sums], list[BoxReconstruction]]:
+  """Sums of the density metrics by column, and reconstructions."""
+  last = split == [*run.arrays][-1]
+  columns = ['network', *(['oracle', 'baseline'] if last else [])]
+  sums: dict[str, metrics.Sums] = {}
+  rows: list[BoxReconstruction] = []
+  left_out: list[str] = []
+  for prediction in predict(run, state, split):
+    added = _sums(prediction, baseline)
+    sums = {c: metrics.add(sums.get(c), added[c]) for c in columns}
+    more, without = decode_batch(
+      box,
+      prediction,
+      oracle=last,
+      pictures=run.config.eval.pictures - len(rows),
     )
-    cases += more
+    rows += more
     left_out += without
   if left_out:
     _log.warning(
-      '%s: %d crystals have too many images for max_images and are left out: '
-      '%s. Raise model.box.max_images.',
+      '%s: %d crystals have more images than max_images and are left out: %s. '
+      'Raise model.box.max_images.',
       split,
       len(left_out),
       ', '.join(left_out),
     )
-  return sums, cases
+  return sums, rows
 
 
-def _sums(predicted, baseline) -> dict[str, metrics.Sums]:
-  """Of densities and species maps: the networks', the true, a constant."""
-  targets, valid = predicted.examples.targets, predicted.examples.valid
-  outputs, labels = predicted.outputs, targets['labels']
+def _sums(
+  prediction: Prediction, baseline: Baseline
+) -> dict[str, metrics.Sums]:
+  """Sums over a batch: networks, true densities, constants."""
+  targets = prediction.examples.targets
+  valid = prediction.examples.valid
+  outputs, labels = prediction.outputs, targets['labels']
   constant = jnp.broadcast_to(
     baseline.density[..., None], targets['density'][..., :1].shape
   )
@@ -157,26 +179,37 @@ def _sums(predicted, baseline) -> dict[str, metrics.Sums]:
   return sums
 
 
-def _row(sums, cases, which) -> dict[str, float]:
-  """One column of the table."""
-  atoms = comparison.summarize_atoms(
-    [case.compare(getattr(case, which)) for case in cases]
-  )
+def _column(
+  sums: metrics.Sums,
+  rows: Sequence[BoxReconstruction],
+  decoded: Sequence[Atoms],
+) -> dict[str, float]:
+  """One column of metrics.
+
+  Args:
+    sums: Of the density and the species map.
+    rows: The reconstructions.
+    decoded: Decoded atoms for each.
+  """
+  comparisons = [r.compare(a) for r, a in zip(rows, decoded, strict=True)]
   return {
-    'crystals': len(cases),
+    'crystals': float(len(rows)),
     **metrics.divide(jax.device_get(sums)),
-    **atoms,
+    **comparison.summarize_atoms(comparisons),
   }
 
 
-def _of_networks(run, cases) -> dict[str, float]:
-  """What is only asked of a column of the networks."""
-  row = {'overflow': float(np.mean([case.overflow for case in cases]))}
-  if run.model.representation.repeats:
-    row['lattice_found'] = float(np.mean([c.lattice_found for c in cases]))
-  errors = [c.lattice_errors for c in cases if c.lattice_errors is not None]
+def _of_networks(
+  box: Box, rows: Sequence[BoxReconstruction]
+) -> dict[str, float]:
+  """Metrics that only the networks' columns have."""
+  column = {'overflow': float(np.mean([row.overflow for row in rows]))}
+  if box.repeats:
+    found = [row.lattice_found for row in rows]
+    column['lattice_found'] = float(np.mean(found))
+  errors = [r.lattice_errors for r in rows if r.lattice_errors is not None]
   if errors:
     length, angle = np.median(errors, axis=0)
-    row['head_length_error'] = float(length)
-    row['head_angle_error'] = float(angle)
-  return row
+    column['head_length_error'] = float(length)
+    column['head_angle_error'] = float(angle)
+  return column

@@ -1,25 +1,26 @@
-"""A trained run on crystals it has seen and on crystals it has not.
+"""Evaluation of a trained run on training and held-out crystals.
 
-Which scores there are depends on the kind of model; writing them down does not.
+Which metrics there are depends on the task. Writing them does not.
 """
+
+from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import pathlib
-import re
 from collections.abc import Callable, Mapping
-
-import numpy as np
 
 from crystal_jax.evaluation import report
 from crystal_jax.evaluation.scores import Scores
-from crystal_jax.io import write
+from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
+
 
 def evaluate(
   run: Run,
@@ -33,17 +34,17 @@ def evaluate(
     run: What was trained.
     state: Its state; the averaged parameters are evaluated.
     workdir: Where to write.
-    score: Of the run's task; `crystal_jax.tasks.evaluate` finds it.
+    score: Of the run's task; `crystal_jax.tasks.evaluate` passes it.
 
   Returns:
-    What `metrics.json` holds, a column each for train, heldout, oracle and
-    baseline; see the scores of the model's kind.
+    The content of `metrics.json`: a column of metrics for each of train,
+    heldout, oracle and baseline.
   """
   workdir = pathlib.Path(workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   scores = score(run, state)
-  for column, row in scores.results.items():
-    text = ', '.join(f'{name} {value:.4g}' for name, value in row.items())
+  for column, metrics in scores.results.items():
+    text = ', '.join(f'{name} {value:.4g}' for name, value in metrics.items())
     _log.info('%s: %s', column, text)
   _write_json(workdir / 'metrics.json', scores.results)
   _write_cifs(workdir / 'cif', scores.crystals)
@@ -52,24 +53,24 @@ def evaluate(
   return scores.results
 
 
-def _write_json(path, results):
-  """NaN, where nothing was counted, becomes null: JSON has no NaN."""
-  results = {
-    column: {k: None if np.isnan(v) else v for k, v in row.items()}
-    for column, row in results.items()
+def _write_json(
+  path: pathlib.Path, results: Mapping[str, Mapping[str, float]]
+) -> None:
+  """Writes metrics; NaN becomes null, since JSON has no NaN."""
+  columns = {
+    column: {k: None if math.isnan(v) else v for k, v in metrics.items()}
+    for column, metrics in results.items()
   }
   partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+  partial.write_text(json.dumps(columns, indent=2) + '\n', encoding='utf-8')
   os.replace(partial, path)
 
 
-def _write_cifs(folder: pathlib.Path, crystals: Mapping[str, Crystal]):
-  """The decoded crystals, in place of those of an earlier evaluation."""
-  folder.mkdir(exist_ok=True)
-  for old in folder.glob('*.cif'):
+def _write_cifs(path: pathlib.Path, crystals: Mapping[str, Crystal]) -> None:
+  """Writes decoded crystals in place of those of an earlier evaluation."""
+  for old in path.glob('*.cif'):
     old.unlink()
-  for name, crystal in crystals.items():
-    # An id may be a path, of a user's folder or of somebody's making.
-    safe = re.sub(r'[^\w.+#-]', '_', name).lstrip('.')
-    write(folder / f'{safe}.cif', crystal)
-  _log.info('%d decoded crystals written to %s.', len(crystals), folder)
+  folder = Folder(path)
+  for id_, crystal in crystals.items():
+    folder.write(id_, crystal)
+  _log.info('%d decoded crystals written to %s.', len(crystals), path)

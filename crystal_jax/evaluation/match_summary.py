@@ -1,24 +1,28 @@
-"""Many comparisons in a row of a table: shares of all crystals, and medians."""
+"""Shares, means and medians of many comparisons of crystals."""
+
+from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from scipy import stats
 
-from crystal_jax.evaluation.matching import REASONS, Comparison
+from crystal_jax.evaluation.pair_matching import REASONS, Comparison
 
 
 def summarize(comparisons: Sequence[Comparison]) -> dict[str, float]:
-  """Shares of all crystals, and medians.
+  """Summarizes comparisons as one row of a table.
 
   Returns:
-    crystals (how many); match, strict, formula_exact, count_exact (shares of
-    all); match_low and match_high (95 % interval of the match, Wilson's); rmse
-    (mean over matches, as published) and rmse_median; volume_error,
-    length_error, angle_error (medians, of those that came back); missed_REASON
-    (shares of all) of each of `REASONS`; and where validity was asked for,
-    match_gated (matches that are valid), valid_true and valid_found (shares).
+    `crystals`: how many. Shares of all crystals: `match`, `strict`,
+    `formula_exact`, `count_exact`, and `missed_REASON` for each of `REASONS`.
+    `match_low`, `match_high`: the 95 % interval of the match (Wilson). `rmse`:
+    the mean over matches, as published, and `rmse_median`. Medians over decoded
+    crystals: `volume_error`, `length_error`, `angle_error`. If validity was
+    evaluated, shares of all crystals: `match_gated` (matches that are valid),
+    `valid_true`, `valid_found`.
 
   Raises:
     ValueError: If there are no comparisons.
@@ -31,19 +35,19 @@ def summarize(comparisons: Sequence[Comparison]) -> dict[str, float]:
     for field in dataclasses.fields(Comparison)
   }
   matches = sum(columns['match'])
-  low, high = wilson(matches, total)
+  interval = stats.binomtest(matches, total).proportion_ci(method='wilson')
   summary = {
     'crystals': float(total),
     'match': matches / total,
-    'match_low': low,
-    'match_high': high,
-    'rmse': _over(np.mean, columns['rmse']),
-    'rmse_median': _over(np.median, columns['rmse']),
+    'match_low': float(interval.low),
+    'match_high': float(interval.high),
+    'rmse': _finite(np.mean, columns['rmse']),
+    'rmse_median': _finite(np.median, columns['rmse']),
   }
   for name in 'strict', 'formula_exact', 'count_exact':
     summary[name] = sum(columns[name]) / total
   for name in 'volume_error', 'length_error', 'angle_error':
-    summary[name] = _over(np.median, columns[name])
+    summary[name] = _finite(np.median, columns[name])
   if any(valid is not None for valid in columns['valid_true']):
     gated = [c.match and bool(c.valid_found) for c in comparisons]
     summary['match_gated'] = sum(gated) / total
@@ -55,17 +59,8 @@ def summarize(comparisons: Sequence[Comparison]) -> dict[str, float]:
   return summary
 
 
-def wilson(successes: int, total: int) -> tuple[float, float]:
-  """Wilson's 95 % interval of a share."""
-  z = 1.959964
-  share, spread = successes / total, z * z / total
-  middle = (share + spread / 2) / (1 + spread)
-  half = np.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
-  return float(middle - half), float(middle + half)
-
-
-def _over(statistic, values) -> float:
-  """Of the values that are there; NaN without any."""
-  there = np.asarray(values, float)
-  there = there[~np.isnan(there)]
-  return float(statistic(there)) if len(there) else float('nan')
+def _finite(statistic: Callable, values: Iterable[float]) -> float:
+  """A statistic of the values that are not NaN; NaN without any."""
+  array = np.array(list(values), float)
+  array = array[~np.isnan(array)]
+  return float(statistic(array)) if len(array) else float('nan')

@@ -1,46 +1,44 @@
-"""The paper's figures of a box: counts, species and errors, crystal by crystal.
+"""The paper's figures: counts, species and distances, crystal by crystal.
 
 Those of Hoffmann et al., arXiv:1909.00949.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax.evaluation import figures
-from crystal_jax.evaluation.box_cases import FARTHEST
-from crystal_jax.evaluation.comparison import compare_atoms
+from crystal_jax.evaluation import plots
+from crystal_jax.evaluation.comparison import AtomComparison
 from crystal_jax.evaluation.report import image
 
 
-def sections(cases: Sequence) -> list[str]:
-  """HTML of one picture with a panel each.
+def sections(comparisons: Sequence[AtomComparison]) -> list[str]:
+  """HTML of one picture with three panels.
 
   Args:
-    cases: Of `coded_box_cases`.
+    comparisons: Decoded atoms against the true ones, one for each crystal.
   """
-  compared = [
-    compare_atoms(
-      *dataclasses.astuple(case.atoms),
-      *dataclasses.astuple(case.decoded['networks']),
-      farthest=FARTHEST,
-    )
-    for case in cases
-  ]
-  count = np.array([case.atoms.inside.sum() for case in cases])
-  decoded = [case.decoded['networks'].inside.sum() for case in cases]
-  apart = [np.median(one.true_distances) for one in compared]
-  numbers = np.concatenate([one.true_numbers for one in compared])
-  nearest = np.concatenate([one.nearest_numbers for one in compared])
+  counts = np.array([len(c.true_distances) for c in comparisons])
+  decoded_counts = np.array([len(c.decoded_distances) for c in comparisons])
+  distances = np.array([np.median(c.true_distances) for c in comparisons])
+  numbers = np.concatenate([c.true_numbers for c in comparisons])
+  nearest_numbers = np.concatenate([c.nearest_numbers for c in comparisons])
   panels = [
-    ('atoms in the box', 'decoded', count, np.array(decoded), True),
-    ('atomic number', 'of the nearest decoded atom', numbers, nearest, True),
-    ('atoms in the box', 'to the nearest, Å', count, np.array(apart), False),
+    plots.Panel('atoms', 'decoded atoms', counts, decoded_counts, True),
+    plots.Panel(
+      'atomic number',
+      'of the nearest decoded atom',
+      numbers,
+      nearest_numbers,
+      True,
+    ),
+    plots.Panel(
+      'atoms', 'median distance to the nearest, Å', counts, distances, False
+    ),
   ]
   return [
-    '<h2>Held-out boxes as the paper draws them</h2>',
-    image(figures.against(panels)),
+    '<h2>Counts, species and distances</h2>',
+    image(plots.scatter(panels)),
   ]

@@ -1,11 +1,13 @@
-"""What the networks say of some crystals of a split, whatever the model."""
+"""Evenly spaced crystals of a split in full batches, and networks on them."""
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from crystal_jax.representation import Examples
 from crystal_jax.training.run import Run
@@ -13,14 +15,14 @@ from crystal_jax.training.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
-class Predicted:
-  """A batch, and what the networks say of it.
+class Prediction:
+  """A batch and the outputs of the networks for it.
 
   Attributes:
     ids: Of the crystals; fewer than the batch where it is padded.
-    batch: Their atoms, as the data set has them.
-    examples: As they were shown.
-    outputs: What the latent's mean decodes to, by name.
+    batch: The prepared columns.
+    examples: Inputs and targets.
+    outputs: Decoded from the mean of the posterior, by name.
   """
 
   ids: list[str]
@@ -29,10 +31,9 @@ class Predicted:
   outputs: Mapping[str, Array]
 
 
-def predict(run: Run, state: TrainState, split: str) -> Iterator[Predicted]:
-  """Evenly spaced crystals of a split through the averaged networks."""
-  model = run.model
-  params = jax.tree.map(lambda x: x.addressable_data(0), state.ema)
+def predict(run: Run, state: TrainState, split: str) -> Iterator[Prediction]:
+  """Yields batches of a split with the outputs of the averaged networks."""
+  model, params = run.model, averaged_params(state)
 
   @jax.jit
   def step(params, key, batch):
@@ -41,28 +42,50 @@ def predict(run: Run, state: TrainState, split: str) -> Iterator[Predicted]:
 
   for number, (ids, batch) in enumerate(batches(run, split)):
     key = jax.random.fold_in(jax.random.key(2), number)
-    yield Predicted(ids, batch, *step(params, key, batch))
+    yield Prediction(ids, batch, *step(params, key, batch))
 
 
-def batches(run: Run, split: str) -> Iterator[tuple[list[str], dict]]:
-  """Evenly spaced crystals of a split with their ids; the last batch is full.
+def averaged_params(state: TrainState) -> PyTree:
+  """The averaged parameters, on one device."""
+  return jax.tree.map(lambda x: x.addressable_data(0), state.ema)
 
-  The padding of the last batch is masked.
+
+def batches(
+  run: Run, split: str
+) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+  """Yields ids and full batches of `config.eval.crystals` crystals of a split.
+
+  They are evenly spaced in the split.
   """
-  arrays, size = run.arrays[split], run.config.eval.batch_size
-  number = min(run.config.eval.crystals, len(arrays['numbers']))
-  rows = np.linspace(0, len(arrays['numbers']) - 1, number).round().astype(int)
-  columns = {name: c for name, c in arrays.items() if name != 'id'}
-  for start in range(0, number, size):
-    some = rows[start : start + size]
-    padded = np.resize(some, size)
-    yield (
-      [str(i) for i in arrays['id'][some]],
-      {
-        **{name: column[padded] for name, column in columns.items()},
-        'index': np.arange(size, dtype=np.int32),
-        'sample': (start + np.arange(size, dtype=np.int32))
-        % run.config.data.origins,
-        'mask': np.arange(size) < len(some),
-      },
-    )
+  arrays, config = run.arrays[split], run.config
+  size = len(arrays['numbers'])
+  number = min(config.eval.crystals, size)
+  rows = np.linspace(0, size - 1, number).round().astype(int)
+  return full_batches(
+    arrays, rows, config.eval.batch_size, origins=config.data.origins
+  )
+
+
+def full_batches(
+  columns: Mapping[str, np.ndarray],
+  rows: np.ndarray,
+  batch_size: int,
+  *,
+  origins: int = 1,
+) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+  """Yields ids and batches of one size; padding of the last one is masked.
+
+  Args:
+    columns: Prepared crystals, `id` among them.
+    rows: Which of them.
+    batch_size: Rows of a batch.
+    origins: Samples of a crystal; the batches cycle through them.
+  """
+  for start in range(0, len(rows), batch_size):
+    part = rows[start : start + batch_size]
+    padded = np.resize(part, batch_size)
+    batch = {n: c[padded] for n, c in columns.items() if n != 'id'}
+    batch['index'] = np.arange(batch_size, dtype=np.int32)
+    batch['sample'] = (start + np.arange(batch_size, dtype=np.int32)) % origins
+    batch['mask'] = np.arange(batch_size) < len(part)
+    yield [str(name) for name in columns['id'][part]], batch

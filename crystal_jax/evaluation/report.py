@@ -1,35 +1,23 @@
-"""`report.html`: one page that opens offline and shows what was learnt."""
+"""`report.html`: an evaluation on one page that opens offline."""
+
+from __future__ import annotations
 
 import html
 import os
 import pathlib
+from collections.abc import Mapping
 
 import ml_collections
 import numpy as np
+from jaxtyping import Int
 from matplotlib.figure import Figure
 
-from crystal_jax.evaluation import figures
+from crystal_jax.evaluation import figures, plots
+from crystal_jax.evaluation.metric_labels import format_value, label
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.structure import elements
 from crystal_jax.training import logs
 
-_UNITS = {
-  'crystals': '',
-  'reconstruction_mse': '(weight/Å³)²',
-  'nearest_median': 'Å',
-  'nearest_p90': 'Å',
-  'decoded_nearest_median': 'Å',
-  'decoded_nearest_p90': 'Å',
-  'head_length_error': 'relative',
-  'head_angle_error': '°',
-  'kl_nats': '',
-  'lattice_units': '/ 0.3 % or 0.3°',
-  'crystals_6.67': '',
-  'crystals_10': '',
-  'rmse': '/ (V/N)^(1/3)',
-  'sampled_rmse': '/ (V/N)^(1/3)',
-  'codec_rmse': '/ (V/N)^(1/3)',
-}
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -37,6 +25,7 @@ table { border-collapse: collapse; margin: 1rem 0; }
 td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd;
   text-align: right; }
 td:first-child, th:first-child { text-align: left; }
+.headline { font-size: 1.25rem; }
 img { max-width: 100%; } pre { background: #f6f6f6; padding: 1rem; }
 """
 
@@ -49,27 +38,38 @@ def write(
   """Writes `workdir/report.html`.
 
   Args:
-    workdir: Its `metrics.jsonl` gives the curves.
+    workdir: Its `metrics.jsonl` gives the learning curves.
     config: Printed at the end.
-    scores: What the evaluation came to.
+    scores: The evaluation.
   """
   rows = logs.read_metrics(workdir / logs.METRICS_FILE)
   parts = [
     '<h1>Crystals through a latent and back</h1>',
+    f'<p class="headline">{scores.headline}</p>',
     f'<p>Held-out crystals were never trained on. {scores.note}</p>',
-    _results(scores.results),
   ]
-  if rows:
-    parts += ['<h2>Learning</h2>', image(figures.curves(rows))]
   parts += scores.sections
+  parts += ['<h2>All metrics</h2>', metrics_table(scores.results)]
+  if rows:
+    parts += ['<h2>Learning</h2>', image(plots.curves(rows))]
   parts += ['<h2>Config</h2>', f'<pre>{html.escape(str(config))}</pre>']
+  write_page(workdir / 'report.html', 'crystal_jax report', parts)
+
+
+def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
+  """Writes a page of HTML, replacing an earlier one at once.
+
+  Args:
+    path: The file.
+    title: Of the page, plain text.
+    parts: HTML.
+  """
   page = (
     '<!doctype html><html lang="en"><meta charset="utf-8">'
-    f'<title>crystal_jax report</title><style>{_STYLE}</style>'
+    f'<title>{html.escape(title)}</title><style>{_STYLE}</style>'
     + '\n'.join(parts)
     + '</html>\n'
   )
-  path = workdir / 'report.html'
   partial = path.with_suffix('.partial')
   partial.write_text(page, encoding='utf-8')
   os.replace(partial, path)
@@ -80,24 +80,34 @@ def image(figure: Figure) -> str:
   return f'<img alt="" src="{figures.to_data_uri(figure)}">'
 
 
-def formula(numbers: np.ndarray) -> str:
-  """Elements and counts in order of atomic number, as H2 O1."""
-  found, counts = np.unique(numbers, return_counts=True)
+def formula(numbers: Int[np.ndarray, 'N']) -> str:
+  """Elements and counts in the order of atomic numbers, as 'H2 O1'."""
+  species, counts = np.unique(numbers, return_counts=True)
   return ' '.join(
-    f'{elements.symbol(int(z))}{n}' for z, n in zip(found, counts, strict=True)
+    f'{elements.symbol(int(z))}{n}'
+    for z, n in zip(species, counts, strict=True)
   )
 
 
-def _results(results) -> str:
-  columns = list(results)
-  names = list(dict.fromkeys(name for row in results.values() for name in row))
-  head = ''.join(f'<th>{c}</th>' for c in columns)
-  body = ''
+def metrics_table(results: Mapping[str, Mapping[str, float]]) -> str:
+  """All metrics as an HTML table, with their units.
+
+  Args:
+    results: Metrics by column and name.
+  """
+  names = dict.fromkeys(n for metrics in results.values() for n in metrics)
+  head = ''.join(f'<th>{html.escape(column)}</th>' for column in results)
+  lines = [f'<tr><th>metric</th><th>unit</th>{head}</tr>']
   for name in names:
+    text, unit = label(name)
     cells = ''.join(
-      f'<td>{results[c][name]:.4g}</td>' if name in results[c] else '<td></td>'
-      for c in columns
+      f'<td>{format_value(metrics[name], unit)}</td>'
+      if name in metrics
+      else '<td></td>'
+      for metrics in results.values()
     )
-    unit = _UNITS.get(name, 'share')
-    body += f'<tr><td>{name} {unit}</td>{cells}</tr>'
-  return f'<table><tr><th></th>{head}</tr>{body}</table>'
+    lines.append(
+      f'<tr><td title="{html.escape(name)}">{html.escape(text)}</td>'
+      f'<td>{html.escape(unit)}</td>{cells}</tr>'
+    )
+  return f'<table>{"".join(lines)}</table>'

@@ -1,4 +1,4 @@
-"""What an evaluation comes to, whatever the model."""
+"""The result of an evaluation, for any model."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,19 @@ from crystal_jax.structure.crystal import Crystal
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-  """Numbers, crystals and pictures of one evaluation.
+  """Metrics, crystals and pictures of one evaluation.
 
   Attributes:
-    results: Of each column (train, heldout, oracle, baseline): names to
-      numbers; what `metrics.json` holds.
-    crystals: Decoded held-out crystals by the name of their file.
-    sections: Of the report, as HTML.
-    note: What the columns mean, a sentence or two, as HTML.
+    results: Metrics by column (train, heldout, oracle, baseline) and name, as
+      `metrics.json` holds them.
+    crystals: Decoded held-out crystals by id, written to `cif/`.
+    headline: The main figure and what it is of, one sentence of HTML.
+    sections: Further sections of the report, HTML.
+    note: What the columns mean, a sentence or two of HTML.
   """
 
   results: Mapping[str, Mapping[str, float]]
   crystals: Mapping[str, Crystal]
+  headline: str
   sections: Sequence[str]
   note: str

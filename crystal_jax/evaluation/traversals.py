@@ -1,113 +1,121 @@
-"""What lies between, around and away from the latents of crystals.
+"""Decoded latents between, around and away from those of crystals.
 
-As the paper has it: a straight line between two crystals, one crystal's latent
-altered, and latents drawn at random. A latent drawn from N(0, I) is not one
-that a crystal has. It is read as some crystal even so; that what it decodes to
-hardly repeats by the lattice that was read shows how little that means.
+As in the paper: a straight line between the latents of two crystals, one
+latent with growing noise, and latents sampled from N(0, I). A sample of
+N(0, I) is not the latent of any crystal. It is read as some crystal even so;
+where a box holds periodic images, the autocorrelation of the decoded occupancy
+at the lattice that was read says how little that means.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float
 
-from crystal_jax.codec.model import Model
+from crystal_jax.codec.codec import Codec
+from crystal_jax.density import BoxGrid
 from crystal_jax.evaluation import figures
+from crystal_jax.evaluation.reconstruction import Reconstruction
 from crystal_jax.evaluation.report import formula, image
+from crystal_jax.evaluation.views import View
 from crystal_jax.lattice_search import autocorrelation
-from crystal_jax.structure import lattice, validation
+from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
-# Latents of a row, and rows that are drawn at random, to be counted.
+# Latents in a row, and rows of samples of N(0, I).
 _STEPS, _ROWS = 7, 10
+_SEED = 3
+
+# Occupancies of one row, and the crystals (or reasons) read from them.
+Row = tuple[Float[np.ndarray, 'B G G G'], list[Crystal | str]]
 
 
 def sections(
-  model: Model, params: PyTree, batch: Mapping[str, np.ndarray], key: Array
+  codec: Codec, view: View, first: Reconstruction, last: Reconstruction
 ) -> list[str]:
   """HTML of three rows of decoded occupancies.
 
   Args:
-    model: A coded box.
-    params: Its parameters.
-    batch: Of crystals; the first and the last are taken.
-    key: Of what is drawn.
+    codec: What decodes.
+    view: Of its representation.
+    first: A reconstruction; its latent is one end of the line.
+    last: The other end.
   """
-  networks = model.networks
-  examples = jax.jit(model.representation.examples)(None, batch)
-  mean, _ = jax.jit(networks.encode)(params, examples.inputs)
-  first, last = mean[0], mean[-1]
-  share = jnp.linspace(0, 1, _STEPS)[:, None]
-  around, away = jax.random.split(key)
-  step = jax.random.normal(around, first.shape)
-  decode = jax.jit(networks.decode)
-
-  def read(z: Float[Array, 'B D']) -> tuple[np.ndarray, list[Crystal | str]]:
-    outputs = decode(params, z)
-    crystals = [
-      crystal if isinstance(crystal, str) else validation.check_decoded(crystal)
-      for crystal in model.representation.crystals(outputs)
-    ]
-    return np.asarray(outputs['occupancy']), crystals
-
-  drawn = jax.random.normal(away, (_ROWS, _STEPS, *first.shape))
-  drawn = [read(z) for z in drawn]
-  ends = read((1 - share) * first[None] + share * last[None])
-  whole = [isinstance(one, Crystal) for _, row in drawn for one in row]
-  said = (
-    f'Latents drawn from N(0, I): {sum(whole)} of {len(whole)} are read as a '
-    'crystal whose atoms keep apart.'
+  rng = np.random.default_rng(_SEED)
+  share = np.linspace(0, 1, _STEPS)[:, None]
+  line = (1 - share) * first.latent[None] + share * last.latent[None]
+  noise = rng.standard_normal(first.latent.shape)
+  samples = rng.standard_normal((_ROWS, _STEPS, *first.latent.shape))
+  sampled = [_decode(codec, z) for z in samples]
+  between = _decode(codec, line)
+  crystals = [crystal for _, row in sampled for crystal in row]
+  number = sum(isinstance(crystal, Crystal) for crystal in crystals)
+  text = (
+    f'Latents sampled from N(0, I): {number} of {len(crystals)} decode to a '
+    'crystal without atoms too close to each other.'
   )
-  box = model.representation.box
-  if box.repeats:
-    random, own = (
-      _alike(
-        [each for row in rows for each in zip(*row, strict=True)], box.grid
-      )
-      for rows in (drawn, [ends])
-    )
-    said += (
-      ' Moved by a lattice that was read, their occupancies are as like '
-      f'themselves as {random:.2f}, those of the line {own:.2f} (medians).'
+  grid = view.repeating_grid
+  if grid is not None:
+    text += (
+      ' Median autocorrelation of their occupancies at the decoded lattice: '
+      f'{_autocorrelation(sampled, grid):.2f}; of those on the line: '
+      f'{_autocorrelation([between], grid):.2f}.'
     )
   return [
     '<h2>Between and around crystals</h2>',
-    '<p>From one held-out crystal to another, latents in a straight line.</p>',
-    *_row(*ends),
-    '<p>One crystal, its latent altered by more and more, up to one deviation '
-    'of N(0, I).</p>',
-    *_row(*read(first[None] + share * step[None])),
-    f'<p>{said}</p>',
-    *_row(*drawn[0]),
+    f'<p>From {html.escape(first.id)} to {html.escape(last.id)}, latents on a '
+    'straight line.</p>',
+    *_row(*between),
+    f'<p>{html.escape(first.id)}, its latent with more and more noise, up to '
+    'one standard deviation of N(0, I).</p>',
+    *_row(*_decode(codec, first.latent[None] + share * noise[None])),
+    f'<p>{text}</p>',
+    *_row(*sampled[0]),
   ]
 
 
-def _alike(some, grid) -> float:
-  """How alike fields are to themselves, moved by their crystals' lattices.
+def _decode(codec: Codec, z: Float[np.ndarray, 'B D']) -> Row:
+  """Decodes latents as the networks alone have them."""
+  z = z.astype(np.float32)
+  crystals = codec.decode(z, refine='none', symmetrize=0.0)
+  failures = codec.failures
+  outputs = jax.jit(codec.model.decode_arrays)(codec.params, z)
+  return (
+    np.asarray(outputs['occupancy']),
+    [crystal or failures[i] for i, crystal in enumerate(crystals)],
+  )
 
-  The median, of those whose lattice the box shows.
+
+def _autocorrelation(rows: Sequence[Row], grid: BoxGrid) -> float:
+  """Median autocorrelation of occupancies at their decoded lattices.
+
+  Over lattice vectors that fit into the box.
   """
-  values = []
-  for field, crystal in some:
-    if isinstance(crystal, Crystal):
-      cell, _ = lattice.minkowski_reduce(crystal.cell)
-      likeness = autocorrelation.alike(field[..., None] - field.mean())
-      values.extend(autocorrelation.score(likeness, grid.spacing, cell[None]))
-  shown = [value for value in values if value > -1]
-  return float(np.median(shown)) if shown else float('nan')
+  values: list[float] = []
+  for fields, crystals in rows:
+    for field, crystal in zip(fields, crystals, strict=True):
+      if isinstance(crystal, Crystal):
+        cell, _ = lattice.minkowski_reduce(np.asarray(crystal.cell))
+        correlation = autocorrelation.alike(field[..., None] - field.mean())
+        values += autocorrelation.score(
+          correlation, grid.spacing, cell[None]
+        ).tolist()
+  inside = [value for value in values if value > -1]
+  return float(np.median(inside)) if inside else float('nan')
 
 
-def _row(fields, crystals) -> list[str]:
-  """One picture, and beneath it what each field was read as."""
-  said = (
+def _row(
+  fields: Float[np.ndarray, 'B G G G'], crystals: Sequence[Crystal | str]
+) -> list[str]:
+  """One picture, and beneath it the crystal that each field decodes to."""
+  texts = (
     formula(np.asarray(crystal.numbers))
     if isinstance(crystal, Crystal)
     else f'none ({html.escape(crystal)})'
     for crystal in crystals
   )
-  return [image(figures.row(fields)), f'<p>{"; ".join(said)}</p>']
+  return [image(figures.occupancy_row(fields)), f'<p>{"; ".join(texts)}</p>']

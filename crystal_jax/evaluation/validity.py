@@ -1,8 +1,9 @@
-"""The rule by which published results call a crystal valid.
+"""CDVAE's validity rule for crystals, which published results are gated by.
 
-CDVAE's: no two atoms nearer than 0.5 Å, a volume above 0.1 Å³, and charges that
-balance: SMACT finds oxidation states of the elements that sum to zero and suit
-their electronegativities. Elements and alloys of metals pass.
+A structure is valid if no two atoms are closer than 0.5 Å and the cell is
+larger than 0.1 Å³. A composition is valid if SMACT finds oxidation states that
+sum to zero and agree with the electronegativities; elements and alloys of
+metals are valid. A crystal is valid if its structure and composition are.
 
 References:
   Xie et al., arXiv:2110.06197; Davies et al., JOSS 4, 1361 (2019).
@@ -22,14 +23,14 @@ from jaxtyping import Float, Int
 from crystal_jax.structure.contacts import first_contact
 from crystal_jax.structure.elements import symbol
 
-# Å.
-CLOSEST = 0.5
-# Å³.
-_SMALLEST = 0.1
+# Shortest distance of two atoms of a valid structure, Å.
+MIN_DISTANCE = 0.5
+# Smallest volume of a valid cell, Å³.
+_MIN_VOLUME = 0.1
 
 
 def has_smact() -> bool:
-  """Whether the package that knows oxidation states is installed."""
+  """Whether `smact`, which knows oxidation states, is installed."""
   return importlib.util.find_spec('smact') is not None
 
 
@@ -41,24 +42,48 @@ def is_valid(
   """Whether a crystal passes the rule; needs `smact`.
 
   Args:
-    numbers: Atomic numbers, no empty slots.
+    numbers: Atomic numbers, without empty slots.
     positions: Å.
     cell: Lattice vectors as rows, Å.
   """
-  if abs(np.linalg.det(cell)) < _SMALLEST:
+  return is_valid_structure(positions, cell) and is_valid_composition(numbers)
+
+
+def is_valid_structure(
+  positions: Float[np.ndarray, 'N 3'], cell: Float[np.ndarray, '3 3']
+) -> bool:
+  """Whether the cell has a volume and no two atoms are too close.
+
+  Args:
+    positions: Å.
+    cell: Lattice vectors as rows, Å.
+  """
+  if abs(np.linalg.det(cell)) < _MIN_VOLUME:
     return False
-  if first_contact(positions, cell, CLOSEST) is not None:
-    return False
+  return first_contact(positions, cell, MIN_DISTANCE) is None
+
+
+def is_valid_composition(numbers: Int[np.ndarray, 'N']) -> bool:
+  """Whether charges can balance; needs `smact`.
+
+  Args:
+    numbers: Atomic numbers, without empty slots.
+  """
   species, counts = np.unique(numbers, return_counts=True)
   divisor = math.gcd(*counts.tolist())
-  return balances(
+  return is_charge_balanced(
     [symbol(int(number)) for number in species],
     [int(count) // divisor for count in counts],
   )
 
 
-def balances(symbols: Sequence[str], counts: Sequence[int]) -> bool:
-  """Whether charges can balance in a composition; needs `smact`."""
+def is_charge_balanced(symbols: Sequence[str], counts: Sequence[int]) -> bool:
+  """Whether charges can balance in a composition; needs `smact`.
+
+  Args:
+    symbols: Elements.
+    counts: Atoms of each element in the reduced formula.
+  """
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     import smact
@@ -76,6 +101,6 @@ def balances(symbols: Sequence[str], counts: Sequence[int]) -> bool:
     try:
       if pauling_test(states, [e.pauling_eneg for e in elements]):
         return True
-    except TypeError:  # No electronegativity is known: given the doubt.
+    except TypeError:  # An electronegativity is unknown: CDVAE accepts it.
       return True
   return False

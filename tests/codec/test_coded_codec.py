@@ -1,48 +1,19 @@
 """A codec of the coded box: crystals there and back, saved and loaded."""
 
-import dataclasses
-
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.codec.codec import Codec
-from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import matching
 from tests import codecs, crystals
 from tests.representation.test_coded_box import make
 
 
-@dataclasses.dataclass(frozen=True)
-class Through:
-  """Networks whose latent is what they see: a perfect autoencoder."""
-
-  shape: tuple[int, ...]
-
-  @property
-  def latent_shape(self):
-    return (int(np.prod(self.shape)) + 6,)
-
-  def encode(self, params, inputs):
-    density, lattice = inputs['density'], inputs['lattice']
-    z = jnp.concatenate([density.reshape(len(density), -1), lattice], axis=1)
-    return z, jnp.full_like(z, -4.0)
-
-  def decode(self, params, z):
-    density = z[:, :-6].reshape(len(z), *self.shape)
-    occupancy = density[..., 0]
-    return {
-      'occupancy': occupancy,
-      'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
-      'lattice': z[:, -6:],
-    }
-
-
 def test_a_single_cell_comes_back_however_it_is_written():
   box = make('single_cell', size=24, length=8.0)
-  networks = Through(box.input_shapes['density'])
-  codec = Codec(Model('coded_box', box, networks), {}, {'elements': None})
+  model = codecs.perfect_model('coded_box', box)
+  codec = Codec(model, {}, {'elements': None})
   crystal, long = crystals.bcc(), crystals.silicate()
   atoms = crystal.to_ase().repeat((1, 2, 1))
   atoms.rotate(40, (1, 2, 3), rotate_cell=True)

@@ -1,6 +1,9 @@
+"""Decoded atoms of a box against the true ones."""
+
 import numpy as np
 
 from crystal_jax.evaluation import comparison as lib
+from crystal_jax.evaluation.atoms import Atoms
 
 
 def _compare(true, decoded):
@@ -9,7 +12,7 @@ def _compare(true, decoded):
     np.array([a[1] for a in atoms], int),
     np.array([a[2] for a in atoms], bool),
   )
-  return lib.compare_atoms(*unpack(true), *unpack(decoded), farthest=5.0)
+  return lib.compare_atoms(Atoms(*unpack(true)), Atoms(*unpack(decoded)))
 
 
 def test_an_atom_across_the_wall_is_near_but_not_counted():

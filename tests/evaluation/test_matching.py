@@ -71,7 +71,7 @@ def test_atoms_in_other_places():
   positions[:, 2] *= 0.3  # All layers within a third of the cell.
   result = one(true, cj.Crystal(true.numbers, positions, true.cell))
   assert not result.match and result.formula_exact and result.count_exact
-  assert result.reason == 'place'
+  assert result.reason == 'positions'
 
 
 def test_an_atom_missing(low):
@@ -170,7 +170,7 @@ def test_columns_are_compared_each_by_itself():
 
 
 def test_as_many_of_one_as_of_the_other():
-  with pytest.raises(ValueError, match='1 true crystals and 0 found'):
+  with pytest.raises(ValueError, match='Got 1 true and 0 decoded'):
     matching.compare([crystals.bcc()], [])
 
 
@@ -195,9 +195,14 @@ def test_summary():
   assert summary['valid_true'] == 0.5 and summary['valid_found'] == 0.25
   assert summary['missed_no_crystal'] == 0.5
   assert summary['missed_species'] == 0
+
+
+def test_the_interval_is_wilsons():
+  hit, miss = matching.Comparison(match=True), matching.Comparison()
+  summary = match_summary.summarize([hit] * 81 + [miss] * 182)
   # Newcombe (1998), table I, the first example, 81 of 263.
-  low, high = match_summary.wilson(81, 263)
-  assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+  interval = summary['match_low'], summary['match_high']
+  assert tuple(round(x, 4) for x in interval) == (0.2553, 0.3662)
 
 
 def test_no_gated_columns_without_a_gate(monkeypatch, caplog):
@@ -237,4 +242,4 @@ def test_gate():
 )
 def test_charges_balance(symbols, counts, valid):
   pytest.importorskip('smact')
-  assert validity.balances(symbols, counts) is valid
+  assert validity.is_charge_balanced(symbols, counts) is valid

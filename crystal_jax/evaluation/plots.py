@@ -1,0 +1,68 @@
+"""Plots of numbers: scatter plots and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+class Panel(NamedTuple):
+  """Points of one scatter plot.
+
+  Attributes:
+    x_label: What is along x.
+    y_label: What is along y.
+    x: Values.
+    y: Values.
+    diagonal: Whether to draw the line y = x.
+  """
+
+  x_label: str
+  y_label: str
+  x: np.ndarray
+  y: np.ndarray
+  diagonal: bool
+
+
+def scatter(panels: Sequence[Panel]) -> Figure:
+  """Scatter plots side by side."""
+  figure = Figure(figsize=(3.3 * len(panels), 3), layout='constrained')
+  axes = figure.subplots(1, len(panels), squeeze=False)[0]
+  for ax, panel in zip(axes, panels, strict=True):
+    x, y = panel.x, panel.y
+    ax.scatter(x, y, s=6, alpha=0.3, linewidths=0)
+    if panel.diagonal and len(x):
+      ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+      ax.plot(ends, ends, 'k-', lw=0.5)
+    ax.set_xlabel(panel.x_label, fontsize=8)
+    ax.set_ylabel(panel.y_label, fontsize=8)
+    ax.tick_params(labelsize=7)
+  return figure
+
+
+def curves(rows: Sequence[Mapping]) -> Figure:
+  """Losses over steps, training and held-out, one panel for each metric.
+
+  Args:
+    rows: Lines of `metrics.jsonl`: `step`, `split` and metrics.
+  """
+  names = [n for n in rows[0] if n == 'loss' or n.startswith('loss_')]
+  names += [n for n in ('species_iou',) if n in rows[0]]
+  figure = Figure(figsize=(2.6 * len(names), 2.4), layout='constrained')
+  for ax, name in zip(
+    figure.subplots(1, len(names), squeeze=False)[0], names, strict=True
+  ):
+    for split, style in [('train', '-'), ('heldout', 'o--')]:
+      points = [(r['step'], r[name]) for r in rows if r['split'] == split]
+      if points:
+        ax.plot(*zip(*points, strict=True), style, ms=3, lw=1, label=split)
+    if name != 'species_iou' and all(r[name] > 0 for r in rows):
+      ax.set_yscale('log')
+    ax.set_title(name, fontsize=9)
+    ax.set_xlabel('step', fontsize=8)
+    ax.tick_params(labelsize=7)
+    ax.legend(fontsize=7)
+  return figure
