@@ -1,15 +1,15 @@
-"""The sites of a CIF, checked and multiplied by its symmetry.
+"""Structures of a CIF: sites, checked and multiplied by the symmetry.
 
-gemmi parses the file, forty times as fast as ASE. The sites are multiplied
-here, one by one, so that two sites on the same place are seen, and a species is
-never guessed.
+gemmi parses the file, forty times as fast as ASE. Sites are multiplied here,
+one by one, so that two sites on one position are noticed and no species is
+guessed.
 """
 
 from __future__ import annotations
 
 import codecs
 import dataclasses
-import re
+import warnings
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
@@ -17,150 +17,76 @@ import ase
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.io import cif_symmetry
+from crystal_jax.io import cif_contents, cif_geometry, cif_species
+from crystal_jax.io.cif_symmetry import Symmetry, read_symmetry
+from crystal_jax.io.cif_tags import Tags, canonical, number
+from crystal_jax.io.operations import Operations, expand
 from crystal_jax.structure import elements, validation
 
-if TYPE_CHECKING:  # Imported late: only who reads a CIF needs it.
+if TYPE_CHECKING:  # Imported late: only reading a CIF needs it.
   import gemmi
 
-# What is not ASCII means nothing in a CIF, and gemmi stops at it.
+# Text that is not ASCII has no meaning in a CIF, and gemmi refuses it.
 _ASCII = bytes(range(128)) + b'-' * 128
 
-_OPERATIONS = (
-  '_space_group_symop_operation_xyz',
-  '_space_group_symop.operation_xyz',
-  '_symmetry_equiv_pos_as_xyz',
-)
-_NUMBERS = (
-  '_space_group_IT_number',
-  '_space_group.IT_number',
-  '_symmetry_Int_Tables_number',
-)
-_NAMES = (
-  '_space_group_name_H-M_alt',
-  '_symmetry_space_group_name_H-M',
-  '_space_group.name_H-M_alt',
-)
-_CELL = (
-  *(f'_cell_length_{x}' for x in 'abc'),
-  *(f'_cell_angle_{x}' for x in ('alpha', 'beta', 'gamma')),
-)
+# Columns of sites that are read row by row, so from one loop.
+_COLUMNS = (
+  'label', 'type_symbol', 'fract_x', 'fract_y', 'fract_z', 'cartn_x', 'cartn_y',
+  'cartn_z', 'occupancy', 'calc_flag', 'attached_hydrogens',
+  'disorder_assembly', 'disorder_group', 'site_symmetry_multiplicity',
+  'symmetry_multiplicity',
+)  # fmt: skip
+_DUMMY = 'dum'  # Calculation flag of a site that is no atom.
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
   """One structure of a CIF, not yet checked."""
 
-  tags: gemmi.cif.Block
+  block: gemmi.cif.Block
 
   def to_ase(self) -> ase.Atoms:
     """All atoms of the cell.
 
     Raises:
       ValueError: If the cell or a coordinate is missing or no number, a species
-        is unknown, a site is partly occupied, or the symmetry is unclear.
+        is unknown, a site is partly occupied, the symmetry is unclear, or the
+        file contradicts itself.
     """
-    names = _names(self.tags)
-    if len(set(names)) < len(names):
-      twice = next(name for name in names if names.count(name) > 1)
-      raise ValueError(f'{twice} is there twice')
-    cell = self._cell()
-    species = self._species()
-    sites = self._sites(cell)
-    labels = self._column('_atom_site_label') or species
-    if len(species) != len(sites):
-      raise ValueError(f'{len(species)} species for {len(sites)} sites')
-    occupancies = self._column('_atom_site_occupancy') or []
-    for label, occupancy in zip(labels, occupancies, strict=False):
-      validation.check_occupancy(
-        label, occupancy if occupancy in ('.', '?') else _number(occupancy)
-      )
-    rotations, translations = self._operations(cell)
-    numbers = np.array([elements.number(name) for name in species])
-    if len(rotations) == 1:
-      images = (sites @ rotations[0].T + translations[0]) % 1.0
-    else:
-      orbits = [
-        cif_symmetry.orbit(site, rotations, translations, cell.array)
-        for site in sites
-      ]
-      numbers = np.repeat(numbers, [len(orbit) for orbit in orbits])
-      images = np.concatenate(orbits)
-    return ase.Atoms(
-      numbers, positions=images @ cell.array, cell=cell, pbc=True
-    )
-
-  def _column(self, name: str) -> list[str]:
-    """A loop's column; one value outside a loop is a column of one."""
-    # Most values are not quoted; to take the quotes off costs time.
-    return [
-      _string(value) if value[:1] in '"\';' else value
-      for value in self.tags.find_values(name)
-    ]
-
-  def _value(self, names: tuple[str, ...]) -> str | None:
-    """The first of several tags that says something."""
-    for name in names:
-      for value in self._column(name):
-        if value not in ('.', '?'):
-          return value
-    return None
-
-  def _cell(self) -> ase.cell.Cell:
-    columns = [self._column(name) for name in _CELL]
-    if not all(columns):
-      raise ValueError('no cell: _cell_length_a and so on are missing')
-    parameters = _floats([column[0] for column in columns], 'cell parameters')
-    if (parameters <= 0).any():
+    tags = Tags(self.block)
+    if not tags.are_one_loop(f'atom_site_{name}' for name in _COLUMNS):
       raise ValueError(
-        f'cell parameters {parameters.tolist()} are not positive'
+        'columns of the sites stand in several loops; put them into one'
       )
-    lengths, angles = parameters[:3], parameters[3:]
-    cosines = np.where(angles == 90, 0.0, np.cos(np.radians(angles)))
-    volume = 1 - (cosines**2).sum() + 2 * cosines.prod()
-    if not volume > 1e-12:
-      raise ValueError(f'cell parameters {parameters.tolist()} span no volume')
-    # a along x, b in the xy plane.
-    alpha, beta, gamma = cosines
-    sine = np.sqrt(1 - gamma**2)
-    unit = [
-      [1, 0, 0],
-      [gamma, sine, 0],
-      [beta, (alpha - beta * gamma) / sine, np.sqrt(volume) / sine],
-    ]
-    return ase.cell.Cell(lengths[:, None] * unit)
-
-  def _species(self) -> list[str]:
-    symbols = self._column('_atom_site_type_symbol')
-    if symbols:
-      return symbols
-    labels = self._column('_atom_site_label')
-    if not labels:
-      raise ValueError('sites have neither type symbols nor labels')
-    return [_species_of_label(label) for label in labels]
-
-  def _sites(self, cell: ase.cell.Cell) -> Float[np.ndarray, 'S 3']:
-    for kind in 'fract', 'cartn':
-      columns = [self._column(f'_atom_site_{kind}_{x}') for x in 'xyz']
-      if all(columns):
-        sites = np.stack([_floats(c, 'coordinates') for c in columns], axis=1)
-        return cell.scaled_positions(sites) if kind == 'cartn' else sites
-    raise ValueError('no atoms: sites have no coordinates')
-
-  def _operations(self, cell: ase.cell.Cell):
-    """Rotations [S, 3, 3] and translations [S, 3], centring included."""
-    for name in _OPERATIONS:
-      listed = self._column(name)
-      if listed:
-        return cif_symmetry.parse_operations(listed, cell)
-    number, name = self._value(_NUMBERS), self._value(_NAMES)
-    if number is None and name is None:
-      return np.eye(3)[None], np.zeros((1, 3))
-    return cif_symmetry.named_group(name, number, cell)
+    _drop_dummies(tags)
+    cell = cif_geometry.read_cell(tags)
+    sites = cif_geometry.read_sites(tags, cell)
+    formula = cif_species.read_formula(tags)
+    symbols = cif_species.read_species(tags, formula)
+    labels = tags.column('atom_site_label') or symbols
+    if not len(symbols) == len(sites) == len(labels):
+      raise ValueError(
+        f'{len(symbols)} species and {len(labels)} labels for {len(sites)} '
+        'sites; give one of each per site'
+      )
+    _check_occupancies(tags, labels)
+    cif_contents.check_sites(tags, labels)
+    symmetry = read_symmetry(tags, cell)
+    atoms, counts, group = _choose(
+      tags, formula, symmetry, symbols, sites, cell
+    )
+    cif_contents.check_multiplicities(
+      tags, labels, counts, len(group.rotations)
+    )
+    return atoms
 
 
 def blocks(file: IO) -> Iterator[Block]:
-  """The structures of a CIF: its blocks with atom sites."""
+  """The structures of a CIF: its blocks with atom sites.
+
+  Raises:
+    ValueError: If the file is no CIF.
+  """
   import gemmi
 
   data = file.read()
@@ -168,53 +94,92 @@ def blocks(file: IO) -> Iterator[Block]:
     data = data.encode()
   data = data.removeprefix(codecs.BOM_UTF8).translate(_ASCII)
   data = data.replace(b'\r\n', b'\n').replace(b'\r', b'\n')
-  # Level 0: one name may head two blocks.
-  for tags in gemmi.cif.read_string(data, check_level=0):
-    if any(name.startswith('_atom_site_') for name in _names(tags)):
-      yield Block(tags)
+  try:  # Level 0: one name may head two blocks.
+    document = gemmi.cif.read_string(data, check_level=0)
+  except (ValueError, RuntimeError) as error:
+    raise ValueError(_syntax(str(error))) from None
+  for block in document:
+    if any(name.startswith('atom_site_') for name in _names(block)):
+      yield Block(block)
 
 
-def _species_of_label(label: str) -> str:
-  """The element that opens a label: 'Ti1' is Ti, 'O2A' and 'OW1' are O."""
-  match = re.match(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)', label)
-  if not match:
-    raise ValueError(f'unknown species {label!r}')
-  first, second, capital = match.groups()
-  if capital and not second:
-    try:
-      elements.number(first + capital.lower())
-    except ValueError:
-      return first
+def _choose(
+  tags: Tags,
+  formula: dict[str, float] | None,
+  symmetry: Symmetry,
+  symbols: list[str],
+  sites: Float[np.ndarray, 'S 3'],
+  cell: Float[np.ndarray, '3 3'],
+) -> tuple[ase.Atoms, list[int], Operations]:
+  """Atoms of the cell, images per site, and the group that made them.
+
+  Of several groups that the file may mean, the formula decides.
+  """
+  units = cif_contents.read_units(tags)
+  numbers = np.array([elements.number(symbol) for symbol in symbols])
+  results, misfits = [], []
+  for group in symmetry.candidates:
+    atoms, counts = expand(numbers, sites, group, cell)
+    misfit = cif_contents.formula_misfit(atoms, formula, units)
+    if misfit is None:
+      results.append((atoms, counts, group))
+    else:
+      misfits.append(misfit)
+  if not results:
+    raise ValueError(misfits[0])
+  if len(results) > 1:
     raise ValueError(
-      f'unknown species: label {label!r} may mean {first} or '
-      f'{first}{capital.lower()}; add _atom_site_type_symbol'
+      'the space group does not tell which setting is meant (origin or axes); '
+      'list its symmetry operations'
     )
-  return first + second
+  atoms = results[0][0]
+  is_confirmed = formula is not None and units is not None
+  if symmetry.is_partial and not is_confirmed:
+    raise ValueError(
+      'the symmetry is stated, but not by a space group or operations that are '
+      'understood; list its symmetry operations'
+    )
+  named = symmetry.named_number
+  if named and not cif_contents.has_space_group(atoms, named):
+    raise ValueError(
+      f'the listed symmetry operations are not those of space group {named}, '
+      'which the file names, and its atoms do not have it; list all operations'
+    )
+  return results[0]
 
 
-def _names(tags: gemmi.cif.Block) -> list[str]:
-  """All tags of a block, in small letters."""
-  names = []
-  for item in tags:
-    names += item.loop.tags if item.loop else item.pair[:1] if item.pair else []
-  return [name.lower() for name in names]
+def _drop_dummies(tags: Tags) -> None:
+  """Drops the sites that are flagged as no atoms, and says how many."""
+  flags = tags.column('atom_site_calc_flag')
+  kept = [flag.lower() != _DUMMY for flag in flags]
+  if not all(kept):
+    tags.keep_rows('atom_site_calc_flag', kept)
+    warnings.warn(
+      f'{kept.count(False)} dummy sites of the CIF are dropped', stacklevel=2
+    )
 
 
-def _string(value: str) -> str:
-  import gemmi
-
-  return gemmi.cif.as_string(value)
-
-
-def _number(value: str) -> float:
-  """A number, perhaps with its uncertainty: 0.305(2); otherwise NaN."""
-  import gemmi
-
-  return gemmi.cif.as_number(value)
+def _check_occupancies(tags: Tags, labels: list[str]) -> None:
+  occupancies = tags.column('atom_site_occupancy')
+  for label, text in zip(labels, occupancies, strict=False):
+    if text not in ('.', '?'):
+      value = number(text)
+      validation.check_occupancy(label, text if np.isnan(value) else value)
 
 
-def _floats(values: list[str], what: str) -> Float[np.ndarray, 'S']:
-  numbers = np.array([_number(value) for value in values])
-  if np.isnan(numbers).any():
-    raise ValueError(f'{what} that are no numbers: {values}')
-  return numbers
+def _names(block: gemmi.cif.Block) -> Iterator[str]:
+  """Canonical tags of a block."""
+  for item in block:
+    if item.loop is not None:
+      yield from map(canonical, item.loop.tags)
+    elif item.pair is not None:
+      yield canonical(item.pair[0])
+
+
+def _syntax(message: str) -> str:
+  """Where gemmi stopped, without its own words: 'string:12:3(99): ...'."""
+  parts = message.split(':')
+  where = (
+    f' in line {parts[1]}' if len(parts) > 2 and parts[1].isdigit() else ''
+  )
+  return f'malformed CIF{where}; compare it with a file that is read'

@@ -1,130 +1,170 @@
-"""The symmetry that a CIF states: listed operations, or a space group's name.
+"""Symmetry operations of a CIF: the listed ones, or those of its space group.
 
-A wrong guess would be wrong atoms, so that whatever is unclear is refused.
+A space group is stated by operations, by a Hermann-Mauguin, Hall or Schoenflies
+symbol, or by its number. A statement that is not understood is refused, since
+its crystal would lack atoms.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import re
 
-import ase.cell
 import numpy as np
 from jaxtyping import Float
 
-# Images of one site closer than this, Å, are one atom on a special position
-# whose coordinates were rounded.
-_SAME_SITE = 0.1
+from crystal_jax.io import operations, space_groups
+from crystal_jax.io.cif_tags import Tags
+from crystal_jax.io.operations import IDENTITY, Operations
+from crystal_jax.io.space_groups import Statement
 
-# How far a symmetry operation may change a lattice, whose lengths are rounded.
-_MISFIT = 0.05
+_LISTS = 'space_group_symop_operation_xyz', 'symmetry_equiv_pos_as_xyz'
+# Magnetic operations end in the time reversal: x,y,z,-1.
+_MAGNETIC = 'space_group_symop_magn_operation_xyz'
+_MAGNETIC_CENTRINGS = 'space_group_symop_magn_centering_xyz'
 
-# One summand of a symmetry operation: sign, axis, number, divisor.
-_TERM = re.compile(r'([+-]?)(?:([xyz])|(\d+\.?\d*|\.\d+)(?:/(\d+))?)')
+# Tags of symmetry: `_space_group*`, `_symmetry*` and their magnetic kin.
+_SYMMETRY = re.compile(
+  '(?P<other>parent_|child_|magnetic_)?'
+  '(symmetry_space_group|space_group|symmetry)_(?P<rest>.+)'
+)
+# What such a tag states, by the rest of its name.
+_STATEMENTS = {
+  'name': re.compile('(name_)?h_m(_alt|_full|_extended)?'),
+  'reference': re.compile('name_h_m_ref'),
+  'hall': re.compile('(name_)?hall'),
+  'number': re.compile('(it_|int_tables_)number'),
+  'schoenflies': re.compile('(name_)?schoenflies'),
+  'setting': re.compile('it_coordinate_system_code'),
+}
+# Tags that state a part of the symmetry, which no operations follow from.
+_PARTIAL = re.compile(
+  'crystal_system|cell_setting|laue_class|patterson.*|point_group.*|'
+  'bravais_type|centring_type|reference_setting|transform.*|magn_.*'
+)
+_IDS = re.compile(
+  'id|.*_id|symop_magn_.*|.*description|wyckoff.*|.*_mxmymz|.*_timereversal|'
+  'symop_(id|operation_xyz|generator_xyz)|equiv_pos_as_xyz'
+)
+_MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
 
 
-def parse_operations(listed: list[str], cell: ase.cell.Cell):
-  """Operations such as '-y+1/2, x, z'; each has to fit the cell.
+@dataclasses.dataclass(frozen=True)
+class Symmetry:
+  """What a CIF states about its symmetry.
 
-  Returns:
-    Rotations [S, 3, 3] and translations [S, 3].
+  Attributes:
+    candidates: Groups that the file may mean: one, unless the origin is open.
+    named_number: Number of the space group that is named beside a list of
+      operations of another group; None if list and name agree.
+    is_partial: Whether the file states a part of its symmetry, such as a
+      crystal system, but neither a group nor operations.
+  """
+
+  candidates: list[Operations]
+  named_number: int | None = None
+  is_partial: bool = False
+
+
+def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
+  """The symmetry that a CIF states, checked against its cell.
 
   Raises:
-    ValueError: If one cannot be read, or is none of this lattice.
+    ValueError: If a statement is not understood or contradicts another one, or
+      if the operations are no group or do not fit the cell.
   """
-  operations = [_parse_operation(text) for text in listed]
-  rotations, translations = map(np.stack, zip(*operations, strict=True))
-  if len(listed) > 1:
-    metric = cell.array @ cell.array.T
-    size = np.sqrt(np.diag(metric))
-    turned = rotations.transpose(0, 2, 1) @ metric @ rotations
-    change = np.abs(turned - metric) / np.outer(size, size)
-    worst = change.max(axis=(1, 2))
-    if worst.max() > _MISFIT:
+  for tag in tags:
+    if _MODULATED.match(tag) and tags.known(tag):
       raise ValueError(
-        f'symmetry operation {listed[worst.argmax()]!r} does not map the '
-        'lattice onto itself'
+        'a modulated structure (superspace group); give a commensurate '
+        'approximant in three dimensions'
       )
-  return rotations, translations
+  group = _listed(tags, cell)
+  if group is not None:
+    return _listed_symmetry(tags, group)
+  statement, is_partial = _statement(tags)
+  if statement is None:
+    return Symmetry([IDENTITY], is_partial=is_partial)
+  return Symmetry(space_groups.settings(statement, cell))
 
 
-def named_group(name: str | None, number: str | None, cell: ase.cell.Cell):
-  """Operations of a space group of which only name or number are known.
+def _listed(tags: Tags, cell) -> Operations | None:
+  """The operations that a CIF lists; None if there is no list."""
+  lists = [tuple(tags.known(name)) for name in _LISTS if tags.known(name)]
+  magnetic = tags.known(_MAGNETIC)
+  if len(lists) + bool(magnetic) > 1 and len(set(map(_plain, lists))) > 1:
+    raise ValueError(
+      'two different lists of symmetry operations; keep the right one'
+    )
+  if lists:
+    group = operations.parse_group(lists[0])
+    names = lists[0]
+  elif magnetic:
+    names, centrings = (
+      tuple(text.rsplit(',', 1)[0] for text in listed)
+      for listed in (magnetic, tags.known(_MAGNETIC_CENTRINGS))
+    )
+    group = operations.parse_group(names, centrings)
+  else:
+    return None
+  operations.check_lattice(group, cell)
+  return group
 
-  Only the number: the standard setting. Hexagonal or rhombohedral, if the name
-  does not say it, is told from the cell; one of two origins can't be.
 
-  Returns:
-    Rotations [S, 3, 3] and translations [S, 3], centring included.
+def _plain(listed: tuple[str, ...]) -> tuple[str, ...]:
+  return tuple(text.replace(' ', '').lower() for text in listed)
+
+
+def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:
+  """Listed operations, compared with the space group that is named."""
+  try:
+    statement, _ = _statement(tags)
+  except ValueError:  # The operations say all that the name would.
+    statement = None
+    if len(group.rotations) == 1:
+      return Symmetry([group], is_partial=True)
+  if statement is None:
+    return Symmetry([group])
+  stated = space_groups.stated_number(statement)
+  if stated is None:
+    return Symmetry([group], is_partial=len(group.rotations) == 1)
+  listed = space_groups.number_of(group)
+  if listed is None and len(group.rotations) > 1:  # A setting of its own.
+    return Symmetry([group])
+  return Symmetry([group], named_number=stated if stated != listed else None)
+
+
+def _statement(tags: Tags) -> tuple[Statement | None, bool]:
+  """The space group that is named; and whether only a part of it is stated.
 
   Raises:
-    ValueError: If that leaves open which setting is meant.
+    ValueError: If a tag of symmetry is not understood.
   """
-  import gemmi
-
-  unclear = ValueError(
-    f'space group {name or number} does not tell which setting is meant; list '
-    'its symmetry operations'
-  )
-  try:
-    number = int(number) if number else None
-  except ValueError:
-    raise unclear from None
-  if name is None:
-    group = gemmi.find_spacegroup_by_number(number)
-    name = group.hm if group else ''
-  alpha, _, gamma = cell.angles()
-  group = gemmi.find_spacegroup_by_name(name, alpha, gamma)
-  if group is None or number not in (None, group.number):
-    raise unclear
-  if group.ext in ('1', '2') and ':' not in name:
-    raise unclear
-  operations = list(group.operations())
-  rotations = np.array([op.rot for op in operations], float)
-  translations = np.array([op.tran for op in operations], float)
-  return rotations / gemmi.Op.DEN, translations / gemmi.Op.DEN
-
-
-def orbit(
-  site: Float[np.ndarray, '3'],
-  rotations: Float[np.ndarray, 'S 3 3'],
-  translations: Float[np.ndarray, 'S 3'],
-  cell: Float[np.ndarray, '3 3'],
-) -> Float[np.ndarray, 'M 3']:
-  """The distinct images of one site in the cell, fractional."""
-  images = (rotations @ site + translations) % 1.0
-  kept = []
-  while len(images):
-    kept.append(images[0])
-    apart = images - images[0]
-    apart = (apart - np.round(apart)) @ cell
-    images = images[np.linalg.norm(apart, axis=-1) > _SAME_SITE]
-  return np.stack(kept)
-
-
-@functools.lru_cache(maxsize=1000)
-def _parse_operation(text: str):
-  """The rotation and the translation of '-y+1/2, x, z'."""
-  rotation, translation = np.zeros((3, 3)), np.zeros(3)
-  rows = text.lower().replace(' ', '').split(',')
-  for row, expression in enumerate(rows if len(rows) == 3 else ()):
-    for sign, axis, number, divisor in _terms(text, expression):
-      factor = -1 if sign == '-' else 1
-      if axis:
-        rotation[row, 'xyz'.index(axis)] += factor
-      else:
-        translation[row] += factor * float(number) / float(divisor or 1)
-  if abs(abs(np.linalg.det(rotation)) - 1) > 1e-6:
-    raise ValueError(f'symmetry operation {text!r} is none')
-  # 0.3333 is a third.
-  whole = np.round(translation * 24) / 24
-  near = np.abs(translation - whole) < 1e-3
-  return rotation, np.where(near, whole, translation)
-
-
-def _terms(text, expression) -> list[tuple[str | None, ...]]:
-  terms = re.split(r'(?=[+-])', expression)
-  matches = [_TERM.fullmatch(term) for term in terms if term]
-  if None in matches or not matches:
-    raise ValueError(f'symmetry operation {text!r} is none')
-  return [match.groups() for match in matches]
+  stated: dict[str, list[str]] = {kind: [] for kind in _STATEMENTS}
+  is_partial = False
+  for tag in tags:
+    match = _SYMMETRY.fullmatch(tag)
+    if not match or _IDS.fullmatch(match['rest']) or not tags.known(tag):
+      continue
+    if match['other'] or _PARTIAL.fullmatch(match['rest']):
+      is_partial = True
+      continue
+    kinds = [k for k, p in _STATEMENTS.items() if p.fullmatch(match['rest'])]
+    value = tags.value(tag)
+    if not kinds or value is None:
+      raise ValueError(
+        f'symmetry tag {tags.spellings[tag]} is not understood; list the '
+        'symmetry operations in _space_group_symop_operation_xyz'
+      )
+    stated[kinds[0]].append(value)
+  names = stated['name'] or stated['reference']
+  single = {}
+  for kind in 'number', 'hall', 'schoenflies', 'setting':
+    if len(set(stated[kind])) > 1:
+      raise ValueError(
+        f'contradictory space group: {", ".join(stated[kind])}; keep the right '
+        'one'
+      )
+    single[kind] = stated[kind][0] if stated[kind] else None
+  statement = Statement(tuple(dict.fromkeys(names)), **single)
+  return (statement, False) if str(statement) else (None, is_partial)

@@ -1,35 +1,36 @@
-"""Read crystal files: CIF, POSCAR, extxyz, whatever ASE knows.
+"""Read crystals: CIF, POSCAR, extxyz, tables, databases, whatever ASE parses.
 
-Reading says no rather than hand out a crystal that is not what the file says:
-to partial occupancy, unknown species, atoms on top of each other, a missing
-cell. The error names the file and the reason. Cells and positions come as the
+A file is read as it means, or refused: partial occupancy, unknown species,
+symmetry that is not understood, atoms on top of each other, a missing cell. The
+error names the file, the reason and what to do. Cells and positions come as the
 file has them, never reduced or standardised.
 """
 
 from __future__ import annotations
 
-import io
+import functools
 import os
-import re
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import ase
-import ase.io
-import ase.io.formats
-
-from crystal_jax.io import cif
-from crystal_jax.structure import elements, validation
+from crystal_jax.io.structures import check, load, parse_text
 from crystal_jax.structure.crystal import Crystal
 
+if TYPE_CHECKING:
+  from crystal_jax.io.reading import items
+
 Path = str | os.PathLike[str]
-Structure = ase.Atoms | cif.Block
+
+# Files with one crystal per row, which only `io.reading` lists.
+_TABLES = '.csv', '.db', '.npz', '.jsonl', '.parquet'
 
 
 def read(path: Path, index: int | None = None) -> Crystal:
   """Reads one crystal.
 
   Args:
-    path: A file in any format that ASE reads.
+    path: A file in any format that `prepare` or ASE reads.
     index: Which structure of a file with several; negative from the end.
 
   Returns:
@@ -37,13 +38,13 @@ def read(path: Path, index: int | None = None) -> Crystal:
     deuterium is hydrogen.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If the file is empty or cannot be parsed, holds several
-      structures and no index is given, or the crystal has partial occupancy, no
-      atoms, no cell or one of zero volume, an unknown species, or atoms closer
-      than 0.4 Å, images included.
+    FileNotFoundError: If the file does not exist.
+    ValueError: If the file is empty or cannot be parsed, contradicts itself,
+      holds several structures and no index is given, or the crystal has partial
+      occupancy, no atoms, no cell or one of zero volume, an unknown species, or
+      atoms closer than 0.4 Å, images included.
   """
-  found = structures(path)
+  found = _loaders(path)
   if index is None and len(found) > 1:
     raise ValueError(
       f'{path}: holds {len(found)} structures; choose one with index=0 to '
@@ -61,10 +62,10 @@ def read_all(path: Path) -> list[Crystal]:
   """Reads every crystal of a file.
 
   Raises:
-    FileNotFoundError: If there is no such file.
+    FileNotFoundError: If the file does not exist.
     ValueError: As `read`; one bad structure is enough, and is named.
   """
-  found = structures(path)
+  found = _loaders(path)
   return [_crystal(path, found, i) for i in range(len(found))]
 
 
@@ -73,7 +74,7 @@ def parse_cif(text: str, name: str = 'CIF') -> Crystal:
 
   Args:
     text: The CIF.
-    name: What errors call it.
+    name: Name of the crystal in errors.
 
   Raises:
     ValueError: As `read`.
@@ -84,117 +85,52 @@ def parse_cif(text: str, name: str = 'CIF') -> Crystal:
     raise ValueError(f'{name}: {error}') from error
   if len(found) != 1:
     raise ValueError(f'{name}: holds {len(found)} structures, not one.')
-  return _crystal(name, found, 0)
+  return _crystal(name, [functools.partial(check, found[0])], 0)
 
 
-def structures(path: Path, file_format: str | None = None) -> list[Structure]:
-  """What a file holds, at least one structure; `check` makes crystals of them.
+_Loader = Callable[[], Crystal]
 
-  Args:
-    path: A file.
-    file_format: ASE's name of its format; None: by its name and content.
 
-  Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If it is empty, or cannot be parsed.
-  """
-  if not os.path.exists(path):
-    raise FileNotFoundError(f'{path}: no such file.')
-  if os.path.isdir(path):
-    raise ValueError(f'{path}: is a folder, not a file.')
-  if not os.path.getsize(path):
-    raise ValueError(f'{path}: the file is empty.')
-  try:
-    found = list(_parse(path, file_format))
-  except Exception as error:  # Every parser has its own ways to fail.
-    if isinstance(error, OSError) and error.errno:
-      raise  # The system's word, not a parser's.
-    raise ValueError(f'{path}: cannot be read: {_reason(error)}') from error
-  if not found:
+def _loaders(path: Path) -> list[_Loader]:
+  """One function per structure of a file, which checks and returns it."""
+  path = pathlib.Path(path)
+  if path.suffix.lower() not in _TABLES or not path.is_file():
+    structures = load(path)
+    return [functools.partial(check, one) for one in structures]
+  # Only tables need it, and it starts processes.
+  from crystal_jax.io.reading import items, parse
+
+  loaders: list[_Loader] = []
+  for item in items.find([path]):
+    if isinstance(item, items.Skip):
+      loaders.append(functools.partial(_refuse, item.reason))
+    elif item.kind == 'parquet':  # A block of many rows.
+      rows = parse.rows(item)
+      loaders += [functools.partial(check, row.structure) for row in rows]
+    else:
+      loaders.append(functools.partial(_check_item, item))
+  if not loaders:
     raise ValueError(f'{path}: holds no structure with atoms.')
-  return found
+  return loaders
 
 
-def parse_text(text: str, file_format: str) -> list[Structure]:
-  """What a text holds: 'cif', 'vasp' (a POSCAR) or 'extxyz'.
+def _check_item(item: items.Item) -> Crystal:
+  """The one crystal of an item."""
+  from crystal_jax.io.reading import parse
 
-  Raises:
-    ValueError: If it cannot be parsed.
-  """
-  try:
-    if file_format == 'cif':
-      return list(cif.blocks(io.StringIO(text)))
-    text = _plain_species(text, file_format)
-    return list(ase.io.iread(io.StringIO(text), ':', format=file_format))
-  except Exception as error:
-    raise ValueError(f'cannot be read: {_reason(error)}') from error
+  rows = list(parse.rows(item))
+  if len(rows) != 1:
+    raise ValueError(f'holds {len(rows)} structures, not one')
+  return check(rows[0].structure)
 
 
-def check(structure: Structure) -> Crystal:
-  """The crystal of a structure; refuses what is none of whole atoms.
-
-  Raises:
-    ValueError: If there are no atoms, no cell or one of zero volume, partial
-      occupancy, an unknown species, or atoms closer than 0.4 Å.
-  """
-  try:
-    return validation.check_atoms(
-      structure if isinstance(structure, ase.Atoms) else structure.to_ase()
-    )
-  except Exception as error:
-    raise ValueError(_reason(error)) from error
+def _refuse(reason: str) -> Crystal:
+  raise ValueError(reason)
 
 
-def _parse(path: Path, file_format: str | None) -> Iterator[Structure]:
-  if file_format is None and str(path).endswith('.cif'):
-    file_format = 'cif'  # To look into the file takes longer than to read it.
-  file_format = file_format or ase.io.formats.filetype(str(path))
-  if file_format == 'cif':
-    with ase.io.formats.open_with_compression(str(path), 'rb') as file:
-      yield from cif.blocks(file)
-  elif file_format in ('vasp', 'extxyz', 'xyz'):
-    with ase.io.formats.open_with_compression(str(path), 'rt') as file:
-      text = _plain_species(file.read(), file_format)
-    yield from ase.io.iread(io.StringIO(text), ':', format=file_format)
-  else:
-    yield from ase.io.iread(
-      str(path), ':', format=file_format, do_not_split_by_at_sign=True
-    )
-
-
-def _plain_species(text: str, file_format: str) -> str:
-  """Species without oxidation states, D as H: ASE knows bare symbols only."""
-
-  def plain(match):
-    token = match.group(0)
-    try:
-      return elements.symbol(elements.number(token))
-    except ValueError:
-      return token
-
-  species = r'(?<!\S)(?:[DT]|[A-Z][a-z]?\d*[+-])(?!\S)'
-  if file_format == 'vasp':  # The sixth line lists the species.
-    lines = text.splitlines(keepends=True)
-    lines[5:6] = [re.sub(species, plain, line) for line in lines[5:6]]
-    return ''.join(lines)
-  return re.sub(rf'(?m)(?<=^)\s*{species}', plain, text)
-
-
-def _crystal(path: Path, found: list[Structure], index: int) -> Crystal:
+def _crystal(path: Path, found: list[_Loader], index: int) -> Crystal:
   where = f'{path}' if len(found) == 1 else f'{path}, structure {index}'
   try:
-    return check(found[index])
+    return found[index]()
   except ValueError as error:
     raise ValueError(f'{where}: {error}') from error
-
-
-def _reason(error: Exception) -> str:
-  """What a parser meant."""
-  text = ' '.join(str(error).split())
-  if isinstance(error, ase.io.formats.UnknownFileTypeError):
-    return f'no known format ({text})'
-  if isinstance(error, KeyError):
-    return f'unknown species or keyword {text}'
-  if isinstance(error, ValueError) and text:
-    return text
-  return f'malformed ({type(error).__name__}{": " if text else ""}{text})'

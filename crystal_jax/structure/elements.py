@@ -53,9 +53,10 @@ def number(species: str) -> int:
   """
   match = _SPECIES.fullmatch(species.strip())
   name, suffix = match.groups() if match else ('', None)
-  is_molecule = len(name) == 2 and name.isupper() and suffix
-  name = name.capitalize()
-  found = ase.data.atomic_numbers.get('H' if name == 'D' else name, 0)
+  symbol = name.capitalize()
+  found = ase.data.atomic_numbers.get('H' if symbol == 'D' else symbol, 0)
+  # Bare capitals may be an element, but CN and NO are none of those up to Pu.
+  is_molecule = name[1:].isupper() and (suffix or found > MAX_NUMBER)
   if not found or is_molecule:
     raise ValueError(f'unknown species {species!r}')
   return int(found)

@@ -60,6 +60,40 @@ def from_lengths_and_angles(
   return jnp.stack(rows, axis=-2) * lengths[..., None]
 
 
+def from_cell_parameters(
+  lengths: Float[np.ndarray, '3'], angles: Float[np.ndarray, '3']
+) -> Float[np.ndarray, '3 3']:
+  """The cell of a file's six parameters: `from_lengths_and_angles`, checked.
+
+  Host NumPy, float64; right angles are exact.
+
+  Raises:
+    ValueError: If a length is not positive, an angle is not between 0 and 180
+      degrees, or no cell has these angles.
+  """
+  parameters = [*lengths.tolist(), *angles.tolist()]
+  if not (lengths > 0).all():
+    raise ValueError(f'cell parameters {parameters}: a length is not positive')
+  if not ((angles > 0) & (angles < 180)).all():
+    raise ValueError(
+      f'cell parameters {parameters}: an angle is not between 0 and 180 degrees'
+    )
+  alpha, beta, gamma = np.where(angles == 90, 0.0, np.cos(np.radians(angles)))
+  squares = alpha**2 + beta**2 + gamma**2
+  volume = 1 - squares + 2 * alpha * beta * gamma
+  if not volume > 1e-12:
+    raise ValueError(
+      f'cell parameters {parameters} span no volume: no cell has these angles'
+    )
+  sine = np.sqrt(1 - gamma**2)
+  unit = [
+    [1, 0, 0],
+    [gamma, sine, 0],
+    [beta, (alpha - beta * gamma) / sine, np.sqrt(volume) / sine],
+  ]
+  return lengths[:, None] * np.array(unit)
+
+
 def volume(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B']:
   """Volume of the cell, Å³, positive for either handedness."""
   return jnp.abs(jnp.linalg.det(jnp.asarray(cell)))

@@ -19,7 +19,7 @@ from crystal_jax.structure import supercell
 SYMPREC = 5e-3
 
 # Most atoms that spglib is given: its time grows with their cube.
-_MAX_SPGLIB_ATOMS = 512
+_MAX_SPGLIB_ATOMS = 128
 
 
 def primitive_cell(

@@ -127,16 +127,24 @@ def test_labels_without_type_symbols(tmp_path, label, number):
          "'P 7 7 7'"), 'list its symmetry operations'),
     (cif('Ti Ti1 0 0 0.1 1', symmetry="_symmetry_space_group_name_H-M "
          "'P 1 21/c 1'\n_space_group_IT_number 15"),
-     'list its symmetry operations'),
+     'contradictory space group'),
     (cif('Ti Ti1 0 0 0.1 1', symmetry='_space_group_IT_number 300'),
      'list its symmetry operations'),
     (cif('Si Si1 0 0 0 1', symmetry='_space_group_IT_number 227'),
-     'list its symmetry operations'),
+     'does not fit the cell'),
+    (cif('Si Si1 0 0 0 1', (5.43,) * 3 + (90,) * 3,
+         '_space_group_IT_number 227'), 'list its symmetry operations'),
     *((cif('Si Si1 0 0 0 1', symmetry=f"loop_\n_symmetry_equiv_pos_as_xyz\n"
            f"'x,y,z'\n'{operation}'"), f"operation '{operation}' {why}")
-      for operation, why in [('x,y', 'is none'), ('x,x,z', 'is none'),
-                             ('2x,y,z', 'is none'), ('x,y,w', 'is none'),
-                             ('y,z,x', 'does not map the lattice')]),
+      for operation, why in [('x,y', 'is malformed'), ('x,x,z', 'is malf'),
+                             ('2x,y,z', 'is malf'), ('x,y,w', 'is malf'),
+                             ('x,y,z+1/0', 'is malformed')]),
+    (cif('Si Si1 0 0 0 1', symmetry='loop_\n_symmetry_equiv_pos_as_xyz\n'
+         'x,y,z\ny,z,x\nz,x,y'), "'y,z,x' does not map the lattice"),
+    (cif('Si Si1 0 0 0 1', symmetry='loop_\n_symmetry_equiv_pos_as_xyz\n'
+         'x,y,z\nx+1/3,y,z'), 'are no group'),
+    (cif('Si Si1 0 0 0 1', symmetry='loop_\n_symmetry_equiv_pos_as_xyz\n'
+         '-x,-y,z'), 'lack the identity'),
     (cif('Ti Ti1 0 0 0 1') + '_cell_length_a 7\n', 'is there twice'),
   ],
 )  # fmt: skip
@@ -151,11 +159,13 @@ def test_translations_keep_their_digits(tmp_path):
   text = cif(
     'Si Si1 0 0 0 1',
     symmetry="loop_\n_space_group_symop_operation_xyz\n'x, y, z'\n"
-    "'1/2+X, .3333+y, z-0.21'",
+    "'1/2+X, .3333+y, z-0.2'\n"
+    + '\n'.join(f"'{n}/2+x, y+{2 * n % 6}/6, z-{n}/5'" for n in range(2, 30)),
   )
   crystal = cj.read(save(tmp_path, text))
-  expected = [[0, 0, 0], [0.5, 1 / 3, 0.79]]
-  np.testing.assert_allclose(fractional(crystal), expected, atol=1e-9)
+  assert crystal.num_atoms == 30
+  expected = [[0, 0, 0], [0.5, 1 / 3, 0.8]]
+  np.testing.assert_allclose(fractional(crystal)[:2], expected, atol=1e-9)
 
 
 @pytest.mark.filterwarnings('ignore:Issues encountered while parsing CIF')

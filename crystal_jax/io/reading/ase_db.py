@@ -1,7 +1,7 @@
-"""Rows of an ASE database, read with nothing but sqlite3, json and NumPy.
+"""Rows of ASE databases, read with sqlite3, json and NumPy alone.
 
-It is opened read-only, so that nothing is written beside it, and columns that
-may hold anything (`data`) are not looked at.
+The file is opened read-only, so nothing is written beside it; the column
+`data`, which may hold anything, is not read.
 """
 
 from __future__ import annotations
@@ -11,34 +11,47 @@ import functools
 import json
 import pathlib
 import sqlite3
+import time
 from typing import Any
 
 import ase
 import numpy as np
 
 _COLUMNS = ('numbers', 'positions', 'cell', 'pbc', 'energy', 'key_value_pairs')
+_NOT_A_DATABASE = 'no ASE database, or damaged'
+# Seconds that listing the rows may take; a million take one.
+_TIME_LIMIT = 60.0
+_STEPS = 100_000  # Instructions of SQLite between looks at the clock.
 
 
 def keys(path: str) -> list[int]:
   """The ids of all rows.
 
   Raises:
-    ValueError: If this is no ASE database.
+    ValueError: If the file is no ASE database, or takes more than a minute.
   """
   try:
-    with contextlib.closing(_connect(path)) as opened:
-      found = opened.execute('SELECT id FROM systems ORDER BY id')
-      return [int(key) for (key,) in found]
-  except sqlite3.Error as error:
-    raise ValueError(f'no ASE database: {error}') from error
+    with contextlib.closing(_connect(path)) as connection:
+      # A view may be endless, or read other tables.
+      found = connection.execute(
+        "SELECT type FROM sqlite_master WHERE name = 'systems'"
+      ).fetchone()
+      if found != ('table',):
+        raise ValueError('no ASE database: it has no table `systems`')
+      stop = time.monotonic() + _TIME_LIMIT
+      connection.set_progress_handler(lambda: time.monotonic() > stop, _STEPS)
+      rows = connection.execute('SELECT id FROM systems ORDER BY id')
+      return [int(key) for (key,) in rows]
+  except (sqlite3.Error, TypeError) as error:
+    raise ValueError(_NOT_A_DATABASE) from error
 
 
 def read_row(path: str, key: int) -> dict[str, Any]:
   """One row.
 
   Returns:
-    numbers [N], positions [N, 3] and cell [3, 3] in Å, pbc (bits), energy (eV,
-    or None) and key_value_pairs, a dict.
+    numbers [N], positions [N, 3] and cell [3, 3] in Å, pbc [3], energy (eV, or
+    None) and key_value_pairs, a dict.
 
   Raises:
     ValueError: If there is no such row, or it is damaged.
@@ -47,7 +60,7 @@ def read_row(path: str, key: int) -> dict[str, Any]:
   try:
     found = _open(path).execute(query, (key,)).fetchone()
   except sqlite3.Error as error:
-    raise ValueError(f'no ASE database: {error}') from error
+    raise ValueError(_NOT_A_DATABASE) from error
   if found is None:
     raise ValueError(f'there is no row {key}')
   row = dict(zip(_COLUMNS, found, strict=True))
@@ -55,11 +68,12 @@ def read_row(path: str, key: int) -> dict[str, Any]:
     row['numbers'] = np.frombuffer(row['numbers'], '<i4')
     row['positions'] = np.frombuffer(row['positions'], '<f8').reshape(-1, 3)
     row['cell'] = np.frombuffer(row['cell'], '<f8').reshape(3, 3)
-    row['key_value_pairs'] = json.loads(row['key_value_pairs'] or '{}')
-  except (TypeError, ValueError) as error:
-    raise ValueError(f'row {key} is damaged: {error}') from error
+    row['pbc'] = [bool(row['pbc'] & 1 << axis) for axis in range(3)]
+    row['key_value_pairs'] = dict(json.loads(row['key_value_pairs'] or '{}'))
+  except (TypeError, ValueError, RecursionError) as error:
+    raise ValueError(f'row {key} is damaged') from error
   if len(row['numbers']) != len(row['positions']):
-    raise ValueError(f'row {key} is damaged')
+    raise ValueError(f'row {key} is damaged: its columns differ in length')
   return row
 
 
@@ -73,11 +87,23 @@ def _connect(path: str) -> sqlite3.Connection:
   return sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
-def atoms_of_json(row: dict[str, Any]) -> ase.Atoms:
-  """One row of an ASE database that is a JSON file."""
+def atoms_of_json(row: dict[str, Any], key: Any) -> ase.Atoms:
+  """One row of an ASE database that is a JSON file.
+
+  Raises:
+    ValueError: If the row is damaged.
+  """
   names = 'numbers', 'positions', 'cell', 'pbc'
-  numbers, positions, cell, pbc = (_json_array(row.get(n)) for n in names)
-  return ase.Atoms(numbers.astype(int), positions, cell=cell, pbc=pbc)
+  try:
+    numbers, positions, cell, pbc = (_json_array(row.get(n)) for n in names)
+    return ase.Atoms(
+      numbers.astype(int),
+      positions.reshape(-1, 3),
+      cell=cell.reshape(3, 3),
+      pbc=pbc.astype(bool),
+    )
+  except (TypeError, ValueError, KeyError, IndexError) as error:
+    raise ValueError(f'row {key} of an ASE database is damaged') from error
 
 
 def _json_array(value: Any) -> np.ndarray:

@@ -1,19 +1,21 @@
-"""Where the frames of an extxyz file lie, so that each is read on its own."""
+"""Byte ranges of the frames of an extxyz file, which are parsed one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+_MAX_DIGITS = 20  # Characters of a number of atoms.
+
 
 def find(path: str) -> Iterator[tuple[int, int]]:
   """The first byte and the length of every frame.
 
-  A frame is a line with the number of atoms, a comment, and a line an atom.
-  Where that does not hold, the rest of the file is one frame, which no parser
-  will take.
+  A frame is a line with the number of atoms, a comment, and a line per atom.
+  Text that does not begin with a number is one last frame, of length -1, which
+  no parser takes.
 
   Raises:
-    ValueError: If there is no frame at all.
+    ValueError: If the file has no frame.
   """
   found = False
   with open(path, 'rb') as file:
@@ -25,7 +27,7 @@ def find(path: str) -> Iterator[tuple[int, int]]:
       if not line.strip():
         continue
       found = True
-      if not line.strip().isdigit():
+      if not line.strip().isdigit() or len(line) > _MAX_DIGITS:
         yield start, -1
         return
       for _ in range(int(line) + 1):
@@ -40,14 +42,17 @@ def read(path: str, start: int, size: int) -> str:
   """The text of one frame; a size of -1 is the rest of the file.
 
   Raises:
-    ValueError: If it has no number of atoms, or fewer lines than that.
+    ValueError: If the frame has no number of atoms, or fewer lines than atoms.
   """
   with open(path, 'rb') as file:
     file.seek(start)
     text = file.read(size).decode('utf-8', 'replace')
   first = text.split('\n', 1)[0].strip()
   lines = text.count('\n') + (not text.endswith('\n'))
-  # A parser would look for them for long.
+  # Checked before parsing, since a wrong count is slow to parse.
   if not first.isdecimal() or lines < int(first) + 2:
-    raise ValueError(f'cannot be read: no frame of {first[:20]!r} atoms')
+    raise ValueError(
+      f'cannot be read: no frame of {first[:20]!r} atoms; need their number, a '
+      'line with the lattice, and a line per atom'
+    )
   return text

@@ -1,9 +1,9 @@
-"""Crystals as OPTIMADE has them, in JSON answers, JSON lines and parquet files.
+"""OPTIMADE structures in JSON answers, JSON lines and parquet files.
 
 An entry has `lattice_vectors` [3, 3] and `cartesian_site_positions` [N, 3] in Å
-and `species_at_sites` [N], by itself or in `attributes`; so have Alexandria's
-OPTIMADE pages and LeMat-Bulk's parquet files. What else is a number in it is a
-property.
+and `species_at_sites` [N], at its top or in `attributes`; Alexandria's OPTIMADE
+pages and LeMat-Bulk's parquet files have the same. Its other numbers are
+properties.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ _SITES = (
   'cartesian_site_positions',
   'species_at_sites',
 )
+# Features of structures whose sites are not all atoms, each at one position.
+_FEATURES = {
+  'disorder': 'sites are partly occupied; give an ordered structure',
+  'assemblies': 'sites are alternatives; keep one of each assembly',
+  'implicit_atoms': 'atoms without positions; add them as sites',
+  'unknown_positions': 'atoms without positions; add them as sites',
+  'site_attachments': 'atoms attached to sites; add them as sites',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,37 +45,57 @@ class Entry:
     """Its atoms.
 
     Raises:
-      ValueError: If something is missing, no number or no element, or a species
-        is a mixture.
+      ValueError: If a field is missing, no number or no element, a species is a
+        mixture, or the structure has atoms without positions or alternatives.
     """
-    said = attributes(self.entry)
-    missing = [name for name in _SITES if said.get(name) is None]
+    fields = attributes(self.entry)
+    missing = [name for name in _SITES if fields.get(name) is None]
     if missing:
-      raise ValueError(f'no atoms: it lacks {", ".join(missing)}')
-    kinds = {kind['name']: _element(kind) for kind in said.get('species') or ()}
-    names = [kinds.get(name, name) for name in said['species_at_sites']]
-    cell, positions = (np.array(said[name], float) for name in _SITES[:2])
+      raise ValueError(f'no atoms: the entry lacks {", ".join(missing)}')
+    for feature in fields.get('structure_features') or ():
+      if feature in _FEATURES:
+        raise ValueError(f'{feature}: {_FEATURES[feature]}')
+    if fields.get('assemblies'):
+      raise ValueError(f'assemblies: {_FEATURES["assemblies"]}')
+    kinds = _kinds(fields.get('species'))
+    names = [kinds.get(name, name) for name in fields['species_at_sites']]
+    cell, positions = (_array(fields, name) for name in _SITES[:2])
     if positions.shape != (len(names), 3):
       raise ValueError(f'{len(names)} species for positions {positions.shape}')
+    if cell.shape != (3, 3):
+      raise ValueError(f'lattice_vectors {cell.shape}: need three vectors')
+    count = fields.get('nsites')
+    if count is not None and count != len(names):
+      raise ValueError(f'{len(names)} species, but nsites is {count}')
+    pbc = fields.get('dimension_types') or (1, 1, 1)
+    if len(pbc) != 3:
+      raise ValueError(f'dimension_types {pbc}: need three of 0 or 1')
     return ase.Atoms(
-      [elements.number(name) for name in names],
+      [elements.number(str(name)) for name in names],
       positions,
       cell=cell,
-      pbc=said.get('dimension_types', (1, 1, 1)),
+      pbc=[bool(axis) for axis in pbc],
     )
 
 
+def is_entry(data: dict[str, Any]) -> bool:
+  """Whether an object is an entry."""
+  fields = attributes(data)
+  return isinstance(fields, dict) and any(name in fields for name in _SITES)
+
+
 def attributes(entry: dict[str, Any]) -> dict[str, Any]:
-  """What is said of an entry."""
-  return entry.get('attributes') or entry
+  """The fields of an entry."""
+  fields = entry.get('attributes')
+  return fields if isinstance(fields, dict) and fields else entry
 
 
 def own_id(entry: dict[str, Any]) -> str:
   """The id of an entry, or ''."""
-  for said in entry, attributes(entry):
+  for fields in entry, attributes(entry):
     for name in _IDS:
-      if said.get(name):
-        return str(said[name])
+      if fields.get(name):
+        return str(fields[name])
   return ''
 
 
@@ -79,10 +107,10 @@ def read_line(path: str, start: int) -> bytes:
 
 
 def blocks(path: str) -> Iterator[tuple[int, int]]:
-  """Row group and first row of every hundred rows of a parquet file.
+  """Row group and first row of each block of a parquet file.
 
   Raises:
-    ValueError: If it is none, or pyarrow is not installed.
+    ValueError: If the file is no parquet, or pyarrow is not installed.
   """
   groups = _open(path).metadata
   for group in range(groups.num_row_groups):
@@ -91,20 +119,37 @@ def blocks(path: str) -> Iterator[tuple[int, int]]:
 
 
 def read_block(path: str, group: int, first: int) -> list[dict[str, Any]]:
-  """The rows that begin there."""
+  """The rows of one block."""
   return _row_group(path, group).slice(first, _BLOCK).to_pylist()
 
 
-def _element(kind: dict[str, Any]) -> str:
-  """The element of a species.
+def _kinds(species: Any) -> dict[str, str]:
+  """The element of each species.
 
   Raises:
-    ValueError: If it is a mixture, or partly empty.
+    ValueError: If one is a mixture, partly empty, or has atoms attached.
   """
-  for share in kind.get('concentration') or (1.0,):
-    validation.check_occupancy(kind['name'], float(share))
-  symbols = kind.get('chemical_symbols') or [kind['name']]
-  return symbols[0]
+  kinds = {}
+  for kind in species or ():
+    if not isinstance(kind, dict) or 'name' not in kind:
+      raise ValueError('a species without a name')
+    name = str(kind['name'])
+    for share in kind.get('concentration') or (1.0,):
+      validation.check_occupancy(name, share)
+    if any(kind.get('nattached') or ()):
+      raise ValueError(f'species {name}: {_FEATURES["site_attachments"]}')
+    symbols = kind.get('chemical_symbols') or [name]
+    if len(symbols) > 1:
+      raise ValueError(f'partial occupancy: species {name} holds {symbols}')
+    kinds[name] = str(symbols[0])
+  return kinds
+
+
+def _array(fields: dict[str, Any], name: str) -> np.ndarray:
+  try:
+    return np.array(fields[name], np.float64)
+  except (TypeError, ValueError):
+    raise ValueError(f'{name} are no rows of three numbers') from None
 
 
 @functools.lru_cache(maxsize=1)
@@ -121,4 +166,4 @@ def _open(path: str):
   try:
     return pyarrow.parquet.ParquetFile(path)
   except pyarrow.ArrowException as error:
-    raise ValueError(f'no parquet file: {error}') from error
+    raise ValueError('no parquet file, or damaged') from error

@@ -1,0 +1,61 @@
+"""Files that only ASE parses, refused where they state symmetry it ignores."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import ase
+import ase.io
+import ase.io.formats
+
+# Symmetry that ASE's parser ignores, or applies by a guess, by format. The
+# crystal would lack atoms.
+_SYMMETRY = {
+  'espresso-in': r'(?im)^[^!]*\bspace_group\s*=\s*(?!0*1?\b)\d+',
+  'abinit-in': r'(?im)^[^#!]*\bspgroup\s+(?!0*1?\b)\d+',
+  'dmol-car': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
+  'dmol-arc': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
+  'jsv': r'(?im)^\[space_group\]\s*(?!1\b)\d+',
+  'xsd': r'GroupName="(?!P ?1")[^"]+"',
+  'nwchem-in': r'(?im)^\s*(symmetry|spacegroup)\s+(?!c1\b)\S+',
+  'exciting': r'<symmetries\b',
+  'castep-cell': r'(?im)^\s*symmetry_generate\b(?s:.*)positions_.*asym',
+}
+_LARGEST_SCAN = 10_000_000  # Characters that are searched for symmetry.
+
+
+def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
+  """The structures of a file, by ASE.
+
+  Raises:
+    ValueError: If ASE cannot parse it, or it states symmetry.
+  """
+  pattern = _SYMMETRY.get(file_format)
+  if pattern:
+    with ase.io.formats.open_with_compression(str(path), 'rb') as file:
+      text = file.read(_LARGEST_SCAN).decode('utf-8', 'replace')
+    if re.search(pattern, text):
+      raise ValueError(
+        f'it states a space group, which is not read from {file_format}; '
+        'convert it to CIF with its symmetry operations'
+      )
+  try:
+    found = list(
+      ase.io.iread(
+        str(path), ':', format=file_format, do_not_split_by_at_sign=True
+      )
+    )
+  except OSError as error:
+    if error.errno:
+      raise
+    raise ValueError(_malformed(file_format)) from error
+  except Exception as error:
+    raise ValueError(_malformed(file_format)) from error
+  return found
+
+
+def _malformed(file_format: str) -> str:
+  known = ase.io.formats.ioformats.get(file_format)
+  name = known.description if known else file_format
+  return f'malformed, cut off, or no {name} (tried as {file_format})'

@@ -1,0 +1,140 @@
+"""Whether the atoms of a CIF are those that the file says it holds.
+
+The formula, the number of formula units, the multiplicities of the sites, the
+attached hydrogens and the disorder groups must agree with the atoms. A file
+that contradicts itself is refused: some of its atoms would be wrong or missing.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+import ase
+import ase.data
+import numpy as np
+import spglib
+
+from crystal_jax.io.cif_tags import Tags, number
+from crystal_jax.structure.primitive import quietly
+
+# Tolerances, Å, within which the space group of the atoms is looked up.
+_SYMPRECS = 1e-3, 1e-2, 0.05, 0.1
+# Largest difference of a count from the formula, relative: formulas round.
+_COUNT_TOLERANCE = 1e-3
+
+
+def check_sites(tags: Tags, labels: Sequence[str]) -> None:
+  """Refuses hydrogens without positions and alternative positions.
+
+  Raises:
+    ValueError: If a site has attached hydrogens or is one of alternatives.
+  """
+  attached = tags.column('atom_site_attached_hydrogens')
+  for label, value in zip(labels, attached, strict=False):
+    if value not in ('.', '?') and not number(value) == 0:
+      raise ValueError(
+        f'site {label} has {value} attached hydrogens without positions; add '
+        'them as sites'
+      )
+  groups = tags.column('atom_site_disorder_group')
+  assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)
+  alternatives = collections.defaultdict(set)
+  for label, assembly, group in zip(labels, assemblies, groups, strict=False):
+    if group in ('.', '?', '0'):
+      continue
+    alternatives[assembly].add(group)
+    has_occupancy = bool(tags.known('atom_site_occupancy'))
+    if len(alternatives[assembly]) > 1 or group[0] == '-' or not has_occupancy:
+      raise ValueError(
+        f'disorder: site {label} is one of several alternatives (group '
+        f'{group}); keep one of them'
+      )
+
+
+def check_multiplicities(
+  tags: Tags, labels: Sequence[str], orbits: Sequence[int], group_order: int
+) -> None:
+  """Refuses site multiplicities that differ from the images of the sites.
+
+  Some programs write the order of the site symmetry in their place; a column
+  that agrees throughout with either is right.
+
+  Raises:
+    ValueError: If a multiplicity contradicts the symmetry operations.
+  """
+  column = [
+    *tags.column('atom_site_site_symmetry_multiplicity'),
+    *tags.column('atom_site_symmetry_multiplicity'),
+  ]
+  rows = [
+    (label, int(number(value)), count)
+    for label, value, count in zip(labels, column, orbits, strict=False)
+    if number(value) >= 0
+  ]
+  if all(value * count == group_order for _, value, count in rows):
+    return
+  for label, value, count in rows:
+    if value != count:
+      raise ValueError(
+        f'site {label} has multiplicity {value}, but {count} images by the '
+        'symmetry operations; correct one of them'
+      )
+
+
+def formula_misfit(
+  atoms: ase.Atoms, formula: dict[str, float] | None, units: float | None
+) -> str | None:
+  """Why the atoms contradict the formula; None if they do not.
+
+  Args:
+    atoms: Of the whole cell.
+    formula: Counts by symbol; of the whole cell if its counts are multiples of
+      the formula units, as pymatgen writes it.
+    units: Formula units in the cell.
+  """
+  if formula is None:
+    return None
+  stated: dict[str, float] = collections.defaultdict(float)
+  for symbol, count in formula.items():
+    stated['H' if symbol in ('D', 'T') else symbol] += count
+  found = collections.Counter(atoms.symbols)
+  ratios = {s: found.get(s, 0) / n for s, n in stated.items() if n}
+  names = ' '.join(f'{s}{n:g}' for s, n in formula.items())
+  first = next(iter(ratios.values()), 0.0)
+  if any(
+    abs(r - first) > _COUNT_TOLERANCE * first + 1e-9 for r in ratios.values()
+  ):
+    return (
+      f'the sites give {atoms.get_chemical_formula()}, the formula is {names}; '
+      'atoms are missing or too many'
+    )
+  if units is None:
+    return None
+  is_cell = all(
+    abs(n / units - round(n / units)) < 1e-6 for n in stated.values()
+  )
+  allowed = [units, 1.0] if is_cell else [units]
+  if not any(abs(first - k) <= _COUNT_TOLERANCE * k for k in allowed):
+    return (
+      f'the sites give {atoms.get_chemical_formula()}, but the cell holds '
+      f'{units:g} formula units of {names}; correct the symmetry or the units'
+    )
+  return None
+
+
+def has_space_group(atoms: ase.Atoms, group: int) -> bool:
+  """Whether all atoms together have a space group, by its number."""
+  crystal = atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers
+  for symprec in _SYMPRECS:
+    found = quietly(spglib.get_symmetry_dataset, crystal, symprec=symprec)
+    if found is not None and found.number == group:
+      return True
+  return False
+
+
+def read_units(tags: Tags) -> float | None:
+  """Formula units in the cell; None if the file does not say."""
+  value = tags.value('cell_formula_units_z')
+  units = number(value) if value else float('nan')
+  return units if np.isfinite(units) and units > 0 else None

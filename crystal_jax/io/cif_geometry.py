@@ -1,0 +1,111 @@
+"""Cell and site positions of a CIF, changes of axes included."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from crystal_jax.io.cif_tags import Tags, numbers
+from crystal_jax.io.operations import MAX_MISFIT
+from crystal_jax.structure.lattice import from_cell_parameters
+
+_LENGTHS = 'cell_length_a', 'cell_length_b', 'cell_length_c'
+_ANGLES = 'cell_angle_alpha', 'cell_angle_beta', 'cell_angle_gamma'
+
+
+def read_cell(tags: Tags) -> Float[np.ndarray, '3 3']:
+  """Lattice vectors as rows, Å: a along x, b in the xy plane.
+
+  An angle that is left out is 90 degrees, by the dictionary of the format; a
+  cell without any angle is incomplete.
+
+  Raises:
+    ValueError: If a parameter is missing, no number or out of range, or the
+      angles span no volume.
+  """
+  missing = [name for name in _LENGTHS if tags.value(name) is None]
+  if missing:
+    raise ValueError(f'no cell: _{missing[0]} is missing')
+  if not any(name in tags for name in _ANGLES):
+    raise ValueError(
+      f'no cell angles: add _{_ANGLES[0]}, _{_ANGLES[1]} and _{_ANGLES[2]}'
+    )
+  values = [tags.value(name) or '' for name in _LENGTHS]
+  for name in _ANGLES:
+    angle = tags.value(name)
+    if angle is None and '?' in tags.column(name):
+      raise ValueError(f'the cell angle _{name} is unknown (?); give it')
+    values.append(angle or '90')
+  parameters = numbers(values, 'cell parameters')
+  return from_cell_parameters(parameters[:3], parameters[3:])
+
+
+def read_sites(
+  tags: Tags, cell: Float[np.ndarray, '3 3']
+) -> Float[np.ndarray, 'S 3']:
+  """Fractional coordinates of the sites.
+
+  Raises:
+    ValueError: If there are none, one is no number, or the Cartesian axes are
+      not understood.
+  """
+  columns = [tags.column(f'atom_site_fract_{x}') for x in 'xyz']
+  if all(columns):
+    return np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
+  columns = [tags.column(f'atom_site_cartn_{x}') for x in 'xyz']
+  if all(columns):
+    sites = np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
+    return _to_fractional(sites, tags, cell)
+  raise ValueError(
+    'no atoms: sites have no coordinates _atom_site_fract_x, _y and _z'
+  )
+
+
+def _to_fractional(sites, tags: Tags, cell) -> Float[np.ndarray, 'S 3']:
+  """Fractional coordinates of Cartesian ones, in the axes the file states."""
+  matrix = _matrix(tags, 'cartn')
+  if matrix is not None:  # cartesian = matrix @ fractional + vector
+    shift = _vector(tags, 'cartn')
+    fractional = (sites - shift) @ _inverse(matrix).T
+  else:
+    to_fractional = _matrix(tags, 'fract')
+    if to_fractional is None:
+      if tags.known('atom_sites_cartn_transform_axes'):
+        raise ValueError(
+          'the Cartesian axes are stated in words only; give fractional '
+          'coordinates or _atom_sites_Cartn_tran_matrix'
+        )
+      return sites @ np.linalg.inv(cell)
+    matrix = _inverse(to_fractional)
+    fractional = sites @ to_fractional.T + _vector(tags, 'fract')
+  metric, expected = matrix.T @ matrix, cell @ cell.T
+  lengths = np.linalg.norm(cell, axis=1)
+  misfit = np.abs(metric - expected) / np.outer(lengths, lengths)
+  if misfit.max() > MAX_MISFIT:
+    raise ValueError(
+      'the matrix of the Cartesian axes contradicts the cell; correct one of '
+      'them'
+    )
+  return fractional
+
+
+def _inverse(matrix: Float[np.ndarray, '3 3']) -> Float[np.ndarray, '3 3']:
+  if not abs(np.linalg.det(matrix)) > 1e-9:
+    raise ValueError('the matrix of the Cartesian axes is singular; correct it')
+  return np.linalg.inv(matrix)
+
+
+def _matrix(tags: Tags, kind: str) -> Float[np.ndarray, '3 3'] | None:
+  """The matrix to Cartesian or fractional coordinates; None if not stated."""
+  names = [
+    f'atom_sites_{kind}_tran_matrix_{i}{j}' for i in '123' for j in '123'
+  ]
+  values = [tags.value(name) for name in names]
+  if not any(values):
+    return None
+  return numbers([v or '?' for v in values], 'matrix elements').reshape(3, 3)
+
+
+def _vector(tags: Tags, kind: str) -> Float[np.ndarray, '3']:
+  names = [f'atom_sites_{kind}_tran_vector_{i}' for i in '123']
+  return numbers([tags.value(n) or '0' for n in names], 'vector elements')

@@ -1,0 +1,45 @@
+"""Numbers in the fields of a text file, Fortran's notation included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+_EXPONENT = re.compile(r'(?<=[\d.])[dD](?=[+-]?\d)')
+
+
+def real(text: str, meaning: str) -> float:
+  """A number such as 0.5, 5e-1 or 5D-1.
+
+  Raises:
+    ValueError: If the text is no number; `meaning` says what it should be.
+  """
+  try:
+    if '_' in text:  # Python reads 1_0 as 10.
+      raise ValueError
+    return float(_EXPONENT.sub('e', text))
+  except ValueError:
+    raise ValueError(f'{meaning} is no number: {text[:40]!r}') from None
+
+
+def reals(texts: Sequence[str], meaning: str) -> Float[np.ndarray, 'N']:
+  """Numbers of several fields.
+
+  Raises:
+    ValueError: If one is no number.
+  """
+  return np.array([real(text, meaning) for text in texts], np.float64)
+
+
+def count(text: str, meaning: str) -> int:
+  """A number of atoms.
+
+  Raises:
+    ValueError: If the text is no integer from 0 up.
+  """
+  if not (text.isascii() and text.isdecimal()) or len(text) > 12:
+    raise ValueError(f'{meaning} is no count: {text[:40]!r}')
+  return int(text)

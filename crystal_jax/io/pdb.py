@@ -1,0 +1,96 @@
+"""PDB files of crystals: CRYST1, its space group, and the sites of each model.
+
+Columns are fixed. An element is never guessed from an atom's name: CA is a
+carbon or calcium.
+"""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+
+from crystal_jax.io import fields, space_groups
+from crystal_jax.io.operations import IDENTITY, Operations, expand
+from crystal_jax.structure import elements, validation
+from crystal_jax.structure.lattice import from_cell_parameters
+
+_CELL = (6, 15), (15, 24), (24, 33), (33, 40), (40, 47), (47, 54)
+_POSITION = (30, 38), (38, 46), (46, 54)
+
+
+def parse(text: str) -> list[ase.Atoms]:
+  """All atoms of the cell, for each model.
+
+  Raises:
+    ValueError: If the cell, an element or a position is missing, a site is
+      partly occupied or one of alternatives, or the space group is unclear.
+  """
+  cell, group, inverse, shift = None, IDENTITY, {}, {}
+  models: list[list[str]] = [[]]
+  for line in text.splitlines():
+    record = line[:6].strip()
+    if record == 'CRYST1':
+      cell, group = _read_crystal(line)
+    elif record[:5] == 'SCALE' and record[5:] in ('1', '2', '3'):
+      words = line[10:].split()
+      values = fields.reals(words[:4], 'a SCALE element')
+      inverse[record], shift[record] = values[:3], values[3:]
+    elif record[:5] == 'MTRIX' and line[59:60] != '1':
+      raise ValueError(
+        'MTRIX records stand for atoms that are not listed; list all atoms'
+      )
+    elif record == 'MODEL' and models[-1]:
+      models.append([])
+    elif record in ('ATOM', 'HETATM'):
+      models[-1].append(line)
+  if cell is None:
+    raise ValueError('no cell: the CRYST1 record is missing')
+  matrix = np.linalg.inv(cell)
+  vector = np.zeros(3)
+  if len(inverse) == 3:
+    matrix = np.array([inverse[f'SCALE{i}'] for i in (1, 2, 3)]).T
+    vector = np.array([shift[f'SCALE{i}'][0] for i in (1, 2, 3)])
+  return [
+    _expand_model(model, matrix, vector, group, cell)
+    for model in models
+    if model
+  ]
+
+
+def _read_crystal(line: str) -> tuple[np.ndarray, Operations]:
+  texts = [line[start:stop].strip() for start, stop in _CELL]
+  parameters = fields.reals(texts, 'a CRYST1 parameter')
+  cell = from_cell_parameters(parameters[:3], parameters[3:])
+  name = line[55:66].strip()
+  if not name:
+    return cell, IDENTITY
+  statement = space_groups.Statement(names=(name,))
+  found = space_groups.settings(statement, cell)
+  if len(found) > 1:
+    raise ValueError(
+      f'space group {name!r} has two origins, and CRYST1 does not say which; '
+      'convert the file to CIF with its symmetry operations'
+    )
+  return cell, found[0]
+
+
+def _expand_model(lines, matrix, vector, group, cell) -> ase.Atoms:
+  numbers, positions = [], []
+  for line in lines:
+    label, element = line[12:16].strip(), line[76:78].strip()
+    if line[16:17].strip():
+      raise ValueError(
+        f'disorder: site {label} is alternative {line[16]}; keep one of them'
+      )
+    occupancy = line[54:60].strip()
+    if occupancy:
+      validation.check_occupancy(label, occupancy)
+    if not element:
+      raise ValueError(
+        f'unknown species: site {label} has no element in columns 77-78'
+      )
+    numbers.append(elements.number(element))
+    texts = [line[start:stop].strip() for start, stop in _POSITION]
+    positions.append(fields.reals(texts, f'a coordinate of site {label}'))
+  sites = np.array(positions) @ matrix + vector
+  return expand(np.array(numbers), sites, group, cell)[0]

@@ -1,0 +1,183 @@
+"""POSCAR files of VASP 4 and 5.
+
+A file of VASP 4 names no species. Its title counts if it is nothing but
+symbols, or a formula whose counts agree; otherwise the POTCAR or OUTCAR beside
+it tells.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import ase
+import numpy as np
+
+from crystal_jax.io import fields
+from crystal_jax.structure import elements
+
+_TERM = re.compile(r'([A-Z][a-z]?)(\d*)')
+# VASP takes any other word as Direct; a line of numbers is an atom.
+_MODES = {'d': False, 'f': False, 'c': True, 'k': True}
+
+
+def parse(text: str, folder: pathlib.Path | None = None) -> ase.Atoms:
+  """The atoms of a POSCAR.
+
+  Args:
+    text: The file.
+    folder: Where a POTCAR or an OUTCAR may lie; None: nowhere.
+
+  Raises:
+    ValueError: If a line is missing or malformed, or no species is named.
+  """
+  lines = [line.split('!')[0].split('#')[0] if i else line
+           for i, line in enumerate(text.splitlines())]  # fmt: skip
+  if len(lines) < 8:
+    raise ValueError(
+      f'a POSCAR of {len(lines)} lines: need title, scale, three lattice '
+      'vectors, species, counts, coordinate mode and one line per atom'
+    )
+  cell, scale = _read_cell(lines)
+  words, line = lines[5].split(), 6
+  if not words:
+    raise ValueError('line 6 is blank: need the species, then their counts')
+  symbols = None if words[0][0].isdigit() else words
+  if symbols:
+    words, line = lines[6].split(), 7
+  counts = [fields.count(word, f'line {line}') for word in words]
+  if symbols and len(symbols) != len(counts):
+    raise ValueError(
+      f'line 6 names {len(symbols)} species, line 7 gives {len(counts)} counts'
+    )
+  selective = lines[line].strip()[:1].lower() == 's'
+  line += selective
+  is_cartesian = _read_mode(lines, line)
+  rows = [row.split() for row in lines[line + 1 : line + 1 + sum(counts)]]
+  if len(rows) < sum(counts) or any(len(row) < 3 for row in rows):
+    filled = next((i for i, row in enumerate(rows) if len(row) < 3), len(rows))
+    raise ValueError(
+      f'{filled} positions for {sum(counts)} atoms: add lines or correct the '
+      'counts'
+    )
+  positions = np.reshape(
+    [fields.reals(row[:3], 'a coordinate') for row in rows], (-1, 3)
+  )
+  row_symbols = _row_symbols(rows, 6 if selective else 3)
+  numbers = _numbers(symbols, counts, row_symbols, lines[0], folder)
+  positions = positions * scale if is_cartesian else positions @ cell
+  return ase.Atoms(numbers, positions, cell=cell, pbc=True)
+
+
+def _read_cell(lines):
+  """The lattice vectors, Å, and the scale of Cartesian coordinates."""
+  words = []
+  for word in lines[1].split()[:3]:
+    if not re.match(r'[+-]?\.?\d', word):
+      break  # A comment.
+    words.append(word)
+  scale = fields.reals(words, 'the scale in line 2')
+  if len(scale) not in (1, 3) or (len(scale) == 3 and (scale <= 0).any()):
+    raise ValueError(
+      f'line 2 gives the scale {lines[1].strip()!r}: need one number, or three '
+      'positive ones'
+    )
+  rows = [line.split()[:3] for line in lines[2:5]]
+  if any(len(row) < 3 for row in rows):
+    raise ValueError('lines 3 to 5 need three numbers each: lattice vectors')
+  cell = np.array([fields.reals(row, 'a lattice vector') for row in rows])
+  volume = abs(np.linalg.det(cell))
+  if scale[0] < 0 and volume:  # A negative scale is the volume of the cell.
+    scale = np.cbrt(-scale / volume)
+  if not (scale > 0).all() or not volume > 0:
+    raise ValueError('a cell of zero volume: correct lines 2 to 5')
+  return cell * scale, scale
+
+
+def _read_mode(lines, line) -> bool:
+  """Whether coordinates are Cartesian."""
+  mode = lines[line].strip() if line < len(lines) else ''
+  if mode[:1].lower() not in _MODES or not mode:
+    raise ValueError(
+      f'line {line + 1} states no coordinate mode: {mode[:40]!r}; write Direct '
+      'or Cartesian'
+    )
+  return _MODES[mode[0].lower()]
+
+
+def _row_symbols(rows, column) -> list[str] | None:
+  """Species at the ends of the rows, as pymatgen writes them; or None."""
+  found = []
+  for row in rows:
+    word = row[column] if len(row) > column else ''
+    try:
+      elements.number(word)
+    except ValueError:
+      return None
+    found.append(word)
+  return found or None
+
+
+def _numbers(symbols, counts, row_symbols, title, folder):
+  """Atomic numbers of all atoms; sources that disagree are refused."""
+  if symbols:
+    listed = [_number(symbol) for symbol in symbols]
+  elif row_symbols:
+    return [elements.number(symbol) for symbol in row_symbols]
+  else:
+    listed = _from_title(title, counts) or _from_potcar(folder, len(counts))
+  if not listed:
+    raise ValueError(
+      f'no species are named: a POSCAR of VASP 4, and its title {title[:40]!r} '
+      'is no formula of its counts; add a line of symbols above the counts, or '
+      'put the POTCAR beside it'
+    )
+  numbers = np.repeat(listed, counts)
+  if row_symbols:
+    others = [elements.number(symbol) for symbol in row_symbols]
+    if (numbers != others).any():
+      raise ValueError(
+        'the species at the ends of the lines contradict line 6; correct one'
+      )
+  return numbers
+
+
+def _number(symbol: str) -> int:
+  """The atomic number of 'Na', 'Na_pv/8b6d1c' or 'Ti4+'."""
+  return elements.number(re.split('[_/]', symbol)[0])
+
+
+def _from_title(title: str, counts: list[int]) -> list[int] | None:
+  """Atomic numbers, if the title is symbols or a formula of the counts."""
+  terms = []
+  for word in title.split():
+    if not re.fullmatch(f'({_TERM.pattern})+', word):
+      return None
+    terms += _TERM.findall(word)
+  if len(terms) != len(counts):
+    return None
+  try:
+    numbers = [elements.number(symbol) for symbol, _ in terms]
+  except ValueError:
+    return None
+  has_counts = any(count for _, count in terms)
+  if has_counts or len(title.split()) == 1:
+    ratios = {n / int(count or 1) for n, (_, count) in
+              zip(counts, terms, strict=True) if int(count or 1)}  # fmt: skip
+    if len(ratios) != 1:
+      return None
+  return numbers
+
+
+def _from_potcar(folder, kinds: int) -> list[int] | None:
+  """Atomic numbers by the POTCAR or OUTCAR of the same calculation."""
+  for name in ('POTCAR', 'OUTCAR') if folder else ():
+    path = folder / name
+    if not path.is_file():
+      continue
+    with path.open(errors='replace') as file:
+      titles = [line.split() for line in file if 'TITEL' in line]
+    symbols = [words[3] for words in titles if len(words) > 3]
+    if len(symbols) == kinds:
+      return [_number(re.split(r'\.', symbol)[0]) for symbol in symbols]
+  return None

@@ -1,0 +1,74 @@
+"""Structures that pymatgen wrote as JSON; pymatgen is not imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ase
+import numpy as np
+
+from crystal_jax.structure import elements, validation
+
+
+def is_structure(data: dict[str, Any]) -> bool:
+  """Whether an object is a Structure, or an entry with one."""
+  return (
+    ('lattice' in data or '@class' in data)
+    and 'sites' in data
+    or (isinstance(data.get('structure'), dict))
+  )
+
+
+def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
+  """Atoms, id and properties of a Structure, or of an entry with one.
+
+  Raises:
+    ValueError: If the object is damaged, has no lattice, or a site is partly
+      occupied or no element.
+  """
+  structure = data.get('structure', data)
+  if not isinstance(structure.get('lattice'), dict):
+    raise ValueError('no cell: a Molecule of pymatgen, or no lattice')
+  cell = _array(structure['lattice'].get('matrix'), (3, 3), 'lattice matrix')
+  sites = structure.get('sites')
+  if not isinstance(sites, list):
+    raise ValueError('a Structure of pymatgen without its list of sites')
+  numbers, positions = [], []
+  for index, site in enumerate(sites):
+    numbers.append(_number(site, index))
+    if 'abc' in site:
+      positions.append(_array(site['abc'], (3,), f'abc of site {index}') @ cell)
+    else:
+      positions.append(_array(site.get('xyz'), (3,), f'xyz of site {index}'))
+  columns = {k: v for k, v in data.items() if k not in ('structure', 'sites')}
+  columns |= data.get('properties') or {}
+  pbc = structure['lattice'].get('pbc', [True] * 3)
+  atoms = ase.Atoms(numbers, np.reshape(positions, (-1, 3)), cell=cell, pbc=pbc)
+  own = data.get('entry_id') or data.get('material_id') or ''
+  return atoms, str(own), columns
+
+
+def _number(site: Any, index: int) -> int:
+  """The atomic number of a site, which one element fills."""
+  species = site.get('species') if isinstance(site, dict) else None
+  if not isinstance(species, list) or not species:
+    raise ValueError(f'site {index} of pymatgen names no species')
+  for one in species:
+    if not isinstance(one, dict):
+      raise ValueError(f'site {index} of pymatgen names no species')
+    validation.check_occupancy(
+      f'{index} ({one.get("element")})', one.get('occu', 1)
+    )
+  if len(species) > 1:
+    raise ValueError(f'partial occupancy: site {index} holds several species')
+  return elements.number(str(species[0].get('element')))
+
+
+def _array(value: Any, shape: tuple[int, ...], meaning: str) -> np.ndarray:
+  try:
+    array = np.array(value, np.float64)
+  except (TypeError, ValueError):
+    raise ValueError(f'{meaning} of pymatgen is no array of numbers') from None
+  if array.shape != shape:
+    raise ValueError(f'{meaning} of pymatgen has shape {array.shape}')
+  return array

@@ -1,0 +1,283 @@
+"""Space groups by name, number, Hall or Schoenflies symbol, for a given cell.
+
+gemmi knows the Hermann-Mauguin names of 564 settings, spglib the full and the
+Schoenflies symbols. A statement that leaves several settings open gives all
+that fit the cell; the caller chooses or refuses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from typing import NamedTuple
+
+import ase.cell
+import numpy as np
+from jaxtyping import Float
+
+from crystal_jax.io import operations
+from crystal_jax.io.operations import Operations
+from crystal_jax.structure.primitive import quietly
+
+# Misfit of a setting that the cell has exactly, up to rounding in the file.
+_EXACT_MISFIT = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+  """What a file says about its space group, each None if it says nothing.
+
+  Attributes:
+    names: Hermann-Mauguin names.
+    number: Number in the International Tables.
+    hall: Hall symbol.
+    schoenflies: Schoenflies symbol.
+    setting: Coordinate system code: '1', '2', 'H', 'R', 'b1' and so on.
+  """
+
+  names: tuple[str, ...] = ()
+  number: str | None = None
+  hall: str | None = None
+  schoenflies: str | None = None
+  setting: str | None = None
+
+  def __str__(self):
+    words = (*self.names, self.hall, self.number, self.schoenflies)
+    return ', '.join(word for word in words if word)
+
+
+class _Settings(NamedTuple):
+  """Settings, as gemmi's names, that one statement may mean.
+
+  Attributes:
+    number: Number of the space group.
+    likely: By convention: the unique axis is b, for instance.
+    possible: All, the likely ones included.
+  """
+
+  number: int
+  likely: set[str]
+  possible: set[str]
+
+
+def settings(
+  statement: Statement, cell: Float[np.ndarray, '3 3']
+) -> list[Operations]:
+  """Operations of every setting that a statement may mean for a cell.
+
+  Raises:
+    ValueError: If the statement is not understood, contradicts itself, or names
+      no group of this lattice.
+  """
+  found = [_by_name(name, cell) for name in statement.names]
+  if statement.hall:
+    found.append(_by_hall(statement.hall))
+  number = _number(statement)
+  if number is not None:
+    found = found or [_by_number(number)]
+  likely = set.intersection(*(one.likely for one in found))
+  possible = set.intersection(*(one.possible for one in found))
+  numbers = {one.number for one in found} | ({number} - {None})
+  if statement.setting:
+    code = statement.setting.lower()
+    likely, possible = (
+      {name for name in names if code in _codes(name)}
+      for names in (likely, possible)
+    )
+  if len(numbers) > 1 or not possible:
+    raise ValueError(
+      f'contradictory space group: {statement}; keep what is right, or list '
+      'the symmetry operations'
+    )
+  for limit in _EXACT_MISFIT, operations.MAX_MISFIT:
+    for names in likely, possible:
+      groups = [_operations(name) for name in sorted(names)]
+      fitting = [g for g in groups if operations.misfit(g, cell) <= limit]
+      if fitting:
+        return fitting
+  raise ValueError(
+    f'space group {statement} does not fit the cell: its operations do not map '
+    'the lattice onto itself; give the cell of that setting, or list the '
+    'symmetry operations'
+  )
+
+
+def stated_number(statement: Statement) -> int | None:
+  """The number of the space group that a statement names; or None."""
+  import gemmi
+
+  try:
+    number = _number(statement)
+  except ValueError:
+    return None
+  for name in statement.names if number is None else ():
+    plain = _plain(name)
+    group = gemmi.find_spacegroup_by_name(plain)
+    if group is not None:
+      return int(group.number)
+  if number is None and statement.hall:
+    try:
+      return _by_hall(statement.hall).number
+    except ValueError:
+      return None
+  return number
+
+
+def number_of(group: Operations) -> int | None:
+  """The number of a group, if gemmi knows its setting; or None."""
+  import gemmi
+
+  den = gemmi.Op.DEN
+  steps = group.translations * den
+  if np.abs(steps - np.rint(steps)).max() > 1e-6:
+    return None
+  ops = []
+  for rotation, translation in zip(group.rotations, steps, strict=True):
+    op = gemmi.Op()
+    op.rot = np.rint(rotation * den).astype(int).tolist()
+    op.tran = np.rint(translation).astype(int).tolist()
+    ops.append(op.wrap())
+  found = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
+  return found.number if found else None
+
+
+def _by_name(name: str, cell) -> _Settings:
+  """Settings of a Hermann-Mauguin name, short or full."""
+  import gemmi
+
+  plain = _plain(name)
+  alpha, _, gamma = ase.cell.Cell(cell).angles()
+  group = gemmi.find_spacegroup_by_name(plain, alpha, gamma)
+  if group is None:
+    return _by_full_name(name)
+  if ':' in name or re.search(r'\s[HR]$', plain):
+    return _Settings(group.number, {group.xhm()}, {group.xhm()})
+  likely = {o.xhm() for o in _table(group.number) if o.hm == group.hm}
+  possible = set(likely)
+  if _squeezed(plain) != _squeezed(group.hm):  # P 2/m for P 1 2/m 1
+    short = _without_ones(group.hm)
+    same = [o for o in _table(group.number) if _without_ones(o.hm) == short]
+    possible |= {o.xhm() for o in same}
+  return _Settings(group.number, likely, possible)
+
+
+def _by_full_name(name: str) -> _Settings:
+  found = _full_names().get(_squeezed(name), ())
+  settings = [_by_hall(hall) for hall in found]
+  if not settings or len({one.number for one in settings}) > 1:
+    raise ValueError(_unknown(name))
+  names = set.union(*(one.possible for one in settings))
+  return _Settings(settings[0].number, names, names)
+
+
+def _by_number(number: int) -> _Settings:
+  import gemmi
+
+  group = gemmi.find_spacegroup_by_number(number)
+  if group is None:
+    raise ValueError(_unknown(str(number)))
+  every = _table(number)
+  likely = {other.xhm() for other in every if other.hm == group.hm}
+  return _Settings(number, likely, {other.xhm() for other in every})
+
+
+def _by_hall(symbol: str) -> _Settings:
+  import gemmi
+
+  try:
+    group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(symbol))
+  except RuntimeError:
+    group = None
+  if group is None:
+    raise ValueError(_unknown(symbol))
+  return _Settings(group.number, {group.xhm()}, {group.xhm()})
+
+
+def _number(statement: Statement) -> int | None:
+  """The number that a statement gives, directly or by Schoenflies symbol."""
+  numbers = set()
+  if statement.number:
+    if not statement.number.isdecimal():
+      raise ValueError(_unknown(statement.number))
+    numbers.add(int(statement.number))
+  if statement.schoenflies:
+    symbol = re.sub(r'[\s_{}]', '', statement.schoenflies).lower()
+    found = _schoenflies_numbers().get(symbol)
+    if found is None:
+      raise ValueError(_unknown(statement.schoenflies))
+    numbers.add(found)
+  if len(numbers) > 1:
+    raise ValueError(
+      f'contradictory space group: {statement}; keep the right one'
+    )
+  return numbers.pop() if numbers else None
+
+
+def _unknown(name: str) -> str:
+  return (
+    f'space group {name!r} does not tell which setting is meant; list its '
+    'symmetry operations'
+  )
+
+
+def _table(number: int) -> list:
+  """Settings of a space group that gemmi knows."""
+  import gemmi
+
+  return [g for g in gemmi.spacegroup_table() if g.number == number]
+
+
+def _codes(hm: str) -> set[str]:
+  """Coordinate system codes of a setting, in lower case."""
+  import gemmi
+
+  group = gemmi.find_spacegroup_by_name(hm)
+  return {group.ext.strip('\0').lower(), group.qualifier.lower()} - {''}
+
+
+@functools.lru_cache(maxsize=64)
+def _operations(hm: str) -> Operations:
+  import gemmi
+
+  group = gemmi.find_spacegroup_by_name(hm).operations()
+  rotations = np.array([op.rot for op in group], float) / gemmi.Op.DEN
+  translations = np.array([op.tran for op in group], float) / gemmi.Op.DEN
+  return Operations(rotations, translations)
+
+
+def _without_ones(hm: str) -> str:
+  """'P 1 21/c 1' and 'P 21/c' are one short name."""
+  centring, *axes = hm.split(':')[0].split()
+  return ' '.join([centring, *(a for a in axes if a != '1')])
+
+
+def _plain(name: str) -> str:
+  """A name without parentheses and underscores: P 6_3 is P 63."""
+  return ' '.join(re.sub('[()_]', '', name).split())
+
+
+def _squeezed(name: str) -> str:
+  return re.sub(r'[\s_]', '', name).lower()
+
+
+@functools.cache
+def _types():
+  import spglib
+
+  return [quietly(spglib.get_spacegroup_type, i) for i in range(1, 531)]
+
+
+@functools.cache
+def _full_names() -> dict[str, set[str]]:
+  """Hall symbols of full Hermann-Mauguin names such as F 4/m -3 2/m."""
+  names: dict[str, set[str]] = {}
+  for one in _types():
+    full = _squeezed(one.international_full)
+    names.setdefault(full, set()).add(one.hall_symbol)
+  return names
+
+
+@functools.cache
+def _schoenflies_numbers() -> dict[str, int]:
+  return {one.schoenflies.lower(): one.number for one in _types()}
