@@ -1,0 +1,250 @@
+"""A frozen first stage: a codec, on whose latents a second stage is trained.
+
+The config of the second stage holds the whole `config.model` of the codec and
+the fingerprint of its weights; `freeze` puts them there:
+
+  config.model.representation = 'my_prior'  # a task of `crystal_jax.tasks`
+  first_stage.freeze(config, 'mp_20', cache='runs/latents')
+
+The codec's parameters stay outside the train state. Its latents are encoded
+once, into one file for each split (`cached_latents`), and `Latents` is the
+representation of a second stage. References: the two stages of GIVT in
+big_vision (arXiv:2312.02116).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import logging
+import os
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jaxtyping import Array, Bool, Float, PyTree
+
+from crystal_jax.codec import loading, shipped, weights_file
+from crystal_jax.codec.config import from_plain
+from crystal_jax.codec.model import Model, make_model
+from crystal_jax.io import atomic
+from crystal_jax.models.networks import Networks
+from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.representation import Arrays, Examples, Representation
+from crystal_jax.structure.crystal import Crystal
+
+_log = logging.getLogger(__name__)
+
+# Crystals that are encoded together.
+_BATCH = 32
+
+
+def freeze(
+  config: ml_collections.ConfigDict,
+  weights: str | os.PathLike[str],
+  cache: str | os.PathLike[str] = '',
+) -> None:
+  """Puts a codec into the config of a second stage, as `model.first_stage`.
+
+  Args:
+    config: Config of the second stage, changed in place.
+    weights: Name of a shipped codec, or a folder that `Codec.save` wrote.
+    cache: Folder of files of latents; '': latents are encoded in every run.
+  """
+  card = weights_file.read_card(shipped.find(weights))
+  stage = ml_collections.ConfigDict()
+  stage.weights = os.fspath(weights)
+  stage.fingerprint = card['fingerprint']
+  stage.cache = os.fspath(cache)
+  stage.model = from_plain(card['config'])
+  config.model.first_stage = stage
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstStage:
+  """A frozen codec. Static.
+
+  Attributes:
+    model: The codec's model.
+    weights: Where its parameters lie; see `freeze`.
+    fingerprint: Fingerprint of the parameters.
+    cache: Folder of files of latents; '': none.
+  """
+
+  model: Model[Representation, Networks]
+  weights: str
+  fingerprint: str
+  cache: str
+
+  @classmethod
+  def of(cls, config: ml_collections.ConfigDict) -> FirstStage:
+    """That of `config.model.first_stage`; reads no weights."""
+    return cls(
+      make_model(config.model), config.weights, config.fingerprint, config.cache
+    )
+
+  @property
+  def params(self) -> PyTree:
+    """The parameters, read once.
+
+    Raises:
+      ValueError: If the weights are not those of the fingerprint.
+    """
+    return _params(self.weights, self.fingerprint)
+
+  def decode(self, z: Float[Array, 'B D']) -> list[Crystal | str]:
+    """Crystals of latents without refinement, or why there is none."""
+    outputs = _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
+    return self.model.representation.crystals(outputs)
+
+
+@functools.lru_cache(maxsize=2)
+def _params(weights: str, fingerprint: str) -> PyTree:
+  _, params, card = loading.load(shipped.find(weights))
+  if card['fingerprint'] != fingerprint:
+    raise ValueError(
+      f'The second stage was made for the weights {fingerprint}, and {weights} '
+      f'holds {card["fingerprint"]}: give model.first_stage.weights the folder '
+      'of the former, or freeze the latter in a new config.'
+    )
+  return params
+
+
+def cached_latents(
+  stage: FirstStage, columns: Arrays
+) -> Float[np.ndarray, 'M 2 D']:
+  """Means and standard deviations of the posteriors of prepared crystals.
+
+  They are read from a file of `stage.cache`, named by the weights and by the
+  crystals; the first call encodes them and writes it.
+
+  Args:
+    stage: The codec.
+    columns: Columns that its representation prepared.
+
+  Returns:
+    float32, mapped read-only if it is a file; NaN for a crystal that the
+    representation cannot encode after all.
+  """
+  if not stage.cache:
+    return _encode(stage, columns)
+  path = pathlib.Path(stage.cache) / f'{_digest(stage, columns)}.npy'
+  if not path.exists():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _log.info('Encoding %d crystals into %s.', len(columns['id']), path)
+    with atomic.replacing(path) as partial:
+      np.save(partial, _encode(stage, columns))
+  return np.load(path, mmap_mode='r')
+
+
+def _encode(stage, columns) -> Float[np.ndarray, 'M 2 D']:
+  representation = stage.model.representation.sized(columns)
+  model = dataclasses.replace(stage.model, representation=representation)
+  count = len(columns['id'])
+  latents = np.empty((count, 2, model.latent_size), np.float32)
+  for start in range(0, count, _BATCH):
+    rows = np.arange(start, min(start + _BATCH, count))
+    batch = {
+      name: column[np.resize(rows, _BATCH)]
+      for name, column in columns.items()
+      if column.dtype.kind in 'biuf'
+    }
+    batch['index'] = np.arange(_BATCH, dtype=np.int32)
+    batch['sample'] = np.zeros(_BATCH, np.int32)
+    batch['mask'] = np.arange(_BATCH) < len(rows)
+    found = jax.device_get(_encoded(model, stage.params, batch))
+    pair = np.stack([found.mean, np.exp(0.5 * found.log_var)], axis=1)
+    pair[found.valid == 0] = np.nan
+    latents[rows] = pair[: len(rows)]
+  return latents
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _encoded(model, params, batch):
+  return model.encode_arrays(params, batch)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _decoded(model, params, z):
+  return model.decode_arrays(params, z)
+
+
+def _digest(stage, columns) -> str:
+  """Changes with the weights and with the crystals, not with their ids."""
+  digest = hashlib.sha256(stage.fingerprint.encode())
+  for name in sorted(columns):
+    if columns[name].dtype.kind in 'biuf':
+      digest.update(f'{name} {columns[name].shape}'.encode())
+      digest.update(np.ascontiguousarray(columns[name]).data)
+  return digest.hexdigest()[:32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Latents:
+  """Crystals as latents of a frozen codec; a `Representation`. Static.
+
+  Attributes:
+    stage: The codec.
+  """
+
+  stage: FirstStage
+
+  @property
+  def input_shapes(self) -> dict[str, tuple[int, ...]]:
+    """Shape of a latent."""
+    return {'latent': (self.stage.model.latent_size,)}
+
+  def prepare(
+    self, arrays: Arrays
+  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+    """Latents, beside the codec's own columns; see `Representation.prepare`.
+
+    Further columns: latent [M, D], the mean of the posterior, and
+    latent_deviation [M, D].
+    """
+    columns, dropped = self.stage.model.representation.prepare(arrays)
+    latents = cached_latents(self.stage, columns)
+    columns |= {'latent': latents[:, 0], 'latent_deviation': latents[:, 1]}
+    kept = _finite_rows(latents)
+    if not kept.all():
+      dropped = dropped + [
+        (str(name), 'the codec of the first stage cannot encode it')
+        for name in columns['id'][~kept]
+      ]
+      columns = {name: column[kept] for name, column in columns.items()}
+    return columns, dropped
+
+  def sized(self, *arrays: Arrays) -> Latents:
+    """Itself: no shape depends on the crystals."""
+    return self
+
+  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
+    """Latents; see `Representation.examples`.
+
+    Inputs and targets: latent [B, D], a sample of the posterior, or its mean if
+    `key` is None.
+    """
+    z = batch['latent']
+    if key is not None:
+      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch['index'])
+      log_var = 2 * jnp.log(batch['latent_deviation'])
+      z = sample_latent(z, log_var, latent_noise(keys, z.shape[1:]))
+    z = jnp.where(batch['mask'][:, None], z, 0)
+    return Examples(
+      inputs={'latent': z},
+      targets={'latent': z},
+      valid=batch['mask'].astype(jnp.float32),
+    )
+
+  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
+    """Crystals of `outputs['latent']`; see `Representation.crystals`."""
+    return self.stage.decode(outputs['latent'])
+
+
+def _finite_rows(latents) -> Bool[np.ndarray, 'M']:
+  """Whether each latent is finite; one number of it tells."""
+  return np.isfinite(latents[:, 0, 0]) & np.isfinite(latents[:, 1, 0])
