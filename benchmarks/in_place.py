@@ -41,7 +41,7 @@ def main() -> None:
     loaded = own_memory() - before
     size = config.train.batch_size
     epoch = len(run.arrays['train']['numbers']) // size
-    batches = run.batches('train')
+    batches = run.train_batches()
     start = time.perf_counter()
     for _ in range(2 * epoch):
       next(batches)

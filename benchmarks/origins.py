@@ -61,7 +61,7 @@ def train(run, moving):
   """A trained state; with `moving`, of frames drawn at each step."""
   rng = np.random.default_rng(0)
   step = parallel.parallel_train_step(run.train_step)
-  state, batches = parallel.replicate(run.fresh_state()), run.batches('train')
+  state, batches = parallel.replicate(run.fresh_state()), run.train_batches()
   for _ in range(run.config.train.steps):
     batch = next(batches)
     state, _ = step(state, moved(rng, batch) if moving else batch)
@@ -75,7 +75,7 @@ def moved(rng, batch):
   cells = batch['cell'].reshape(-1, 3, 3)
   lattices = batch['lattice'].reshape(-1, 6)
   for i, cell in enumerate(cells.astype(np.float64)):
-    basis = rng.choice(frame.alike_bases(cell))
+    basis = rng.choice(frame.similar_bases(cell))
     shifted = fractional[i] + rng.random(3)[None]
     fractional[i] = (shifted @ np.rint(np.linalg.inv(basis))) % 1.0
     cells[i] = basis @ cell

@@ -12,7 +12,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from crystal_jax.codec import model as model_lib
 from crystal_jax.evaluation import box_scores, coded_scores
@@ -22,10 +22,8 @@ from crystal_jax.training import box_loss, coded_loss, coded_terms, loop, steps
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
-Config = ml_collections.ConfigDict
 
-
-def _no_columns(config: Config) -> tuple[str, ...]:
+def _no_columns(config: ConfigDict) -> tuple[str, ...]:
   """A crystal is all that is needed."""
   del config
   return ()
@@ -45,13 +43,13 @@ class Task:
       reach the loss in the batch, NaN where the data set has no value.
   """
 
-  make_model: Callable[[Config], model_lib.Model]
+  make_model: Callable[[ConfigDict], model_lib.Model]
   make_loss: Callable[..., steps.Loss]
   evaluate: Callable[[run_lib.Run, TrainState], Scores]
-  columns: Callable[[Config], tuple[str, ...]] = _no_columns
+  columns: Callable[[ConfigDict], tuple[str, ...]] = _no_columns
 
 
-def task_of(config: Config) -> Task:
+def task_of(config: ConfigDict) -> Task:
   """The task of a config.
 
   Raises:
@@ -65,20 +63,20 @@ def task_of(config: Config) -> Task:
   return TASKS[name]
 
 
-def set_up(config: Config) -> run_lib.Run:
+def set_up(config: ConfigDict) -> run_lib.Run:
   """The data and the model of a config; see `run.set_up`."""
   return run_lib.set_up(config, task_of(config))
 
 
 def train(
-  config: Config, workdir: str | os.PathLike[str]
+  config: ConfigDict, workdir: str | os.PathLike[str]
 ) -> tuple[run_lib.Run, TrainState]:
   """Trains what a config describes; see `loop.train`."""
   return loop.train(config, workdir, task_of(config))
 
 
 def load(
-  config: Config, workdir: str | os.PathLike[str]
+  config: ConfigDict, workdir: str | os.PathLike[str]
 ) -> tuple[run_lib.Run, TrainState]:
   """The latest checkpoint of a run; see `loop.load`."""
   return loop.load(config, workdir, task_of(config))
@@ -93,21 +91,21 @@ def evaluate(
 
 
 def _box_loss(
-  model: model_lib.Model, config: Config, *, training: bool
+  model: model_lib.Model, config: ConfigDict, *, training: bool
 ) -> box_loss.BoxLoss:
   weights = box_loss.LossWeights(**config.box_loss)
   return box_loss.BoxLoss(model, weights, training)
 
 
 def _cell_loss(
-  model: model_lib.Model, config: Config, *, training: bool
+  model: model_lib.Model, config: ConfigDict, *, training: bool
 ) -> coded_loss.CodedLoss:
   weights = coded_terms.CodedLossWeights(**config.cell_loss)
   return coded_loss.CodedLoss(model, weights, training)
 
 
 def _coded_box_loss(
-  model: model_lib.Model, config: Config, *, training: bool
+  model: model_lib.Model, config: ConfigDict, *, training: bool
 ) -> coded_loss.CodedLoss:
   weights = coded_terms.CodedLossWeights(**config.coded_box_loss)
   return coded_loss.CodedLoss(model, weights, training)

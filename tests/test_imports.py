@@ -20,8 +20,8 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'structure', 'viewer', 'density', 'io', 'decoding', 'lattice_search',
-  'models', 'representation', 'codec', 'data', 'training', 'evaluation', 'tasks',
-  '__init__', 'cli', '__main__',
+  'models', 'representation', 'codec', 'data', 'training', 'evaluation',
+  'tasks', '__init__', 'cli', '__main__',
 )  # fmt: skip
 
 # Files that import from a higher layer inside a method.

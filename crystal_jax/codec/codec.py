@@ -246,10 +246,10 @@ class Codec:
     if refine not in REFINE:
       raise ValueError(f'Need {refine=} to be one of {REFINE}.')
     from crystal_jax.codec import decoding
-    from crystal_jax.representation import symmetric_places
+    from crystal_jax.representation import symmetric_positions
 
     if symmetrize is None:
-      symmetrize = self._card.get('symmetrize', symmetric_places.TOLERANCE)
+      symmetrize = self._card.get('symmetrize', symmetric_positions.TOLERANCE)
     results = decoding.decode_latents(
       self._model,
       self._params,

@@ -17,13 +17,13 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
-from crystal_jax.models.networks import Networks
+from crystal_jax.models.networks import Networks, Predictor
 from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels
 from crystal_jax.structure.elements import UNIT_NUMBER, element_codes
 
 R = TypeVar('R', bound=Representation, covariant=True)
-N = TypeVar('N', bound=Networks, covariant=True)
+N = TypeVar('N', bound=Predictor, covariant=True)
 
 
 class Posterior(NamedTuple):
@@ -45,9 +45,9 @@ class Model(Generic[R, N]):
   """A representation and networks that fit each other. Static.
 
   Attributes:
-    kind: Its name in `MAKERS`, which a codec's card states.
+    kind: Its name in `MAKERS`, which a codec's card states; or of its task.
     representation: Crystals to inputs, outputs to crystals.
-    networks: Inputs to latents to outputs.
+    networks: Inputs to outputs; those of a codec are `Networks`.
   """
 
   kind: str
@@ -55,12 +55,14 @@ class Model(Generic[R, N]):
   networks: N
 
   @property
-  def latent_size(self) -> int:
+  def latent_size(self: Model[Representation, Networks]) -> int:
     """Length D of a flat latent."""
     return int(np.prod(self.networks.latent_shape))
 
   def encode_arrays(
-    self, params: PyTree, batch: Mapping[str, Array]
+    self: Model[Representation, Networks],
+    params: PyTree,
+    batch: Mapping[str, Array],
   ) -> Posterior:
     """Posteriors of a batch of prepared crystals. Pure and traceable.
 
@@ -79,7 +81,9 @@ class Model(Generic[R, N]):
     )
 
   def decode_arrays(
-    self, params: PyTree, z: Float[Array, 'B D']
+    self: Model[Representation, Networks],
+    params: PyTree,
+    z: Float[Array, 'B D'],
   ) -> dict[str, Array]:
     """Outputs of flat latents, by name. Pure and traceable.
 

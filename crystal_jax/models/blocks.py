@@ -1,13 +1,13 @@
-"""What both networks are made of.
+"""Building blocks of convolutional networks on cubes of voxels.
 
-Fields live on a cube of voxels, `[B, G, G, G, C]`. At its faces a field goes on
-as its grid does: `'circular'` for a unit cell, which repeats, and `'replicate'`
-for a box, whose neighbourhood is best guessed by its own last voxel.
+Fields are `[B, G, G, G, C]`. `padding` continues a field beyond its faces:
+`'circular'` for the periodic grid of a unit cell, `'replicate'`, which repeats
+the last voxel, for a box.
 
 `fold` and `unfold` trade space for channels: a block of f³ voxels becomes one
 voxel with f³ times the channels. A 3-D convolution over few voxels with many
-channels is a large matrix product, which every processor does well; over many
-voxels with few channels it is not.
+channels is a large matrix product, which is fast on every processor; over many
+voxels with few channels it is slow.
 """
 
 import flax.linen as nn
@@ -23,10 +23,10 @@ PADDINGS = {'circular': 'wrap', 'replicate': 'edge'}
 def pad_faces(
   x: Float[Array, 'B X Y Z C'], before: int, after: int, padding: str
 ) -> Float[Array, 'B X2 Y2 Z2 C']:
-  """Adds voxels at every face, as `padding` says they go on.
+  """Adds voxels at every face.
 
   Raises:
-    ValueError: If `padding` is not a known kind.
+    ValueError: If `padding` is unknown.
   """
   if padding not in PADDINGS:
     raise ValueError(f'Need {padding=} to be one of {sorted(PADDINGS)}.')
@@ -40,7 +40,7 @@ def pad_to_multiple(
   """Grows a field evenly until its side divides by `multiple` (60 to 64).
 
   Raises:
-    ValueError: If a periodic field would have to grow: that breaks its period.
+    ValueError: If a periodic field would grow, which breaks its period.
   """
   size = x.shape[1]
   spare = -size % multiple
@@ -55,7 +55,7 @@ def pad_to_multiple(
 def crop_to(
   x: Float[Array, 'B H H H C'], size: int
 ) -> Float[Array, 'B G G G C']:
-  """Undoes `pad_to_multiple`."""
+  """The central cube of `size` voxels a side; inverse of `pad_to_multiple`."""
   start = (x.shape[1] - size) // 2
   window = slice(start, start + size)
   return x[:, window, window, window]
@@ -84,11 +84,11 @@ def unfold(x: Float[Array, 'B g g g D'], f: int) -> Float[Array, 'B G G G C']:
 def cosines(f: int, width: int) -> np.ndarray:
   """The lowest cosine waves of a block of f³ voxels, orthonormal.
 
-  A density of Gaussians is smooth, so these say most about a folded block with
-  the fewest numbers: a far better start than random directions.
+  A density of Gaussians is smooth, so these hold most of a folded block in few
+  numbers: a better initial projection than random directions.
 
   Returns:
-    [f³, width]; where width exceeds f³, the rest are zero.
+    [f³, width]; columns beyond f³ are zero.
   """
   waves = scipy.fft.dct(np.eye(f), axis=0, norm='ortho')
   basis = np.einsum('ax,by,cz->xyzabc', waves, waves, waves)
@@ -99,7 +99,7 @@ def cosines(f: int, width: int) -> np.ndarray:
 
 
 def upsample(x: Float[Array, 'B G G G C'], padding: str) -> Array:
-  """Trilinear upsampling by two; coarse voxels sit amid their fine ones."""
+  """Trilinear upsampling by two, aligned at voxel blocks' centres."""
   b, g, _, _, c = x.shape
   padded = pad_faces(x, 1, 1, padding)
   shape = (b, *[2 * (g + 2)] * 3, c)
@@ -107,16 +107,16 @@ def upsample(x: Float[Array, 'B G G G C'], padding: str) -> Array:
 
 
 class Conv(nn.Module):
-  """A 3³ convolution that goes on over the faces as the grid does."""
+  """A 3³ convolution with the grid's padding."""
 
   width: int
   padding: str
   dtype: jnp.dtype = jnp.float32
-  zero: bool = False  # whether it starts as nothing
+  zero: bool = False  # whether the kernel is initialised with zeros
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
-    """The field after it."""
+    """The convolved field."""
     x = pad_faces(x, 1, 1, self.padding)
     init = nn.initializers.zeros if self.zero else nn.linear.default_kernel_init
     return nn.Conv(
@@ -129,24 +129,24 @@ class Conv(nn.Module):
 
 
 class Downsample(nn.Module):
-  """Halves the side by a 2³ convolution of stride 2 (which shifts nothing)."""
+  """Halves the side by a 2³ convolution of stride 2, without a shift."""
 
   width: int
   dtype: jnp.dtype = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
-    """The field after it."""
+    """The convolved field."""
     return nn.Conv(
       self.width, (2, 2, 2), strides=2, padding='VALID', dtype=self.dtype
     )(x)
 
 
 class ResBlock(nn.Module):
-  """Two normalised convolutions beside an untouched path.
+  """Two normalised convolutions with a residual connection.
 
-  The untouched path matters here: how high a density is tells the species, and
-  normalising alone would lose it. A block starts as that path alone.
+  The height of a density gives the species, and normalisation alone would lose
+  it. The block is initialised as the identity.
   """
 
   width: int
@@ -155,7 +155,7 @@ class ResBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
-    """The field after it."""
+    """The convolved field."""
     h = x
     for last in (False, True):
       groups = min(8, h.shape[-1])
@@ -168,5 +168,5 @@ class ResBlock(nn.Module):
 
 
 def scale_gradient(x: Array, scale: float) -> Array:
-  """Is x; passes on `scale` times the gradient."""
+  """The identity, with `scale` times the gradient."""
   return scale * x + (1.0 - scale) * jax.lax.stop_gradient(x)

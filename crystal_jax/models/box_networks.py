@@ -1,12 +1,13 @@
-"""The paper's system: density to latent to density, and species off that.
+"""The paper's system: a VAE of densities and a U-Net for species.
 
-A VAE, a U-Net that reads its reconstruction, and optionally a head that reads
-the lattice off the latent. A U-Net alone reads true densities: the density is
-then its own latent, and passes as it is.
+The U-Net's input is the VAE's reconstruction; an optional head predicts the
+lattice from the latent. A U-Net alone works on true densities: the density is
+then its own latent.
 """
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from crystal_jax.models.blocks import scale_gradient
 from crystal_jax.models.lattice_head import LatticeHead
+from crystal_jax.models.networks import apply
 from crystal_jax.models.unet import UNet
 from crystal_jax.models.vae import VAE
 
@@ -47,16 +49,17 @@ class BoxNetworks:
   def init(
     self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
   ) -> dict[str, PyTree]:
-    """Fresh parameters of each network there is, by its name.
+    """Fresh parameters of each network, by its name.
 
     Args:
-      key: Of all of them.
-      arrays: Not needed: nothing is measured on the training set.
+      key: PRNG key of all networks.
+      arrays: Not used.
     """
+    del arrays
     keys = jax.random.split(key, 3)
     density = jnp.zeros((1, *[self.size] * 3, self.channels))
     z = jnp.zeros((1, *self.latent_shape))
-    params = {}
+    params: dict[str, PyTree] = {}
     if self.vae is not None:
       params['vae'] = self.vae.init(keys[0], density, z)
     if self.lattice_head is not None:
@@ -68,11 +71,11 @@ class BoxNetworks:
   def encode(
     self, params: PyTree, inputs: Mapping[str, Float[Array, 'B G G G C']]
   ) -> tuple[Float[Array, 'B *L'], Float[Array, 'B *L']]:
-    """Mean and logarithm of the variance of q(z|M); minus infinity if exact."""
+    """Mean and log variance of q(z|M); minus infinity without a VAE."""
     density = inputs['density']
     if self.vae is None:
       return density, jnp.full_like(density, -jnp.inf)
-    return self.vae.apply(params['vae'], density, method=self.vae.encode)
+    return apply(self.vae, params['vae'], density, method=self.vae.encode)
 
   def decode(
     self,
@@ -82,35 +85,36 @@ class BoxNetworks:
     gamma: float = 1.0,
     voxels: Int[Array, 'V'] | None = None,
   ) -> dict[str, Array]:
-    """Everything the networks say of latents.
+    """Outputs of latents, by name.
 
     Args:
-      params: What `init` returns.
+      params: As `init` returns them.
       z: Latents.
       gamma: Share of the U-Net's gradient that reaches the VAE.
-      voxels: Where species are asked for, indices into the flattened grid;
-        None: everywhere.
+      voxels: Indices into the flattened grid at which species are computed;
+        None: all voxels.
 
     Returns:
       density [B, G, G, G, C]; with a U-Net logits [B, G, G, G, K] (or
       [B, V, K]), with a head lattice [B, 6].
     """
-    outputs = {'density': z}
+    outputs: dict[str, Any] = {'density': z}
     if self.vae is not None:
-      outputs['density'] = self.vae.apply(
-        params['vae'], z, method=self.vae.decode
+      outputs['density'] = apply(
+        self.vae, params['vae'], z, method=self.vae.decode
       )
     if self.lattice_head is not None:
-      outputs['lattice'] = self.lattice_head.apply(params['lattice_head'], z)
+      outputs['lattice'] = apply(self.lattice_head, params['lattice_head'], z)
     if self.unet is not None:
-      # The U-Net learns from its own loss whole, the VAE from a share of it.
-      seen = scale_gradient(outputs['density'], gamma)
-      outputs['logits'] = self.unet.apply(params['unet'], seen, voxels)
+      # The whole gradient of the species loss reaches the U-Net, a share of it
+      # the VAE.
+      density = scale_gradient(outputs['density'], gamma)
+      outputs['logits'] = apply(self.unet, params['unet'], density, voxels)
     return outputs
 
   def predict(
     self, params: PyTree, inputs: Mapping[str, Array]
   ) -> dict[str, Array]:
-    """What `decode` makes of the mean that `encode` gives."""
+    """`decode` of the posterior's mean."""
     mean, _ = self.encode(params, inputs)
     return self.decode(params, mean)

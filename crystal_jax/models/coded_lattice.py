@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax.models.lattice_head import TokenLatticeHead
 from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.networks import apply
 from crystal_jax.models.token_vae import TokenVAE
 
 
@@ -131,4 +132,4 @@ class Head:
   ) -> Float[Array, 'B 6']:
     """What the head predicts; see `LatticePart.decode`."""
     del latent
-    return self.network.apply(params['head'], tokens)
+    return apply(self.network, params['head'], tokens)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from crystal_jax.models.coded_lattice import LatticePart
 from crystal_jax.models.lattice_latent import Whitening
+from crystal_jax.models.networks import apply
 from crystal_jax.models.token_vae import TokenVAE
 
 
@@ -66,7 +67,8 @@ class CodedNetworks:
   ) -> tuple[Float[Array, 'B D'], Float[Array, 'B D']]:
     """Mean and log variance of q(z|crystal)."""
     whitening = _whitening(params)
-    mean, log_var = self.vae.apply(
+    mean, log_var = apply(
+      self.vae,
       params['vae'],
       inputs['density'],
       self.lattice.condition(whitening, inputs),
@@ -99,8 +101,8 @@ class CodedNetworks:
       Those of `TokenVAE.readout`, and lattice [B, 6].
     """
     size = self.vae.latent_size
-    outputs, tokens = self.vae.apply(
-      params['vae'], z[:, :size], voxels, method=self.vae.readout
+    outputs, tokens = apply(
+      self.vae, params['vae'], z[:, :size], voxels, method=self.vae.readout
     )
     whitened = self.lattice.decode(params, z[:, size:], tokens)
     return outputs | {'lattice': _whitening(params).unwhiten(whitened)}

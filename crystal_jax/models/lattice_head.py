@@ -1,15 +1,16 @@
-"""The six degrees of freedom that the paper left out, read off the latent.
+"""Heads that predict the lattice, which the paper's system leaves out.
 
-The target is the Niggli-reduced cell: its three lengths over N^(1/3), in Å,
-and the cosines of its three angles. `N` is the atoms of that cell.
+`LatticeHead` predicts the numbers of `representation.lattice_target` from a
+latent, `TokenLatticeHead` whitened lattice numbers (`lattice_latent`) from
+decoded tokens.
 """
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Numbers of a token that a lattice is read from.
-_NARROW = 16
+# Channels of a token that `TokenLatticeHead` uses.
+_BOTTLENECK = 16
 
 
 class LatticeHead(nn.Module):
@@ -17,7 +18,7 @@ class LatticeHead(nn.Module):
 
   Attributes:
     width: Channels of the hidden layers.
-    dtype: Of the arithmetic; parameters stay float32.
+    dtype: Type of the arithmetic; parameters stay float32.
   """
 
   width: int = 256
@@ -27,7 +28,7 @@ class LatticeHead(nn.Module):
   def __call__(self, latent: Float[Array, 'B *L']) -> Float[Array, 'B 6']:
     """Lengths / N^(1/3) (Å, positive) and cosines (-1 to 1)."""
     x = nn.silu(nn.Dense(self.width, dtype=self.dtype)(latent))
-    # A spatial latent: the lattice is the same wherever one looks.
+    # A spatial latent: a mean over its voxels.
     while x.ndim > 2:
       x = x.mean(axis=1)
     x = nn.silu(nn.Dense(self.width, dtype=self.dtype)(x))
@@ -42,7 +43,7 @@ class TokenLatticeHead(nn.Module):
 
   Attributes:
     width: Channels of the hidden layer.
-    dtype: Of the arithmetic; parameters stay float32.
+    dtype: Type of the arithmetic; parameters stay float32.
   """
 
   width: int = 256
@@ -50,8 +51,8 @@ class TokenLatticeHead(nn.Module):
 
   @nn.compact
   def __call__(self, tokens: Float[Array, 'B T W']) -> Float[Array, 'B 6']:
-    """Six numbers of deviation one; where a token lies tells much."""
-    x = nn.gelu(nn.Dense(_NARROW, dtype=self.dtype)(tokens))
+    """Whitened lattice numbers; tokens are concatenated, not averaged."""
+    x = nn.gelu(nn.Dense(_BOTTLENECK, dtype=self.dtype)(tokens))
     x = x.reshape(len(x), -1)
     x = nn.gelu(nn.Dense(self.width, dtype=self.dtype)(x))
     return nn.Dense(6, dtype=jnp.float32)(x)

@@ -1,15 +1,15 @@
-"""The lattice's part of a latent: six independent numbers of variance one.
+"""Whitened lattice numbers: six independent latent numbers of variance one.
 
-A network is given a lattice as six numbers: logarithms of the lengths (Å) and
-cosines of the angles. Errors of them are counted in `UNITS`, 0.3 % of a length
-and 0.3 degrees. There is nothing to learn in between: the six are whitened on
-the training set, and the way back is the inverse. Along each direction a
-deviation below one unit counts as one, for a set may have but one shape
-(Perov-5 is all cubic).
+A network gets a lattice as six numbers (`representation.lattice_numbers`): log
+lengths and cosines of angles. Their errors are counted in `UNITS`, 0.3 % of a
+length and 0.3 degrees of an angle. The six are whitened with the mean and
+covariance of the training set, and decoded by the inverse map; nothing is
+learnt. A standard deviation below one unit counts as one unit, because a data
+set may have a single shape of cell (Perov-5 is all cubic).
 
-For a decoder that is charged one unit as one deviation the best posterior is
-known: with x = mean + Σ_i axis_i size_i z_i in units, -log p(x|z) =
-|x - x(z)|²/2, so that q(z_i) = N(z_i, 1 / (1 + size_i²)).
+The posterior is the optimal one of a decoder whose standard deviation is one
+unit: with x = mean + Σ_i axis_i size_i z_i in units and
+-log p(x|z) = |x - x(z)|²/2, q(z_i) = N(z_i, 1 / (1 + size_i²)).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# 0.3 % of a length; 0.3 degrees as a cosine, at right angles.
+# 0.3 % of a length, and 0.3 degrees of an angle of 90 degrees, as a cosine.
 UNITS = np.array([3e-3] * 3 + [np.radians(0.3)] * 3, np.float32)
 
-_PART = 1 << 16  # Lattices that are looked at together.
+_BLOCK = 1 << 16  # Lattices per step of `Whitening.fit`.
 
 
 class Whitening(NamedTuple):
-  """Six lattice numbers to six independent ones, and back.
+  """Lattice numbers to independent ones of variance one, and back.
 
   Attributes:
-    mean: Of the six numbers.
-    axes: Rows are directions, orthonormal, in `UNITS`.
-    sizes: Deviation along each, in `UNITS`.
+    mean: Mean of the six numbers.
+    axes: Principal axes as rows, orthonormal, in `UNITS`.
+    sizes: Standard deviation along each axis, in `UNITS`.
   """
 
   mean: Float[Array | np.ndarray, '6']
@@ -41,21 +41,23 @@ class Whitening(NamedTuple):
 
   @classmethod
   def fit(cls, numbers: Float[np.ndarray, 'M 6'] | None) -> Whitening:
-    """Of the lattices of a training set, a part at a time: it may be large.
+    """The whitening of a training set.
 
-    None: lattices of 6 Å and 90 degrees, give or take.
+    Args:
+      numbers: Lattice numbers, maybe a file mapped into memory. None: a wide
+        spread around 6 Å and 90°.
     """
     if numbers is None:
-      mean = np.log([6, 6, 6, 1, 1, 1]).astype(np.float32)
-      sizes = np.full(6, 100, np.float32)
-      return cls(mean, np.eye(6, dtype=np.float32), sizes)
+      default = np.log([6, 6, 6, 1, 1, 1]).astype(np.float32)
+      spread = np.full(6, 100, np.float32)
+      return cls(default, np.eye(6, dtype=np.float32), spread)
     count = len(numbers)
-    parts = [slice(i, i + _PART) for i in range(0, count, _PART)]
+    blocks = [slice(i, i + _BLOCK) for i in range(0, count, _BLOCK)]
     mean, squares = np.zeros(6), np.zeros((6, 6))
-    for part in parts:
-      mean += np.sum(numbers[part], axis=0, dtype=np.float64) / count
-    for part in parts:
-      units = (np.asarray(numbers[part], np.float64) - mean) / UNITS
+    for block in blocks:
+      mean += np.sum(numbers[block], axis=0, dtype=np.float64) / count
+    for block in blocks:
+      units = (np.asarray(numbers[block], np.float64) - mean) / UNITS
       squares += units.T @ units
     variances, axes = np.linalg.eigh(squares / count)
     sizes, axes = np.sqrt(np.maximum(variances, 0.0)), axes.T
@@ -63,18 +65,18 @@ class Whitening(NamedTuple):
     return cls(*(np.asarray(x, np.float32) for x in (mean, axes, sizes)))
 
   def whiten(self, numbers: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
-    """Six numbers to z."""
+    """Whitened lattice numbers."""
     units = (numbers - self.mean[None]) / UNITS[None]
     return (
       jnp.matmul(units, self.axes.T, precision='highest') / self.sizes[None]
     )
 
   def unwhiten(self, z: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
-    """Z to six numbers."""
+    """Lattice numbers of whitened ones."""
     units = jnp.matmul(z * self.sizes[None], self.axes, precision='highest')
     return units * UNITS[None] + self.mean[None]
 
   @property
   def log_var(self) -> Float[Array, '6']:
-    """Of the posterior of z; see above."""
+    """Log variance of the posterior; see the module."""
     return -jnp.log1p(jnp.square(self.sizes))

@@ -1,23 +1,19 @@
-"""What the networks of any representation have to do.
+"""Protocols of networks: `Predictor` for training, `Networks` for a codec.
 
-`encode` takes what a representation shows to a latent, `decode` takes a latent
-to what it reads a crystal from, and `predict` is one after the other. To add a
-network: a file beside `box_networks.py`, and a maker in `codec.model.MAKERS`.
+To add networks of a codec: a file beside `box_networks.py`, and a maker in
+`codec.model.MAKERS`.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 
-class Networks(Protocol):
+class Predictor(Protocol):
   """Networks without their parameters, which every call takes."""
-
-  @property
-  def latent_shape(self) -> tuple[int, ...]:
-    """Shape of one latent."""
 
   def init(
     self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
@@ -25,25 +21,41 @@ class Networks(Protocol):
     """Fresh parameters of each network, by its name.
 
     Args:
-      key: Of what is drawn.
-      arrays: The prepared training set, of which a network may keep statistics
-        beside what it learns; None: it does without.
+      key: PRNG key.
+      arrays: The prepared training set, whose statistics may be among the
+        parameters; None: defaults in their place.
     """
-
-  def encode(
-    self, params: PyTree, inputs: Mapping[str, Array]
-  ) -> tuple[Float[Array, 'B *L'], Float[Array, 'B *L']]:
-    """Mean and logarithm of the variance of the latent of each example.
-
-    Args:
-      params: What `init` returns.
-      inputs: `Examples.inputs` of a representation.
-    """
-
-  def decode(self, params: PyTree, z: Float[Array, 'B *L']) -> dict[str, Array]:
-    """What latents stand for, by name, [B, ..] each."""
 
   def predict(
     self, params: PyTree, inputs: Mapping[str, Array]
   ) -> dict[str, Array]:
-    """What `decode` makes of the mean that `encode` gives."""
+    """Outputs of a batch, by name, [B, ..] each.
+
+    Args:
+      params: As `init` returns them.
+      inputs: `Examples.inputs` of a representation.
+    """
+
+
+@runtime_checkable
+class Networks(Predictor, Protocol):
+  """An encoder and a decoder; `predict` decodes the posterior's mean."""
+
+  @property
+  def latent_shape(self) -> tuple[int, ...]:
+    """Shape of one latent."""
+
+  def encode(
+    self, params: PyTree, inputs: Mapping[str, Array]
+  ) -> tuple[Float[Array, 'B *L'], Float[Array, 'B *L']]:
+    """Mean and log variance of each example's posterior."""
+
+  def decode(self, params: PyTree, z: Float[Array, 'B *L']) -> dict[str, Array]:
+    """Outputs of latents, by name, [B, ..] each."""
+
+
+def apply(
+  module: nn.Module, params: PyTree, *args: Any, method: Any = None
+) -> Any:
+  """`module.apply`, which flax types as if it also returned variables."""
+  return module.apply(params, *args, method=method)

@@ -1,15 +1,17 @@
-"""An attention U-Net that reads the species off a density.
+"""An attention U-Net from a density to species.
 
 Each voxel gets a score for each of 95 classes: 0 is the background, Z is the
 element of atomic number Z. Levels of 64-128-256-512-1024 channels with gated
 skips, after Hoffmann et al. (arXiv:1909.00949) and Oktay et al.
 (arXiv:1804.03999). With `fold` > 1 the levels work on folded voxels, and the
-scores are made at full resolution from unfolded features beside the density.
+scores are computed at full resolution from unfolded features and the density.
 
-Beside what it learns, the network is told how high the Gaussian is that a voxel
-lies on, and how far from its top (`height_and_distance`): for an atom alone,
-that is its atomic number and its distance.
+Two features are computed exactly (`height_and_distance`): the height of the
+Gaussian under each voxel and the voxel's distance from its centre. For an
+isolated atom these give its atomic number and its distance.
 """
+
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -18,18 +20,19 @@ from jaxtyping import Array, Float, Int
 from crystal_jax.models import blocks
 from crystal_jax.structure.elements import NUM_CLASSES, UNIT_NUMBER
 
-# Bins of a height, as log(Z / UNIT_NUMBER): from below hydrogen, -3.4, to above
-# plutonium, 1.14; and of how far from its top a voxel lies, as r²/2σ².
+# Ranges of the bins of heights, log(Z / UNIT_NUMBER), and of distances, r²/2σ².
+# Hydrogen has a height of -3.4, plutonium of 1.14.
 HEIGHTS, DISTANCES = (-3.8, 1.4), (0.0, 3.0)
-# Density that counts as none; an atom of hydrogen is 3e-2 high.
-SILENCE = 2e-3
+# Density, in units of the peak of `UNIT_NUMBER`, below which a voxel counts as
+# empty; the peak of hydrogen is 3e-2.
+EMPTY = 2e-3
 
 
 class UNet(nn.Module):
   """Density to species scores.
 
   Attributes:
-    peak: Density at the top of a lone atom of weight one, per Å³. That of
+    peak: Peak density of an isolated atom of weight one, per Å³. That of
       `UNIT_NUMBER` counts as one inside the network.
     widths: Channels at each level; the side halves between levels.
     depth: Residual blocks a level, on each side.
@@ -37,7 +40,7 @@ class UNet(nn.Module):
     features: Channels at full resolution, before the scores.
     sigma_voxels: Standard deviation of an atom in voxels.
     padding: 'circular' (CellGrid) or 'replicate' (BoxGrid).
-    dtype: Of the arithmetic; parameters stay float32.
+    dtype: Type of the arithmetic; parameters stay float32.
   """
 
   peak: float = 1.0 / UNIT_NUMBER
@@ -55,19 +58,19 @@ class UNet(nn.Module):
     density: Float[Array, 'B G G G C'],
     voxels: Int[Array, 'V'] | None = None,
   ) -> Float[Array, 'B G G G K'] | Float[Array, 'B V K']:
-    """Scores (logits) of each class, at each voxel or at some.
+    """Logits of each class, at all voxels or at some.
 
     Args:
       density: The density, weight per Å³.
-      voxels: Indices into the flattened grid; None: all. The scores are most
-        of the work at full resolution, and a loss needs a sample of them only.
+      voxels: Indices into the flattened grid; None: all. The logits are most
+        of the work at full resolution, and a loss needs only a sample of them.
     """
-    common = dict(padding=self.padding, dtype=self.dtype)
+    common = dict[str, Any](padding=self.padding, dtype=self.dtype)
     size = density.shape[1]
     multiple = self.fold * 2 ** (len(self.widths) - 1)
     density = density / (UNIT_NUMBER * self.peak)
     full = blocks.pad_to_multiple(density, multiple, self.padding)
-    # Linear and logarithmic: lead and hydrogen both leave a mark.
+    # Linear and logarithmic, for heavy and for light elements.
     full = jnp.concatenate([full, jnp.log1p(30.0 * nn.relu(full))], axis=-1)
     x = nn.Dense(self.widths[0], dtype=self.dtype)(blocks.fold(full, self.fold))
     skips = []
@@ -96,8 +99,8 @@ class UNet(nn.Module):
       x = x.reshape(len(x), size**3, -1)[:, voxels]
     height, distance = x[..., -2:-1], x[..., -1:]
     x = nn.silu(nn.Dense(self.features, dtype=self.dtype)(x))
-    # Which element a height means, and how far from an atom background begins,
-    # is then a matter of one linear layer.
+    # A linear layer then separates elements by height, and atoms from the
+    # background by distance.
     x = jnp.concatenate(
       [
         x,
@@ -116,44 +119,43 @@ def height_and_distance(
 ) -> tuple[Float[Array, 'B G G G 1'], Float[Array, 'B G G G 1']]:
   """Height (log h) and distance (r²/2σ²) of the Gaussian under each voxel.
 
-  The silence between atoms is as flat as the top of an atom, and there is far
-  more of it. Were it as near, a flat place would mean background, and the
-  middle of any atom whose height is rare would be background in a blob of
-  species: so silence counts as the farthest there is.
+  Empty space is as flat as the centre of an atom, and far more common. With a
+  small distance there, flat would mean background, and so would the centre of
+  an atom of a rare height. Empty voxels therefore get the largest distance.
 
   Args:
-    density: The density, a lone atom of `UNIT_NUMBER` one high.
-    sigma_voxels: σ, in voxels.
-    padding: How the density goes on over the faces.
+    density: The density, in units of the peak of `UNIT_NUMBER`.
+    sigma_voxels: σ, voxels.
+    padding: Continuation of the density beyond the faces; see `blocks`.
   """
   density = nn.relu(density)
-  log = jnp.log(density + SILENCE)
+  log = jnp.log(density + EMPTY)
   descent = log_descent(log, sigma_voxels, padding)
-  silent = jnp.square(SILENCE / (density + SILENCE))
-  return log + descent, descent + DISTANCES[1] * silent
+  emptiness = jnp.square(EMPTY / (density + EMPTY))
+  return log + descent, descent + DISTANCES[1] * emptiness
 
 
 def log_descent(
   log: Float[Array, 'B G G G 1'], sigma_voxels: float, padding: str
 ) -> Float[Array, 'B G G G 1']:
-  """How far below the top of its Gaussian a voxel lies, as a logarithm.
+  """Difference of log M between the centre of a Gaussian and each voxel.
 
-  For a lone atom log M = log h - r²/2σ² and |∇ log M| = r/σ², so that
-  σ² |∇ log M|² / 2 = r²/2σ² tells the distance r, and with log M the height h.
-  Differences of second order are exact here, also at the faces of a box, where
-  they are one-sided. For cubic voxels.
+  For an isolated atom log M = log h - r²/2σ² and |∇ log M| = r/σ², so that
+  σ² |∇ log M|² / 2 = r²/2σ² gives the distance r, and with log M the height h.
+  Differences of second order are exact for it, also at the faces of a box,
+  where they are one-sided. Voxels are cubes.
 
   Args:
     log: log M.
-    sigma_voxels: σ, in voxels.
-    padding: How the density goes on over the faces.
+    sigma_voxels: σ, voxels.
+    padding: Continuation of the density beyond the faces; see `blocks`.
   """
-  squares = sum(jnp.square(_slope(log, axis, padding)) for axis in (1, 2, 3))
-  return 0.5 * sigma_voxels**2 * squares
+  x, y, z = (jnp.square(_slope(log, axis, padding)) for axis in (1, 2, 3))
+  return 0.5 * sigma_voxels**2 * (x + y + z)
 
 
 def _slope(field, axis, padding):
-  """Change from voxel to voxel along an axis, exact for a parabola."""
+  """Derivative along an axis by second-order differences, per voxel."""
   if padding == 'circular':
     return 0.5 * (jnp.roll(field, -1, axis) - jnp.roll(field, 1, axis))
   x = jnp.moveaxis(field, axis, 0)
@@ -166,24 +168,24 @@ def _slope(field, axis, padding):
 def _histogram(x, low, high, bins):
   """Soft bins of the last axis, [..., bins].
 
-  Few bins are lit at a time; their size makes up for that in learning.
+  Few bins are active at a time; their large values make up for that.
   """
   centres = jnp.linspace(low, high, bins)
   centres = centres.reshape(*[1] * (x.ndim - 1), bins)
   width = (high - low) / (bins - 1)
-  lit = 50.0 * jnp.exp(-jnp.square((x.astype(jnp.float32) - centres) / width))
-  return lit.astype(x.dtype)
+  offsets = (x.astype(jnp.float32) - centres) / width
+  return (50.0 * jnp.exp(-jnp.square(offsets))).astype(x.dtype)
 
 
 class AttentionGate(nn.Module):
-  """Lets through of a skip what the coarser level finds relevant."""
+  """Weights a skip connection by attention from the coarser level."""
 
   width: int
   dtype: jnp.dtype = jnp.float32
 
   @nn.compact
   def __call__(self, skip: Array, gate: Array) -> Array:
-    """The field after it."""
+    """The weighted skip connection."""
     inner = max(self.width // 2, 1)
     h = nn.Dense(inner, dtype=self.dtype)(skip)
     h = h + nn.Dense(inner, dtype=self.dtype)(gate)

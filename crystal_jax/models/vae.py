@@ -4,12 +4,14 @@ The encoder q(z|M) = N(mean, exp(log_var)) and the decoder M̂(z) of Hoffmann et
 al. (arXiv:1909.00949): 3-D convolutions of growing width down to a small cube,
 a latent, trilinear upsampling back, a ReLU at the end.
 
-Two choices go past the paper. `fold` > 1 folds blocks of voxels into channels
-at the entrance (see `blocks`), which is the form that runs well. `spatial`
-latents keep a place in the box (`latent` channels at each coarse voxel) where
-the paper has one dense vector. With both and a single level the network starts
-as a truncated cosine transform of each block, and learns from there.
+Two options are not in the paper. `fold` > 1 folds blocks of voxels into
+channels at the entrance (see `blocks`), which is faster. `spatial` latents have
+`latent` channels at each coarse voxel instead of one dense vector. With both
+and a single level the network is initialised as a truncated cosine transform of
+each block.
 """
+
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -31,9 +33,9 @@ class VAE(nn.Module):
     depth: Residual blocks a level.
     fold: Side of the blocks of voxels folded into channels; 1: none.
     latent: Length of the latent vector, or channels of a spatial latent.
-    spatial: Whether the latent keeps its place.
+    spatial: Whether the latent is one vector a coarse voxel.
     padding: 'circular' (CellGrid) or 'replicate' (BoxGrid).
-    dtype: Of the arithmetic; parameters stay float32.
+    dtype: Type of the arithmetic; parameters stay float32.
   """
 
   size: int
@@ -49,7 +51,7 @@ class VAE(nn.Module):
 
   def setup(self):
     """Builds the layers; called by flax."""
-    common = dict(padding=self.padding, dtype=self.dtype)
+    common = dict[str, Any](padding=self.padding, dtype=self.dtype)
     self.entrance = nn.Dense(
       self.widths[0], dtype=self.dtype, kernel_init=self._cosines
     )
@@ -63,8 +65,8 @@ class VAE(nn.Module):
     self.to_mean = nn.Dense(
       self.latent, dtype=jnp.float32, kernel_init=self._first
     )
-    # Little noise at first: the decoder has to find the latent worth reading
-    # before the KL closes it.
+    # A narrow initial posterior, so that the decoder learns to use the latent
+    # before the KL collapses it.
     self.to_log_var = nn.Dense(
       self.latent,
       dtype=jnp.float32,
@@ -88,7 +90,7 @@ class VAE(nn.Module):
     )
 
   def _cosines(self, key, shape, dtype=jnp.float32):
-    """Start of the entrance: the lowest waves of each channel's blocks."""
+    """Initial kernel of the entrance: the lowest waves of each channel."""
     del key
     waves = blocks.cosines(self.fold, -(-shape[1] // self.channels))
     start = np.einsum('vw,cd->vcwd', waves, np.eye(self.channels))
@@ -96,7 +98,7 @@ class VAE(nn.Module):
     return jnp.asarray(start, dtype)
 
   def _first(self, key, shape, dtype=jnp.float32):
-    """Start of a spatial latent: the first channels as they are."""
+    """Initial kernel of a spatial latent: the identity."""
     if self.spatial:
       return jnp.eye(*shape, dtype=dtype)
     return nn.linear.default_kernel_init(key, shape, dtype)
@@ -120,7 +122,7 @@ class VAE(nn.Module):
   def encode(
     self, density: Float[Array, 'B G G G C']
   ) -> tuple[Float[Array, 'B *L'], Float[Array, 'B *L']]:
-    """Mean and logarithm of the variance of q(z|M).
+    """Mean and log variance of q(z|M).
 
     Raises:
       ValueError: If the density is not of this network's size.
@@ -167,10 +169,10 @@ class VAE(nn.Module):
 
 
 def _relu(x: Array) -> Array:
-  """A ReLU whose gradient leaks below zero.
+  """A ReLU with a small gradient below zero.
 
-  Most of a density is empty, so training pushes the output down at first; a
-  plain ReLU that is below zero everywhere has no way back.
+  Most of a density is empty, so training lowers the output at first; a plain
+  ReLU that is negative everywhere would have no gradient.
   """
   leak = 0.1 * jnp.minimum(x, 0.0)
   return nn.relu(x) + leak - jax.lax.stop_gradient(leak)
@@ -184,5 +186,5 @@ def sample_latent(mean: Array, log_var: Array, noise: Array) -> Array:
 def latent_noise(
   keys: Array, latent_shape: tuple[int, ...]
 ) -> Float[Array, 'B *L']:
-  """Standard normal noise; one key an example, whatever device it is on."""
+  """Standard normal noise, one key for each example."""
   return jax.vmap(lambda key: jax.random.normal(key, latent_shape))(keys)

@@ -1,8 +1,8 @@
-"""How a crystal is shown to a network, and read back from what it says.
+"""Representations: crystals to network inputs, and outputs to crystals.
 
-`protocol` says what a representation has to do; `box` is the paper's cube,
-`cell` a crystal in its own coordinates, `coded_box` the cube told
-by element codes, a crystal always lying the same way.
+`protocol` defines their methods. `box` is the paper's cube of space, `cell` a
+crystal in fractional coordinates, `coded_box` a cube of space whose density has
+element codes as channels, around a crystal in its standard frame.
 """
 
 from crystal_jax.representation.box import Box

@@ -1,15 +1,14 @@
-"""How a crystal is laid into the box: random rotations and random origins.
+"""Placement of a crystal in a box: random rotations and random origins.
 
-A box shows a part of space around its centre. Two fillings:
+A box is a cube of space around the origin. Two fillings:
 
 - 'single_cell': the atoms of one cell, wrapped into it and centred on their
-  mean, no images: a cluster that the box must hold whole.
-- 'repeating': the infinite crystal. Sample 0 of it is centred on the cell's
-  centre, the others on a random point of the cell.
+  mean, without periodic images.
+- 'repeating': the infinite crystal. Sample 0 is centred on the cell's centre,
+  the others on a random point of the cell.
 
-Everything here is pure and traceable, and for one crystal; `jax.vmap` makes a
-batch of it.
-Positions and cells are rotated together, so distances are kept.
+All functions are pure, traceable and for one crystal; `jax.vmap` them.
+Positions and cell are rotated together.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 FILLINGS = ('single_cell', 'repeating')
 
-# Fractional coordinates this close below a cell's wall belong to the opposite
-# one: files round 0 to -1e-6 as often as not.
-_WALL = 1e-4
+# Fractional coordinates this little below 1 count as 0: files often round 0 to
+# -1e-6.
+_ROUNDING = 1e-4
 
 
 def place(
@@ -35,11 +34,11 @@ def place(
   sample: ArrayLike = 0,
   rotate: bool = True,
 ) -> tuple[Float[Array, 'N 3'], Float[Array, '3 3']]:
-  """Lays a crystal into a box that is centred on the origin.
+  """Positions and cell of a crystal in a box that is centred on the origin.
 
   Args:
-    key: PRNG key of this example. None: nothing is drawn; the crystal is not
-      turned, and its cell's centre is at the origin.
+    key: PRNG key of this example. None: nothing is random; the crystal is not
+      rotated, and its cell's centre is at the origin.
     positions: Cartesian positions, Å.
     numbers: Atomic numbers, 0 in empty slots.
     cell: Lattice vectors as rows, Å.
@@ -49,15 +48,16 @@ def place(
     rotate: Whether to rotate uniformly at random. Static.
 
   Returns:
-    The positions, zero in empty slots, and the cell, turned along with them. A
-    single cell has no images: voxelize it without its cell.
+    The positions, zero in empty slots, and the rotated cell. A single cell has
+    no images: voxelize it without its cell.
 
   Raises:
     ValueError: If the filling is unknown.
   """
   if filling not in FILLINGS:
     raise ValueError(f'Unknown {filling=}; it is one of {FILLINGS}.')
-  positions, numbers, cell = map(jnp.asarray, (positions, numbers, cell))
+  positions, numbers = jnp.asarray(positions), jnp.asarray(numbers)
+  cell = jnp.asarray(cell)
   if key is not None:
     origin_key, rotation_key = jax.random.split(key)
   if filling == 'single_cell':
@@ -99,12 +99,12 @@ def wrap(
   """Moves every atom into the cell by whole lattice vectors.
 
   Returns:
-    Positions whose fractional coordinates lie in [0, 1), up to rounding: an
-    atom just below a wall counts as on the opposite one.
+    Positions whose fractional coordinates lie in [0, 1) up to rounding: a
+    coordinate just below 1 becomes one just below 0.
   """
   positions, cell = jnp.asarray(positions), jnp.asarray(cell)
   fractional = positions @ jnp.linalg.inv(cell)
-  return positions - jnp.floor(fractional + _WALL) @ cell
+  return positions - jnp.floor(fractional + _ROUNDING) @ cell
 
 
 def centre(

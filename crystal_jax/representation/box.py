@@ -1,8 +1,8 @@
-"""The paper's cube: a density in a box around the crystal's origin.
+"""The paper's cube: a Z-weighted density and species labels in a box of space.
 
-Atoms become a Z-weighted density and species labels on the voxels of a box,
-freshly rotated at each step, on the device; grids never leave it. Back, the
-decoder finds the atoms in a density, and the box's own repetition the lattice.
+Densities and labels are computed on the device at each step, at a new random
+rotation. To decode, `decoding` finds the atoms of a density, and
+`lattice_search` the lattice by which they repeat.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from crystal_jax.representation.lattice_target import lattice_target
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.structure.crystal import Crystal
 
-_PART = 1 << 16  # Crystals that are looked at together: there may be millions.
+_BLOCK = 1 << 16  # Crystals per step of `Box.sized`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +39,14 @@ class Box:
     grid: Where densities are sampled.
     sigma: Standard deviation of an atom, Å.
     radius: Of the species labels, Å.
-    filling: 'repeating' or 'single_cell', which shows no images.
-    turn: Whether crystals are turned, and origins drawn, at random.
-    channels: [95, C], what an element contributes to each channel; the first
-      channel is its number.
-    lattice: Whether examples carry the six numbers of `lattice_target`.
-    max_images: Most images of atoms that may reach the box; 0: `sized` says.
-    max_decoded: Most atoms that the decoder may find.
+    filling: 'repeating', or 'single_cell' without periodic images.
+    turn: Whether crystals are rotated at random.
+    channels: [95, C], weight of each element in each channel; the first channel
+      is the atomic number.
+    lattice: Whether targets include the six numbers of `lattice_target`.
+    max_images: Most images of atoms that may reach the box; 0: not known yet,
+      see `sized`.
+    max_decoded: Most atoms that are decoded.
   """
 
   grid: BoxGrid
@@ -66,12 +67,12 @@ class Box:
 
   @property
   def repeats(self) -> bool:
-    """Whether the box shows the images of the atoms, and so the lattice."""
+    """Whether the box holds periodic images, and so shows the lattice."""
     return self.filling == 'repeating'
 
   @property
   def input_shapes(self) -> dict[str, tuple[int, ...]]:
-    """Of a density."""
+    """Shape of a density."""
     return {'density': (*self.grid.shape, len(self.channels[0]))}
 
   def prepare(
@@ -79,7 +80,8 @@ class Box:
   ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
     """The crystals that fit the box; see `Representation.prepare`."""
     names = 'id', 'numbers', 'positions', 'cell'
-    kept, dropped = {name: arrays[name] for name in names}, []
+    kept = {name: arrays[name] for name in names}
+    dropped: list[tuple[str, str]] = []
     if not self.repeats:
       kept, dropped = size_filter.keep_fitting(
         kept, length=self.grid.length, sigma=self.sigma
@@ -93,34 +95,34 @@ class Box:
     return kept, dropped
 
   def sized(self, *arrays: Arrays) -> 'Box':
-    """With images enough for these crystals, however they are turned.
+    """With enough `max_images` for these crystals at any rotation.
 
-    Of the densest crystal at its mean density, and a margin for how unevenly
-    they may lie. A crystal that has more after all is not `valid`.
+    An estimate from the mean density of the densest crystal, with a margin for
+    uneven crystals. A crystal that has more images is not `valid`.
     """
     if self.max_images:
       return self
     if not self.repeats:
       slots = max(part['numbers'].shape[1] for part in arrays)
       return dataclasses.replace(self, max_images=slots)
-    most, reach = 1, float(images.cutoff(self.sigma, jnp.float32))
-    parts = (
-      (part['numbers'][i : i + _PART], part['cell'][i : i + _PART])
+    max_images, reach = 1, float(images.cutoff(self.sigma, jnp.float32))
+    blocks = (
+      (part['numbers'][i : i + _BLOCK], part['cell'][i : i + _BLOCK])
       for part in arrays
-      for i in range(0, len(part['cell']), _PART)
+      for i in range(0, len(part['cell']), _BLOCK)
     )
-    for numbers, cell in parts:
-      dense = ((numbers > 0).sum(1) / np.abs(np.linalg.det(cell))).max()
-      count = 1.1 * dense * (self.grid.length + 2 * reach) ** 3 + 50
-      most = max(most, int(count))
-    return dataclasses.replace(self, max_images=image_counts.ladder(most))
+    for numbers, cell in blocks:
+      densest = ((numbers > 0).sum(1) / np.abs(np.linalg.det(cell))).max()
+      count = 1.1 * densest * (self.grid.length + 2 * reach) ** 3 + 50
+      max_images = max(max_images, int(count))
+    return dataclasses.replace(self, max_images=image_counts.ladder(max_images))
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Densities and labels; see `Representation.examples`.
 
-    Inputs: density [B, G, G, G, C], Å⁻³. Targets: the same, labels
-    [B, G, G, G], positions [B, N, 3] and cell [B, 3, 3] as they lie in the box,
-    Å, and lattice [B, 6].
+    Inputs: density [B, G, G, G, C], weight per Å³. Targets: density, labels
+    [B, G, G, G], positions [B, N, 3] and cell [B, 3, 3] in the frame of the
+    box, Å, and lattice [B, 6] if `lattice`.
 
     Raises:
       ValueError: If `max_images` is not known yet.
@@ -131,17 +133,23 @@ class Box:
     place = functools.partial(self._place, key)
     positions, cell = jax.vmap(place)(dict(batch))
     table = jnp.asarray(np.asarray(self.channels, np.float32))
-    shown = dict(grid=self.grid, max_images=self.max_images)
-    repeats = cell if self.repeats else None
+    periodic_cell = cell if self.repeats else None
     density = voxelize_batch(
-      positions, table[numbers], repeats, sigma=self.sigma, **shown
+      positions,
+      table[numbers],
+      periodic_cell,
+      grid=self.grid,
+      sigma=self.sigma,
+      max_images=self.max_images,
     )
 
     def label(args):
-      return label_species(*args, radius=self.radius, **shown)
+      return label_species(
+        *args, grid=self.grid, radius=self.radius, max_images=self.max_images
+      )
 
     labels = jax.lax.platform_dependent(
-      (positions, numbers, repeats),
+      (positions, numbers, periodic_cell),
       cpu=functools.partial(jax.lax.map, label),
       default=jax.vmap(label),
     )
@@ -162,7 +170,7 @@ class Box:
     )
 
   def _place(self, key, example):
-    """Positions and cell of one crystal, as they lie in the box."""
+    """Positions and cell of one crystal in the frame of the box."""
     atoms = example['positions'], example['numbers'], example['cell']
     if key is not None:
       key = jax.random.fold_in(key, example['index'])
@@ -190,7 +198,7 @@ class Box:
   ) -> decoding.DecodedAtoms:
     """The atoms of a batch of densities; `overflow` where slots ran out."""
     with warnings.catch_warnings():
-      # Too few slots warn; here `overflow` says it.
+      # Of too few slots; `overflow` reports them.
       warnings.simplefilter('ignore', UserWarning)
       return decoding.decode_batch(
         density[..., 0],
@@ -203,7 +211,7 @@ class Box:
   def crystal(self, atoms: decoding.DecodedAtoms) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none."""
     if not self.repeats:
-      return 'a single cell in a box shows no lattice'
+      return 'a box with a single cell does not show the lattice'
     try:
       return lattice_search.assemble(atoms, lattice_search.find_lattice(atoms))
     except ValueError as error:

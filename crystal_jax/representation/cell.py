@@ -1,10 +1,10 @@
-"""A crystal in its own coordinates: fractional density, and six numbers.
+"""A crystal in fractional coordinates: a density on the cell, and six numbers.
 
-The standard frame of a crystal (`frame`) is laid into a unit cube, whatever its
-lattice: every atom is one round Gaussian on a periodic grid, one channel a
-number of its element's code (`elements.element_codes`). The lattice is six
-numbers beside it. Back, the peaks of the first channel are the atoms, the codes
-there their species, and the six numbers the lattice.
+The standard frame of a crystal (`frame`) is mapped into a unit cube, whatever
+its lattice: every atom is a round Gaussian on a periodic grid, one channel for
+each number of its element's code (`elements.element_codes`). The lattice is six
+numbers beside it. To decode, the peaks of the first channel are the atoms, the
+codes there their species, and the six numbers the lattice.
 
 Widths are in voxels.
 """
@@ -23,10 +23,11 @@ from crystal_jax.density import CellGrid
 from crystal_jax.density.separable_density import separable_density
 from crystal_jax.representation import (
   lattice_numbers,
+  occupancy_peaks,
   readout,
   standard_frames,
-  unit_atoms,
 )
+from crystal_jax.representation.peak_config import PeakConfig
 from crystal_jax.representation.protocol import Arrays, Examples
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
@@ -40,13 +41,16 @@ class Cell:
     size: Voxels a side, G.
     sigma: Standard deviation of an atom, voxels.
     max_atoms: Most atoms of a primitive cell.
-    closest: Atoms nearer to each other on the grid, in voxels, run into one.
+    closest: Least distance between two atoms on the grid, voxels; crystals with
+      nearer atoms are refused.
+    peaks: Settings of the search for atoms.
   """
 
   size: int
   sigma: float
   max_atoms: int
   closest: float
+  peaks: PeakConfig = dataclasses.field(default=PeakConfig(), repr=False)
 
   @property
   def grid(self) -> CellGrid:
@@ -55,7 +59,7 @@ class Cell:
 
   @property
   def input_shapes(self) -> dict[str, tuple[int, ...]]:
-    """Of a density and the six numbers."""
+    """Shapes of a density and of the lattice numbers."""
     channels = elements.element_codes().shape[1]
     return {'density': (*[self.size] * 3, channels), 'lattice': (6,)}
 
@@ -68,13 +72,14 @@ class Cell:
     """
     return standard_frames.standard_frames(arrays, self.max_atoms, self._refuse)
 
-  def _refuse(self, found: standard_frames.Frame) -> str | None:
-    """Why the grid does not tell the atoms apart, or None."""
-    apart = _closest(found[1]) * self.size
-    if apart < self.closest:
+  def _refuse(self, crystal: standard_frames.Frame) -> str | None:
+    """Why the grid does not resolve the atoms, or None."""
+    distance = _shortest_distance(crystal[1]) * self.size
+    if distance < self.closest:
       return (
-        f'two atoms are {apart:.2f} voxels apart in fractional coordinates, '
-        f'nearer than {self.closest}: the grid does not tell them apart'
+        f'two atoms are {distance:.2f} voxels from each other in fractional '
+        f'coordinates, nearer than {self.closest}: the grid does not resolve '
+        'them'
       )
     return None
 
@@ -129,16 +134,16 @@ class Cell:
       'bni,bij->bnj', positions, inverse, precision='highest'
     )
     density = self._density(codes, fractional)
-    return {'density': density, 'lattice': lattice_numbers.of_cells(cell)}
+    return {'density': density, 'lattice': lattice_numbers.from_cells(cell)}
 
   def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
-    """Where a voxel is in a crystal, Å; see `Invertible.voxel_to_cartesian`."""
+    """Position of a voxel, Å; see `Invertible.voxel_to_cartesian`."""
     return voxel / self.size @ cell
 
   def _density(self, codes, fractional):
-    """The density, in heights of a lone atom."""
+    """The density in units of an isolated atom's height."""
     widths = np.full(3, self.sigma / self.size)
     height = float(((2 * np.pi) ** 0.5 * widths[0]) ** 3)
 
@@ -148,46 +153,49 @@ class Cell:
     return jax.vmap(one)(codes, fractional)
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
-    """Crystals of what networks say; see `Representation.crystals`.
+    """Crystals of the networks' outputs; see `Representation.crystals`.
 
     Args:
       outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
-        and if there are any offsets [B, G, G, G, 3] and code_offsets
-        [B, E, C].
+        and optionally offsets [B, G, G, G, 3] and code_offsets [B, E, C].
     """
     occupancy = jnp.asarray(outputs['occupancy'])
-    finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
+    is_finite = np.isfinite(np.asarray(occupancy)).all(axis=(1, 2, 3))
     occupancy = jnp.where(
-      jnp.asarray(finite)[:, None, None, None], occupancy, 0
+      jnp.asarray(is_finite)[:, None, None, None], occupancy, 0
     )
-    places, masks, overflow = unit_atoms.unit_atoms(
-      occupancy, sigma=self.sigma, slots=self._slots
+    fractional, filled, overflow = occupancy_peaks.find_peaks(
+      occupancy, sigma=self.sigma, slots=self._slots, config=self.peaks
     )
     read = readout.read(
-      places * self.size,
+      fractional * self.size,
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
       outputs.get('code_offsets'),
       periodic=True,
     )
-    (apart, voxels), masks, overflow = jax.device_get((read, masks, overflow))
-    numbers = readout.numbers(apart)
+    (squared_distances, voxels), filled, overflow = jax.device_get(
+      (read, filled, overflow)
+    )
+    numbers = readout.numbers(squared_distances)
     lattices = np.asarray(outputs['lattice'], np.float64)
-    crystals = []
+    crystals: list[Crystal | str] = []
     for i in range(len(occupancy)):
-      mask = masks[i]
       cell = lattice_numbers.to_cell(lattices[i])
-      if not finite[i]:
+      if not is_finite[i]:
         crystals.append('the latent decodes to numbers that are not finite')
-      elif not mask.any():
+      elif not filled[i].any():
         crystals.append('there is no atom in the decoded density')
       elif overflow[i]:
-        crystals.append('the decoded density has more peaks than atoms may be')
+        crystals.append(
+          f'the decoded density has more peaks than {self._slots}, the most '
+          'atoms that are decoded'
+        )
       elif cell is None:
-        crystals.append('the decoded lattice is none: no cell has these angles')
+        crystals.append('no cell has the decoded lattice angles')
       else:
-        positions = voxels[i][mask] / self.size @ cell
-        crystals.append(Crystal(numbers[i][mask], positions, cell))
+        positions = voxels[i][filled[i]] / self.size @ cell
+        crystals.append(Crystal(numbers[i][filled[i]], positions, cell))
     return crystals
 
   def candidates(
@@ -200,20 +208,21 @@ class Cell:
   def code_field(
     self, numbers: Int[ArrayLike, 'B']
   ) -> Float[Array, 'B G G G C']:
-    """What networks would say of species if all atoms were of one element."""
+    """The codes of one element at every voxel; see `Coded.code_field`."""
     codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
     shape = (len(codes), *[self.size] * 3, codes.shape[-1])
     return jnp.broadcast_to(codes[:, None, None, None], shape)
 
   @property
   def _slots(self) -> int:
-    """Atoms that are looked for, some more than there may be."""
+    """Most atoms that are decoded, some more than a crystal may have."""
     return -(-self.max_atoms // 8) * 8 + 8
 
 
-def _closest(fractional) -> float:
+def _shortest_distance(fractional) -> float:
   """Shortest distance between two atoms in the unit cube."""
-  apart = fractional[:, None] - fractional[None]
-  apart -= np.rint(apart)
-  apart = np.linalg.norm(apart, axis=-1) + np.diag(np.full(len(apart), 9.0))
-  return float(apart.min())
+  offsets = fractional[:, None] - fractional[None]
+  offsets -= np.rint(offsets)
+  distances = np.linalg.norm(offsets, axis=-1)
+  distances += np.diag(np.full(len(distances), 9.0))
+  return float(distances.min())

@@ -1,4 +1,4 @@
-"""What an element contributes to each channel of a density."""
+"""Weights of the elements in the channels of a density."""
 
 from crystal_jax.structure import elements
 
@@ -7,8 +7,8 @@ def make_channels(kind: str) -> tuple[tuple[float, ...], ...]:
   """Rows of all classes, [95, C]; channel 0 is Z itself.
 
   Args:
-    kind: 'number': that alone. 'elements': the place in the periodic table too,
-      40 channels, in units of `elements.UNIT_NUMBER`.
+    kind: 'number': Z alone. 'elements': also the position in the periodic
+      table, 40 channels, in units of `elements.UNIT_NUMBER`.
 
   Raises:
     ValueError: If the kind is neither.

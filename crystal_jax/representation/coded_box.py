@@ -1,14 +1,14 @@
-"""The paper's cube, told by element codes: a crystal always lies the same way.
+"""Element codes in a box of space, around a crystal in its standard frame.
 
-Every crystal goes to its standard frame (`frame`), a along x and b in the xy
-plane, and around the centre of that cell a box of space is cut out. Nothing is
-drawn. Each atom in it is one round Gaussian, one channel a number of its
+Every crystal is brought to its standard frame (`frame`), a along x and b in the
+xy plane; the box is centred on the centre of that cell. Nothing is drawn at
+random. Each atom is a round Gaussian, one channel for each number of its
 element's code (`elements.element_codes`).
 
-Back, the peaks of the first channel are the atoms, the codes there their
-species. Where the box shows the images, the crystal is what repeats there
-(`repeating`). Where it shows a single cell, the lattice is what the networks
-say.
+To decode, the peaks of the first channel are the atoms, the codes there their
+species. If the box holds periodic images, the lattice is found from their
+repetition (`repeating`). If it holds a single cell, the lattice is the one that
+the networks predict.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from crystal_jax.representation.standard_frames import standard_frames
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
-# Images that reach a box of 10 Å; few crystals of the Materials Project have
-# more. Those of a single atom.
+# Least `max_images` of any crystal, and of crystals of one atom: few crystals
+# of the Materials Project need more in a box of 10 Å, so most share a trace.
 _IMAGES, _IMAGES_OF_ONE = 768, 96
 
 
@@ -45,31 +45,30 @@ class CodedBox:
   """A crystal in its standard frame in a box of voxels. Static.
 
   Attributes:
-    box: Where it is laid; its channels are element codes, and it turns nothing.
+    box: The box; its channels are element codes, and it does not rotate.
   """
 
   box: Box
 
   @property
   def input_shapes(self) -> dict[str, tuple[int, ...]]:
-    """Of a density; of a single cell of the six numbers of its lattice too."""
+    """Shapes of a density and, of a single cell, of the lattice numbers."""
     lattice = {} if self.box.repeats else {'lattice': (6,)}
     return self.box.input_shapes | lattice
 
   def prepare(
     self, arrays: Arrays
   ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-    """The crystals as they lie in the box; see `Representation.prepare`.
+    """Crystals in the frame of the box; see `Representation.prepare`.
 
     Columns: id, numbers [M, N], positions [M, N, 3], cell [M, 3, 3],
-    lattice [M, 6] (`lattice_numbers`) and row [M], a place in `arrays`.
+    lattice [M, 6] (`lattice_numbers`) and row [M], the index in `arrays`.
     """
     columns, dropped = standard_frames(arrays, arrays['numbers'].shape[1])
     cells = [lattice_numbers.to_cell(row) for row in columns['lattice']]
     kept = np.array([cell is not None for cell in cells], bool)
     dropped += [
-      (str(name), 'its lattice is all but flat')
-      for name in columns['id'][~kept]
+      (str(name), 'its cell is nearly flat') for name in columns['id'][~kept]
     ]
     columns = {name: column[kept] for name, column in columns.items()}
     columns['cell'] = np.array(
@@ -83,24 +82,24 @@ class CodedBox:
         columns,
         length=self.box.grid.length,
         sigma=self.box.sigma,
-        turned=False,
+        any_rotation=False,
       )
       dropped += more
     return columns, dropped
 
   def sized(self, *arrays: Arrays) -> CodedBox:
-    """With images enough for these crystals; see `Box.sized`.
+    """With enough `max_images` for these crystals; see `Box.sized`.
 
-    At least `_IMAGES` that repeat, so that nearly all crystals share a trace;
-    of crystals of one slot, which have few, `_IMAGES_OF_ONE` if that will do.
+    At least `_IMAGES` if images are shown; `_IMAGES_OF_ONE` is enough for most
+    crystals of one slot.
     """
     box = self.box.sized(*arrays)
     if box.repeats and not self.box.max_images:
-      one = all(part['numbers'].shape[1] == 1 for part in arrays)
-      steps = [_IMAGES_OF_ONE, _IMAGES] if one else [_IMAGES]
-      enough = [step for step in steps if step >= box.max_images]
-      room = min(enough, default=box.max_images)
-      box = dataclasses.replace(box, max_images=room)
+      has_one_slot = all(part['numbers'].shape[1] == 1 for part in arrays)
+      sizes = [_IMAGES_OF_ONE, _IMAGES] if has_one_slot else [_IMAGES]
+      sufficient = [size for size in sizes if size >= box.max_images]
+      max_images = min(sufficient, default=box.max_images)
+      box = dataclasses.replace(box, max_images=max_images)
     return dataclasses.replace(self, box=box)
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
@@ -111,12 +110,12 @@ class CodedBox:
     voxel_positions are of the atoms inside the box, images included.
     """
     del key  # A crystal has one standard frame.
-    shown = self.box.examples(None, batch)
-    positions, cell = shown.targets['positions'], shown.targets['cell']
+    examples = self.box.examples(None, batch)
+    positions, cell = examples.targets['positions'], examples.targets['cell']
     numbers, voxel_positions, complete = jax.vmap(self._inside)(
       positions, batch['numbers'], cell
     )
-    density = self._height * shown.inputs['density']
+    density = self._height * examples.inputs['density']
     occupancy = density[..., 0]
     lattice = {'lattice': batch['lattice']}
     return Examples(
@@ -130,7 +129,7 @@ class CodedBox:
         'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
       }
       | lattice,
-      valid=shown.valid * complete,
+      valid=examples.valid * complete,
     )
 
   @property
@@ -140,7 +139,7 @@ class CodedBox:
 
   @property
   def lattice_is_exact(self) -> bool:
-    """It is read off a density, or said by a network."""
+    """It is found from a decoded density, or predicted by a network."""
     return False
 
   def encoder_inputs(
@@ -159,18 +158,18 @@ class CodedBox:
       sigma=self.box.sigma,
       max_images=self.box.max_images,
     )
-    lattice = {} if repeats else {'lattice': lattice_numbers.of_cells(cell)}
+    lattice = {} if repeats else {'lattice': lattice_numbers.from_cells(cell)}
     return {'density': density} | lattice
 
   def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
-    """Where a voxel is, Å; see `Invertible.voxel_to_cartesian`."""
+    """Position of a voxel, Å; see `Invertible.voxel_to_cartesian`."""
     del cell  # The box is a cube of space.
     return (voxel - (self.box.grid.size - 1) / 2) * self.box.grid.spacing
 
   def _inside(self, positions, numbers, cell):
-    """Numbers [K], places [K, 3] of the atoms inside; whether K is enough."""
+    """Numbers [K], voxel positions [K, 3] of atoms inside; if K is enough."""
     found = images.find_images(
       positions,
       numbers > 0,
@@ -182,42 +181,41 @@ class CodedBox:
     moved = jnp.matmul(
       found.translation.astype(cell.dtype), cell, precision='highest'
     )
-    places = self._voxels(positions[found.atom] + moved)
+    voxel_positions = self._voxels(positions[found.atom] + moved)
     numbers = jnp.where(found.filled, numbers[found.atom], 0)
     return (
       numbers,
-      jnp.where(found.filled[:, None], places, 0),
+      jnp.where(found.filled[:, None], voxel_positions, 0),
       found.complete,
     )
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
-    """Crystals of what networks say; see `Representation.crystals`.
+    """Crystals of the networks' outputs; see `Representation.crystals`.
 
     Args:
       outputs: occupancy [B, G, G, G], codes [B, G, G, G, C], lattice [B, 6],
-        and if there are any offsets [B, G, G, G, 3] (voxels) and code_offsets
+        and optionally offsets [B, G, G, G, 3] (voxels) and code_offsets
         [B, E, C].
     """
-    every = jax.device_get((*self.atoms(outputs), dict(outputs)))
+    batch = jax.device_get((*self.atoms(outputs), dict(outputs)))
     return [
-      self.crystal(*jax.tree.map(lambda leaf: leaf[i], every))  # noqa: B023
-      for i in range(len(every[0].positions))
+      self.crystal(*jax.tree.map(lambda leaf: leaf[i], batch))  # noqa: B023
+      for i in range(len(batch[0].positions))
     ]
 
   def atoms(
     self, outputs: Mapping[str, Array]
   ) -> tuple[decoding.DecodedAtoms, Float[Array, 'B K E']]:
-    """The atoms of a batch, species and places as the networks say.
+    """The atoms of a batch, and squared distances to all elements' codes.
 
-    Weights are the numbers, off by as much as the peak is from a lone atom's.
-    Beside them squared distances of what is said of each atom to the codes of
-    all elements.
+    Species and positions are those of `readout`. Weights are the atomic numbers
+    plus the difference of the peak's height from an isolated atom's.
     """
     occupancy = jnp.asarray(outputs['occupancy'])
-    finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))[:, None, None, None]
-    occupancy = jnp.where(finite, occupancy, 0)
+    is_finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))
+    occupancy = jnp.where(is_finite[:, None, None, None], occupancy, 0)
     found = self.box.atoms(occupancy[..., None] / self._height)
-    apart, places = readout.read(
+    squared_distances, voxel_positions = readout.read(
       self._voxels(found.positions),
       jnp.asarray(outputs['codes']),
       outputs.get('offsets'),
@@ -225,41 +223,49 @@ class CodedBox:
       periodic=False,
     )
     mask, spacing = found.mask, self.box.grid.spacing
-    positions = (places - (self.box.grid.size - 1) / 2) * spacing
-    numbers = jnp.where(mask, readout.numbers(apart), 0)
+    positions = (voxel_positions - (self.box.grid.size - 1) / 2) * spacing
+    numbers = jnp.where(mask, readout.numbers(squared_distances), 0)
     atoms = dataclasses.replace(
       found,
       positions=jnp.where(mask[..., None], positions, 0),
       numbers=numbers,
       weights=jnp.where(mask, numbers + found.weights - 1, 0),
     )
-    return atoms, apart
+    return atoms, squared_distances
 
   def crystal(
     self,
     atoms: decoding.DecodedAtoms,
-    apart: Float[np.ndarray, 'K E'],
+    squared_distances: Float[np.ndarray, 'K E'],
     outputs: Mapping[str, np.ndarray],
   ) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none.
 
     Args:
-      atoms: Of one box, on the host.
-      apart: What is said of their species; see `atoms`.
-      outputs: What networks say of the box; see `crystals`.
+      atoms: Atoms of one box, on the host.
+      squared_distances: To the codes of all elements; see `atoms`.
+      outputs: Outputs of the networks for that box; see `crystals`.
     """
     mask = np.asarray(atoms.mask)
     if not mask.any():
       return 'there is no atom in the decoded density'
     if atoms.overflow:
-      return 'the decoded density has more peaks than atoms may be'
+      return (
+        f'the decoded density has more peaks than {self.box.max_decoded}, the '
+        'most atoms that are decoded'
+      )
     cell = lattice_numbers.to_cell(np.asarray(outputs['lattice'], np.float64))
     if not self.box.repeats:
       if cell is None:
-        return 'the decoded lattice is none: no cell has these angles'
+        return 'no cell has the decoded lattice angles'
       return Crystal(atoms.numbers[mask], atoms.positions[mask], cell)
     return repeating.crystal(
-      atoms, apart, cell, outputs, grid=self.box.grid, sigma=self.box.sigma
+      atoms,
+      squared_distances,
+      cell,
+      outputs,
+      grid=self.box.grid,
+      sigma=self.box.sigma,
     )
 
   def candidates(
@@ -268,27 +274,32 @@ class CodedBox:
     """One per candidate lattice; see `Invertible.candidates`."""
     if not self.box.repeats or not indices:
       return [[] for _ in indices]
-    every = jax.device_get((*self.atoms(outputs), dict(outputs)))
+    batch = jax.device_get((*self.atoms(outputs), dict(outputs)))
     crystals = []
     for index in indices:
-      atoms, apart, said = jax.tree.map(lambda leaf: leaf[index], every)  # noqa: B023
-      guess = lattice_numbers.to_cell(np.asarray(said['lattice'], np.float64))
+      atoms, squared_distances, one = jax.tree.map(
+        lambda leaf: leaf[index],  # noqa: B023
+        batch,
+      )
+      prior = lattice_numbers.to_cell(np.asarray(one['lattice'], np.float64))
       crystals.append(
-        repeating.candidates(atoms, apart, guess, said, grid=self.box.grid)
+        repeating.candidates(
+          atoms, squared_distances, prior, one, grid=self.box.grid
+        )
       )
     return crystals
 
   def code_field(self, numbers: Array) -> Float[Array, 'B G G G C']:
-    """What networks would say of species if all atoms were of one element."""
+    """The codes of one element at every voxel; see `Coded.code_field`."""
     codes = jnp.asarray(elements.element_codes(), jnp.float32)[numbers]
     shape = (len(codes), *self.box.grid.shape, codes.shape[-1])
     return jnp.broadcast_to(codes[:, None, None, None], shape)
 
   def _voxels(self, positions):
-    """Positions in Å to voxels."""
+    """Positions in Å as voxel coordinates."""
     return positions / self.box.grid.spacing + (self.box.grid.size - 1) / 2
 
   @property
   def _height(self) -> float:
-    """Peak of a lone atom of weight one, inverted."""
+    """Inverse of the peak height of an isolated atom of weight one, Å³."""
     return float((2 * np.pi * self.box.sigma**2) ** 1.5)

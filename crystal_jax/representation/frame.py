@@ -1,23 +1,22 @@
-"""One description of a crystal: primitive cell, reduced basis, fixed origin.
+"""The standard frame of a crystal: primitive cell, reduced basis, fixed origin.
 
-A crystal can be written down in endlessly many ways: any supercell, any basis
-of its lattice, any origin, any order of its atoms. A network that sees it in
-its own coordinates should see it always the same way, so that its latent is
-that of the crystal and not of a file. `standard_frame` chooses:
+A crystal has many descriptions: any supercell, any basis of its lattice, any
+origin, any order of its atoms. `standard_frame` maps all of them to one, so
+that a latent depends on the crystal alone:
 
 - the primitive cell (spglib, within `primitive.SYMPREC`);
 - its Niggli-reduced basis, right-handed. The metric of that cell is unique, the
   basis is not: a cube has 24. Every right-handed basis of nearly the same
-  metric (`METRIC`) stays a candidate;
+  metric (`METRIC`) is a candidate;
 - an origin on an atom of the species that has the fewest atoms (of several, the
   heaviest). All of its atoms are candidates;
-- of all candidates, the one whose atoms score highest in a fixed smooth
-  function of no symmetry. Candidates that tie are images of one another under
-  the crystal's own symmetry, and then it does not matter which is taken;
-- atoms in the order of species and place.
+- of all candidates, the one with the highest score in a fixed smooth function
+  without symmetry. Candidates that tie are images of one another under the
+  crystal's own symmetry, so that any of them gives the same frame;
+- atoms in the order of species and coordinates.
 
-Only proper changes of basis are made: a crystal and its mirror image stay two.
-Everything here runs on the host, in float64.
+Only proper changes of basis are made: mirror images have different frames. All
+functions run on the host, in float64.
 """
 
 from __future__ import annotations
@@ -31,11 +30,12 @@ from jaxtyping import ArrayLike, Float, Int
 
 from crystal_jax.structure import primitive
 
-# How much the metric of two bases may differ, relative to their lengths, for
-# both to be candidates. It only has to be wider than rounding.
+# Largest difference of the metrics of two candidate bases, relative to their
+# lengths; wider than the rounding of files.
 METRIC = 0.01
-# Tolerances of the Niggli reduction, Å. The first is wide, so that rounded
-# files do not tip it over; where it runs in circles, the next one does.
+# Tolerances of the Niggli reduction, Å. The first is wide, so that rounding of
+# files does not change its result; the next ones are for cells on which it does
+# not converge.
 _NIGGLI = 1e-3, 1e-4, 1e-5, 1e-6
 
 
@@ -46,7 +46,7 @@ def standard_frame(
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
-  """A crystal in its one description; see above.
+  """A crystal in its standard frame; see above.
 
   Args:
     numbers: Atomic numbers, no empty slots.
@@ -55,7 +55,7 @@ def standard_frame(
 
   Returns:
     Numbers, fractional coordinates in [0, 1) and cell of the primitive cell,
-    M <= N atoms. The cell is turned in space as it was.
+    M <= N atoms. The orientation in space is kept.
 
   Raises:
     ValueError: If the cell cannot be reduced.
@@ -68,12 +68,12 @@ def standard_frame(
   )
   fractional, cell = _reduce(fractional, cell)
   origins = primitive.rarest_atoms(numbers)
-  bases = alike_bases(cell)
+  bases = similar_bases(cell)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
   turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
   basis, origin = _highest(numbers, turned, origins)
   chosen = turned[basis] - turned[basis, origin]
-  # 0.9999999 and 0 are one place.
+  # 0.9999999 and 0 are one coordinate.
   chosen = np.round(chosen, 7) % 1.0
   order = np.lexsort((*np.round(chosen, 4).T[::-1], -numbers))
   return numbers[order], chosen[order], bases[basis] @ cell
@@ -84,9 +84,9 @@ def random_frame(
   fractional: Float[np.ndarray, 'N 3'],
   cell: Float[np.ndarray, '3 3'],
 ) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, '3 3']]:
-  """The same crystal about a random origin, in a random right-handed basis.
+  """The same crystal with a random origin, in a random right-handed basis.
 
-  The basis is drawn among those made by matrices of -1, 0 and 1.
+  The basis change is a uniformly random matrix of -1, 0 and 1.
   """
   basis = _unimodular()[rng.integers(len(_unimodular()))]
   moved = (fractional + rng.random(3)) @ np.rint(np.linalg.inv(basis))
@@ -95,41 +95,44 @@ def random_frame(
 
 def _reduce(fractional, cell):
   """The Niggli-reduced basis, right-handed."""
-  tries = (
+  attempts = (
     primitive.quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI
   )
-  reduced = next((found for found in tries if found is not None), None)
+  reduced = next((found for found in attempts if found is not None), None)
   if reduced is None:
-    raise ValueError(f'The cell {cell.tolist()} cannot be reduced.')
+    raise ValueError(
+      f'spglib finds no Niggli reduction of the cell {cell.tolist()}; check '
+      'its lattice vectors.'
+    )
   if np.linalg.det(reduced) < 0:
     reduced = -reduced
   basis = np.rint(reduced @ np.linalg.inv(cell))
   return fractional @ np.linalg.inv(basis), basis @ cell
 
 
-def alike_bases(cell) -> Float[np.ndarray, 'M 3 3']:
-  """Matrices that make a basis of nearly the same metric, the identity too."""
+def similar_bases(cell) -> Float[np.ndarray, 'M 3 3']:
+  """Matrices to bases of nearly the same metric, the identity among them."""
   metric = cell @ cell.T
   size = np.sqrt(np.diag(metric))
-  every = _unimodular()
-  moved = every @ metric @ every.transpose(0, 2, 1)
-  change = np.abs(moved - metric) / np.outer(size, size)
-  return every[change.max(axis=(1, 2)) < 2 * METRIC]
+  matrices = _unimodular()
+  metrics = matrices @ metric @ matrices.transpose(0, 2, 1)
+  change = np.abs(metrics - metric) / np.outer(size, size)
+  return matrices[change.max(axis=(1, 2)) < 2 * METRIC]
 
 
 @functools.cache
 def _unimodular() -> Float[np.ndarray, '3480 3 3']:
   """Matrices of -1, 0 and 1 of determinant 1."""
-  every = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
-  every = every.reshape(-1, 3, 3)
-  return every[np.rint(np.linalg.det(every)) == 1]
+  matrices = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
+  matrices = matrices.reshape(-1, 3, 3)
+  return matrices[np.rint(np.linalg.det(matrices)) == 1]
 
 
 @functools.cache
 def _waves() -> tuple[Float[np.ndarray, 'K 3'], np.ndarray]:
-  """Wave vectors up to 2 and their complex amplitudes, alike in nothing."""
+  """Wave vectors up to 2 and complex amplitudes without any symmetry."""
   k = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)), float)
-  k = k[len(k) // 2 + 1 :]  # Of k and -k one, and not 0.
+  k = k[len(k) // 2 + 1 :]  # One of k and -k, without 0.
   phase = 0.7 * np.sin(k @ np.array([1.7, 2.3, 3.1]))
   size = np.exp(-(k**2 @ np.array([0.30, 0.33, 0.36])))
   return k, size * np.exp(1j * phase)
@@ -143,7 +146,7 @@ def _highest(numbers, turned, origins) -> tuple[int, int]:
   weights = (numbers + 20.0) / 50.0
   factors = amplitudes * np.einsum('n,mnk->mk', weights, waves)
   scores = np.einsum('mk,mok->mo', factors, waves[:, origins].conj()).real
-  # Of a tie, the first: which one rounding prefers must not matter.
+  # The first of a tie, whichever is larger by rounding.
   best = np.argmax(scores > scores.max() - 1e-6 * np.abs(scores).max())
   basis, origin = np.unravel_index(best, scores.shape)
   return int(basis), int(origins[origin])

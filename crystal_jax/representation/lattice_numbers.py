@@ -1,4 +1,4 @@
-"""A lattice as six numbers, free of how it lies in space.
+"""A lattice as six numbers, independent of its orientation.
 
 The six are the logarithms of the lengths (Å) and the cosines of the angles
 alpha, beta, gamma.
@@ -21,8 +21,8 @@ def to_numbers(cell: Float[ArrayLike, '*B 3 3']) -> Float[np.ndarray, '*B 6']:
   return np.concatenate([np.log(lengths), cosines], axis=-1)
 
 
-def of_cells(cell: Float[Array, 'B 3 3']) -> Float[Array, 'B 6']:
-  """The same as `to_numbers`, traceable."""
+def from_cells(cell: Float[Array, 'B 3 3']) -> Float[Array, 'B 6']:
+  """Traceable version of `to_numbers`."""
   lengths = jnp.linalg.norm(cell, axis=-1)
   unit = cell / lengths[..., None]
   cosines = jnp.sum(jnp.roll(unit, -1, -2) * jnp.roll(unit, -2, -2), axis=-1)
@@ -34,7 +34,7 @@ def to_cell(
 ) -> Float[np.ndarray, '3 3'] | None:
   """The cell of six numbers, a along x, b in the xy plane; on the host.
 
-  None where no cell has these angles, or one that is all but flat.
+  None if no cell has these angles, or only a nearly flat one.
   """
   numbers = np.asarray(numbers, np.float64)
   lengths, cosines = np.exp(numbers[:3]), numbers[3:]

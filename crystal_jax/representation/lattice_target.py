@@ -1,8 +1,7 @@
-"""Six numbers for a lattice, and the lattice of six numbers.
+"""The target of `LatticeHead`: six numbers of a lattice, and their inverse.
 
-The target of a lattice head: the three lengths of the Niggli cell over N^(1/3)
-in Å, N its atoms, and the cosines of its three angles. Which way the cell lies
-in space is not in them.
+The six are the lengths of the Niggli cell over N^(1/3), Å, with N its number of
+atoms, and the cosines of its angles. They are independent of the orientation.
 """
 
 import numpy as np
@@ -26,7 +25,7 @@ def target_cell(
 ) -> Float[np.ndarray, '3 3']:
   """The cell of a target, a along x and b in the xy plane, Å.
 
-  NaN where no cell has these angles.
+  NaN if no cell has these angles.
   """
   target = np.asarray(target, np.float64)
   angles = np.degrees(np.arccos(np.clip(target[3:], -1.0, 1.0)))

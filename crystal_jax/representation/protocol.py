@@ -1,9 +1,9 @@
-"""What a representation of crystals has to do.
+"""Protocols of representations of crystals.
 
-A network reads arrays and writes arrays. A `Representation` says which: how a
-batch of atoms is shown to it, and how a crystal is read off what it says. It
-draws (rotations, origins) but learns nothing, and knows neither batches of
-training nor files. Training, evaluation and a codec share one.
+A `Representation` turns crystals into the inputs and targets of networks, and
+their outputs into crystals. It may draw random rotations and origins, has no
+parameters, and is shared by training, evaluation and codec. `Invertible` adds
+what refinement needs, `Coded` what the coded networks and losses need.
 
 To add one: a file beside `box.py`, a maker in `crystal_jax.codec.model.MAKERS`
 and an entry in `crystal_jax.tasks.TASKS`.
@@ -25,12 +25,12 @@ Arrays = Mapping[str, np.ndarray]
 
 @struct.dataclass
 class Examples:
-  """A batch as the networks and the losses see it.
+  """Inputs and targets of a batch.
 
   Attributes:
-    inputs: What `encode` takes, by name, [B, ..] each.
-    targets: What losses and scores compare with, by name, [B, ..] each.
-    valid: 1, or 0 for padding and for what could not be shown after all.
+    inputs: Arguments of `encode`, by name, [B, ..] each.
+    targets: True values for losses and scores, by name, [B, ..] each.
+    valid: 1, or 0 for padding and for crystals with too many images.
   """
 
   inputs: dict[str, Array]
@@ -39,7 +39,7 @@ class Examples:
 
 
 class Representation(Protocol):
-  """How a crystal is shown to a network and read back from what it says."""
+  """Crystals to network inputs, and network outputs to crystals."""
 
   @property
   def input_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -48,55 +48,55 @@ class Representation(Protocol):
   def prepare(
     self, arrays: Arrays
   ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-    """The crystals that can be shown, and the columns it takes; on the host.
+    """Columns of the crystals that the representation takes; on the host.
 
     Args:
-      arrays: Padded crystals as `data.in_memory` gives them: numbers [M, N],
+      arrays: Padded crystals as `data.in_memory` returns them: numbers [M, N],
         positions [M, N, 3] in Å, cell [M, 3, 3] in Å, id [M], and more.
 
     Returns:
-      Columns of the crystals that are kept: numbers, positions, cell, id and
-      what `examples` needs beside them; and (id, reason) of those that are not.
+      Columns of the accepted crystals: id, and those that `examples` needs;
+      and (id, reason) of the refused ones.
     """
 
   def sized(self, *arrays: Arrays) -> Representation:
-    """The same, with static shapes that are enough for all these crystals.
+    """The same with static shapes that are large enough for these crystals.
 
-    Only `examples` needs it. Itself, where no shape depends on the crystals.
+    `examples` needs them. Itself, if no shape depends on the crystals.
     """
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Examples of one device's batch; traceable.
 
     Args:
-      key: An example draws from it by its index in the *global* batch, so that
-        the draw does not depend on how many devices there are. None: nothing
-        is drawn, and crystals are shown as they are given.
-      batch: The columns of `prepare` (but id), [B, ..], and index [B], sample
-        [B] and mask [B], as `data.batches` gives them.
+      key: Folded with an example's index in the *global* batch, so that random
+        numbers do not depend on the number of devices. None: nothing is random.
+      batch: The columns of `prepare` without id, [B, ..], and index [B], sample
+        [B] and mask [B], as of `data.batches`.
     """
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
-    """What the networks say of a batch, as crystals; on the host.
+    """Crystals of the networks' outputs; on the host.
 
     Args:
-      outputs: Of `decode`, by name, [B, ..] each.
+      outputs: As `decode` returns them, by name, [B, ..] each.
 
     Returns:
-      For each a crystal, or the reason why there is none.
+      For each example a crystal, or the reason why there is none.
     """
 
 
 @runtime_checkable
 class Invertible(Representation, Protocol):
-  """One whose networks can be asked about crystals that were read off latents.
+  """A representation that encodes decoded crystals again, as they are.
 
-  Such a crystal lies where it was read, and is not moved to a standard frame.
+  Refinement compares the latent of a decoded crystal with the given one. The
+  decoded crystal stays in its frame; it is not moved to a standard frame.
   """
 
   @property
   def lattice_is_exact(self) -> bool:
-    """Whether the lattice that is read is the one that was encoded."""
+    """Whether the decoded lattice is exactly the encoded one."""
 
   def encoder_inputs(
     self,
@@ -104,23 +104,23 @@ class Invertible(Representation, Protocol):
     positions: Float[Array, 'B N 3'],
     cell: Float[Array, 'B 3 3'],
   ) -> dict[str, Array]:
-    """Inputs of crystals as `crystals` gives them; traceable.
+    """Inputs of crystals in the frame of `crystals`; traceable.
 
-    The density is a sum over atoms, and nothing else depends on them.
+    The density is a sum over atoms; no other input depends on the atoms.
 
     Args:
       codes: Element codes of the atoms; zero in empty slots.
-      positions: Å.
+      positions: Cartesian positions, Å.
       cell: Lattice vectors as rows, Å.
 
     Returns:
-      As `Examples.inputs`; NaN where a crystal has too many images.
+      As `Examples.inputs`; NaN for a crystal with too many images.
     """
 
   def voxel_to_cartesian(
     self, voxel: Int[np.ndarray, '3'], cell: Float[np.ndarray, '3 3']
   ) -> Float[np.ndarray, '3']:
-    """Where a voxel lies in a crystal of this lattice, Å; on the host."""
+    """Position of a voxel in a crystal with this cell, Å; on the host."""
 
   def candidates(
     self, outputs: Mapping[str, Array], indices: Sequence[int]

@@ -1,13 +1,13 @@
-"""The crystal that repeats in a box: lattice, sites, species.
+"""The crystal that repeats in a box: lattice, sites and species.
 
-The lattice is the one near what the networks say that the atoms repeat by, or,
-if there is none, any that they do, or one by which what the networks drew is
-far more like itself (`lattice_search.alike`). A site is the mean of its images.
-Sites and lattice then fit the occupancy best (`box_fit`), in a symmetric
-lattice if that fits as well.
+The lattice is, in this order: one near the networks' prediction that repeats
+the atoms; any that repeats them; one by which the decoded fields correlate with
+themselves far better (`lattice_search.autocorrelation`). A site is the mean of
+its images. Sites and lattice are then fitted to the occupancy
+(`site_refinement`), with a symmetric lattice if that fits as well.
 
-The limits here were tuned, as those of `nearby`, on up to 300 held-out crystals
-of the Materials Project and a network that errs by 0.1 Å.
+The constants were tuned, as those of `nearby`, on up to 300 held-out crystals
+of the Materials Project and a network with position errors of 0.1 Å.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from crystal_jax.representation import readout, site_refinement
 from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
-# Share of the images that have to be there for a guess to be believed.
-_REPEATS = 0.7
-# What changes the metric of a lattice by no more than this, relative to its
-# lengths, is a symmetry of it.
-_IDEAL = 0.03
-# How much more it may leave unexplained than what fits best, unless it is as
-# near as this.
-_WORSE, _SURE = 1.03, 0.005
-# How much liker itself the field must be by another lattice than by that of the
-# atoms. Beside the number of atoms, what a number of their codes counts. Voxels
-# along the walls that are left out, where networks are least sure.
-_BETTER, _SPECIES, _EDGE = 0.15, 0.5, 2
+# Least share of the images that a lattice near the prediction must find.
+_MIN_SHARE = 0.7
+# Tolerance of lattice symmetry: largest change of the metric, relative to the
+# lengths.
+_SYMMETRY_TOLERANCE = 0.03
+# A symmetric lattice may leave this many times the squared residual of the free
+# fit; if it leaves more, only symmetry within the tight tolerance is imposed.
+_MAX_RESIDUAL_RATIO, _TIGHT_TOLERANCE = 1.03, 0.005
+# Least gain in autocorrelation of another lattice over that of the atoms.
+_MIN_GAIN = 0.15
+# Weight of a number of the elements' codes beside that of the occupancy, and
+# voxels along the walls that are left out, where networks err most.
+_CODE_WEIGHT, _MARGIN = 0.5, 2
 
 
 def crystal(
   atoms: decoding.DecodedAtoms,
-  apart: Float[np.ndarray, 'K E'],
-  guess: Float[np.ndarray, '3 3'] | None,
+  squared_distances: Float[np.ndarray, 'K E'],
+  prior: Float[np.ndarray, '3 3'] | None,
   outputs: Mapping[str, np.ndarray],
   *,
   grid: BoxGrid,
@@ -50,18 +51,18 @@ def crystal(
   """The crystal of the atoms in one box, or why there is none.
 
   Args:
-    atoms: Decoded, on the host.
-    apart: Of each the squared distances to the codes of all elements.
-    guess: The lattice that is said, rows in Å; None: none.
-    outputs: What networks drew: occupancy [G, G, G], codes [G, G, G, C].
+    atoms: Decoded atoms, on the host.
+    squared_distances: Of each atom's code to the codes of all elements.
+    prior: The predicted lattice, rows in Å; None: there is none.
+    outputs: Decoded fields: occupancy [G, G, G], codes [G, G, G, C].
     grid: The box.
     sigma: Standard deviation of an atom, Å.
   """
   try:
-    cell = _lattice(atoms, guess, outputs, grid.spacing)
-    positions, means = nearby.fold(atoms, cell, apart)
+    cell = _lattice(atoms, prior, outputs, grid.spacing)
+    positions, means = nearby.fold(atoms, cell, squared_distances)
     if not len(positions):
-      return 'no atom is where its images are'
+      return 'no decoded atom repeats by the lattice'
     positions, cell = _fitted(
       outputs['occupancy'], positions, cell, grid=grid, sigma=sigma
     )
@@ -72,80 +73,78 @@ def crystal(
 
 def candidates(
   atoms: decoding.DecodedAtoms,
-  apart: Float[np.ndarray, 'K E'],
-  guess: Float[np.ndarray, '3 3'] | None,
+  squared_distances: Float[np.ndarray, 'K E'],
+  prior: Float[np.ndarray, '3 3'] | None,
   outputs: Mapping[str, np.ndarray],
   *,
   grid: BoxGrid,
 ) -> list[Crystal]:
-  """The crystals by any lattice there is a sign of; takes what `crystal` does.
-
-  Sites and lattices are not fitted.
-  """
+  """Crystals of every candidate lattice, without a fit; see `crystal`."""
   cells = []
-  for prior in (None, guess):
+  for hint in (None, prior):
     try:
-      fit = lattice_search.find_lattice(atoms, prior=prior)
+      fit = lattice_search.find_lattice(atoms, prior=hint)
     except ValueError:
       continue
     cells += [fit.cell] if fit.found else []
-  if guess is not None:
+  if prior is not None:
     snapped, _ = autocorrelation.snap(
-      autocorrelation.alike(_told(outputs)), grid.spacing, guess
+      autocorrelation.alike(_joint_field(outputs)), grid.spacing, prior
     )
-    near = [nearby.fit_near(atoms, cell)[0] for cell in (guess, snapped)]
-    cells += [guess, snapped, *near]
+    near = [nearby.fit_near(atoms, cell)[0] for cell in (prior, snapped)]
+    cells += [prior, snapped, *near]
   crystals = []
   for cell in cells:
-    positions, means = nearby.fold(atoms, cell, apart)
+    positions, means = nearby.fold(atoms, cell, squared_distances)
     if len(positions):
       crystals.append(Crystal(readout.numbers(means), positions, cell))
   return crystals
 
 
-def _lattice(atoms, guess, outputs, spacing):
-  """The lattice that repeats the atoms; near the guess, if that does it.
+def _lattice(atoms, prior, outputs, spacing):
+  """The lattice that repeats the atoms, near the prior if one does.
 
-  The atoms may be too wrong to tell. So how alike what the networks drew is to
-  itself has a say, if it knows far better.
+  The atoms may be too wrong to tell; then the autocorrelation of the decoded
+  fields decides, if it is far larger for another lattice.
   """
   cell, share = None, 0.0
-  if guess is not None:
-    cell, share = nearby.fit_near(atoms, guess)
-  if share < _REPEATS:
-    fit = lattice_search.find_lattice(atoms, prior=guess)
+  if prior is not None:
+    cell, share = nearby.fit_near(atoms, prior)
+  if share < _MIN_SHARE:
+    fit = lattice_search.find_lattice(atoms, prior=prior)
     cell = fit.cell if fit.found else cell
-  if guess is not None:
-    likeness = autocorrelation.alike(_told(outputs))
-    near, better = autocorrelation.snap(likeness, spacing, guess)
+  if prior is not None:
+    correlation = autocorrelation.alike(_joint_field(outputs))
+    snapped, snapped_score = autocorrelation.snap(correlation, spacing, prior)
     reduced, _ = lattice.minkowski_reduce(cell)
-    (known,) = autocorrelation.score(likeness, spacing, reduced[None])
-    if better > known + _BETTER:
-      cell, _ = nearby.fit_near(atoms, near)
+    (score,) = autocorrelation.score(correlation, spacing, reduced[None])
+    if snapped_score > score + _MIN_GAIN:
+      cell, _ = nearby.fit_near(atoms, snapped)
   if cell is None:
-    raise ValueError('no lattice is said, and the atoms show none')
-  return lattice.idealize(cell, _IDEAL)
+    raise ValueError('no lattice is predicted, and the atoms show none')
+  return lattice.idealize(cell, _SYMMETRY_TOLERANCE)
 
 
-def _told(outputs):
+def _joint_field(outputs):
   """Occupancy and species as one field, without the outermost voxels."""
-  codes = _SPECIES * np.asarray(outputs['codes'], np.float64)
+  codes = _CODE_WEIGHT * np.asarray(outputs['codes'], np.float64)
   codes[..., 0] = 1.0
   field = codes * np.clip(outputs['occupancy'], 0, 1.2)[..., None]
-  return field[_EDGE:-_EDGE, _EDGE:-_EDGE, _EDGE:-_EDGE]
+  return field[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
 def _fitted(occupancy, positions, cell, **box):
-  """The sites and the lattice of the least misfit, symmetric if that fits."""
+  """Sites and lattice of least squares, symmetric if that fits as well."""
   free = site_refinement.fit_sites(occupancy, positions, cell, **box)
-  most = _WORSE * site_refinement.misfit(occupancy, *free, **box)
-  symmetric = _idealized(*free, _IDEAL)
-  if site_refinement.misfit(occupancy, *symmetric, **box) <= most:
+  residual = site_refinement.squared_residual(occupancy, *free, **box)
+  symmetric = _idealized(*free, _SYMMETRY_TOLERANCE)
+  constrained = site_refinement.squared_residual(occupancy, *symmetric, **box)
+  if constrained <= _MAX_RESIDUAL_RATIO * residual:
     return symmetric
-  return _idealized(*free, _SURE)
+  return _idealized(*free, _TIGHT_TOLERANCE)
 
 
 def _idealized(positions, cell, tolerance):
-  """Sites in the symmetric lattice near their own, and that."""
+  """Sites in the nearest symmetric lattice, and that lattice."""
   ideal = lattice.idealize(cell, tolerance)
   return positions @ np.linalg.inv(cell) @ ideal, ideal

@@ -1,9 +1,9 @@
-"""Sites and lattice by least squares on the occupancy of a box.
+"""Least-squares fit of sites and lattice to the occupancy of a box.
 
-A box shows a site many times, each time a little wrong. Every image takes its
-own Newton step down the misfit, as if it were alone; the steps of all images
-together say how sites and lattice are to change, the more of an image is in the
-box the more it counts. The sites have been found, so few rounds are enough.
+A box holds many images of each site. Every image takes its own Newton step down
+the squared residual, as if the others were fixed; a weighted least squares over
+all images then gives the change of sites and lattice. The weight of an image is
+the share of it that is inside the box. Sites start close, so few rounds do.
 
 Host NumPy, float64.
 """
@@ -11,63 +11,64 @@ Host NumPy, float64.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from crystal_jax.density import BoxGrid
 from crystal_jax.lattice_search import box_atoms
 
-# Tuned, as `_TRUST`, on crystals of mp_le20_val and a network that errs by
-# 0.1 Å: a fourth round changes nothing.
+# Tuned, as `_RIDGE`, on crystals of mp_le20_val and a network with position
+# errors of 0.1 Å: a fourth round changes nothing.
 _ROUNDS = 3
-# Images at most so far outside of the walls are drawn, in σ; what farther ones
-# leave in the box moves nothing by more than 0.001 Å.
-_BEYOND = 1.5
-# Å; no image moves farther in a round.
-_STEP = 0.3
-# Of the curvature of a whole atom the least that a step is divided by.
-_CURVED = 0.05
-# Deviation of an image's step, Å, over that of a lattice vector, of its length.
-_TRUST = 1.0
+# σ; images up to this far outside the walls are modelled. The others move sites
+# by less than 0.001 Å.
+_REACH = 1.5
+# Å; longest step of an image along an axis in a round.
+_MAX_STEP = 0.3
+# Least curvature that a step is divided by, in that of a whole atom.
+_MIN_CURVATURE = 0.05
+# Weight of the lattice's prior: standard deviation of an image's step, Å, over
+# that of a lattice vector, in its length.
+_RIDGE = 1.0
 
 
 def fit_sites(
-  occupancy: Float[ArrayLike, 'G G G'],
-  sites: Float[ArrayLike, 'N 3'],
-  cell: Float[ArrayLike, '3 3'],
+  occupancy: Float[np.ndarray, 'G G G'],
+  sites: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
   *,
   grid: BoxGrid,
   sigma: float,
 ) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, '3 3']]:
-  """Sites and lattice that explain an occupancy better.
+  """Sites and lattice of smaller squared residual.
 
   Args:
     occupancy: A Gaussian of height one at each image of each site.
-    sites: Positions in Å of one image each, nearly right.
-    cell: The lattice, rows in Å, in the box's frame; nearly right.
+    sites: Initial position of one image of each site, Å.
+    cell: Initial lattice, rows in Å, in the box's frame.
     grid: The box.
     sigma: Standard deviation of an atom, Å.
 
   Returns:
-    The same, moved.
+    Fitted sites and lattice.
   """
   occupancy = np.asarray(occupancy, np.float64)
   sites, cell = np.array(sites, np.float64), np.array(cell, np.float64)
-  trust = np.diag(_TRUST / np.linalg.norm(cell, axis=1))
-  trust = np.concatenate([np.zeros((3, len(sites))), trust], axis=1)
+  ridge = np.diag(_RIDGE / np.linalg.norm(cell, axis=1))
+  ridge = np.concatenate([np.zeros((3, len(sites))), ridge], axis=1)
   for _ in range(_ROUNDS):
-    own, times = _images(sites, cell, grid, sigma)
-    steps, counts = _steps(
-      occupancy, sites[own] + times @ cell, grid.axis(), sigma
+    site, translation = _images(sites, cell, grid, sigma)
+    steps, weights = _steps(
+      occupancy, sites[site] + translation @ cell, grid.axis(), sigma
     )
-    rows = np.concatenate([np.eye(len(sites))[own], times], axis=1)
+    rows = np.concatenate([np.eye(len(sites))[site], translation], axis=1)
     change = np.stack(
       [
         np.linalg.lstsq(
-          np.concatenate([rows * count[:, None], trust]),
-          np.concatenate([step * count, np.zeros(3)]),
+          np.concatenate([rows * weight[:, None], ridge]),
+          np.concatenate([step * weight, np.zeros(3)]),
           rcond=None,
         )[0]
-        for step, count in zip(steps, counts, strict=True)
+        for step, weight in zip(steps, weights, strict=True)
       ],
       axis=1,
     )
@@ -75,71 +76,69 @@ def fit_sites(
   return sites, cell
 
 
-def misfit(
-  occupancy: Float[ArrayLike, 'G G G'],
-  sites: Float[ArrayLike, 'N 3'],
-  cell: Float[ArrayLike, '3 3'],
+def squared_residual(
+  occupancy: Float[np.ndarray, 'G G G'],
+  sites: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
   *,
   grid: BoxGrid,
   sigma: float,
 ) -> float:
-  """The sum of squares of what sites and lattice leave of an occupancy.
-
-  Args: as of `fit_sites`.
-  """
-  own, times = _images(sites, cell, grid, sigma)
-  images = np.asarray(sites)[own] + times @ cell
+  """Sum of squared residuals of an occupancy; arguments as of `fit_sites`."""
+  site, translation = _images(sites, cell, grid, sigma)
+  images = np.asarray(sites)[site] + translation @ cell
   _, gaussians = _gaussians(images, grid.axis(), sigma)
-  return float(np.square(_left(occupancy, gaussians)[1]).sum())
+  return float(np.square(_residual(occupancy, gaussians)[1]).sum())
 
 
 def _images(sites, cell, grid, sigma):
-  """Of each image that is drawn its site, and the translation to it."""
-  reach = grid.length / 2 + _BEYOND * sigma
-  times = [box_atoms.whole(cell, reach, site) for site in sites]
-  own = np.repeat(np.arange(len(sites)), [len(some) for some in times])
-  return own, np.concatenate(times)
+  """Site [M] and lattice translation [M, 3] of each modelled image."""
+  reach = grid.length / 2 + _REACH * sigma
+  translations = [box_atoms.whole(cell, reach, site) for site in sites]
+  site = np.repeat(np.arange(len(sites)), [len(each) for each in translations])
+  return site, np.concatenate(translations)
 
 
 def _gaussians(images, axis, sigma):
-  """From each image to the voxels of each axis, and its factors, [3, M, G]."""
-  apart = axis[None, None] - images.T[:, :, None]
-  return apart, np.exp(-0.5 * (apart / sigma) ** 2)
+  """Offsets of voxels from images along each axis, and factors, [3, M, G]."""
+  offsets = axis[None, None] - images.T[:, :, None]
+  return offsets, np.exp(-0.5 * (offsets / sigma) ** 2)
 
 
-def _left(occupancy, gaussians):
-  """Products of pairs of factors, [M, G, G], and what the images leave."""
+def _residual(occupancy, gaussians):
+  """Products of x and y factors, [M, G, G], and the occupancy's residual."""
   x, y, z = gaussians
   pairs = x[:, :, None] * y[:, None]
-  drawn = pairs.reshape(len(pairs), -1).T @ z
-  return pairs, occupancy - drawn.reshape(occupancy.shape)
+  model = pairs.reshape(len(pairs), -1).T @ z
+  return pairs, occupancy - model.reshape(occupancy.shape)
 
 
 def _steps(occupancy, images, axis, sigma):
-  """Each image's Newton step, Å, and how much it counts, [3, M] both."""
-  apart, gaussians = _gaussians(images, axis, sigma)
-  slopes = gaussians * apart / sigma**2
-  # Where a wall cuts an atom, one that is drawn too low must not seem to lie
-  # farther out: what a height explains is left out of the slopes.
+  """Each image's Newton step, Å, and its weight, [3, M] both."""
+  offsets, gaussians = _gaussians(images, axis, sigma)
+  slopes = gaussians * offsets / sigma**2
+  # Where a wall cuts an atom, a wrong height must not look like a shift: the
+  # slopes are made orthogonal to the factors.
   shares = (slopes * gaussians).sum(-1) / (gaussians**2).sum(-1)
   slopes = slopes - shares[..., None] * gaussians
   x, y, z = gaussians
   size = len(axis)
-  pairs, left = _left(occupancy, gaussians)
-  planes = (left.reshape(-1, size) @ z.T).reshape(size, size, -1)
-  pulls = [
+  pairs, residual = _residual(occupancy, gaussians)
+  planes = (residual.reshape(-1, size) @ z.T).reshape(size, size, -1)
+  gradient = [
     np.einsum('mx,my,xym->m', slopes[0], y, planes, optimize=True),
     np.einsum('mx,my,xym->m', x, slopes[1], planes, optimize=True),
-    np.einsum('mz,mxy,xyz->m', slopes[2], pairs, left, optimize=True),
+    np.einsum('mz,mxy,xyz->m', slopes[2], pairs, residual, optimize=True),
   ]
-  seen = (gaussians**2).sum(-1), (slopes**2).sum(-1)
-  curved = np.stack(
+  squares = (gaussians**2).sum(-1), (slopes**2).sum(-1)
+  curvature = np.stack(
     [
-      np.prod([seen[int(k == along)][k] for k in range(3)], axis=0)
-      for along in range(3)
+      np.prod([squares[int(k == axis_)][k] for k in range(3)], axis=0)
+      for axis_ in range(3)
     ]
   )
   whole = np.pi**1.5 * sigma / 2 / (axis[1] - axis[0]) ** 3
-  curved = curved / whole
-  steps = np.stack(pulls) / whole / np.maximum(curved, _CURVED)
-  return np.clip(steps, -_STEP, _STEP), np.sqrt(np.minimum(curved, 1))
+  curvature = curvature / whole
+  steps = np.stack(gradient) / whole / np.maximum(curvature, _MIN_CURVATURE)
+  weights = np.sqrt(np.minimum(curvature, 1))
+  return np.clip(steps, -_MAX_STEP, _MAX_STEP), weights

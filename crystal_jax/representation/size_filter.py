@@ -1,39 +1,15 @@
-"""Which crystals fit a box as a single cell, turned at will or as they lie."""
+"""Crystals of which a single cell fits into a box."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float, Int
+from jaxtyping import Float
 
 from crystal_jax.representation import augment
-
-
-def fits_box(
-  numbers: Int[ArrayLike, '*M N'],
-  positions: Float[ArrayLike, '*M N 3'],
-  cell: Float[ArrayLike, '*M 3 3'],
-  length: float,
-  sigma: float,
-) -> Bool[np.ndarray, '*M']:
-  """Whether one unit cell fits a cubic box at any rotation.
-
-  It does if every atom, wrapped into the cell and centred on their mean, lies
-  within length/2 - 2σ of the centre.
-
-  Args:
-    numbers: Atomic numbers, 0 in empty slots.
-    positions: Cartesian positions, Å.
-    cell: Lattice vectors as rows, Å.
-    length: Side of the box, Å.
-    sigma: Standard deviation of an atom, Å.
-
-  Returns:
-    One answer a crystal.
-  """
-  return _radii(numbers, positions, cell) <= length / 2 - 2 * sigma
 
 
 def keep_fitting(
@@ -41,21 +17,26 @@ def keep_fitting(
   *,
   length: float,
   sigma: float,
-  turned: bool = True,
+  any_rotation: bool = True,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-  """Drops the crystals that do not fit the box.
+  """Drops crystals of which a single cell does not fit a cubic box.
+
+  A cell fits if every atom, wrapped into the cell and centred on their mean,
+  lies within length/2 - 2σ of the centre.
 
   Args:
-    arrays: What `in_memory` returns.
+    arrays: Padded crystals, as of `Representation.prepare`.
     length: Side of the box, Å.
     sigma: Standard deviation of an atom, Å.
-    turned: Whether they have to fit at every rotation, or as they lie.
+    any_rotation: Whether cells have to fit at any rotation, or as they are:
+      then the distance along each axis counts.
 
   Returns:
-    The arrays of those that fit, and (id, reason) of those that do not.
+    The arrays of the crystals that fit, and (id, reason) of the others.
   """
-  names = 'numbers', 'positions', 'cell'
-  radii = _radii(*(arrays[name] for name in names), turned)
+  radii = _radii(
+    arrays['numbers'], arrays['positions'], arrays['cell'], any_rotation
+  )
   reach = length / 2 - 2 * sigma
   fits = radii <= reach
   dropped = [
@@ -68,19 +49,17 @@ def keep_fitting(
   return {name: column[fits] for name, column in arrays.items()}, dropped
 
 
-def _radii(numbers, positions, cell, turned=True) -> Float[np.ndarray, '*M']:
+def _radii(numbers, positions, cell, any_rotation) -> Float[np.ndarray, 'M']:
   """Distance of the outermost atom from the mean of the wrapped atoms, Å.
 
-  Of atoms that are not turned the largest along any axis.
+  Without rotation, the largest component of that distance.
   """
 
   def radius(numbers, positions, cell):
     centred = augment.centre(positions, numbers, cell)
-    if not turned:
-      return jax.numpy.abs(centred).max()
-    return jax.numpy.linalg.norm(centred, axis=-1).max()
+    if not any_rotation:
+      return jnp.abs(centred).max()
+    return jnp.linalg.norm(centred, axis=-1).max()
 
-  numbers, positions, cell = map(np.asarray, (numbers, positions, cell))
-  for _ in range(numbers.ndim - 1):
-    radius = jax.vmap(radius)
-  return np.asarray(jax.jit(radius)(numbers, positions, cell))
+  atoms = map(np.asarray, (numbers, positions, cell))
+  return np.asarray(jax.jit(jax.vmap(radius))(*atoms))

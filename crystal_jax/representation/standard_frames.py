@@ -1,4 +1,4 @@
-"""Many crystals to their standard frames, on the host; see `frame`."""
+"""Standard frames (`frame`) of many crystals, on the host."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.representation.protocol import Arrays
 from crystal_jax.structure import elements
 
-# Crystals that are worth a second process.
-_MANY = 2000
+# Least number of crystals for which worker processes are started.
+_PARALLEL_FROM = 2000
 
 # Numbers [M], fractional coordinates [M, 3] and cell [3, 3].
 Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -26,17 +26,18 @@ def standard_frames(
   max_atoms: int,
   refuse: Callable[[Frame], str | None] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-  """Standard frames of the crystals that have one.
+  """Standard frames of padded crystals.
 
   Args:
     arrays: See `Representation.prepare`.
     max_atoms: Most atoms of a primitive cell.
-    refuse: Says why a frame is not taken, or None; picklable.
+    refuse: Function from a frame to the reason why it is refused, or None;
+      picklable.
 
   Returns:
     Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
-    lattice [M, 6] and row [M], a crystal's place in `arrays`; N is `max_atoms`.
-    And (id, reason) of those that are left out.
+    lattice [M, 6] (`lattice_numbers`) and row [M], the index in `arrays`; N is
+    `max_atoms`. And (id, reason) of refused crystals.
   """
   rows = list(
     zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
@@ -56,17 +57,17 @@ def standard_frames(
     'lattice': np.zeros((len(kept), 6), np.float32),
     'row': np.asarray(kept, np.int32),
   }
-  for place, i in enumerate(kept):
+  for row, i in enumerate(kept):
     numbers, fractional, cell = results[i]
-    columns['numbers'][place, : len(numbers)] = numbers
-    columns['fractional'][place, : len(numbers)] = fractional
-    columns['cell'][place] = cell
-    columns['lattice'][place] = lattice_numbers.to_numbers(cell)
+    columns['numbers'][row, : len(numbers)] = numbers
+    columns['fractional'][row, : len(numbers)] = fractional
+    columns['cell'][row] = cell
+    columns['lattice'][row] = lattice_numbers.to_numbers(cell)
   return columns, dropped
 
 
 def _one(max_atoms, refuse, row) -> Frame | str:
-  """One crystal in its standard frame, or why it cannot be shown."""
+  """The standard frame of one crystal, or why it is refused."""
   numbers, positions, cell = map(np.asarray, row)
   numbers, positions = numbers[numbers > 0], positions[numbers > 0]
   if not len(numbers):
@@ -80,7 +81,7 @@ def _one(max_atoms, refuse, row) -> Frame | str:
   flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(np.linalg.norm(cell, axis=1))
   if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
     return 'its lattice or a position is not finite, or it has no volume'
-  # More than this do not become few enough, and take long to look at.
+  # A supercell of more than 64 primitive cells is unlikely, and slow to reduce.
   if len(numbers) > 64 * max_atoms:
     return f'{len(numbers)} atoms, more than {max_atoms}'
   try:
@@ -96,7 +97,7 @@ def _one(max_atoms, refuse, row) -> Frame | str:
 def _mapped(function, rows) -> list:
   """`function` of each row; many rows on all cores."""
   workers = os.cpu_count() or 1
-  if len(rows) < _MANY or workers == 1:
+  if len(rows) < _PARALLEL_FROM or workers == 1:
     return [function(row) for row in rows]
   # Not forked: JAX has threads, which a fork would lose.
   context = multiprocessing.get_context('spawn')

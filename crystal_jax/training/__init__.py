@@ -1,1 +1,1 @@
-"""Training: one loop for the VAE, the U-Net and both together."""
+"""Training: one loop, step and checkpoint format for every task."""

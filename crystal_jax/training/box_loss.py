@@ -1,8 +1,8 @@
 """The paper's loss: reconstruction, KL, species, and a lattice.
 
 L = L_RE(M̂, M) + β KL(q(z|M) ‖ N(0, I)) + γ L(Ŝ, S) for the VAE and L(Ŝ, S) for
-the U-Net, of Hoffmann et al. (arXiv:1909.00949), trained together. Of what the
-model has no network for there is no term.
+the U-Net, of Hoffmann et al. (arXiv:1909.00949), trained together. Terms of
+networks that the model lacks are left out.
 """
 
 import dataclasses
@@ -14,7 +14,9 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from crystal_jax.codec.model import Model
+from crystal_jax.models import BoxNetworks
 from crystal_jax.models.vae import latent_noise, sample_latent
+from crystal_jax.representation import Box
 from crystal_jax.structure.elements import NUM_CLASSES
 from crystal_jax.training import losses, metrics
 from crystal_jax.training.parallel import AXIS
@@ -22,18 +24,18 @@ from crystal_jax.training.parallel import AXIS
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
-  """How the terms of the loss add up.
+  """Weights of the terms, and what a training step samples.
 
   Attributes:
-    beta: Of the KL, which is summed over the latent.
+    beta: Weight of the KL, which is summed over the latent.
     beta_warmup: Steps over which beta rises from zero.
     free_bits: Nats each latent number may carry at no cost.
     gamma: Share of the species loss that trains the VAE.
     species: 'cross_entropy' or 'bce'.
-    balance: Power of the class weights; see `losses.class_weights`.
-    lattice: Of the lattice head's error.
-    species_voxels: Random voxels that the species loss looks at in a step,
-      the same in every example; 0: all.
+    balance: Exponent of the class weights; see `losses.class_weights`.
+    lattice: Weight of the lattice head's error.
+    species_voxels: Random voxels of the species loss in a step, the same in
+      every example; 0: all.
   """
 
   beta: float
@@ -55,27 +57,32 @@ class BoxLoss:
   """The loss of a box model; a `steps.Loss`.
 
   Attributes:
-    model: A box and its networks.
-    weights: Of the terms.
-    training: Whether a latent is drawn and species are asked at some voxels;
-      otherwise the latent's mean is decoded, and every voxel counts.
+    model: Its representation and networks.
+    weights: Weights of the terms.
+    training: Whether to sample the latent, rotations and the voxels of the
+      species loss. Otherwise the posterior's mean is decoded, and every voxel
+      counts.
   """
 
-  model: Model
+  model: Model[Box, BoxNetworks]
   weights: LossWeights
   training: bool
 
   def __call__(
     self, params: PyTree, key: Array, batch: Mapping[str, Array], step: Array
   ) -> tuple[metrics.Sums, metrics.Sums]:
-    """Terms of the loss and what else is reported; see `steps.Loss`."""
-    networks, draw = self.model.networks, self.training
+    """Terms of the loss and further metrics; see `steps.Loss`."""
+    networks, representation = self.model.networks, self.model.representation
     place_key, noise_key, voxel_key = key, None, None
-    if draw:
+    if self.training:
       place_key, noise_key, voxel_key = jax.random.split(key, 3)
-    examples = self.model.representation.examples(place_key, batch)
+    examples = representation.examples(place_key, batch)
     voxels, labels = None, examples.targets['labels']
-    if draw and networks.unet is not None and self.weights.species_voxels:
+    if (
+      voxel_key is not None
+      and networks.unet is not None
+      and self.weights.species_voxels
+    ):
       labels = labels.reshape(len(labels), -1)
       voxels = jax.random.choice(
         voxel_key,
@@ -86,7 +93,7 @@ class BoxLoss:
       labels = labels[:, voxels]
     mean, log_var = networks.encode(params, examples.inputs)
     z = mean
-    if draw and networks.vae is not None:
+    if noise_key is not None and networks.vae is not None:
       keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, batch['index'])
       noise = latent_noise(keys, networks.latent_shape)
       z = sample_latent(mean, log_var, noise)
@@ -116,21 +123,23 @@ class BoxLoss:
       terms['species'] = (each * valid).sum(), count
     elif 'logits' in outputs:
       counts = losses.class_counts(labels, valid, NUM_CLASSES)
-      # How rare a class is, is asked of the global batch.
-      shares = losses.class_weights(lax.psum(counts, AXIS), weights.balance)
-      each = losses.cross_entropy(outputs['logits'], labels, shares)
-      terms['species'] = (each * valid).sum(), jnp.sum(shares * counts)
+      # Class weights are those of the global batch.
+      class_weights = losses.class_weights(
+        lax.psum(counts, AXIS), weights.balance
+      )
+      each = losses.cross_entropy(outputs['logits'], labels, class_weights)
+      terms['species'] = (each * valid).sum(), jnp.sum(class_weights * counts)
     return terms
 
 
 def _sums(outputs, examples, labels, mask) -> metrics.Sums:
-  """How good the density and the species are, beside the loss."""
+  """Metrics of the density and of the species."""
   targets, valid = examples.targets, examples.valid
   sums = metrics.density_sums(outputs['density'], targets['density'], valid)
   if 'logits' in outputs:
     predicted = outputs['logits'].argmax(-1)
     sums |= metrics.species_sums(predicted, labels, valid)
-  # Real crystals that did not fit `max_images`, in a global batch.
+  # Crystals of a global batch with more than `max_images` images.
   overflowed = (mask - valid).sum()
   sums['overflowed'] = overflowed, jnp.float32(1.0 / lax.psum(1, AXIS))
   return sums

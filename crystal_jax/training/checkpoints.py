@@ -1,18 +1,19 @@
-"""Checkpoints: all that it takes to go on as if nothing had happened.
+"""Checkpoints: train state, position in the data, metrics and config.
 
-A checkpoint holds the train state, the position in the data, the metrics and
-the config. Orbax writes each under a temporary name and renames it when it is
-complete, so a killed run never leaves half of one.
+A resumed run equals an unbroken one. Orbax writes a checkpoint under a
+temporary name and renames it when it is complete, so a killed run never leaves
+a partial one.
 """
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import ml_collections
 import orbax.checkpoint as ocp
+from flax import traverse_util
 from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers
 
@@ -31,9 +32,9 @@ FOLDER = 'checkpoints'
 def open_checkpoints(
   workdir: str | os.PathLike[str], keep: int = 2
 ) -> ocp.CheckpointManager:
-  """The checkpoints of a run: the latest `keep`, and the best.
+  """The checkpoints of a run: the latest `keep`, and that of least loss.
 
-  The best is the one of the lowest held-out loss.
+  The loss is the held-out one.
   """
   policies = checkpoint_managers.AnyPreservationPolicy(
     [
@@ -59,10 +60,10 @@ def save(
   config: ml_collections.ConfigDict,
   metrics: Mapping[str, float] | None,
 ) -> None:
-  """Saves in the background; the state may be used on at once."""
+  """Saves in the background; the state may be used immediately."""
   step = int(state.step)
   if jax.process_count() > 1:
-    # pmap returns arrays of this process; orbax saves those of all.
+    # pmap returns arrays of this process; Orbax saves global ones.
     state = replicate(state)
   checkpoints.save(
     step,
@@ -84,14 +85,14 @@ def restore(
   """The state and the data position at a step; None: the latest.
 
   Args:
-    checkpoints: Of the run.
+    checkpoints: The checkpoints of the run.
     state: A fresh state of the same shapes, whose values are not used.
-    config: What that state was made of.
-    step: Which checkpoint.
+    config: The config of that state.
+    step: The step of the checkpoint.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
-    ValueError: If its networks are not those of this config.
+    ValueError: If the checkpoint's model is not that of the config.
   """
   step = checkpoints.latest_step() if step is None else step
   if step is None:
@@ -119,7 +120,7 @@ def restore(
 
 
 def latest_step(workdir: str | os.PathLike[str]) -> int | None:
-  """Of the latest checkpoint; None if there is none."""
+  """The step of the latest checkpoint; None if there is none."""
   if not (pathlib.Path(workdir) / FOLDER).is_dir():
     return None
   with open_checkpoints(workdir) as checkpoints:
@@ -127,12 +128,20 @@ def latest_step(workdir: str | os.PathLike[str]) -> int | None:
 
 
 def load_model(
-  workdir: str | os.PathLike[str], step: int | None = None
+  workdir: str | os.PathLike[str],
+  step: int | None = None,
+  *,
+  make_model: Callable[[ml_collections.ConfigDict], Model] = make_model,
 ) -> tuple[ml_collections.ConfigDict, Model, PyTree]:
-  """A trained model without its data; at a step, or the latest.
+  """A trained model without its data set.
+
+  Args:
+    workdir: Folder of the run.
+    step: The step of the checkpoint; None: the latest.
+    make_model: The model of `config.model`; a codec's by default.
 
   Returns:
-    Its config, the model, and the averaged parameters.
+    The config, the model and the averaged parameters.
 
   Raises:
     FileNotFoundError: If `workdir` holds no checkpoint.
@@ -152,7 +161,7 @@ def load_model(
 def restore_config(
   checkpoints: ocp.CheckpointManager, step: int | None = None
 ) -> ml_collections.ConfigDict:
-  """The config a run was made with; at a step, or the latest.
+  """The config of a run at a step, or the latest.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
@@ -167,19 +176,24 @@ def restore_config(
   return config_lib.from_plain(restored['config'])
 
 
-# Fields of `config.model` that another training or evaluation may change.
+# Fields of `config.model` that may change between runs of a workdir.
 _FREE = (
   'dtype',
   'box.filling',
   'box.turn',
   'box.max_images',
   'box.max_decoded',
+  'first_stage.weights',  # The fingerprint tells them apart.
+  'first_stage.cache',
 )
 
 
 def _changed(old, new) -> list[str]:
-  """Fields of the model that differ, as `model.vae.latent`."""
-  old, new = (_flat(each.to_dict().get('model', {})) for each in (old, new))
+  """Fields of the model that differ, such as `model.vae.latent`."""
+  old, new = (
+    traverse_util.flatten_dict(each.to_dict().get('model', {}), sep='.')
+    for each in (old, new)
+  )
   return [
     f'model.{name}'
     for name in new
@@ -187,18 +201,7 @@ def _changed(old, new) -> list[str]:
   ]
 
 
-def _flat(tree, prefix='') -> dict[str, Any]:
-  """A nested dict as one of dotted names."""
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, dict):
-      flat |= _flat(value, f'{prefix}{name}.')
-    else:
-      flat[prefix + name] = value
-  return flat
-
-
 def _plain(state: TrainState) -> dict[str, Any]:
-  """A state of plain arrays: typed keys are not stored by every version."""
+  """A state of plain arrays: not every version stores typed keys."""
   fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
   return {**fields, 'key': jax.random.key_data(state.key)}

@@ -1,4 +1,4 @@
-"""What a run says: lines for people, JSON and TensorBoard for machines."""
+"""Logs of a run: lines or a progress bar, JSON lines, TensorBoard."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ METRICS_FILE = 'metrics.jsonl'
 
 
 class RunLog:
-  """Writes metrics to the workdir, from the first process alone.
+  """Writes metrics to the workdir, in the first process only.
 
   Args:
-    workdir: Where `metrics.jsonl` and TensorBoard's files go.
-    first_step: Where the run starts; lines of later steps that a killed run
-      left behind are dropped.
-    steps: Where it ends, for the progress bar.
+    workdir: Folder of `metrics.jsonl` and TensorBoard's files.
+    first_step: The step at which the run starts; rows of later steps, which a
+      killed run left, are removed.
+    steps: The step at which it ends.
   """
 
   def __init__(
@@ -84,12 +84,12 @@ class RunLog:
 
 
 def read_metrics(path: pathlib.Path) -> list[dict]:
-  """The rows of a `metrics.jsonl`; a last line cut short is left out."""
+  """The rows of a `metrics.jsonl`; incomplete lines are skipped."""
   rows = []
   if path.exists():
     for line in path.read_text(encoding='utf-8').splitlines():
       try:
         rows.append(json.loads(line))
       except json.JSONDecodeError:
-        _log.warning('%s: a line was cut short and is left out.', path)
+        _log.warning('%s: skipped an incomplete line.', path)
   return rows

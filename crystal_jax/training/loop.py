@@ -1,4 +1,4 @@
-"""The loop that trains whatever a config asks for, and can be cut anywhere."""
+"""The training loop; it may be interrupted at any point and resumed."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingDivergedError(RuntimeError):
-  """The loss is not finite; the message names the step and what is left."""
+  """The loss is not finite; the message names the last good checkpoint."""
 
 
 def train(
@@ -30,28 +30,29 @@ def train(
 ) -> tuple[run_lib.Run, TrainState]:
   """Trains to `config.train.steps`, from the latest checkpoint if there is one.
 
-  In this order: model, data, a fresh state, then the latest checkpoint of
-  `workdir` over it, or the weights that `config.train.start_from` names, then
-  the loop. SIGTERM saves and returns early.
+  The state is that of the latest checkpoint of `workdir`; without one, that of
+  the weights in `config.train.start_from`; without those, a fresh one. SIGTERM
+  saves and returns early.
 
   Args:
     config: See `experiments/base.py`.
-    workdir: Where checkpoints, metrics and logs go; made if absent.
+    workdir: Folder of checkpoints, metrics and logs; made if absent.
     task: The task of the config; `crystal_jax.tasks.train` finds it.
 
   Returns:
-    What was set up, and the state at the end.
+    The run and its last state.
 
   Raises:
     TrainingDivergedError: If the loss becomes infinite or NaN.
-    ValueError: If the config or a checkpoint is at odds with the rest.
+    ValueError: If fields of the config contradict each other, or a checkpoint
+      is of another model.
   """
   pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
   run = run_lib.set_up(config, task)
   run_lib.describe(run)
   provenance.write(workdir, run)
   state = run.fresh_state()
-  batches = run.batches('train')
+  batches = run.train_batches()
   data_state = batches.get_state()
   with checkpoints_lib.open_checkpoints(
     workdir, config.train.keep
@@ -62,7 +63,9 @@ def train(
       _log.info('Resuming at step %d of %s.', int(state.step), workdir)
     else:
       if config.train.start_from:
-        state = start.start_from(state, config.train.start_from)
+        state = start.start_from(
+          state, config.train.start_from, task.make_model
+        )
         _log.info('Starting from the weights of %s.', config.train.start_from)
       state = parallel.replicate(state)
     first = int(state.step)
@@ -78,7 +81,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
   config = run.config
   train_step = parallel.parallel_train_step(run.train_step)
   loss_step = parallel.parallel_eval_step(run.loss_step)
-  pending = []  # Metrics of steps not looked at yet, still on the device.
+  pending = []  # Metrics of the latest steps, still on the device.
   first, begun, heldout = int(state.step), time.monotonic(), None
   with _Terminated() as terminated:
     for step in range(first + 1, config.train.steps + 1):
@@ -86,10 +89,9 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
       with jax.transfer_guard_device_to_host('disallow'):
         state, sums = train_step(state, batch)
       pending.append(sums)
-      # Read once, as the signal may come any time, and by several processes
-      # together, which have to stop at the same step.
-      asked = jax.process_count() == 1 or step % config.train.log_every == 0
-      stopping = asked and parallel.anywhere(terminated.flag)
+      # Several processes agree on the step at which they stop.
+      may_stop = jax.process_count() == 1 or step % config.train.log_every == 0
+      stopping = may_stop and parallel.anywhere(terminated.flag)
       last = step == config.train.steps or stopping
       due = lambda every: last or step % every == 0  # noqa: B023, E731
       if due(config.train.log_every) or due(config.train.checkpoint_every):
@@ -119,32 +121,33 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
 
 def heldout_loss(run, state, loss_step) -> dict[str, float]:
   """Mean loss of the averaged parameters over some held-out batches."""
-  # The same key whatever the step: losses at two steps compare.
+  # The same key at every step, so that losses of two steps are comparable.
   variables = {
     'params': state.ema,
     'key': parallel.replicate(jax.random.key(0)),
     'step': state.step,
   }
-  total = None
-  for batch in run.batches('heldout', limit=run.config.train.eval_batches):
+  total: metrics.Sums | None = None
+  for batch in run.heldout_batches(limit=run.config.train.eval_batches):
     sums = loss_step(variables, batch)
     sums = jax.tree.map(lambda x: x.addressable_data(0)[0], sums)
     total = metrics.add(total, jax.device_get(sums))
-  return _with_loss(metrics.divide(total))
+  return _with_loss(metrics.divide(total or {}))
 
 
 def _collect(pending, step, checkpoints) -> dict[str, float]:
-  """Fetches the metrics of the last steps at once; stops a diverged run."""
+  """Mean metrics of the pending steps; stops a diverged run."""
   rows = [metrics.divide(sums) for sums in jax.device_get(pending)]
   rows = [_with_loss(row) for row in rows]
-  for at, row in zip(range(step - len(rows) + 1, step + 1), rows, strict=True):
+  first = step - len(rows) + 1
+  for number, row in enumerate(rows, start=first):
     if not math.isfinite(row['loss'] + row['gradient_norm']):
       checkpoints.wait_until_finished()
-      good = checkpoints.latest_step()
+      last_good = checkpoints.latest_step()
       raise TrainingDivergedError(
         f'The loss was {row["loss"]} and the gradient norm '
-        f'{row["gradient_norm"]} at step {at}. The last good checkpoint is '
-        f'{"none" if good is None else f"step {good}"} in '
+        f'{row["gradient_norm"]} at step {number}. The last good checkpoint is '
+        f'{"none" if last_good is None else f"step {last_good}"} in '
         f'{checkpoints.directory}. Lower train.learning_rate or train.clip.'
       )
   return {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
@@ -156,15 +159,15 @@ def _with_loss(row: dict[str, float]) -> dict[str, float]:
 
 
 class _Terminated:
-  """Notes a SIGTERM, and lets the step under way end."""
+  """Sets `flag` on SIGTERM, so that the current step ends first."""
 
   def __init__(self):
     self.flag = False
 
   def __enter__(self):
     try:
-      self._before = signal.signal(signal.SIGTERM, self._note)
-    except ValueError:  # Not in the main thread, where no signal arrives.
+      self._before = signal.signal(signal.SIGTERM, self._set)
+    except ValueError:  # Not in the main thread: signals never arrive here.
       self._before = None
     return self
 
@@ -172,7 +175,7 @@ class _Terminated:
     if self._before is not None:
       signal.signal(signal.SIGTERM, self._before)
 
-  def _note(self, *unused):
+  def _set(self, *unused):
     self.flag = True
 
 
@@ -181,7 +184,7 @@ def load(
   workdir: str | os.PathLike[str],
   task: run_lib.Trainable,
 ) -> tuple[run_lib.Run, TrainState]:
-  """A trained run, to evaluate: its latest checkpoint.
+  """A trained run at its latest checkpoint, for evaluation.
 
   Raises:
     FileNotFoundError: If `workdir` holds no checkpoint.

@@ -1,9 +1,8 @@
-"""What the networks minimise, one number an example.
+"""Losses, one number for each example.
 
 L_VAE = L_RE(M̂, M) + β KL(q(z|M) ‖ N(0, I)) + γ L(Ŝ, S) and L_UNet = L(Ŝ, S)
-of Hoffmann et al. (arXiv:1909.00949). Every loss here is a sum over examples
-that the caller divides by a count, so that the same number comes out however
-the batch is spread over devices.
+of Hoffmann et al. (arXiv:1909.00949). The caller sums over examples and divides
+by a count once, so that the loss does not depend on the number of devices.
 """
 
 import jax
@@ -33,7 +32,7 @@ def kl(
     mean: Mean of q(z|M).
     log_var: Logarithm of its variance.
     free_bits: Nats that each latent number may carry at no cost
-      (arXiv:1606.04934, section 3.2): without them latents fall silent.
+      (arXiv:1606.04934, section 3.2), against collapse of the posterior.
   """
   each = 0.5 * (jnp.square(mean) + jnp.exp(log_var) - 1.0 - log_var)
   each = jnp.maximum(each, free_bits)
@@ -52,10 +51,10 @@ def class_counts(
 def class_weights(
   counts: Float[Array, 'K'], balance: float
 ) -> Float[Array, 'K']:
-  """Weight of each class, count^-balance: 0 plain, 1 every class alike.
+  """Weight of each class, count^-balance: 0 none, 1 equal for all classes.
 
-  The background holds most voxels; unweighted, predicting nothing but
-  background is a good minimum.
+  Most voxels are background; without weights, predicting background everywhere
+  is a good local minimum.
   """
   return jnp.where(counts > 0, jnp.maximum(counts, 1.0) ** -balance, 0.0)
 
@@ -76,7 +75,7 @@ def cross_entropy(
 def binary_cross_entropy(
   logits: Float[Array, 'B *V K'], labels: Int[Array, 'B *V']
 ) -> Float[Array, 'B']:
-  """One yes-or-no question a class and voxel, mean over both: the paper's L."""
+  """Binary cross entropy, a mean over classes and voxels: the paper's L."""
   targets = jax.nn.one_hot(labels, logits.shape[-1])
   each = optax.sigmoid_binary_cross_entropy(logits, targets)
   return jnp.mean(each.reshape(len(each), -1), axis=-1)

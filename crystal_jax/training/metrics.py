@@ -1,7 +1,7 @@
-"""How good a reconstruction is: of the density and of the species map.
+"""Metrics of reconstructed densities and species maps.
 
-A metric is a sum and a count, so that batches and devices add up and one
-division is left for the end.
+A metric is a sum and a count: both add up over batches and devices, and one
+division at the end gives the mean.
 """
 
 import jax.numpy as jnp
@@ -25,30 +25,31 @@ def species_sums(
   labels: Int[Array, 'B *V'],
   valid: Float[Array, 'B'],
 ) -> Sums:
-  """Agreement of two species maps, the background left out.
+  """Agreement of two species maps, without the background.
 
-  `species_iou` is voxels of the right species over voxels that either map gives
-  to an atom; `species_voxels` is the share of labelled voxels that are right.
+  `species_iou` is the voxels of the correct species over the voxels that are an
+  atom's in either map; `species_voxels` is the share of labelled voxels that
+  are correct.
   """
   valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
-  right = (valid * ((predicted == labels) & (labels > 0))).sum()
+  correct = (valid * ((predicted == labels) & (labels > 0))).sum()
   either = (valid * ((predicted > 0) | (labels > 0))).sum()
   labelled = (valid * (labels > 0)).sum()
   return {
-    'species_iou': (right, either),
-    'species_voxels': (right, labelled),
+    'species_iou': (correct, either),
+    'species_voxels': (correct, labelled),
   }
 
 
 def add(a: Sums | None, b: Sums) -> Sums:
-  """The sums of two sets of examples together."""
+  """Sums over two sets of examples."""
   if a is None:
     return b
   return {k: (a[k][0] + b[k][0], a[k][1] + b[k][1]) for k in b}
 
 
 def divide(sums: Sums) -> dict[str, float]:
-  """Each sum over its count; NaN where nothing was counted."""
+  """Each sum over its count; NaN if the count is zero."""
   return {
     k: float(total) / float(count) if float(count) > 0 else float('nan')
     for k, (total, count) in sums.items()

@@ -1,4 +1,4 @@
-"""One step on every device: the only place that knows of pmap.
+"""One step on every device, by pmap.
 
 The state is replicated with no leading device axis, which saves a stack and an
 unstack of every parameter a step. Batches carry a leading axis of local
@@ -19,25 +19,25 @@ AXIS = 'devices'
 def replicate(tree):
   """Puts a tree of arrays on every device, each a full copy.
 
-  Placed so from the start, the second step finds what the first one left, and
-  nothing is compiled twice.
+  A state that is placed like this from the start has the sharding that the
+  first step returns, so that the second step is not compiled again.
   """
   sharding = NamedSharding(Mesh(jax.devices(), (AXIS,)), PartitionSpec())
 
   def put(leaf):
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
       return jax.random.wrap_key_data(put(jax.random.key_data(leaf)))
-    # Not device_put, which refuses devices of other processes.
+    # device_put refuses devices of other processes.
     return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
 
   return jax.tree.map(put, tree)
 
 
 def parallel_train_step(step: Callable) -> Callable:
-  """`(state, batch) -> (state, metrics)` on every device at once.
+  """`(state, batch) -> (state, metrics)` on every device.
 
-  `step` reduces gradients and metrics over `AXIS` itself. The old state's
-  memory is reused: do not touch it after the call.
+  `step` reduces gradients and metrics over `AXIS` itself. The old state is
+  donated: it must not be used after the call.
   """
   return jax.pmap(
     step,
@@ -49,12 +49,12 @@ def parallel_train_step(step: Callable) -> Callable:
 
 
 def parallel_eval_step(step: Callable) -> Callable:
-  """`(params, batch) -> outputs` on every device; outputs keep its axis."""
+  """`(params, batch) -> outputs` on every device, with its axis in front."""
   return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=0)
 
 
 def anywhere(flag: bool) -> bool:
-  """Whether `flag` is set in any process; every process has to ask."""
+  """Whether `flag` is set in any process; every process has to call it."""
   if jax.process_count() == 1:
     return flag
   flags = np.full(jax.local_device_count(), flag, np.int32)

@@ -1,9 +1,8 @@
-"""What a run was trained on, noted beside its checkpoints.
+"""Provenance of a run's data, in `data.json` beside its checkpoints.
 
-`data.json` of a workdir: the elements that its training crystals hold, and the
-files they came from with their digests. A codec of the run knows from it what
-it has never seen, without the data set. Names are of files alone: where they
-lay is nobody's business.
+It holds the elements of the training crystals, and names and digests of the
+files they came from. A codec of the run then knows which elements it was not
+trained on, without the data set. Folders of the files are private and left out.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ FILE = 'data.json'
 
 
 def write(workdir: str | os.PathLike[str], run: Run) -> None:
-  """Notes what a run reads; one of several processes does."""
+  """Writes the provenance of a run, in the first process only."""
   if jax.process_index():
     return
   config = run.config.data
@@ -40,14 +39,14 @@ def write(workdir: str | os.PathLike[str], run: Run) -> None:
   builders = [
     pathlib.PurePath(name.strip()).name for name in config.builder.split(',')
   ]
-  noted = {
+  provenance = {
     'elements': [elements.symbol(z) for z in numbers.tolist()],
     'data': {
       'builder': ','.join(builders),
       'split': config.train_split,
       'crystals': len(arrays['numbers']),
       'files': {
-        # Of several sets, files may be called the same.
+        # Files of several data sets may have the same name.
         '/'.join(
           [name] * (len(sources) > 1) + [pathlib.Path(path).name]
         ): _digest(path)
@@ -58,12 +57,12 @@ def write(workdir: str | os.PathLike[str], run: Run) -> None:
   }
   path = pathlib.Path(workdir) / FILE
   partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(noted, indent=2) + '\n', encoding='utf-8')
+  partial.write_text(json.dumps(provenance, indent=2) + '\n', encoding='utf-8')
   os.replace(partial, path)
 
 
 def read(workdir: str | os.PathLike[str]) -> dict[str, Any]:
-  """What was noted; nothing of a run that noted nothing."""
+  """The provenance of a run; empty if there is none."""
   path = pathlib.Path(workdir) / FILE
   return json.loads(path.read_text('utf-8')) if path.is_file() else {}
 

@@ -1,11 +1,13 @@
-"""From a config to everything a training run needs: model, data, optimizer."""
+"""A training run: the model, data and optimizer of a config."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +17,16 @@ import optax
 
 from crystal_jax import data
 from crystal_jax.codec.model import Model
+from crystal_jax.models.networks import Networks
 from crystal_jax.training import steps
 from crystal_jax.training.state import (
   TrainState,
   create_state,
   make_optimizer,
 )
+
+if TYPE_CHECKING:
+  import grain
 
 _log = logging.getLogger(__name__)
 
@@ -91,53 +97,60 @@ class Run:
     )
     return create_state(init, self.optimizer, self.config.train.seed)
 
-  def batches(
-    self, split: str, limit: int | None = None
+  def train_batches(self) -> grain.DatasetIterator:
+    """Shuffled training batches of this process, without end.
+
+    Their position is saved by `get_state` and restored by `set_state`.
+    """
+    seed, origins = self.config.train.seed, self.config.data.origins
+    return self._batches('train', seed=seed, origins=origins, num_epochs=None)
+
+  def heldout_batches(
+    self, limit: int | None = None
   ) -> Iterator[dict[str, np.ndarray]]:
-    """Batches of this process; 'train' without end, others once and in order.
+    """Held-out batches of this process, once and in order.
 
     Args:
-      split: 'train', whose position can be saved (`get_state`), or 'heldout'.
-      limit: At most so many batches, of 'heldout'.
+      limit: Most batches; None: all.
     """
-    config, train = self.config, split == 'train'
-    batches = data.batches(
+    batches = self._batches('heldout', seed=None, origins=1, num_epochs=1)
+    return itertools.islice(batches, limit)
+
+  def _batches(self, split, **options):
+    return data.batches(
       self.arrays[split],
-      batch_size=config.train.batch_size,
-      seed=config.train.seed if train else None,
-      num_epochs=None if train else 1,
-      origins=config.data.origins if train else 1,
+      batch_size=self.config.train.batch_size,
       share=data.Share(
         num_devices=jax.local_device_count(),
         process_index=jax.process_index(),
         process_count=jax.process_count(),
       ),
+      **options,
     )
-    return batches if train else itertools.islice(batches, limit)
 
 
 def set_up(config: ml_collections.ConfigDict, task: Trainable) -> Run:
-  """Reads the data and makes the model of a config.
+  """Makes the model and reads the data of a config.
 
   Args:
     config: See `experiments/base.py`.
     task: The task of the config.
 
   Raises:
-    ValueError: If fields are at odds, naming them.
+    ValueError: If fields contradict each other, or no crystal is left.
   """
   model = task.make_model(config.model)
   optimizer = make_optimizer(config.train)
   arrays, refused = {}, {}
   for split in _SPLITS:
-    arrays[split], refused[split] = _load(config, model, split)
-  if not len(arrays['train']['numbers']):
+    arrays[split], refused[split] = _load(config, task, model, split)
+  if not len(arrays['train']['id']):
     raise ValueError(
-      f'No crystal of {config.data.builder} is left to train on; the log says '
-      'which were left out, and why.'
+      f'No crystal of {config.data.builder} is left to train on; the log lists '
+      'the refused ones, with the reasons.'
     )
-  if not len(arrays['heldout']['numbers']):
-    _log.warning('No crystal is held out: nothing is said of unseen ones.')
+  if not len(arrays['heldout']['id']):
+    _log.warning('No crystal is held out, so there is no held-out loss.')
     del arrays['heldout']
   representation = model.representation.sized(*arrays.values())
   model = dataclasses.replace(model, representation=representation)
@@ -147,50 +160,55 @@ def set_up(config: ml_collections.ConfigDict, task: Trainable) -> Run:
 def describe(run: Run) -> None:
   """Logs the size of the data and of the networks."""
   for split, arrays in run.arrays.items():
-    _log.info('%s: %d crystals.', split, len(arrays['numbers']))
+    _log.info('%s: %d crystals.', split, len(arrays['id']))
   networks = run.model.networks
   params = jax.eval_shape(networks.init, jax.random.key(0))
   for name, tree in params.items():
     count = sum(leaf.size for leaf in jax.tree.leaves(tree))
     _log.info('%s: %.3g million parameters.', name, count / 1e6)
-  _log.info('Latent: %s.', networks.latent_shape)
-  one = {
+  if isinstance(networks, Networks):
+    _log.info('Latent: %s.', networks.latent_shape)
+  inputs = {
     name: jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     for name, shape in run.model.representation.input_shapes.items()
   }
-  forward = jax.jit(networks.predict).lower(params, one)
+  forward = jax.jit(networks.predict).lower(params, inputs)
   cost = forward.cost_analysis() or {}
   _log.info(
     'Forward: %.3g GFLOP an example.', cost.get('flops', float('nan')) / 1e9
   )
 
 
-def _load(config, model, split) -> tuple[data.Arrays, int]:
-  """A split's crystals, and how many are left out; says which, and why."""
-  of, shown = config.data, model.representation
+def _load(config, task, model, split) -> tuple[data.Arrays, int]:
+  """A split's prepared crystals, and the number of refused ones; logs those."""
+  representation = model.representation
   options = {
-    'data_dir': of.data_dir or None,
-    'manual_dir': of.manual_dir or None,
-    'elements': of.elements,
-    'min_atoms': of.min_atoms,
-    'max_atoms': of.max_atoms,
-    'max_e_above_hull': of.max_e_above_hull,
-    'box_length': of.box_length,
+    'columns': task.columns(config),
+    'weights': config.data.weights if split == 'train' else (),
+    'data_dir': config.data.data_dir or None,
+    'manual_dir': config.data.manual_dir or None,
+    'elements': config.data.elements,
+    'min_atoms': config.data.min_atoms,
+    'max_atoms': config.data.max_atoms,
+    'max_e_above_hull': config.data.max_e_above_hull,
+    'box_length': config.data.box_length,
   }
-  weights = of.weights if split == 'train' else ()
-  where = of.builder, of[f'{split}_split']
-  if of.in_place:
+  where = config.data.builder, config.data[f'{split}_split']
+  if config.data.in_place:
     arrays, dropped = data.load_in_place(
-      of.in_place, *where, shown.prepare, key=repr(shown), weights=weights,
+      config.data.in_place,
+      *where,
+      representation.prepare,
+      key=repr(representation),
       **options,
-    )  # fmt: skip
+    )
   else:
     arrays, dropped = data.load_inputs(
-      *where, shown.prepare, weights=weights, **options
+      *where, representation.prepare, **options
     )
   if dropped:
     _log.info(
-      '%s: %d crystals cannot be shown to this model and are left out:\n%s',
+      '%s: the model cannot encode %d crystals, which are left out:\n%s',
       split,
       len(dropped),
       '\n'.join(f'  {name}: {reason}' for name, reason in dropped),

@@ -1,34 +1,44 @@
-"""Where a training starts that does not start from nothing."""
+"""Initialisation of a training from trained weights."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 
 from crystal_jax.codec import weights_file
+from crystal_jax.codec.model import Model, make_model
 from crystal_jax.training import checkpoints
 from crystal_jax.training.state import TrainState
 
 
-def start_from(state: TrainState, folder: str | os.PathLike[str]) -> TrainState:
+def start_from(
+  state: TrainState,
+  folder: str | os.PathLike[str],
+  make_model: Callable[[ml_collections.ConfigDict], Model] = make_model,
+) -> TrainState:
   """A fresh state with the parameters of a trained model.
 
-  What the trained model has not got stays as it is.
+  Parameters that the trained model does not have keep their fresh values.
 
   Args:
-    state: A fresh one, of the model that is to be trained.
-    folder: A codec's, or the workdir of a run: its averaged parameters.
+    state: A fresh state of the model that is to be trained.
+    folder: Folder of a codec, or workdir of a run (its averaged parameters).
+    make_model: Model of a run's `config.model`; a codec's by default.
 
   Raises:
-    FileNotFoundError: If nothing trained lies there.
-    ValueError: If a parameter there is unknown here, or of another shape.
+    FileNotFoundError: If the folder holds neither.
+    ValueError: If the state lacks one of its parameters, or has it in another
+      shape.
   """
   folder = pathlib.Path(folder)
   if (folder / checkpoints.FOLDER).is_dir():
-    _, _, trained = checkpoints.load_model(folder)
+    _, _, trained = checkpoints.load_model(folder, make_model=make_model)
   else:
     trained, _ = weights_file.read(folder)
   flat, tree = jax.tree.flatten_with_path(state.params)
@@ -38,9 +48,11 @@ def start_from(state: TrainState, folder: str | os.PathLike[str]) -> TrainState:
     shape = fresh[name].shape if name in fresh else None
     if shape != leaf.shape:
       raise ValueError(
-        f'{folder} holds {name} of shape {leaf.shape}, here it is {shape}: '
-        'the models differ. Give config.model the fields of that one.'
+        f'{folder} holds {name} of shape {leaf.shape}, and in this model its '
+        f'shape is {shape}: the models differ. Give config.model the fields of '
+        'the trained one.'
       )
     fresh[name] = jnp.asarray(leaf, fresh[name].dtype)
   params = jax.tree.unflatten(tree, [*fresh.values()])
-  return state.replace(params=params, ema=jax.tree.map(jnp.copy, params))
+  ema = jax.tree.map(jnp.copy, params)
+  return dataclasses.replace(state, params=params, ema=ema)

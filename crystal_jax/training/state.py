@@ -1,4 +1,4 @@
-"""All that a training step changes."""
+"""The train state and the optimizer."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,14 @@ from jaxtyping import Array, Int, PyTree
 
 @struct.dataclass
 class TrainState:
-  """What a step takes and returns, and what a checkpoint holds.
+  """Argument and result of a training step, saved in checkpoints.
 
   Attributes:
-    step: Steps taken.
-    params: Parameters, one entry a network.
-    opt_state: The optimizer's.
+    step: Number of steps taken.
+    params: Parameters, one entry for each network.
+    opt_state: State of the optimizer.
     ema: Exponential moving average of the parameters, used in evaluation.
-    key: Never changes; `fold_in(key, step)` is what a step draws from.
+    key: Constant PRNG key; a step uses `fold_in(key, step)`.
   """
 
   step: Int[Array, '']
@@ -37,9 +37,9 @@ def create_state(
   """A fresh state.
 
   Args:
-    init: Key to parameters.
-    optimizer: Initialised on those.
-    seed: Of initialisation and of everything that training draws.
+    init: Function from a key to parameters.
+    optimizer: The optimizer.
+    seed: Seed of initialisation and of all random numbers of training.
   """
   init_key, key = jax.random.split(jax.random.key(seed))
   params = jax.jit(init)(init_key)
@@ -55,13 +55,13 @@ def create_state(
 def make_optimizer(
   config: ml_collections.ConfigDict,
 ) -> optax.GradientTransformation:
-  """AdamW under a warm-up and a cosine, with the gradient's norm clipped.
+  """AdamW with linear warm-up, cosine decay and gradient clipping.
 
   Args:
-    config: `config.train`: learning_rate at the top; warmup_steps of a linear
-      rise from zero; steps in all, the cosine ends there at a hundredth of the
-      top; weight_decay on kernels alone, not on biases and scales; clip, the
-      largest norm of the gradient.
+    config: `config.train`: learning_rate at the peak; warmup_steps from zero to
+      it; steps in total, the cosine ends there at a hundredth of the peak;
+      weight_decay of kernels, not of biases and scales; clip, the largest norm
+      of the gradient.
 
   Raises:
     ValueError: If the warm-up is not shorter than the training.

@@ -14,7 +14,7 @@ from tensorflow_datasets.core import shuffle
 from crystal_jax import data
 from crystal_jax.data import assembling, prepared, preparing, splits, summary
 from crystal_jax.io.reading import items, parse
-from crystal_jax.representation.size_filter import fits_box
+from crystal_jax.representation.size_filter import keep_fitting
 from tests.data import bad_files
 from tests.data.folders import records, save_many, skipped
 
@@ -272,6 +272,8 @@ def test_duplicates_and_radius():
     )  # fmt: skip
     crystal = parse.Crystal.from_ase(atoms)
     for length in 6.0, 8.0:
-      columns = crystal.numbers, crystal.positions, crystal.cell
+      names = 'numbers', 'positions', 'cell'
+      columns = {name: getattr(crystal, name)[None] for name in names}
+      kept, _ = keep_fitting(columns, length=length, sigma=0.5)
       fits = parse.radius(crystal) <= length / 2 - 1
-      assert fits == fits_box(*columns, length, 0.5)
+      assert fits == len(kept['numbers'])

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.representation.site_refinement import fit_sites, misfit
+from crystal_jax.representation.site_refinement import (
+  fit_sites,
+  squared_residual,
+)
 
 GRID = cj.BoxGrid(length=8.0, size=24)
 SIGMA = 0.5
@@ -14,22 +17,22 @@ SITES = np.array([[0.3, 0.2, -0.4], [1.9, 1.6, 1.5], [2.4, 0.1, 3.0]])
 
 @pytest.fixture(scope='module')
 def occupancy():
-  return drawn(SITES, CELL)
+  return exact_occupancy(SITES, CELL)
 
 
-def drawn(sites, cell):
+def exact_occupancy(sites, cell):
   """The occupancy by definition: every image one Gaussian."""
   steps = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3), -1).reshape(-1, 3)
   images = (sites[:, None] + (steps @ cell)[None]).reshape(-1, 3)
-  apart = GRID.axis()[:, None] - images.T[:, None]  # [3, G, M]
-  return np.einsum('xm,ym,zm->xyz', *np.exp(-0.5 * (apart / SIGMA) ** 2))
+  offsets = GRID.axis()[:, None] - images.T[:, None]  # [3, G, M]
+  return np.einsum('xm,ym,zm->xyz', *np.exp(-0.5 * (offsets / SIGMA) ** 2))
 
 
 def fitted(occupancy, sites, cell):
   return fit_sites(occupancy, sites, cell, grid=GRID, sigma=SIGMA)
 
 
-def test_sites_and_lattice_that_are_off_come_back(occupancy):
+def test_perturbed_sites_and_lattice_come_back(occupancy):
   rng = np.random.default_rng(0)
   strain = np.eye(3) + 0.02 * rng.normal(size=(3, 3))
   sites = SITES + 0.06 * rng.normal(size=SITES.shape)
@@ -39,28 +42,28 @@ def test_sites_and_lattice_that_are_off_come_back(occupancy):
   np.testing.assert_allclose(found, SITES, atol=0.01)
 
 
-def test_what_is_right_stays(occupancy):
+def test_true_sites_stay(occupancy):
   found, cell = fitted(occupancy, SITES, CELL)
-  # But for what images far outside of the walls leave in the box.
+  # Up to the tails of images far outside the walls.
   np.testing.assert_allclose(cell, CELL, atol=2e-3)
   np.testing.assert_allclose(found, SITES, atol=2e-3)
 
 
-def test_atoms_drawn_too_low_do_not_stretch_the_lattice(occupancy):
+def test_low_heights_do_not_stretch_the_lattice(occupancy):
   _, cell = fitted(0.7 * occupancy, SITES, CELL)
   np.testing.assert_allclose(cell, CELL, atol=0.01)
 
 
-def test_a_direction_without_an_image_keeps_the_lattice_that_was_said():
+def test_a_vector_without_an_image_keeps_its_start():
   long = CELL * np.array([[1], [1], [4]])
-  layer = drawn(np.zeros((1, 3)), long)
+  layer = exact_occupancy(np.zeros((1, 3)), long)
   _, cell = fitted(layer, np.zeros((1, 3)), long)
   np.testing.assert_allclose(cell[2], long[2], atol=1e-6)
 
 
-def test_the_misfit_is_least_where_the_atoms_are(occupancy):
+def test_the_true_sites_leave_the_least_residual(occupancy):
   box = {'grid': GRID, 'sigma': SIGMA}
-  right = misfit(occupancy, SITES, CELL, **box)
-  far = misfit(occupancy, SITES + 0.1, CELL, **box)
+  true = squared_residual(occupancy, SITES, CELL, **box)
+  far = squared_residual(occupancy, SITES + 0.1, CELL, **box)
   none = np.square(occupancy).sum()
-  assert right < 5e-3 * none < far < none
+  assert true < 5e-3 * none < far < none

@@ -1,11 +1,13 @@
-"""Which crystals fit a box at every rotation."""
+"""Crystals of which a single cell fits a box."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.representation import augment
-from crystal_jax.representation import size_filter as fits_lib
+from crystal_jax.representation.size_filter import keep_fitting
+
+BOX = {'length': 10.0, 'sigma': 0.5}
 
 
 def make(count=64, slots=6, seed=0):
@@ -35,19 +37,19 @@ def twin(numbers, positions, cell, length, sigma):
 def test_it_is_the_definition():
   arrays = make()
   columns = [arrays[name] for name in ('numbers', 'positions', 'cell')]
-  fits = fits_lib.fits_box(*columns, length=10.0, sigma=0.5)
-  expected = [twin(*row, 10.0, 0.5) for row in zip(*columns, strict=True)]
+  kept, _ = keep_fitting(arrays, **BOX)
+  fits = np.isin(arrays['id'], kept['id'])
+  expected = [twin(*row, **BOX) for row in zip(*columns, strict=True)]
   np.testing.assert_array_equal(fits, expected)
   assert 10 < fits.sum() < 54
-  # One crystal alone, and a grid of them.
-  for i in (0, 1):
-    one = fits_lib.fits_box(*(c[i] for c in columns), length=10.0, sigma=0.5)
-    assert one == fits[i]
+  for i in (0, 1):  # One crystal alone.
+    one = {name: column[i : i + 1] for name, column in arrays.items()}
+    assert len(keep_fitting(one, **BOX)[0]['id']) == fits[i]
 
 
 def test_what_fits_stays_inside_at_every_rotation():
   arrays = make()
-  kept, _ = fits_lib.keep_fitting(arrays, length=10.0, sigma=0.5)
+  kept, _ = keep_fitting(arrays, **BOX)
   keys = jax.random.split(jax.random.key(0), 50)
 
   @jax.jit
@@ -65,20 +67,21 @@ def test_what_fits_stays_inside_at_every_rotation():
   assert (reach(*columns) <= 4.0 + 1e-4).all()
 
 
-def test_the_dropped_are_named_with_a_reason():
+def test_dropped_crystals_have_a_reason():
   arrays = make()
-  kept, dropped = fits_lib.keep_fitting(arrays, length=10.0, sigma=0.5)
+  kept, dropped = keep_fitting(arrays, **BOX)
   assert set(kept) == set(arrays)
   assert sorted([*kept['id'], *(id_ for id_, _ in dropped)]) == sorted(
     arrays['id']
   )
-  fits = fits_lib.fits_box(
-    *(kept[name] for name in ('numbers', 'positions', 'cell')), 10.0, 0.5
-  )
-  assert fits.all() and len(dropped)
+  assert len(kept['id']) and len(dropped)
   assert all('Å from the centre, beyond 4.00 Å' in why for _, why in dropped)
 
 
 def test_one_atom_always_fits():
-  one = np.array([26]), np.array([[9.0, -4.0, 70.0]]), 80 * np.eye(3)
-  assert fits_lib.fits_box(*one, length=10.0, sigma=0.5)
+  one = {
+    'numbers': np.array([[26]]),
+    'positions': np.array([[[9.0, -4.0, 70.0]]]),
+    'cell': 80 * np.eye(3)[None],
+  }
+  assert len(keep_fitting(one, **BOX)[0]['numbers'])

@@ -69,7 +69,7 @@ class Oracle:
 )
 def test_perfect_outputs_cost_nothing(runs, name, training):
   run = runs[name]
-  batch = next(run.batches('heldout'))
+  batch = next(run.heldout_batches())
   batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}
   representation = run.model.representation
   targets = jax.jit(representation.examples)(None, batch).targets

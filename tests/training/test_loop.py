@@ -130,7 +130,7 @@ def test_a_line_cut_short_is_left_out(tmp_path, caplog):
   path = tmp_path / logs.METRICS_FILE
   path.write_text(json.dumps({'step': 1}) + '\n{"step": 2, "sp')
   assert logs.read_metrics(path) == [{'step': 1}]
-  assert 'cut short' in caplog.text
+  assert 'incomplete line' in caplog.text
 
 
 @pytest.mark.slow

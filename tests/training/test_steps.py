@@ -17,7 +17,7 @@ ROUNDING = 1e-7
 
 def _batch(run, devices):
   """The first global batch, spread over some devices."""
-  batch = next(run.batches('train'))
+  batch = next(run.train_batches())
   flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in batch.items()}
   return {k: v.reshape(devices, -1, *v.shape[1:]) for k, v in flat.items()}
 

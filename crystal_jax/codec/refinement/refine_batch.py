@@ -15,7 +15,7 @@ from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
 from crystal_jax.codec.refinement.gauss_newton import Target, mean_squared
 from crystal_jax.codec.refinement.refine import converged, refine
-from crystal_jax.representation.symmetric_places import symmetrize_places
+from crystal_jax.representation.symmetric_positions import symmetrize_positions
 from crystal_jax.structure import validation
 from crystal_jax.structure.crystal import Crystal
 
@@ -135,5 +135,5 @@ def _valid(crystal: Crystal | str, symmetrize: float) -> Crystal | str:
   if isinstance(crystal, Crystal):
     crystal = validation.check_decoded(crystal)
   if symmetrize and isinstance(crystal, Crystal):
-    crystal = symmetrize_places(crystal, symmetrize)
+    crystal = symmetrize_positions(crystal, symmetrize)
   return crystal

@@ -12,7 +12,6 @@ from crystal_jax.structure.elements import element_codes
 from tests import crystals
 from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
 
-
 CONFIG = RefineConfig()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.representation.symmetric_places import symmetrize_places
+from crystal_jax.representation.symmetric_positions import symmetrize_positions
 from tests import crystals
 
 
@@ -22,7 +22,7 @@ def noisy(crystal, size):
 
 def test_special_places_come_back():
   true = crystals.perovskite()
-  found = symmetrize_places(noisy(true, 0.03), 0.3)
+  found = symmetrize_positions(noisy(true, 0.03), 0.3)
   assert apart(noisy(true, 0.03), true).max() > 0.02
   assert apart(found, true).max() < 1e-6
 
@@ -30,7 +30,7 @@ def test_special_places_come_back():
 @pytest.mark.parametrize('make', crystals.ALL)
 def test_what_is_symmetric_stays(make):
   true = make()
-  found = symmetrize_places(true, 0.1)
+  found = symmetrize_positions(true, 0.1)
   assert apart(found, true).max() < 1e-3
   np.testing.assert_array_equal(found.cell, true.cell)
   np.testing.assert_array_equal(found.numbers, true.numbers)
@@ -44,12 +44,12 @@ def test_without_symmetry_nothing_moves():
     + rng.random((4, 3)),
     np.array([[5, 0, 0], [1.1, 6, 0], [0.4, 0.7, 7]]),
   )
-  assert apart(symmetrize_places(crystal, 0.1), crystal).max() < 1e-9
+  assert apart(symmetrize_positions(crystal, 0.1), crystal).max() < 1e-9
 
 
 def test_the_tolerance_is_kept():
   true = crystals.perovskite()
-  found = symmetrize_places(noisy(true, 0.03), 0.001)
+  found = symmetrize_positions(noisy(true, 0.03), 0.001)
   assert apart(found, noisy(true, 0.03)).max() < 0.003
 
 
@@ -57,5 +57,5 @@ def test_a_small_distortion_that_doubles_the_cell_is_kept():
   cell = np.diag([3.0, 3.2, 6.0])
   places = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # A chain that zigzags.
   true = cj.Crystal(np.array([6, 6]), places, cell)
-  found = symmetrize_places(true, 0.3)
+  found = symmetrize_positions(true, 0.3)
   assert apart(found, true).max() < 1e-6
