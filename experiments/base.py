@@ -58,6 +58,9 @@ def _model():
   model.cell.sigma = 0.9  # voxels, standard deviation of an atom
   model.cell.max_atoms = 20  # of a primitive cell
   model.cell.closest = 1.0  # voxels; nearer atoms are refused
+  # Metrics that differ by less than this, Å², are reduced alike, so that small
+  # strains do not change the basis; measured in benchmarks/stability.py.
+  model.cell.niggli_tolerance = 0.2
 
   model.cell_vae = ConfigDict()
   model.cell_vae.fold = 4  # side of the voxel block that is a token

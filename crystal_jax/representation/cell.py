@@ -43,6 +43,7 @@ class Cell:
     max_atoms: Most atoms of a primitive cell.
     closest: Least distance between two atoms on the grid, voxels; crystals with
       nearer atoms are refused.
+    niggli_tolerance: Of the standard frame, Å²; see `frame.standard_frame`.
     peaks: Settings of the search for atoms.
   """
 
@@ -50,6 +51,7 @@ class Cell:
   sigma: float
   max_atoms: int
   closest: float
+  niggli_tolerance: float = 0.0
   peaks: PeakConfig = dataclasses.field(default=PeakConfig(), repr=False)
 
   @property
@@ -70,7 +72,12 @@ class Cell:
 
     Columns: those of `standard_frames.standard_frames`.
     """
-    return standard_frames.standard_frames(arrays, self.max_atoms, self._refuse)
+    return standard_frames.standard_frames(
+      arrays,
+      self.max_atoms,
+      self._refuse,
+      niggli_tolerance=self.niggli_tolerance,
+    )
 
   def _refuse(self, crystal: standard_frames.Frame) -> str | None:
     """Why the grid does not resolve the atoms, or None."""

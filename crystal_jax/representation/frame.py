@@ -33,7 +33,7 @@ from crystal_jax.structure import primitive
 # Largest difference of the metrics of two candidate bases, relative to their
 # lengths; wider than the rounding of files.
 METRIC = 0.01
-# Tolerances of the Niggli reduction, Å. The first is wide, so that rounding of
+# Tolerances of the Niggli reduction, Å². The first is wide, so that rounding of
 # files does not change its result; the next ones are for cells on which it does
 # not converge.
 _NIGGLI = 1e-3, 1e-4, 1e-5, 1e-6
@@ -43,6 +43,8 @@ def standard_frame(
   numbers: Int[ArrayLike, 'N'],
   fractional: Float[ArrayLike, 'N 3'],
   cell: Float[ArrayLike, '3 3'],
+  *,
+  niggli_tolerance: float = 0.0,
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
@@ -52,6 +54,9 @@ def standard_frame(
     numbers: Atomic numbers, no empty slots.
     fractional: Fractional coordinates.
     cell: Lattice vectors as rows, Å.
+    niggli_tolerance: Entries of the metric that differ by less, Å², count as
+      equal, so that a slightly strained cell has the basis of the unstrained
+      one. 0: only rounding is tolerated.
 
   Returns:
     Numbers, fractional coordinates in [0, 1) and cell of the primitive cell,
@@ -66,7 +71,7 @@ def standard_frame(
   numbers, fractional, cell = primitive.primitive_cell(
     numbers, fractional, cell
   )
-  fractional, cell = _reduce(fractional, cell)
+  fractional, cell = _reduce(fractional, cell, niggli_tolerance)
   origins = primitive.rarest_atoms(numbers)
   bases = similar_bases(cell)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
@@ -93,21 +98,30 @@ def random_frame(
   return moved % 1.0, basis @ cell
 
 
-def _reduce(fractional, cell):
+def _reduce(fractional, cell, tolerance):
   """The Niggli-reduced basis, right-handed."""
-  attempts = (
-    primitive.quietly(spglib.niggli_reduce, cell, eps=eps) for eps in _NIGGLI
-  )
-  reduced = next((found for found in attempts if found is not None), None)
+  reduced = _niggli(cell, _NIGGLI)
   if reduced is None:
     raise ValueError(
       f'spglib finds no Niggli reduction of the cell {cell.tolist()}; check '
       'its lattice vectors.'
     )
+  if tolerance:
+    # From the exact basis, so that the result does not depend on the input's.
+    tolerant = _niggli(reduced, (tolerance,))
+    reduced = reduced if tolerant is None else tolerant
   if np.linalg.det(reduced) < 0:
     reduced = -reduced
   basis = np.rint(reduced @ np.linalg.inv(cell))
   return fractional @ np.linalg.inv(basis), basis @ cell
+
+
+def _niggli(cell, tolerances):
+  """The reduced cell at the first tolerance, Å², that converges, or None."""
+  attempts = (
+    primitive.quietly(spglib.niggli_reduce, cell, eps=eps) for eps in tolerances
+  )
+  return next((found for found in attempts if found is not None), None)
 
 
 def similar_bases(cell) -> Float[np.ndarray, 'M 3 3']:

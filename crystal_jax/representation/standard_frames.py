@@ -25,6 +25,8 @@ def standard_frames(
   arrays: Arrays,
   max_atoms: int,
   refuse: Callable[[Frame], str | None] | None = None,
+  *,
+  niggli_tolerance: float = 0.0,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
   """Standard frames of padded crystals.
 
@@ -33,6 +35,7 @@ def standard_frames(
     max_atoms: Most atoms of a primitive cell.
     refuse: Function from a frame to the reason why it is refused, or None;
       picklable.
+    niggli_tolerance: Å²; see `frame.standard_frame`.
 
   Returns:
     Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
@@ -42,7 +45,9 @@ def standard_frames(
   rows = list(
     zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
   )
-  results = _mapped(functools.partial(_one, max_atoms, refuse), rows)
+  results = _mapped(
+    functools.partial(_one, max_atoms, refuse, niggli_tolerance), rows
+  )
   kept = [i for i, result in enumerate(results) if not isinstance(result, str)]
   dropped = [
     (str(arrays['id'][i]), result)
@@ -66,7 +71,7 @@ def standard_frames(
   return columns, dropped
 
 
-def _one(max_atoms, refuse, row) -> Frame | str:
+def _one(max_atoms, refuse, niggli_tolerance, row) -> Frame | str:
   """The standard frame of one crystal, or why it is refused."""
   numbers, positions, cell = map(np.asarray, row)
   numbers, positions = numbers[numbers > 0], positions[numbers > 0]
@@ -81,11 +86,13 @@ def _one(max_atoms, refuse, row) -> Frame | str:
   flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(np.linalg.norm(cell, axis=1))
   if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
     return 'its lattice or a position is not finite, or it has no volume'
-  # A supercell of more than 64 primitive cells is unlikely, and slow to reduce.
-  if len(numbers) > 64 * max_atoms:
-    return f'{len(numbers)} atoms, more than {max_atoms}'
   try:
-    found = frame.standard_frame(numbers, positions @ np.linalg.inv(cell), cell)
+    found = frame.standard_frame(
+      numbers,
+      positions @ np.linalg.inv(cell),
+      cell,
+      niggli_tolerance=niggli_tolerance,
+    )
   except ValueError as error:
     return str(error)
   if len(found[0]) > max_atoms:

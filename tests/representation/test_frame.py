@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import spglib
+from ase.build import bulk
 
 from crystal_jax.representation import frame
 from crystal_jax.structure import primitive
@@ -111,3 +112,61 @@ def test_a_pseudo_symmetric_cell_is_kept():
   assert len(frame.standard_frame(species, places, cell)[0]) == 1
   places[1, 0] += 4 * primitive.SYMPREC / 8
   assert len(frame.standard_frame(species, places, cell)[0]) == 2
+
+
+LATTICES = {
+  'fcc': bulk('Cu'),
+  'bcc': bulk('Fe'),
+  'hcp': bulk('Mg'),
+  'rocksalt': bulk('NaCl', 'rocksalt', a=5.64),
+  'diamond': bulk('Si'),
+}
+
+
+def strained(rng, atoms, size):
+  """Arguments of `standard_frame` for a crystal under a random strain."""
+  strain = rng.normal(size=(3, 3))
+  strain = strain + strain.T
+  strain = np.eye(3) + size * strain / np.linalg.norm(strain)
+  return atoms.numbers, atoms.get_scaled_positions(), atoms.cell[:] @ strain
+
+
+def basis_kept(rng, atoms, tolerance):
+  """Whether a strain of 0.1 % leaves metric and positions nearly the same."""
+  before = frame.standard_frame(
+    *strained(rng, atoms, 0.0), niggli_tolerance=tolerance
+  )
+  after = frame.standard_frame(
+    *strained(rng, atoms, 1e-3), niggli_tolerance=tolerance
+  )
+  metrics = [f[2] @ f[2].T for f in (before, after)]
+  shift = before[1] - after[1]
+  return (
+    np.abs(metrics[0] - metrics[1]).max() < 0.01 * metrics[0].max()
+    and np.abs(shift - np.rint(shift)).max() < 0.01
+  )
+
+
+@pytest.mark.parametrize('name', LATTICES)
+def test_a_small_strain_keeps_the_basis(name):
+  rng = np.random.default_rng(0)
+  kept = [basis_kept(rng, LATTICES[name], 0.2) for _ in range(20)]
+  assert all(kept)
+
+
+def test_without_tolerance_a_small_strain_changes_the_basis():
+  rng = np.random.default_rng(0)
+  kept = [basis_kept(rng, LATTICES['fcc'], 0.0) for _ in range(20)]
+  assert not all(kept)
+
+
+def test_the_tolerance_does_not_let_the_description_in():
+  rng = np.random.default_rng(0)
+  for crystal in crystals.embedded(30):
+    atoms = np.asarray(crystal.numbers), fractional(crystal)
+    cell = np.asarray(crystal.cell)
+    first = frame.standard_frame(*atoms, cell, niggli_tolerance=0.2)
+    again = frame.standard_frame(
+      *rewritten(rng, *atoms, cell), niggli_tolerance=0.2
+    )
+    assert same(first, again)
