@@ -45,6 +45,7 @@ setuptools.setup(
   packages=setuptools.find_packages(include=['crystal_jax', 'crystal_jax.*']),
   # Trained weights and the marker of typed packages.
   package_data={'crystal_jax': ['py.typed', 'viewer/static/*', 'weights/*/*']},
+  entry_points={'console_scripts': ['crystal-jax=crystal_jax.__main__:main']},
   python_requires='>=3.11',
   install_requires=[
     f'jax{_JAX}',
