@@ -1,9 +1,9 @@
-r"""Crystals out of the paper's 10 Å box, through a latent of 1,000 numbers.
+r"""Crystals from the paper's 10 Å box through a latent of 1,000 numbers.
 
-Element codes as channels, 30³ voxels, 5³ tokens of 8 numbers; a crystal lies in
-its standard frame. The embedded OQMD set; of another, such as the compact files
-of Materials Project crystals, or with a single cell in the box, whose few atoms
-have to count for more:
+Element codes as channels, 30³ voxels, 5³ tokens of 8 numbers; crystals are in
+their standard frame. Trained on the embedded OQMD set; on another one, such as
+compact files of Materials Project crystals; or with a single cell in the box,
+where a larger weight of the occupancy makes up for the few atoms:
 
   python -m experiments.main --config=experiments/box30.py \
     --workdir=runs/box30 --config.data.builder=../shared/data/mp_le20

@@ -1,9 +1,8 @@
-r"""The paper's own way at the size of `box30.py`: VAE and U-Net, 1,000 numbers.
+r"""The paper's VAE and U-Net with a latent of 1,000 numbers, as `box30.py`.
 
-A density weighted by atomic number in place of element codes, and a U-Net that
-names its atoms; else as `box30.py`, which this is to be compared with. The
-embedded OQMD set, in folded form; a crystal keeps its orientation. Steps for 23
-minutes on two cores that have other work.
+For comparison with `box30.py`: a density weighted by atomic number in place of
+element codes, and a U-Net for species. The embedded OQMD set, in folded form,
+without rotation. 23 minutes on two cores shared with other work.
 
   python -m experiments.main --config=experiments/box30_unet.py \
     --workdir=runs/box30_unet

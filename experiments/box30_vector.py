@@ -1,12 +1,12 @@
-r"""The box through the paper's vector of 300 numbers; otherwise as `box30.py`.
+r"""The box through the paper's latent vector of 300 numbers; see `box30.py`.
 
-The 1,000 numbers of `box30.py` meet in the vector, which is linear in them and
-they in it. So it goes on from a training of that:
+The vector is a linear map of the 1,000 numbers of `box30.py`, and they one of
+the vector. So this training starts from the weights of that one:
 
   python -m experiments.main --config=experiments/box30_vector.py \
     --workdir=runs/box30_vector --config.data.builder=../shared/data/mp_le20
 
-The shipped one then went on from itself for 5,000 steps more:
+The shipped codec was then trained for 5,000 more steps:
 
   .. --workdir=runs/box30_vector_long --config.train.steps=5000 \
     --config.train.learning_rate=8e-4 \

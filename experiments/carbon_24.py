@@ -1,7 +1,7 @@
 r"""Carbon, 6 to 24 atoms: the shipped codec `carbon_24`.
 
-Trained on nine tenths of the published validation split, twins kept together,
-for the training split was not at hand. In two trainings one after the other:
+Trained on nine tenths of the published validation split, with duplicates kept
+together, because the training split was not at hand. Two trainings in sequence:
 
   python -m benchmarks.own_splits ../shared/data/carbon_24_val.npz --out=data
   python -m experiments.main --config=experiments/cell16.py \

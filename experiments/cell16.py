@@ -1,7 +1,7 @@
-r"""Whole crystals through a latent of 966 numbers: species, places, lattice.
+r"""Whole crystals through a latent of 966 numbers: atoms, species, lattice.
 
-Crystals in their own coordinates on 16³ voxels. The embedded OQMD set; of
-another, such as the compact files of Materials Project crystals:
+Crystals in fractional coordinates on 16³ voxels. Trained on the embedded OQMD
+set, or on another one, such as compact files of Materials Project crystals:
 
   python -m experiments.main --config=experiments/cell16.py \
     --workdir=runs/cell16 --config.data.builder=../shared/data/mp_le20
@@ -25,7 +25,7 @@ def get_config():
 
 
 def go_on(config, workdir):
-  """From the weights of another training, with less noise on the latent."""
+  """Continues another training with a smaller weight of the KL."""
   config.train.start_from = workdir
   config.train.learning_rate = 8e-4
   config.train.warmup_steps = 200

@@ -2,8 +2,8 @@
 
   python -m experiments.main --config=experiments/quickstart.py --workdir=runs/q
 
-Fields are overridden as `--config.train.steps=10`. With the same workdir a run
-goes on where it stopped.
+Fields are overridden as `--config.train.steps=10`. A run in the
+same workdir is resumed.
 """
 
 import logging
@@ -42,8 +42,8 @@ _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Of this process.')
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'What is {argv[1:]}? Flags begin with --.')
-  # Ours is worth reading; the libraries below say far too much.
+    raise app.UsageError(f'Unknown {argv[1:]}: flags begin with --.')
+  # Log lines of this package, warnings of libraries.
   absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger('crystal_jax').setLevel(logging.INFO)
   if _DISTRIBUTED.value:
@@ -57,7 +57,7 @@ def main(argv):
 
 
 def _parse(argv):
-  """Parses flags; a mistyped field is a line with a suggestion."""
+  """Parses flags; a mistyped field is one line, with a suggestion."""
   try:
     return app.parse_flags_with_usage(argv)
   except (AttributeError, KeyError, OSError) as error:

@@ -1,10 +1,10 @@
 r"""Whole crystals of the Materials Project: the shipped codec `mp_20`.
 
 42,373 crystals of up to 20 atoms, without any formula of MP-20's val and test
-splits. The shipped weights come of two trainings one after the other, some two
-hours on two cores beside other work: 9,500 steps as cell16.py has it (the first
-4,000 of them under a cosine of 14,000), then this. benchmarks/RESULTS.md has
-what each reached.
+splits. The shipped weights are from two trainings in sequence, about two hours
+on two cores shared with other work: 9,500 steps of cell16.py (the first 4,000
+with a cosine of 14,000 steps), then this. benchmarks/RESULTS.md has the scores
+of each.
 
   python -m experiments.main --config=experiments/cell16.py \
     --workdir=runs/mp_20_first --config.data.builder=../shared/data/mp_le20 \

@@ -1,8 +1,8 @@
 r"""Perovskites: the shipped codec `perov_5`.
 
-Trained on nine tenths of the published validation split, cut by formula, for
-the training split was not at hand; a user who has it gives its folder instead.
-In two trainings one after the other:
+Trained on nine tenths of the published validation split, split by formula,
+because the training split was not at hand; with it, give its folder instead.
+Two trainings in sequence:
 
   python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
   python -m experiments.main --config=experiments/cell16.py \

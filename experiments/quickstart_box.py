@@ -1,8 +1,8 @@
-r"""The paper's box and U-Net, small: some six minutes on two cores.
+r"""The paper's box and U-Net, small: about six minutes on two cores.
 
-OQMD crystals of up to 20 atoms, repeating in a 10 Å box of 30³ voxels, turned
-at random; VAE and U-Net trained together in their folded form. The latent keeps
-its place in the box (5³ of 64 numbers) and the VAE starts as a truncated cosine
+OQMD crystals of up to 20 atoms, repeating in a 10 Å box of 30³ voxels, rotated
+at random; VAE and U-Net trained together in their folded form. The latent is
+spatial (5³ of 64 numbers) and the VAE is initialised as a truncated cosine
 transform, because minutes are too short for the paper's vector of 300.
 
   python -m experiments.main --config=experiments/quickstart_box.py \

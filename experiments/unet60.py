@@ -1,7 +1,7 @@
 r"""The U-Net alone, on true densities of 60³ voxels.
 
-What it reaches is the most that it could with a perfect VAE before it. Not yet
-trained: it takes accelerators.
+Its scores bound those of a U-Net behind any VAE. Not yet trained: it takes
+accelerators.
 
   python -m experiments.main --config=experiments/unet60.py \
     --workdir=runs/unet60

@@ -218,7 +218,10 @@ class _Load:
     if self._arrays is not None:
       numeric = {n: c for n, c in data.items() if c.dtype.kind in 'biuf'}
       self._arrays = _resize(numeric, max_atoms)
-    self.num_crystals = len(data if self._arrays is None else data['numbers'])
+    # All columns have one length; atoms need not be among them.
+    self.num_crystals = len(
+      data if self._arrays is None else next(iter(self._arrays.values()))
+    )
     self._size = batch_size // share.process_count
     self._max_atoms, self._origins = max_atoms, origins
     self._share = share
@@ -232,8 +235,8 @@ class _Load:
     batch = self._read(rows)
     batch |= {'row': rows, 'sample': examples % self._origins}
     batch = {name: _fill(value, size) for name, value in batch.items()}
-    # Padding crystals get an invertible cell.
-    batch['cell'][~mask] = np.eye(3)
+    if 'cell' in batch:  # Padding crystals get an invertible one.
+      batch['cell'][~mask] = np.eye(3)
     batch |= {'index': index, 'mask': mask}
     return {name: self._shard(value) for name, value in batch.items()}
 
@@ -257,8 +260,7 @@ class _Load:
 
 def _resize(columns, max_atoms):
   """Columns with `max_atoms` slots."""
-  slots = columns['numbers'].shape[1]
-  if max_atoms is None or max_atoms == slots:
+  if max_atoms is None or max_atoms == columns['numbers'].shape[1]:
     return columns
   largest = int((columns['numbers'] > 0).sum(1).max(initial=0))
   if largest > max_atoms:

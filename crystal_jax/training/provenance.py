@@ -35,16 +35,19 @@ def write(workdir: str | os.PathLike[str], run: Run) -> None:
     config.manual_dir or None,
   )
   arrays = run.arrays['train']
-  numbers = np.flatnonzero(data.count_atoms(arrays))
+  has_atoms = 'numbers' in arrays
+  numbers = np.flatnonzero(data.count_atoms(arrays)) if has_atoms else None
   builders = [
     pathlib.PurePath(name.strip()).name for name in config.builder.split(',')
   ]
   provenance = {
-    'elements': [elements.symbol(z) for z in numbers.tolist()],
+    'elements': (
+      None if numbers is None else [*map(elements.symbol, numbers.tolist())]
+    ),
     'data': {
       'builder': ','.join(builders),
       'split': config.train_split,
-      'crystals': len(arrays['numbers']),
+      'crystals': len(arrays['id']),
       'files': {
         # Files of several data sets may have the same name.
         '/'.join(

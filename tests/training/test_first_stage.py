@@ -1,11 +1,13 @@
 """A second stage on a frozen codec: one file, one entry, and its config."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax import tasks
+from crystal_jax import data, tasks
 from crystal_jax.models.standardization import Standardization
 from crystal_jax.training import checkpoints, first_stage, logs
 from tests import codecs
@@ -115,3 +117,26 @@ def test_standardization_leaves_out_what_is_missing():
   z = found.apply(values)
   np.testing.assert_array_equal(z[:, 0], [-1, 1])
   np.testing.assert_allclose(found.invert(z), values, equal_nan=True)
+
+
+def test_batches_need_neither_atoms_nor_cells():
+  arrays = {'latent': np.arange(6.0).reshape(3, 2), 'id': np.array([*'abc'])}
+  batches = data.batches(arrays, batch_size=2, seed=None, num_epochs=1)
+  first, last = batches
+  np.testing.assert_array_equal(first['latent'][0], [[0, 1], [2, 3]])
+  np.testing.assert_array_equal(last['mask'], [[True, False]])
+
+
+def test_columns_of_a_task_reach_its_batches(frozen, monkeypatch):
+  task = dataclasses.replace(
+    linear_stage.TASK, columns=lambda config: ('band_gap',)
+  )
+  monkeypatch.setitem(tasks.TASKS, 'linear', task)
+  run = tasks.set_up(frozen)
+  gaps = next(run.heldout_batches())['band_gap'].ravel()
+  np.testing.assert_array_equal(gaps, run.arrays['heldout']['band_gap'][:16])
+  assert np.isfinite(gaps).any()
+  task = dataclasses.replace(task, columns=lambda config: ('no_such',))
+  monkeypatch.setitem(tasks.TASKS, 'linear', task)
+  with pytest.raises(ValueError, match='no_such'):
+    tasks.set_up(frozen)
