@@ -6,6 +6,7 @@ wrong operation would give wrong atoms, so anything unclear is refused.
 
 from __future__ import annotations
 
+import fractions
 import functools
 import re
 from typing import NamedTuple
@@ -129,7 +130,7 @@ def check_lattice(
 
 
 def describe(operations: Operations, index: int) -> str:
-  """One operation as text: '-y+0.5,x,z'."""
+  """One operation as text: '-y+1/2,x,z'."""
   rows = []
   rotation, translation = (array[index] for array in operations)
   for coefficients, shift in zip(rotation, translation, strict=True):
@@ -138,8 +139,16 @@ def describe(operations: Operations, index: int) -> str:
       for c, axis in zip(coefficients, 'xyz', strict=True)
       if c
     ).removeprefix('+')
-    rows.append(row + (f'{shift:+.4g}' if shift else ''))
+    rows.append(row + _fraction(shift))
   return ','.join(rows)
+
+
+def _fraction(shift: float) -> str:
+  """A translation as text: '+1/3'."""
+  fraction = fractions.Fraction(float(shift)).limit_denominator(48)
+  if abs(float(fraction) - shift) > 1e-6:
+    return f'{shift:+.8g}'
+  return f'{"+" if fraction > 0 else ""}{fraction}' if fraction else ''
 
 
 def expand(
@@ -235,9 +244,9 @@ def _parse_operation(text: str):
   if abs(abs(np.linalg.det(rotation)) - 1) > 1e-6:
     raise ValueError(_malformed(text))
   # 0.3333 is a third.
-  fractions = np.round(translation * 24) / 24
-  is_close = np.abs(translation - fractions) < 1e-3
-  return rotation, np.where(is_close, fractions, translation)
+  nearest = np.round(translation * 24) / 24
+  is_close = np.abs(translation - nearest) < 1e-3
+  return rotation, np.where(is_close, nearest, translation)
 
 
 def _terms(text: str, expression: str) -> list[tuple]:

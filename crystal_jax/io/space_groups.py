@@ -126,6 +126,18 @@ def stated_number(statement: Statement) -> int | None:
 
 def number_of(group: Operations) -> int | None:
   """The number of a group, if gemmi knows its setting; or None."""
+  found = _find(group)
+  return int(found.number) if found else None
+
+
+def name_of(group: Operations) -> str | None:
+  """The Hermann-Mauguin name of a group's setting, with its origin; or None."""
+  found = _find(group)
+  return str(found.xhm()) if found else None
+
+
+def _find(group: Operations):
+  """The setting of a group that gemmi knows; or None."""
   import gemmi
 
   den = gemmi.Op.DEN
@@ -138,8 +150,7 @@ def number_of(group: Operations) -> int | None:
     op.rot = np.rint(rotation * den).astype(int).tolist()
     op.tran = np.rint(translation).astype(int).tolist()
     ops.append(op.wrap())
-  found = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
-  return found.number if found else None
+  return gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
 
 
 def _by_name(name: str, cell) -> _Settings:

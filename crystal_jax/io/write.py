@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
 
 import ase.io
 import ase.io.formats
 
+from crystal_jax.io import atomic, symmetric_cif
+from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
 Path = str | os.PathLike[str]
 
 
-def write(path: Path, crystal: Crystal) -> None:
-  """Writes one crystal; the name says the format: x.cif, POSCAR, x.extxyz.
+def write(
+  path: Path, crystal: Crystal, *, symprec: float | None = None
+) -> None:
+  """Writes one crystal; the name gives the format: x.cif, POSCAR, x.extxyz.
 
-  The file appears whole or not at all. A CIF keeps lengths and angles, but not
-  how the cell lies in space, and wraps atoms into the cell.
+  The file appears complete or not at all. Left-handed lattice vectors are
+  negated, which moves no atom. A CIF keeps lengths and angles, but not the
+  orientation of the cell, and wraps atoms into it.
+
+  Args:
+    path: Where to.
+    crystal: One crystal.
+    symprec: Å. If given, a CIF is written with the space group that the crystal
+      has within this tolerance (0.01 is typical), in its standard setting and
+      made exactly symmetric; None: in P1, as it is.
 
   Raises:
-    ValueError: If the crystal is a batch or has no atoms, or the name tells no
-      format.
+    ValueError: If the crystal is a batch or has no atoms, the name gives no
+      format, or a space group is asked of another format than CIF.
   """
   path = pathlib.Path(path)
-  atoms = crystal.to_ase()
+  atoms = lattice.right_handed(crystal).to_ase()
   if not len(atoms):
     raise ValueError(f'{path}: a crystal without atoms is not written.')
   file_format = ase.io.formats.filetype(str(path), read=False)
@@ -34,9 +45,14 @@ def write(path: Path, crystal: Crystal) -> None:
     raise ValueError(
       f'{path}: no format to write has this name; try .cif, .vasp or .extxyz.'
     )
-  # In a folder beside it, under the same name: the suffix also says whether to
-  # compress, and a rename within one file system is atomic.
-  with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as folder:
-    partial = pathlib.Path(folder) / path.name
-    ase.io.write(partial, atoms, format=file_format)
-    os.replace(partial, path)
+  if symprec is not None and file_format != 'cif':
+    raise ValueError(
+      f'{path}: only a CIF holds a space group; name it .cif or leave symprec.'
+    )
+  with atomic.replacing(path) as partial:
+    if symprec is None:
+      ase.io.write(partial, atoms, format=file_format)
+    else:
+      text = symmetric_cif.text(crystal, symprec)
+      with ase.io.formats.open_with_compression(str(partial), 'wt') as file:
+        file.write(text)
