@@ -34,7 +34,8 @@ def assemble(
       (needs spglib).
 
   Returns:
-    The crystal; each site once, its species by the vote of its images.
+    The crystal, right-handed; each site once, its species by the vote of its
+    images.
 
   Raises:
     LatticeNotFoundError: If `fit.found` is False.
@@ -61,8 +62,8 @@ def assemble(
     numbers = np.concatenate([numbers, numbers])
   # Those inside come first: the others only fill sites that are not seen.
   folded, numbers = _merge(places, numbers, inner, cell)
-  crystal = crystal_lib.Crystal(
-    numbers=numbers, positions=folded @ cell, cell=cell
+  crystal = lattice.right_handed(
+    crystal_lib.Crystal(numbers=numbers, positions=folded @ cell, cell=cell)
   )
   return crystal if symprec is None else symmetrize(crystal, symprec)
 
@@ -81,6 +82,7 @@ def symmetrize(
   """
   import spglib  # only this option needs it
 
+  crystal = lattice.right_handed(crystal)
   cell = np.asarray(crystal.cell, np.float64)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
   with warnings.catch_warnings():  # spglib deprecates how it says errors

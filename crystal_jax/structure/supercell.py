@@ -58,26 +58,25 @@ def _translation(numbers, fractional, cell, tolerance):
   rarest = np.flatnonzero(kinds == np.flatnonzero(counts == counts.min())[-1])
 
   def images(indices, shift):
-    """Indices of the atoms on which atoms lie once shifted; or None."""
+    """Nearest atoms of shifted ones, and whether each lies on one like it."""
     shifted = (wrapped[indices] + shift) % 1.0 % 1.0
     found = tree.query(shifted)[1]
     vectors = shifted - wrapped[found]
     vectors = (vectors - np.rint(vectors)) @ cell
     matched = np.linalg.norm(vectors, axis=1) < tolerance
-    matched &= numbers[found] == numbers[indices]
-    return found if matched.all() else None
+    return found, matched & (numbers[found] == numbers[indices])
 
   shifts = wrapped[rarest[1:]] - wrapped[rarest[0]]
   shifts -= np.rint(shifts)
+  for probe in rarest[:_PROBES]:  # All shifts at once.
+    shifts = shifts[images(np.full(len(shifts), probe), shifts)[1]]
   for shift in shifts[np.argsort(np.linalg.norm(shifts @ cell, axis=1))]:
     order = _order(shift, cell, common, tolerance)
     if order is None:
       continue
     shift = np.rint(order * shift) / order
-    if images(rarest[:_PROBES], shift) is None:
-      continue
-    permutation = images(np.arange(len(numbers)), shift)
-    if permutation is not None and _has_equal_cycles(permutation, order):
+    permutation, matched = images(np.arange(len(numbers)), shift)
+    if matched.all() and _has_equal_cycles(permutation, order):
       return shift, order, permutation
   return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from crystal_jax.structure import elements
+from crystal_jax.structure import elements, lattice
 from crystal_jax.structure.contacts import first_contact
 from crystal_jax.structure.crystal import (
   MIN_DISTANCE,
@@ -95,11 +95,11 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
 
 
 def check_decoded(crystal: Crystal) -> Crystal | str:
-  """A decoded crystal, or the reason why it is not valid."""
+  """A decoded crystal, right-handed, or the reason why it is not valid."""
   lengths = np.linalg.norm(crystal.cell, axis=1)
   if not ((_LENGTHS[0] < lengths) & (lengths < _LENGTHS[1])).all():
     return f'the decoded lattice vectors are {np.round(lengths, 3)} Å long'
   try:
-    return check_crystal(crystal)
+    return lattice.right_handed(check_crystal(crystal))
   except ValueError as error:
     return f'the decoded crystal is not valid: {error}'
