@@ -99,7 +99,7 @@ def _readouts(
   def read(batch):
     # Always full, so that one size is compiled.
     rows = np.resize(batch, batching.SIZE)
-    outputs = _decoded(model.networks, params, z[rows])
+    outputs = _decoded(model, params, z[rows])
     outputs = _restricted(outputs, allowed)
     return outputs, model.representation.crystals(outputs)
 
@@ -147,8 +147,6 @@ def _known(
   return f'the decoded crystal holds {symbols}, never seen in training'
 
 
-@functools.partial(jax.jit, static_argnames='networks')
-def _decoded(networks, params, z):
-  return networks.decode(
-    params, z.reshape(batching.SIZE, *networks.latent_shape)
-  )
+@functools.partial(jax.jit, static_argnames='model')
+def _decoded(model, params, z):
+  return model.decode_arrays(params, z)

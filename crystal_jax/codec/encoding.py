@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree
 
@@ -39,8 +39,7 @@ def encode_crystals(
   Raises:
     ValueError: If a crystal cannot be encoded and `skip` is false.
   """
-  size = int(np.prod(model.networks.latent_shape))
-  mean = np.full((len(crystals), size), np.nan, np.float32)
+  mean = np.full((len(crystals), model.latent_size), np.nan, np.float32)
   log_var = mean.copy()
   failures: dict[int, str] = {}
 
@@ -52,24 +51,18 @@ def encode_crystals(
   for representation, indices, batch in batching.batches(
     model.representation, crystals, known, fail
   ):
-    *posterior, valid = jax.device_get(
-      _encoded(representation, model.networks, params, batch)
-    )
-    valid = valid & np.isfinite(posterior[0]).all(axis=1)
+    sized = dataclasses.replace(model, representation=representation)
+    posterior = jax.device_get(_encoded(sized, params, batch))
+    valid = (posterior.valid > 0) & np.isfinite(posterior.mean).all(axis=1)
     for row, index in enumerate(indices):
       if valid[row]:
-        mean[index], log_var[index] = (leaf[row] for leaf in posterior)
+        mean[index] = posterior.mean[row]
+        log_var[index] = posterior.log_var[row]
       else:
         fail(index, 'its density has more images than the model has room for')
   return mean, log_var, dict(sorted(failures.items()))
 
 
-@functools.partial(jax.jit, static_argnames=('representation', 'networks'))
-def _encoded(representation, networks, params, batch):
-  """Mean and log variance, [B, D] each, and whether each example is whole."""
-  examples = representation.examples(None, batch)
-  posterior = networks.encode(params, examples.inputs)
-  mean, log_var = (
-    x.reshape(batching.SIZE, -1).astype(jnp.float32) for x in posterior
-  )
-  return mean, log_var, examples.valid > 0
+@functools.partial(jax.jit, static_argnames='model')
+def _encoded(model, params, batch):
+  return model.encode_arrays(params, batch)

@@ -61,17 +61,17 @@ def place(
   if key is not None:
     origin_key, rotation_key = jax.random.split(key)
   if filling == 'single_cell':
-    positions = centre(positions, numbers, cell)
+    placed = centre(positions, numbers, cell)
   else:
     origin = jnp.full((3,), 0.5, cell.dtype)
     if key is not None:
       random = jax.random.uniform(origin_key, (3,), cell.dtype)
       origin = jnp.where(sample == 0, origin, random)
-    positions = _mask(positions - (origin @ cell)[None, :], numbers)
+    placed = _mask(positions - (origin @ cell)[None, :], numbers)
   if rotate and key is not None:
     rotation = random_rotation(rotation_key).astype(cell.dtype)
-    positions, cell = positions @ rotation, cell @ rotation
-  return positions, cell
+    placed, cell = placed @ rotation, cell @ rotation
+  return placed, cell
 
 
 def random_rotation(key: Array) -> Float[Array, '3 3']:

@@ -12,7 +12,7 @@ and an entry in `crystal_jax.tasks.TASKS`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from flax import struct
@@ -59,7 +59,7 @@ class Representation(Protocol):
       and (id, reason) of the refused ones.
     """
 
-  def sized(self, *arrays: Arrays) -> Representation:
+  def sized(self, *arrays: Arrays) -> Self:
     """The same with static shapes that are large enough for these crystals.
 
     `examples` needs them. Itself, if no shape depends on the crystals.

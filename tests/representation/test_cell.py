@@ -64,7 +64,7 @@ def test_the_order_of_atoms_and_neighbours_change_nothing():
     np.testing.assert_allclose(first[name], again[name][::-1], atol=1e-5)
 
 
-def test_what_cannot_be_shown_is_refused_with_the_reason():
+def test_refused_crystals_have_a_reason():
   many = crystals.perovskite().to_ase().repeat((5, 1, 1))
   many.numbers[0] = 56  # one Ba: no smaller cell
   close = crystals.perovskite().to_ase()
@@ -75,10 +75,10 @@ def test_what_cannot_be_shown_is_refused_with_the_reason():
   assert list(arrays['row']) == [0]
   reasons = dict(dropped)
   assert '25 atoms in the primitive cell, more than 20' in reasons['c1']
-  assert 'voxels apart' in reasons['c2']
+  assert 'does not resolve' in reasons['c2']
 
 
-def test_what_is_no_crystal_has_a_reason():
+def test_outputs_of_no_crystal_have_a_reason():
   arrays, _ = CELL.prepare(arrays_of(*[crystals.bcc()] * 4))
   targets = CELL.examples(None, batch_of(arrays)).targets
   outputs = {name: np.array(value) for name, value in targets.items()}
