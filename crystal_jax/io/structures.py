@@ -21,6 +21,7 @@ from crystal_jax.io import (
   cif,
   extxyz,
   json_files,
+  limits,
   pdb,
   poscar,
   shelx,
@@ -126,7 +127,9 @@ def describe(error: Exception, file_format: str) -> str:
   if isinstance(error, OSError) and error.strerror:
     return f'cannot be opened: {error.strerror}'
   if isinstance(error, MemoryError):
-    return 'needs more memory than there is'
+    return 'needs too much memory'
+  if isinstance(error, RecursionError):
+    return 'nested too deeply'
   kind = f'{file_format} ' if file_format else ''
   return (
     f'malformed {kind}({type(error).__name__}); compare it with a file that is '
@@ -155,11 +158,9 @@ def _format(path: pathlib.Path) -> str:
 
 def _parse(path: pathlib.Path, file_format: str) -> Iterable[Structure]:
   if file_format == 'cif':
-    with ase.io.formats.open_with_compression(str(path), 'rb') as file:
-      return list(cif.blocks(file))
+    return list(cif.blocks(io.BytesIO(limits.read_bytes(path))))
   if file_format in _PARSED_HERE:
-    with ase.io.formats.open_with_compression(str(path), 'rb') as file:
-      text = file.read().decode('utf-8-sig', 'replace')
+    text = limits.read_bytes(path).decode('utf-8-sig', 'replace')
     return _parse_text(text, file_format, path.parent)
   return ase_formats.read(path, file_format)
 

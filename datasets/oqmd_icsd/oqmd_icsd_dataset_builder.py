@@ -19,9 +19,9 @@ import tensorflow_datasets as tfds
 
 from crystal_jax.data import splits
 from crystal_jax.data.features import crystal_features
-from crystal_jax.io.structures import check
 from crystal_jax.io.reading import ase_db, compact
 from crystal_jax.io.reading.parse import reduced_formula
+from crystal_jax.io.structures import check
 
 _log = logging.getLogger(__name__)
 

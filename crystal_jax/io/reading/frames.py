@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _MAX_DIGITS = 20  # Characters of a number of atoms.
+_MAX_LINE = 1 << 26  # Bytes of a line.
 
 
 def find(path: str) -> Iterator[tuple[int, int]]:
@@ -21,7 +22,7 @@ def find(path: str) -> Iterator[tuple[int, int]]:
   with open(path, 'rb') as file:
     while True:
       start = file.tell()
-      line = file.readline()
+      line = file.readline(_MAX_LINE)
       if not line:
         break
       if not line.strip():
@@ -31,7 +32,7 @@ def find(path: str) -> Iterator[tuple[int, int]]:
         yield start, -1
         return
       for _ in range(int(line) + 1):
-        if not file.readline():
+        if not file.readline(_MAX_LINE):
           break
       yield start, file.tell() - start
   if not found:
@@ -50,7 +51,8 @@ def read(path: str, start: int, size: int) -> str:
   first = text.split('\n', 1)[0].strip()
   lines = text.count('\n') + (not text.endswith('\n'))
   # Checked before parsing, since a wrong count is slow to parse.
-  if not first.isdecimal() or lines < int(first) + 2:
+  is_count = first.isdecimal() and len(first) <= _MAX_DIGITS
+  if not is_count or lines < int(first) + 2:
     raise ValueError(
       f'cannot be read: no frame of {first[:20]!r} atoms; need their number, a '
       'line with the lattice, and a line per atom'

@@ -191,7 +191,9 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
   try:
     yield from lists[kind](item)
   except (ValueError, OSError, csv.Error) as error:
-    yield Skip(label, id_, f'cannot be read: {error}')
+    reason = str(error).removeprefix(f'{path}: ')
+    reason = reason.removeprefix('cannot be read as npz: ')
+    yield Skip(label, id_, printable(f'cannot be read: {reason}')[:500])
 
 
 def _format(name: str) -> tuple[str, str | None]:

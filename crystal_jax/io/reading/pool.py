@@ -40,11 +40,9 @@ class Failure:
 
   Attributes:
     reason: A few words.
-    error: Name of the exception's type; empty if the process ended.
   """
 
   reason: str
-  error: str = ''
 
 
 def isolated_map(
@@ -90,10 +88,9 @@ def call(function: Callable[[Any], Any], item: Any) -> Any:
   try:
     return function(item)
   except MemoryError:
-    return Failure('needs too much memory', 'MemoryError')
+    return Failure('needs too much memory')
   except Exception as error:
-    kind = type(error).__name__
-    return Failure(f'raised {kind}: {error}', kind)
+    return Failure(f'raised {type(error).__name__}: {error}')
 
 
 class _Pool:

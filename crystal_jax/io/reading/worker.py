@@ -39,7 +39,7 @@ def _serve(pipe: connection.Connection) -> None:
       try:
         pipe.send(result)
       except (TypeError, ValueError, AttributeError, MemoryError) as error:
-        pipe.send(Failure(f'its result cannot be sent: {error}', 'ValueError'))
+        pipe.send(Failure(f'its result cannot be sent: {error}'))
 
 
 def _limit_memory(limit: int) -> None:

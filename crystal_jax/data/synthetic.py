@@ -1,0 +1,262 @@
+"""Synthetic supercells: disordered variants of known crystals.
+
+  python -m crystal_jax.data.synthetic datasets/oqmd_icsd20 train \
+    --count=24000 --out=data/synthetic_train.npz
+
+A crystal becomes a supercell grown along its shortest vectors; sites are
+exchanged for elements of the same group, sites are removed, and the cell and
+the atoms are distorted. Unrelaxed: the structures are geometry to train on, not
+predictions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crystal_jax.data.arrays import in_memory, records
+from crystal_jax.data.sources import load_split
+from crystal_jax.io import atomic
+from crystal_jax.io.reading.parse import reduced_formula
+from crystal_jax.structure import contacts, elements, lattice
+
+Record = dict[str, Any]
+
+# Failures in a row after which the source cannot give what is asked.
+_MAX_FAILURES = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class SupercellConfig:
+  """How supercells are made; tuned on nothing, see the data set's README.
+
+  Attributes:
+    max_source_atoms: Most atoms of a source crystal.
+    min_atoms: Least atoms of a supercell, before sites are removed.
+    max_atoms: Most atoms of a supercell.
+    exchanged: Shares of sites that are exchanged; one is drawn.
+    vacancy_probability: Share of supercells with vacancies.
+    vacancies: Shares of removed sites; one is drawn, at least one site.
+    strain: Standard deviation of the components of the strain.
+    displacements: Standard deviations of an atom's coordinates, Å; one is
+      drawn.
+    min_distance: Least distance between two atoms, as a share of the least in
+      the source crystal.
+  """
+
+  max_source_atoms: int = 32
+  min_atoms: int = 21
+  max_atoms: int = 96
+  exchanged: tuple[float, ...] = (0.0, 0.05, 0.2, 0.5)
+  vacancy_probability: float = 0.4
+  vacancies: tuple[float, ...] = (0.02, 0.1)
+  strain: float = 0.02
+  displacements: tuple[float, ...] = (0.02, 0.06, 0.15)
+  min_distance: float = 0.7
+
+
+def supercells(
+  rows: Sequence[Mapping[str, Any]],
+  count: int,
+  seed: int,
+  *,
+  config: SupercellConfig = SupercellConfig(),  # noqa: B008
+  accept: Callable[[str], bool] = lambda formula: True,
+) -> Iterator[Record]:
+  """Supercells of randomly chosen crystals.
+
+  Args:
+    rows: Records of the source: numbers [N], positions [N, 3] and cell [3, 3]
+      in Å, id.
+    count: Number of supercells.
+    seed: Seed of all random choices.
+    config: How they are made.
+    accept: Whether a reduced formula may occur, such as one that no held-out
+      set has.
+
+  Yields:
+    Records with numbers, positions, cell and id, 'synthetic-<n>-<source id>'.
+
+  Raises:
+    ValueError: If the source has no crystal that is small enough, or hardly any
+      of its supercells is accepted.
+  """
+  small = [r for r in rows if len(r['numbers']) <= config.max_source_atoms]
+  if not small:
+    raise ValueError(
+      f'The source has no crystal of at most {config.max_source_atoms} atoms.'
+    )
+  known = np.unique(np.concatenate([row['numbers'] for row in small]))
+  groups = _groups(known.tolist())
+  rng = np.random.default_rng(seed)
+  made = failures = 0
+  while made < count:
+    row = small[int(rng.integers(len(small)))]
+    record = _supercell(row, groups, config, rng)
+    if record is None or not accept(reduced_formula(record['numbers'])):
+      failures += 1
+      if failures == _MAX_FAILURES:
+        raise ValueError(
+          f'{failures} supercells in a row were refused, after {made} of '
+          f'{count}: the source cannot give more.'
+        )
+      continue
+    failures = 0
+    yield record | {'id': f'synthetic-{made}-{row["id"]}'}
+    made += 1
+
+
+def write(path: str | os.PathLike[str], rows: Sequence[Record]) -> None:
+  """Writes records as a compact npz file; see `io.reading.compact`."""
+  fractional = [
+    row['positions'] @ np.linalg.inv(row['cell']) % 1.0 for row in rows
+  ]
+  with atomic.replacing(path) as partial, partial.open('wb') as file:
+    np.savez_compressed(
+      file,
+      numbers=np.concatenate([row['numbers'] for row in rows]).astype(np.uint8),
+      frac=np.concatenate(fractional).astype(np.float32) % 1,
+      cell=np.float32([row['cell'] for row in rows]),
+      offsets=np.cumsum([0, *(len(row['numbers']) for row in rows)]),
+      ids=np.array([row['id'] for row in rows]),
+    )
+
+
+def _supercell(
+  row: Mapping[str, Any],
+  groups: Mapping[int, list[int]],
+  config: SupercellConfig,
+  rng: np.random.Generator,
+) -> Record | None:
+  """One distorted supercell; None if atoms come too close or none remain."""
+  numbers = np.asarray(row['numbers'], int)
+  cell, _ = lattice.minkowski_reduce(np.asarray(row['cell'], float))
+  fractional = np.asarray(row['positions'], float) @ np.linalg.inv(cell)
+  repeats = _repeats(len(numbers), np.linalg.norm(cell, axis=1), config, rng)
+  if repeats is None:
+    return None
+  shifts = np.stack(np.unravel_index(np.arange(repeats.prod()), repeats), 1)
+  fractional = (shifts[:, None] + fractional).reshape(-1, 3) / repeats
+  numbers = np.tile(numbers, len(shifts))
+  cell = cell * repeats[:, None]
+  nearest = _nearest(fractional @ cell, cell)
+
+  numbers = _exchange(numbers, rng.choice(config.exchanged), groups, rng)
+  if rng.random() < config.vacancy_probability:
+    share = rng.choice(config.vacancies)
+    removed = max(1, round(share * len(numbers)))
+    kept = np.sort(rng.permutation(len(numbers))[removed:])
+    numbers, fractional = numbers[kept], fractional[kept]
+  strain = rng.normal(0, config.strain, (3, 3))
+  cell = cell @ (np.eye(3) + (strain + strain.T) / 2)
+  positions = fractional @ cell
+  positions += rng.normal(0, rng.choice(config.displacements), positions.shape)
+  limit = config.min_distance * nearest
+  if not len(numbers) or contacts.first_contact(positions, cell, limit):
+    return None
+  return {
+    'numbers': numbers.astype(np.uint8),
+    'positions': positions.astype(np.float32),
+    'cell': cell.astype(np.float32),
+  }
+
+
+def _repeats(
+  atoms: int,
+  lengths: np.ndarray,
+  config: SupercellConfig,
+  rng: np.random.Generator,
+) -> np.ndarray | None:
+  """One of the supercells on the way to `max_atoms`, shortest vectors first."""
+  repeats, found = np.ones(3, int), []
+  while (size := atoms * int(repeats.prod())) <= config.max_atoms:
+    if size >= config.min_atoms:
+      found.append(repeats.copy())
+    repeats[np.argmin(repeats * lengths)] += 1
+  return found[int(rng.integers(len(found)))] if found else None
+
+
+def _exchange(
+  numbers: np.ndarray,
+  share: float,
+  groups: Mapping[int, list[int]],
+  rng: np.random.Generator,
+) -> np.ndarray:
+  """A share of random sites, each species exchanged for one other element."""
+  sites = rng.permutation(len(numbers))[: round(share * len(numbers))]
+  exchanged = numbers.copy()
+  for number in np.unique(numbers).tolist():
+    if groups[number]:
+      chosen = sites[numbers[sites] == number]
+      exchanged[chosen] = rng.choice(groups[number])
+  return exchanged
+
+
+def _groups(numbers: Sequence[int]) -> dict[int, list[int]]:
+  """For each element the others of its group."""
+  columns = {number: elements.column(number) for number in numbers}
+  return {
+    number: [n for n in numbers if n != number and columns[n] == column]
+    for number, column in columns.items()
+  }
+
+
+def _nearest(positions: np.ndarray, cell: np.ndarray) -> float:
+  """Shortest distance between two atoms, Å."""
+  limit = 1.0
+  while (found := contacts.first_contact(positions, cell, limit)) is None:
+    limit *= 2
+  # A neighbour list returns any pair within the limit, not the closest.
+  while closer := contacts.first_contact(positions, cell, found[2] * 0.999):
+    found = closer
+  return found[2]
+
+
+def main(argv: list[str] | None = None) -> None:
+  """Writes supercells of one split of a data set."""
+  parser = argparse.ArgumentParser(
+    prog='python -m crystal_jax.data.synthetic',
+    description='Distorted, doped supercells of the crystals of a data set.',
+  )
+  parser.add_argument('source', help='data set, as of --config.data.builder')
+  parser.add_argument('split', help='split of the source, such as train')
+  parser.add_argument('--out', required=True, help='npz file to write')
+  parser.add_argument('--count', type=int, default=24_000)
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--exclude',
+    nargs='*',
+    default=(),
+    metavar='SPLIT',
+    help='splits of the source whose reduced formulas must not occur',
+  )
+  flags = parser.parse_args(argv)
+  excluded = {
+    reduced_formula(row['numbers'])
+    for split in flags.exclude
+    for row in _rows(flags.source, split)
+  }
+  rows = list(
+    supercells(
+      _rows(flags.source, flags.split),
+      flags.count,
+      flags.seed,
+      accept=lambda formula: formula not in excluded,
+    )
+  )
+  write(flags.out, rows)
+  print(f'wrote {len(rows)} supercells to {flags.out}')
+
+
+def _rows(source: str, split: str) -> list[Record]:
+  arrays = in_memory(load_split(source, split))
+  return records(arrays, range(len(arrays['numbers'])))
+
+
+if __name__ == '__main__':
+  main()
