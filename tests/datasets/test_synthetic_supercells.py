@@ -94,7 +94,8 @@ def test_strain_and_displacements():
   assert 2.5 < np.mean(shifts) < 2.8
 
 
-def test_what_cannot_be_made_is_named():
+def test_what_cannot_be_made_is_named(monkeypatch):
+  monkeypatch.setattr(synthetic, '_MAX_FAILURES', 20)
   large = SALT * (3, 3, 3)
   with pytest.raises(ValueError, match='no crystal of at most 32 atoms'):
     next(synthetic.supercells([row(large)], 1, 0))
