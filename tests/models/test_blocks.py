@@ -12,7 +12,7 @@ def _field(side, channels=2, seed=0):
 
 
 @pytest.mark.parametrize('f', [1, 2, 3])
-def test_unfold_undoes_fold(f):
+def test_unfold_inverts_fold(f):
   x = _field(6)
   folded = blocks.fold(x, f)
   assert folded.shape == (1, *[6 // f] * 3, 2 * f**3)

@@ -14,7 +14,7 @@ def test_lengths_are_positive_and_cosines_are_cosines():
   assert (lattice[:, :3] > 0).all() and (jnp.abs(lattice[:, 3:]) <= 1).all()
 
 
-def test_a_spatial_latent_is_read_alike_everywhere():
+def test_a_spatial_latent_is_averaged():
   head = LatticeHead(width=8)
   latent = jax.random.normal(jax.random.key(0), (3, 2, 2, 2, 4))
   params = head.init(jax.random.key(1), latent)

@@ -24,16 +24,16 @@ def test_scores_at_every_voxel_or_at_some(fold, size):
   apply = jax.jit(unet.apply)
   scores = apply(params, density)
   assert scores.shape == (2, size, size, size, NUM_CLASSES)
-  some = jnp.array([5, 0, size**3 - 1])
+  voxels = jnp.array([5, 0, size**3 - 1])
   np.testing.assert_allclose(
-    apply(params, density, some),
-    scores.reshape(2, -1, NUM_CLASSES)[:, some],
+    apply(params, density, voxels),
+    scores.reshape(2, -1, NUM_CLASSES)[:, voxels],
     rtol=1e-4,
     atol=1e-5,
   )
 
 
-def test_it_starts_undecided():
+def test_initial_scores_are_uniform():
   unet = UNet(widths=(8,), features=4)
   density = jnp.ones((1, 4, 4, 4, 1))
   params = jax.jit(unet.init)(jax.random.key(0), density)
@@ -42,7 +42,7 @@ def test_it_starts_undecided():
 
 @pytest.mark.parametrize('x', [0.11, 3.9])  # In the middle, or at a wall.
 @pytest.mark.parametrize('number', [1, 8, 82])
-def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number, x):
+def test_height_of_an_isolated_atom_is_its_number_at_every_voxel(number, x):
   grid = cj.BoxGrid(length=8.0, size=24)
   centre = np.array([[x, -0.07, 0.2]])
   unit = (2 * np.pi * 0.5**2) ** -1.5
@@ -55,14 +55,16 @@ def test_height_of_a_lone_atom_is_its_number_wherever_one_looks(number, x):
 
 
 @pytest.mark.parametrize('number', [1, 82])
-def test_silence_is_far_from_an_atom_and_not_at_its_top(number):
+def test_empty_voxels_are_far_from_atoms(number):
   grid, sigma = cj.BoxGrid(length=8.0, size=24), 0.5
   unit = UNIT_NUMBER * (2 * np.pi * sigma**2) ** -1.5
-  place = np.array([[2.17, 1.83, 2.5]])  # At a voxel, and far from a corner.
-  density = cj.voxelize(place, np.array([number]), None, grid=grid, sigma=sigma)
+  position = np.array([[2.17, 1.83, 2.5]])  # At a voxel, and far from a corner.
+  density = cj.voxelize(
+    position, np.array([number]), None, grid=grid, sigma=sigma
+  )
   density = density[None, ..., None] / unit
   _, distance = height_and_distance(density, sigma / grid.spacing, 'replicate')
-  points = np.linalg.norm(np.asarray(grids.points(grid)) - place, axis=-1)
+  points = np.linalg.norm(np.asarray(grids.points(grid)) - position, axis=-1)
   for far, near in ((points < 0.3, 0.25), (points < 0.65, 1.0)):
     assert distance[0, ..., 0][far].max() < near
   assert distance[0, ..., 0][points > 4].min() > 0.95 * DISTANCES[1]

@@ -81,7 +81,7 @@ def test_folded_spatial_starts_as_a_truncated_cosine_transform():
   assert (kept >= 0).all()
 
 
-def test_gradients_reach_every_parameter_though_all_is_below_zero():
+def test_gradients_reach_every_parameter_of_a_negative_output():
   vae = VAE(**SMALL)
   params, density, noise = _start(vae)
   params = jax.tree.map(lambda p: p, params)

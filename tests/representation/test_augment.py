@@ -33,7 +33,7 @@ def crystal(slots=9):
   return jax.tree.map(jnp.asarray, padded)
 
 
-def apart(positions):
+def distances(positions):
   return np.linalg.norm(positions[:, None] - positions[None], axis=-1)
 
 
@@ -86,7 +86,7 @@ def test_wrapping_moves_by_lattice_vectors_into_the_cell():
   )
 
 
-def test_an_atom_on_a_wall_stays_with_its_like():
+def test_atoms_on_opposite_walls_are_wrapped_alike():
   cell = 4 * jnp.eye(3)
   positions = jnp.array([[0, 0, 0], [-1e-6, 4 - 1e-5, 8 + 1e-5]])
   np.testing.assert_allclose(augment.wrap(positions, cell), 0, atol=2e-5)
@@ -101,12 +101,12 @@ def test_a_single_cell_is_wrapped_and_centred_on_its_mean(rotate):
   np.testing.assert_allclose(positions.mean(0), 0, atol=1e-6)
   wrapped = augment.wrap(c.positions, c.cell)
   np.testing.assert_allclose(
-    apart(positions[:6]), apart(wrapped[:6]), atol=1e-5
+    distances(positions[:6]), distances(wrapped[:6]), atol=1e-5
   )
   assert not positions[6:].any()
 
 
-def test_which_image_of_an_atom_is_given_does_not_matter():
+def test_any_image_of_an_atom_gives_the_same():
   c = crystal()
   moved = c.positions + (3 * c.cell[:1] - 2 * c.cell[2:])
   first = augment.centre(c.positions, c.numbers, c.cell)
@@ -114,7 +114,7 @@ def test_which_image_of_an_atom_is_given_does_not_matter():
   np.testing.assert_allclose(first, second, atol=2e-5)
 
 
-def test_repeating_sample_zero_looks_at_the_middle_of_the_cell():
+def test_sample_zero_is_centred_on_the_cell():
   c = crystal()
   positions, cell = augment.place(
     KEY, c.positions, c.numbers, c.cell, filling='repeating', rotate=False
@@ -127,7 +127,7 @@ def test_repeating_sample_zero_looks_at_the_middle_of_the_cell():
   assert not positions[6:].any()
 
 
-def test_the_other_samples_look_at_random_points_of_the_cell():
+def test_other_samples_are_centred_on_random_points():
   c = crystal()
 
   @jax.vmap
@@ -145,7 +145,7 @@ def test_the_other_samples_look_at_random_points_of_the_cell():
   np.testing.assert_allclose(fractional.var(0), 1 / 12, atol=0.01)
 
 
-def test_cell_and_atoms_turn_together():
+def test_cell_and_atoms_rotate_together():
   c = crystal()
   still, _ = augment.place(
     KEY, c.positions, c.numbers, c.cell, filling='repeating', rotate=False

@@ -1,4 +1,4 @@
-"""The paper's cube: what is shown of a crystal, and that it comes back."""
+"""The box of the paper: inputs of crystals, and crystals of outputs."""
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,16 @@ from crystal_jax.codec.model import make_model
 from tests import crystals
 
 
-def arrays_of(*some):
+def arrays_of(*structures):
   """Padded arrays, as a data set gives them."""
-  slots = max(len(c.numbers) for c in some)
-  padded = [c.pad(slots) for c in some]
+  slots = max(len(c.numbers) for c in structures)
+  padded = [c.pad(slots) for c in structures]
   return {
-    'id': np.array([f'c{i}' for i in range(len(some))]),
+    'id': np.array([f'c{i}' for i in range(len(structures))]),
     'numbers': np.stack([c.numbers for c in padded]),
     'positions': np.stack([c.positions for c in padded]).astype(np.float32),
     'cell': np.stack([c.cell for c in padded]).astype(np.float32),
-    'energy': np.zeros(len(some), np.float32),
+    'energy': np.zeros(len(structures), np.float32),
   }
 
 
@@ -34,16 +34,18 @@ def batch_of(arrays):
   }
 
 
-def shown(config, *some):
+def prepared(config, *structures):
   """The box, sized for some crystals, and their batch."""
   box = make_model(config.model).representation
-  arrays, dropped = box.prepare(arrays_of(*some))
+  arrays, dropped = box.prepare(arrays_of(*structures))
   assert not dropped
   return box.sized(arrays), batch_of(arrays)
 
 
-def test_what_is_drawn_depends_on_the_key_and_the_index(tiny_config):
-  box, batch = shown(tiny_config, crystals.perovskite(), crystals.perovskite())
+def test_random_numbers_depend_on_key_and_index(tiny_config):
+  box, batch = prepared(
+    tiny_config, crystals.perovskite(), crystals.perovskite()
+  )
   make = jax.jit(box.examples)
   first = make(jax.random.key(0), batch).inputs['density']
   again = make(jax.random.key(0), batch).inputs['density']
@@ -58,11 +60,11 @@ def test_what_is_drawn_depends_on_the_key_and_the_index(tiny_config):
 
 
 @pytest.mark.parametrize('filling', ['repeating', 'single_cell'])
-def test_without_a_key_nothing_is_drawn(tiny_config, filling):
+def test_without_a_key_nothing_is_random(tiny_config, filling):
   tiny_config.model.box.filling = filling
   tiny_config.model.box.length = 10.0
   crystal = crystals.perovskite()
-  box, batch = shown(tiny_config, crystal, crystal)
+  box, batch = prepared(tiny_config, crystal, crystal)
   made = jax.jit(box.examples)(None, batch)
   np.testing.assert_array_equal(*made.inputs['density'])
   np.testing.assert_allclose(made.targets['cell'][1], crystal.cell, atol=1e-6)
@@ -74,7 +76,7 @@ def test_density_and_labels_are_of_the_same_atoms(tiny_config):
   tiny_config.model.box.filling = 'single_cell'
   tiny_config.model.box.length, tiny_config.model.box.size = 10.0, 40
   crystal = crystals.perovskite()
-  box, batch = shown(tiny_config, crystal)
+  box, batch = prepared(tiny_config, crystal)
   made = jax.jit(box.examples)(jax.random.key(0), batch)
   total = made.inputs['density'].sum() * box.grid.spacing**3
   np.testing.assert_allclose(total, crystal.numbers.sum(), rtol=1e-3)
@@ -84,7 +86,7 @@ def test_density_and_labels_are_of_the_same_atoms(tiny_config):
 
 def test_columns_are_those_that_are_needed(tiny_config):
   tiny_config.model.lattice_head.enabled = True
-  box, batch = shown(tiny_config, crystals.perovskite(), crystals.bcc())
+  box, batch = prepared(tiny_config, crystals.perovskite(), crystals.bcc())
   assert 'energy' not in batch and batch['lattice'].shape == (2, 6)
   made = jax.jit(box.examples)(jax.random.key(0), batch)
   np.testing.assert_array_equal(made.targets['lattice'], batch['lattice'])
@@ -93,18 +95,18 @@ def test_columns_are_those_that_are_needed(tiny_config):
   )
 
 
-def test_what_does_not_fit_is_left_out_with_its_reason(tiny_config):
+def test_crystals_that_do_not_fit_have_a_reason(tiny_config):
   tiny_config.model.box.filling = 'single_cell'
   box = make_model(tiny_config.model).representation
-  some = arrays_of(crystals.bcc(), crystals.layered())
-  kept, dropped = box.prepare(some)
+  structures = arrays_of(crystals.bcc(), crystals.layered())
+  kept, dropped = box.prepare(structures)
   assert kept['id'].tolist() == ['c0']
   assert dropped[0][0] == 'c1' and 'Å' in dropped[0][1]
 
 
 def test_too_few_image_slots_are_not_valid(tiny_config):
   tiny_config.model.box.max_images = 16
-  box, batch = shown(tiny_config, crystals.bcc(), crystals.bcc())
+  box, batch = prepared(tiny_config, crystals.bcc(), crystals.bcc())
   batch['mask'] = np.array([True, False])
   made = jax.jit(box.examples)(jax.random.key(0), batch)
   assert not made.valid.any()
@@ -122,7 +124,7 @@ def test_true_densities_are_their_crystals(tiny_config):
   tiny_config.model.box.length, tiny_config.model.box.size = 8.0, 24
   tiny_config.model.box.max_decoded = 128
   crystal = crystals.perovskite()
-  box, batch = shown(tiny_config, crystal, crystals.layered())
+  box, batch = prepared(tiny_config, crystal, crystals.layered())
   made = jax.jit(box.examples)(jax.random.key(3), batch)
   found, none = box.crystals({'density': made.inputs['density']})
   assert isinstance(found, cj.Crystal)

@@ -1,4 +1,4 @@
-"""A crystal in its own coordinates: there, back, and what is refused."""
+"""Crystals in fractional coordinates: encoded, decoded, and refused ones."""
 
 import jax
 import numpy as np
@@ -14,9 +14,9 @@ from tests.representation.test_box import arrays_of, batch_of
 CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
 
 
-def through(cell, *some):
+def through(cell, *structures):
   """What a perfect network would give back."""
-  arrays, dropped = cell.prepare(arrays_of(*some))
+  arrays, dropped = cell.prepare(arrays_of(*structures))
   assert not dropped
   targets = jax.jit(cell.examples)(None, batch_of(arrays)).targets
   return arrays, cell.crystals(targets)
@@ -34,10 +34,12 @@ def test_crystals_come_back_whole():
     true_lengths, true_angles = lattice.lengths_and_angles(arrays['cell'][i])
     np.testing.assert_allclose(lengths, true_lengths, rtol=1e-5)
     np.testing.assert_allclose(angles, true_angles, atol=1e-2)
-    places = crystal.positions @ np.linalg.inv(crystal.cell)
-    apart = places[:, None] - arrays['fractional'][i][None, : len(numbers)]
-    apart = np.abs(apart - np.rint(apart)).max(-1)
-    exact += apart.min(0).max() < 2e-3
+    coordinates = crystal.positions @ np.linalg.inv(crystal.cell)
+    offsets = (
+      coordinates[:, None] - arrays['fractional'][i][None, : len(numbers)]
+    )
+    offsets = np.abs(offsets - np.rint(offsets)).max(-1)
+    exact += offsets.min(0).max() < 2e-3
   assert exact >= len(found) - 1  # one in fifty stands too close for 16³
 
 
@@ -51,14 +53,14 @@ def test_atoms_of_height_one():
 
 
 def test_the_order_of_atoms_and_neighbours_change_nothing():
-  some = crystals.embedded(8)
+  structures = crystals.embedded(8)
   rng = np.random.default_rng(0)
-  orders = [rng.permutation(len(c.numbers)) for c in some]
+  orders = [rng.permutation(len(c.numbers)) for c in structures]
   permuted = [
     cj.Crystal(c.numbers[o], c.positions[o], c.cell)
-    for c, o in zip(some, orders, strict=True)
+    for c, o in zip(structures, orders, strict=True)
   ]
-  first, _ = CELL.prepare(arrays_of(*some))
+  first, _ = CELL.prepare(arrays_of(*structures))
   again, _ = CELL.prepare(arrays_of(*permuted[::-1]))
   for name in ('numbers', 'fractional', 'lattice'):
     np.testing.assert_allclose(first[name], again[name][::-1], atol=1e-5)
@@ -69,8 +71,8 @@ def test_refused_crystals_have_a_reason():
   many.numbers[0] = 56  # one Ba: no smaller cell
   close = crystals.perovskite().to_ase()
   close.set_cell([3.905, 3.905, 60.0], scale_atoms=False)
-  some = [crystals.bcc(), *map(cj.Crystal.from_ase, (many, close))]
-  arrays, dropped = CELL.prepare(arrays_of(*some))
+  structures = [crystals.bcc(), *map(cj.Crystal.from_ase, (many, close))]
+  arrays, dropped = CELL.prepare(arrays_of(*structures))
   assert list(arrays['id']) == ['c0']
   assert list(arrays['row']) == [0]
   reasons = dict(dropped)

@@ -1,4 +1,4 @@
-"""The box told by element codes: there, back, and what is refused."""
+"""The coded box: encoded, decoded, and refused crystals."""
 
 import jax
 import numpy as np
@@ -24,9 +24,9 @@ def make(filling='repeating', size=24, length=8.0):
   return make_model(config).representation
 
 
-def shown(box, *some):
+def prepared(box, *structures):
   """Columns and examples of crystals."""
-  arrays, dropped = box.prepare(arrays_of(*some))
+  arrays, dropped = box.prepare(arrays_of(*structures))
   assert not dropped
   box = box.sized(arrays)
   return arrays, jax.jit(box.examples)(None, batch_of(arrays))
@@ -39,13 +39,15 @@ def compare(true, found):
 @pytest.fixture(scope='module')
 def small():
   """Crystals that a box of 8 Å shows whole."""
-  some = crystals.embedded(60)
-  return [c for c in some if np.linalg.norm(c.cell, axis=1).max() < 5.3][:6]
+  structures = crystals.embedded(60)
+  return [c for c in structures if np.linalg.norm(c.cell, axis=1).max() < 5.3][
+    :6
+  ]
 
 
-def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
+def test_crystals_come_back_from_a_wrong_predicted_lattice(small):
   box = make()
-  arrays, examples = shown(box, *small)
+  arrays, examples = prepared(box, *small)
   outputs = dict(examples.targets)
   # Too far off for a crystal, and of the last no lattice at all.
   outputs['lattice'] = outputs['lattice'] + 0.03
@@ -55,35 +57,35 @@ def test_crystals_come_back_whole_from_a_lattice_that_is_off(small):
   assert all(c.strict for c in compared)
   assert arrays['positions'].shape == (*arrays['numbers'].shape, 3)
   # Of all that they may be one is right, whatever is said.
-  for place, others in zip(
+  for index, candidates in zip(
     [5, 1], box.candidates(outputs, [5, 1]), strict=True
   ):
-    compared = compare([small[place]] * len(others), others)
+    compared = compare([small[index]] * len(candidates), candidates)
     assert any(c.strict for c in compared)
 
 
 @pytest.mark.slow
-def test_a_single_cell_comes_back_in_the_lattice_that_is_said(small):
+def test_a_single_cell_comes_back_in_the_predicted_lattice(small):
   box = make('single_cell', size=30, length=10.0)
   assert box.input_shapes['lattice'] == (6,)
   assert box.candidates({}, [0, 1]) == [[], []]
   rows = box.prepare(arrays_of(*small))[0]['row']
-  some = [small[i] for i in rows]
-  _, examples = shown(box, *some)
+  structures = [small[i] for i in rows]
+  _, examples = prepared(box, *structures)
   found = box.crystals(examples.targets)
-  assert len(some) > 2
-  assert all(c.strict for c in compare(some, found))
+  assert len(structures) > 2
+  assert all(c.strict for c in compare(structures, found))
 
 
-def test_how_a_crystal_is_written_changes_nothing():
+def test_every_description_gives_the_same_inputs():
   crystal = crystals.perovskite()
   atoms = crystal.to_ase()
   atoms.rotate(40, (1, 2, 3), rotate_cell=True)
   atoms.positions += 0.7
   atoms = atoms.repeat((1, 2, 1))
   other = cj.Crystal.from_ase(atoms[::-1])
-  _, first = shown(make(size=12, length=6.0), crystal)
-  _, again = shown(make(size=12, length=6.0), other)
+  _, first = prepared(make(size=12, length=6.0), crystal)
+  _, again = prepared(make(size=12, length=6.0), other)
   np.testing.assert_allclose(
     first.inputs['density'], again.inputs['density'], atol=2e-3
   )
@@ -91,7 +93,7 @@ def test_how_a_crystal_is_written_changes_nothing():
 
 def test_the_atoms_inside_are_where_the_density_is():
   box = make()
-  arrays, examples = shown(box, crystals.perovskite())
+  arrays, examples = prepared(box, crystals.perovskite())
   targets = jax.device_get(examples.targets)
   inside = targets['numbers'][0] > 0
   centre = arrays['cell'][0].sum(0) / 2
@@ -112,7 +114,7 @@ def test_the_atoms_inside_are_where_the_density_is():
 
 
 @pytest.mark.parametrize('length', [2.0, 3.0, 6.0])
-def test_there_is_room_for_the_images_of_a_lone_atom(length):
+def test_max_images_suffices_for_one_atom(length):
   box, cell = make().box, length * np.eye(3)
   needed = count_images(np.zeros((1, 3)), cell, grid=box.grid, sigma=box.sigma)
   one = {'numbers': np.ones((1, 1), int), 'cell': cell[None]}
@@ -123,18 +125,18 @@ def test_there_is_room_for_the_images_of_a_lone_atom(length):
   assert room < 100 or length < 4  # of most cells
 
 
-def test_what_cannot_be_shown_is_refused_with_the_reason():
+def test_refused_crystals_have_a_reason():
   long = crystals.perovskite().to_ase().repeat((3, 1, 1))
   long.numbers[0] = 56  # one Ba: no smaller cell
-  some = [crystals.bcc(), cj.Crystal.from_ase(long)]
-  arrays, dropped = make('single_cell').prepare(arrays_of(*some))
+  structures = [crystals.bcc(), cj.Crystal.from_ase(long)]
+  arrays, dropped = make('single_cell').prepare(arrays_of(*structures))
   assert list(arrays['id']) == ['c0'] and list(arrays['row']) == [0]
   assert 'from the centre' in dict(dropped)['c1']
 
 
-def test_what_is_no_crystal_has_a_reason():
+def test_outputs_of_no_crystal_have_a_reason():
   box = make('single_cell', size=12, length=6.0)
-  _, examples = shown(box, *[crystals.bcc()] * 3)
+  _, examples = prepared(box, *[crystals.bcc()] * 3)
   outputs = {n: np.array(v) for n, v in examples.targets.items()}
   outputs['occupancy'][1] = np.nan
   outputs['lattice'][2, 3:] = -0.9

@@ -18,35 +18,37 @@ def same(a, b):
   """Whether two frames are the same numbers, up to rounding."""
   if len(a[0]) != len(b[0]) or not (np.sort(a[0]) == np.sort(b[0])).all():
     return False
-  apart = a[1][:, None] - b[1][None]
-  apart = np.abs(apart - np.rint(apart)).max(-1)
-  apart[a[0][:, None] != b[0][None]] = 1
-  return apart.min(1).max() < 1e-3 and np.allclose(
+  offsets = a[1][:, None] - b[1][None]
+  offsets = np.abs(offsets - np.rint(offsets)).max(-1)
+  offsets[a[0][:, None] != b[0][None]] = 1
+  return offsets.min(1).max() < 1e-3 and np.allclose(
     a[2] @ a[2].T, b[2] @ b[2].T, atol=1e-2
   )
 
 
-def rewritten(rng, numbers, places, cell, *, double=False):
+def rewritten(rng, numbers, coordinates, cell, *, double=False):
   """The same crystal: moved, in another basis, permuted, turned."""
-  places, cell = frame.random_frame(rng, places, cell)
+  coordinates, cell = frame.random_frame(rng, coordinates, cell)
   if double:
     axis = rng.integers(3)
     cell = cell * np.where(np.arange(3) == axis, 2, 1)[:, None]
-    places = places / np.where(np.arange(3) == axis, 2, 1)[None]
-    places = np.concatenate([places, places + 0.5 * np.eye(3)[axis][None]])
+    coordinates = coordinates / np.where(np.arange(3) == axis, 2, 1)[None]
+    coordinates = np.concatenate(
+      [coordinates, coordinates + 0.5 * np.eye(3)[axis][None]]
+    )
     numbers = np.concatenate([numbers, numbers])
   order = rng.permutation(len(numbers))
-  turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-  turn *= np.sign(np.linalg.det(turn))
-  return numbers[order], places[order], cell @ turn
+  rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+  rotation *= np.sign(np.linalg.det(rotation))
+  return numbers[order], coordinates[order], cell @ rotation
 
 
 @pytest.mark.parametrize('double', [False, True])
 def test_every_description_has_the_same_frame(double):
   rng = np.random.default_rng(0)
-  some = crystals.embedded(60)
+  sample = crystals.embedded(60)
   agree = 0
-  for crystal in some:
+  for crystal in sample:
     atoms = np.asarray(crystal.numbers), fractional(crystal)
     first = frame.standard_frame(*atoms, crystal.cell)
     again = frame.standard_frame(
@@ -54,13 +56,13 @@ def test_every_description_has_the_same_frame(double):
     )
     agree += same(first, again)
   # Near-ties that rounding decides are rare, and only cost a longer lesson.
-  assert agree >= len(some) - 1
+  assert agree >= len(sample) - 1
 
 
 def test_the_frame_is_the_crystal():
   """Same species at the same distances, right-handed, a lattice of its own."""
   for crystal in crystals.embedded(30):
-    numbers, places, cell = frame.standard_frame(
+    numbers, coordinates, cell = frame.standard_frame(
       crystal.numbers, fractional(crystal), crystal.cell
     )
     assert np.linalg.det(cell) > 0
@@ -72,34 +74,34 @@ def test_the_frame_is_the_crystal():
     np.testing.assert_allclose(old, np.rint(old), atol=1e-3)
     # Some move carries every atom onto one of its species.
     moved = np.asarray(crystal.positions) @ np.linalg.inv(cell)
-    shifts = moved[np.asarray(crystal.numbers) == numbers[0]][:1] - places
+    shifts = moved[np.asarray(crystal.numbers) == numbers[0]][:1] - coordinates
     shifts = shifts[numbers == numbers[0]]
     assert any(
-      _covers(moved - shift[None], crystal.numbers, places, numbers)
+      _covers(moved - shift[None], crystal.numbers, coordinates, numbers)
       for shift in shifts
     )
 
 
-def _covers(places, numbers, targets, species):
-  apart = places[:, None] - targets[None]
-  apart = np.abs(apart - np.rint(apart)).max(-1)
-  apart[np.asarray(numbers)[:, None] != species[None]] = 1
-  return bool(apart.min(1).max() < 2e-3)
+def _covers(coordinates, numbers, targets, species):
+  offsets = coordinates[:, None] - targets[None]
+  offsets = np.abs(offsets - np.rint(offsets)).max(-1)
+  offsets[np.asarray(numbers)[:, None] != species[None]] = 1
+  return bool(offsets.min(1).max() < 2e-3)
 
 
 @pytest.mark.filterwarnings('ignore:Set OLD_ERROR_HANDLING')
 def test_mirror_images_stay_two():
   quartz = crystals.quartz()
-  places = fractional(quartz)
-  right = frame.standard_frame(quartz.numbers, places, quartz.cell)
+  coordinates = fractional(quartz)
+  original = frame.standard_frame(quartz.numbers, coordinates, quartz.cell)
   mirror = np.diag([1.0, 1.0, -1.0])
-  left = frame.standard_frame(
-    quartz.numbers, places, np.asarray(quartz.cell) @ mirror
+  mirrored = frame.standard_frame(
+    quartz.numbers, coordinates, np.asarray(quartz.cell) @ mirror
   )
-  assert not same(right, left)
+  assert not same(original, mirrored)
   groups = [
-    spglib.get_symmetry_dataset((cell, places, numbers)).number
-    for numbers, places, cell in (right, left)
+    spglib.get_symmetry_dataset((cell, coordinates, numbers)).number
+    for numbers, coordinates, cell in (original, mirrored)
   ]
   assert sorted(groups) == [152, 154]  # P3_1 21 and P3_2 21
 
@@ -107,11 +109,11 @@ def test_mirror_images_stay_two():
 def test_a_pseudo_symmetric_cell_is_kept():
   """A doubled cell whose halves differ by more than the tolerance."""
   cell = np.diag([8.0, 4.0, 4.0])
-  places = np.array([[0.0, 0, 0], [0.5, 0, 0]])
+  coordinates = np.array([[0.0, 0, 0], [0.5, 0, 0]])
   species = np.array([55, 55])
-  assert len(frame.standard_frame(species, places, cell)[0]) == 1
-  places[1, 0] += 4 * primitive.SYMPREC / 8
-  assert len(frame.standard_frame(species, places, cell)[0]) == 2
+  assert len(frame.standard_frame(species, coordinates, cell)[0]) == 1
+  coordinates[1, 0] += 4 * primitive.SYMPREC / 8
+  assert len(frame.standard_frame(species, coordinates, cell)[0]) == 2
 
 
 LATTICES = {

@@ -1,4 +1,4 @@
-"""Six numbers of a lattice, there and back."""
+"""Six numbers of a lattice, and their inverse."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from crystal_jax.representation import lattice_numbers
 from crystal_jax.structure import lattice
 
 
-def test_cells_come_back_but_for_how_they_lie():
+def test_cells_come_back_up_to_rotation():
   rng = np.random.default_rng(0)
   cells = rng.normal(size=(50, 3, 3)) + 4 * np.eye(3)
   for cell in cells:

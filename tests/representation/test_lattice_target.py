@@ -1,4 +1,4 @@
-"""Six numbers for a lattice, there and back."""
+"""Six numbers of a lattice, and their inverse."""
 
 import numpy as np
 

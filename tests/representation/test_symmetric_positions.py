@@ -1,4 +1,4 @@
-"""Noise that breaks a symmetry goes; all else stays."""
+"""Symmetrization removes noise and keeps all else."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from crystal_jax.representation.symmetric_positions import symmetrize_positions
 from tests import crystals
 
 
-def apart(a, b):
+def distances(a, b):
   """Between atoms in the same order, Å, a common shift taken off."""
   difference = (a.positions - b.positions) @ np.linalg.inv(b.cell)
   difference = (difference - np.rint(difference)) @ b.cell
@@ -20,18 +20,18 @@ def noisy(crystal, size):
   return cj.Crystal(crystal.numbers, crystal.positions + noise, crystal.cell)
 
 
-def test_special_places_come_back():
+def test_symmetric_positions_come_back():
   true = crystals.perovskite()
   found = symmetrize_positions(noisy(true, 0.03), 0.3)
-  assert apart(noisy(true, 0.03), true).max() > 0.02
-  assert apart(found, true).max() < 1e-6
+  assert distances(noisy(true, 0.03), true).max() > 0.02
+  assert distances(found, true).max() < 1e-6
 
 
 @pytest.mark.parametrize('make', crystals.ALL)
-def test_what_is_symmetric_stays(make):
+def test_symmetric_crystals_stay(make):
   true = make()
   found = symmetrize_positions(true, 0.1)
-  assert apart(found, true).max() < 1e-3
+  assert distances(found, true).max() < 1e-3
   np.testing.assert_array_equal(found.cell, true.cell)
   np.testing.assert_array_equal(found.numbers, true.numbers)
 
@@ -44,18 +44,18 @@ def test_without_symmetry_nothing_moves():
     + rng.random((4, 3)),
     np.array([[5, 0, 0], [1.1, 6, 0], [0.4, 0.7, 7]]),
   )
-  assert apart(symmetrize_positions(crystal, 0.1), crystal).max() < 1e-9
+  assert distances(symmetrize_positions(crystal, 0.1), crystal).max() < 1e-9
 
 
 def test_the_tolerance_is_kept():
   true = crystals.perovskite()
   found = symmetrize_positions(noisy(true, 0.03), 0.001)
-  assert apart(found, noisy(true, 0.03)).max() < 0.003
+  assert distances(found, noisy(true, 0.03)).max() < 0.003
 
 
 def test_a_small_distortion_that_doubles_the_cell_is_kept():
   cell = np.diag([3.0, 3.2, 6.0])
-  places = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # A chain that zigzags.
-  true = cj.Crystal(np.array([6, 6]), places, cell)
+  coordinates = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # A chain that zigzags.
+  true = cj.Crystal(np.array([6, 6]), coordinates, cell)
   found = symmetrize_positions(true, 0.3)
-  assert apart(found, true).max() < 1e-6
+  assert distances(found, true).max() < 1e-6

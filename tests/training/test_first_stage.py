@@ -61,7 +61,7 @@ def test_latents_are_the_codecs_and_are_encoded_once(frozen, monkeypatch):
   stage = run.model.representation.stage
   codec = cj.Codec.load(stage.weights)
   arrays = run.arrays['heldout']
-  some = [
+  structures = [
     cj.Crystal(numbers[numbers > 0], fractional[numbers > 0] @ cell, cell)
     for numbers, fractional, cell in zip(
       arrays['numbers'][:3],
@@ -70,7 +70,7 @@ def test_latents_are_the_codecs_and_are_encoded_once(frozen, monkeypatch):
       strict=True,
     )
   ]
-  mean, deviation = codec.encode(some, std=True)
+  mean, deviation = codec.encode(structures, std=True)
   np.testing.assert_allclose(arrays['latent'][:3], mean, atol=1e-4)
   np.testing.assert_allclose(
     arrays['latent_deviation'][:3], deviation, atol=1e-4

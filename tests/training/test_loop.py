@@ -75,7 +75,7 @@ def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
     np.testing.assert_array_equal(a, b)
 
 
-def test_another_config_in_the_same_workdir_is_said(unbroken, tiny_config):
+def test_another_config_in_the_same_workdir_is_an_error(unbroken, tiny_config):
   _, workdir, _ = unbroken
   tiny_config.model.vae.latent = 4
   with pytest.raises(ValueError, match='changed model.vae.latent'):
@@ -121,12 +121,12 @@ def test_sigterm_saves_and_returns(tiny_config, tmp_path, monkeypatch):
     assert manager.latest_step() == 3
 
 
-def test_nothing_to_load_is_said(tiny_config, tmp_path):
+def test_loading_without_a_checkpoint_is_an_error(tiny_config, tmp_path):
   with pytest.raises(FileNotFoundError, match='train first'):
     tasks.load(tiny_config, tmp_path)
 
 
-def test_a_line_cut_short_is_left_out(tmp_path, caplog):
+def test_an_incomplete_line_is_skipped(tmp_path, caplog):
   path = tmp_path / logs.METRICS_FILE
   path.write_text(json.dumps({'step': 1}) + '\n{"step": 2, "sp')
   assert logs.read_metrics(path) == [{'step': 1}]

@@ -15,7 +15,7 @@ def fresh(config, seed):
   return create_state(networks.init, make_optimizer(config.train), seed)
 
 
-def test_weights_are_taken_over_and_what_is_new_stays(
+def test_trained_weights_are_copied_and_new_ones_stay(
   tiny_cell_config, tmp_path
 ):
   tiny_cell_config.model.cell_vae.learn_codes = False
@@ -32,7 +32,7 @@ def test_weights_are_taken_over_and_what_is_new_stays(
   assert int(state.step) == 0
 
 
-def test_a_model_of_another_shape_is_told(tiny_cell_config, tmp_path):
+def test_a_model_of_another_shape_is_an_error(tiny_cell_config, tmp_path):
   card = {'config': {}, 'elements': None}
   weights_file.write(tmp_path / 'w', fresh(tiny_cell_config, 1).params, card)
   tiny_cell_config.model.cell_vae.width = 24

@@ -11,7 +11,7 @@ from crystal_jax import tasks
 from crystal_jax.training import parallel
 from crystal_jax.training.box_loss import LossWeights
 
-# Of a mean of gradients what may be no more than rounding.
+# Mean gradients below this may be rounding.
 ROUNDING = 1e-7
 
 
@@ -23,21 +23,21 @@ def _batch(run, devices):
 
 
 def assert_alike(one, two):
-  """Of two of `two_steps`: parameters, their averages, sums and gradients.
+  """Compares parameters, averages, sums and gradients of two `two_steps`.
 
-  Adam takes a whole step along a gradient that is nothing but rounding. Such
-  parameters, and no others, may have gone either way.
+  Adam takes a whole step along a gradient that is only rounding: parameters
+  with such gradients, and no others, may differ.
   """
   gradients = one[3], two[3]
   close = functools.partial(np.testing.assert_allclose, rtol=2e-3)
   jax.tree.map(lambda a, b: close(a, b, atol=ROUNDING), *gradients)
 
-  def told(a, b, g):
+  def assert_close(a, b, g):
     rounding = (g != 0) & (np.abs(g) < ROUNDING)
     close(np.where(rounding, 0, a), np.where(rounding, 0, b), atol=2e-5)
 
   for which in 0, 1:
-    jax.tree.map(told, one[which], two[which], gradients[0])
+    jax.tree.map(assert_close, one[which], two[which], gradients[0])
   jax.tree.map(lambda a, b: close(a, b, atol=2e-5), one[2], two[2])
 
 
@@ -111,7 +111,7 @@ def test_every_combination_learns(tiny_config, networks, channels, species):
   assert set(state.params) == expected[networks]
 
 
-def test_what_does_not_fit_max_images_is_counted_and_left_out(tiny_config):
+def test_crystals_beyond_max_images_are_counted_and_masked(tiny_config):
   tiny_config.model.box.max_images = 80
   run = tasks.set_up(tiny_config)
   state = run.fresh_state()
