@@ -13,12 +13,12 @@ nothing came out.
 """
 
 import argparse
-import os
 import pathlib
 
 import numpy as np
 
 from crystal_jax.cli import inputs
+from crystal_jax.io import atomic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,14 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _save(path, ids, z, std, card) -> None:
-  """Whole, or not at all."""
-  partial = path.with_suffix('.partial.npz')
-  np.savez(
-    partial,
-    ids=np.array(ids),
-    z=z,
-    std=std,
-    codec=np.array(card['name']),
-    fingerprint=np.array(card['fingerprint']),
-  )
-  os.replace(partial, path)
+  """Writes latents, complete or not at all."""
+  with atomic.replacing(path) as partial, partial.open('wb') as file:
+    np.savez(
+      file,
+      ids=np.array(ids),
+      z=z,
+      std=std,
+      codec=np.array(card['name']),
+      fingerprint=np.array(card['fingerprint']),
+    )

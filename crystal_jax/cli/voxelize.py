@@ -15,7 +15,7 @@ import numpy as np
 
 from crystal_jax.density import grids
 from crystal_jax.density.voxelize import voxelize
-from crystal_jax.io import cube, read
+from crystal_jax.io import atomic, cube, read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     band_limit=isinstance(grid, grids.CellGrid),
   )
   if args.out.suffix == '.npy':
-    np.save(args.out, np.asarray(density))
+    with atomic.replacing(args.out) as partial:
+      np.save(partial, np.asarray(density))
   else:
     cube.write_cube(
       args.out, density, grid=grid, cell=crystal.cell, crystal=crystal

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.density import grids
+from crystal_jax.io import atomic
 
 
 def write_cube(
@@ -25,7 +26,7 @@ def write_cube(
   cell: Float[ArrayLike, '3 3'] | None = None,
   crystal=None,
 ) -> None:
-  """Writes a density as a Gaussian cube.
+  """Writes a density as a Gaussian cube, complete or not at all.
 
   Args:
     path: Where to.
@@ -49,7 +50,7 @@ def write_cube(
     vectors, origin = np.asarray(cell, np.float64), np.zeros(3)
   atoms = ase.Atoms() if crystal is None else crystal.to_ase()
   atoms = ase.Atoms(atoms.numbers, atoms.positions, cell=vectors, pbc=True)
-  with open(path, 'w') as file:
+  with atomic.replacing(path) as partial, partial.open('w') as file:
     ase.io.cube.write_cube(file, atoms, data=density, origin=origin)
 
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from crystal_jax import data
+from crystal_jax.io import atomic
 from crystal_jax.structure import elements
 from crystal_jax.training.run import Run
 
@@ -59,9 +60,9 @@ def write(workdir: str | os.PathLike[str], run: Run) -> None:
     },
   }
   path = pathlib.Path(workdir) / FILE
-  partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(provenance, indent=2) + '\n', encoding='utf-8')
-  os.replace(partial, path)
+  with atomic.replacing(path) as partial:
+    text = json.dumps(provenance, indent=2) + '\n'
+    partial.write_text(text, encoding='utf-8')
 
 
 def read(workdir: str | os.PathLike[str]) -> dict[str, Any]:
