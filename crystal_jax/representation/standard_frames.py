@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
-import multiprocessing
-import os
 from collections.abc import Callable
 
 import numpy as np
 
+from crystal_jax.io.reading import pool
 from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.representation.protocol import Arrays
 from crystal_jax.structure import elements
 
 # Least number of crystals for which worker processes are started.
-_PARALLEL_FROM = 2000
+_PARALLEL_FROM = 5000
+# Crystals that are sent to a worker process together.
+_BATCH = 256
 
 # Numbers [M], fractional coordinates [M, 3] and cell [3, 3].
 Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -45,7 +45,7 @@ def standard_frames(
   rows = list(
     zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
   )
-  results = _mapped(
+  results = _results(
     functools.partial(_one, max_atoms, refuse, niggli_tolerance), rows
   )
   kept = [i for i, result in enumerate(results) if not isinstance(result, str)]
@@ -101,12 +101,11 @@ def _one(max_atoms, refuse, niggli_tolerance, row) -> Frame | str:
   return found if reason is None else reason
 
 
-def _mapped(function, rows) -> list:
-  """`function` of each row; many rows on all cores."""
-  workers = os.cpu_count() or 1
-  if len(rows) < _PARALLEL_FROM or workers == 1:
-    return [function(row) for row in rows]
-  # Not forked: JAX has threads, which a fork would lose.
-  context = multiprocessing.get_context('spawn')
-  with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
-    return list(pool.map(function, rows, chunksize=256))
+def _results(function, rows) -> list[Frame | str]:
+  """`function` of each row; of many rows in worker processes."""
+  workers = 0 if len(rows) < _PARALLEL_FROM else None
+  results = pool.isolated_map(function, rows, workers=workers, batch=_BATCH)
+  return [
+    result.reason if isinstance(result, pool.Failure) else result
+    for result in results
+  ]
