@@ -70,13 +70,13 @@ def fractional(crystal):
 def same_sites(crystal, numbers, positions, tolerance=2e-3):
   """Whether two crystals hold the same atoms, in any order, modulo 1."""
   ours = fractional(crystal)
-  apart = ours[:, None] - np.asarray(positions)[None]
-  apart = np.abs(apart - np.round(apart)).max(-1)
-  apart[crystal.numbers[:, None] != np.asarray(numbers)[None]] = 1
+  difference = ours[:, None] - np.asarray(positions)[None]
+  difference = np.abs(difference - np.round(difference)).max(-1)
+  difference[crystal.numbers[:, None] != np.asarray(numbers)[None]] = 1
   return (
-    apart.shape[0] == apart.shape[1]
-    and ((apart < tolerance).sum(0) == 1).all()
-    and ((apart < tolerance).sum(1) == 1).all()
+    difference.shape[0] == difference.shape[1]
+    and ((difference < tolerance).sum(0) == 1).all()
+    and ((difference < tolerance).sum(1) == 1).all()
   )
 
 

@@ -42,14 +42,14 @@ def embedded(count):
   with np.load(ROOT / 'datasets/oqmd_icsd20/data/val.npz') as file:
     columns = {name: file[name] for name in ('numbers', 'frac', 'cell')}
     offsets = file['offsets']
-  some = []
+  found = []
   for i in np.linspace(0, len(offsets) - 2, count).astype(int):
     atoms = slice(*offsets[i : i + 2])
     cell = columns['cell'][i].astype(np.float64)
     places = columns['frac'][atoms].astype(np.float64) @ cell
     numbers = columns['numbers'][atoms].astype(np.int32)
-    some.append(cj.Crystal(numbers, places, cell))
-  return some
+    found.append(cj.Crystal(numbers, places, cell))
+  return found
 
 
 def quartz():

@@ -48,7 +48,7 @@ CORE = (
   'lattice_search', 'structure.adapters', 'codec', '__main__',
   'cli.decode_density', 'cli.voxelize',
 )  # fmt: skip
-FOREIGN = (
+ABSENT = (
   'flax', 'optax', 'orbax',
   'tensorflow', 'tensorflow_datasets', 'grain', 'array_record',
   'ml_collections', 'pymatgen', 'smact', 'gemmi', 'matplotlib', 'tensorboardX',
@@ -146,7 +146,7 @@ def test_the_core_imports_alone_and_does_no_work():
 
     class Block:
       def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {FOREIGN}:
+        if name.split('.')[0] in {ABSENT}:
           raise ImportError(f'{{name}} is blocked')
 
     sys.meta_path.insert(0, Block())

@@ -51,10 +51,10 @@ def test_all_places_add_up_to_one(train):
   """Two atoms on two steps an axis: 8 places, 36 unordered pairs."""
   places = list_parts.Places(train, 1.5, len(train))
   numbers, steps = np.array([8, 1, 1]), np.array([2, 2, 2])
-  every = list(itertools.product((0.0, 0.5), repeat=3))
+  all_shifts = list(itertools.product((0.0, 0.5), repeat=3))
   costs = [
     places.cost(numbers, np.array([[0, 0, 0], a, b]), steps)
-    for a, b in itertools.combinations_with_replacement(every, 2)
+    for a, b in itertools.combinations_with_replacement(all_shifts, 2)
   ]
   assert np.exp(-np.array(costs)).sum() == pytest.approx(1)
 
@@ -100,13 +100,13 @@ def test_a_rounded_lattice_is_near(train):
 
 def test_steps_give_the_error_that_is_asked_for():
   rng = np.random.default_rng(0)
-  some = [
+  batch = [
     (np.ones(8, int), rng.random((8, 3)), np.diag(rng.uniform(4, 9, 3)))
     for _ in range(200)
   ]
-  spacing = list_code.find_spacing(some, 0.05)
+  spacing = list_code.find_spacing(batch, 0.05)
   errors = []
-  for _, fractional, cell in some:
+  for _, fractional, cell in batch:
     steps = list_parts.axis_steps(cell, spacing)
     assert (np.diag(cell) / steps <= spacing).all()
     error = (fractional - np.rint(fractional * steps) / steps) @ cell

@@ -56,10 +56,10 @@ class Panel:
 def scene(panel: Panel) -> dict[str, Any]:
   """A panel as JSON: atoms with bonds, cell edges, legend, a cube file."""
   atoms = panel.crystal.to_ase()
-  drawn = _with_faces(atoms)
+  with_faces = _with_faces(atoms)
   return {
     'title': panel.title or caption(atoms),
-    'atoms': _atoms(drawn),
+    'atoms': _atoms(with_faces),
     'edges': [
       [(_CORNERS[end] @ atoms.cell.array).round(3).tolist() for end in edge]
       for edge in _EDGES
@@ -67,7 +67,7 @@ def scene(panel: Panel) -> dict[str, Any]:
     'legend': [
       [symbol, _color(number)]
       for symbol, number in sorted(
-        set(zip(drawn.symbols, drawn.numbers.tolist(), strict=True))
+        set(zip(with_faces.symbols, with_faces.numbers.tolist(), strict=True))
       )
     ],
     'cube': ''

@@ -28,20 +28,20 @@ def data_of(text):
 
 
 def test_atoms_on_faces_are_drawn_on_all_of_them():
-  drawn = scene(panel(bulk('Po', 'sc', a=3.4)))
-  corners = {(a['x'], a['y'], a['z']) for a in drawn['atoms']}
+  contents = scene(panel(bulk('Po', 'sc', a=3.4)))
+  corners = {(a['x'], a['y'], a['z']) for a in contents['atoms']}
   assert corners == {
     (x, y, z) for x in (0, 3.4) for y in (0, 3.4) for z in (0, 3.4)
   }
-  assert len(drawn['edges']) == 12
+  assert len(contents['edges']) == 12
 
 
 def test_bonds_are_mutual_and_of_neighbours():
   atoms = molecule('H2O', vacuum=4.0)
   atoms.pbc = True
-  drawn = scene(panel(atoms))['atoms']
-  bonded = {(i, j) for i, a in enumerate(drawn) for j in a['bonds']}
-  oxygen = [i for i, a in enumerate(drawn) if a['elem'] == 'O']
+  contents = scene(panel(atoms))['atoms']
+  bonded = {(i, j) for i, a in enumerate(contents) for j in a['bonds']}
+  oxygen = [i for i, a in enumerate(contents) if a['elem'] == 'O']
   assert bonded == {(j, i) for i, j in bonded}
   assert all(i in oxygen or j in oxygen for i, j in bonded)
   assert len(bonded) == 4
@@ -69,8 +69,8 @@ def test_a_page_is_small_and_needs_no_network():
 
 
 def test_a_crystal_shows_itself_in_a_notebook():
-  shown = cj.Crystal.from_ase(bulk('Si')).show()._repr_html_()
-  assert shown.startswith('<iframe srcdoc="') and '&lt;script&gt;' in shown
+  html = cj.Crystal.from_ase(bulk('Si')).show()._repr_html_()
+  assert html.startswith('<iframe srcdoc="') and '&lt;script&gt;' in html
   assert repr(cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))) == (
     'Crystal(ClNa, 2 atoms, 3.988, 3.988, 3.988 Å, 60.0, 60.0, 60.0°)'
   )
