@@ -12,8 +12,8 @@ import ase.io.formats
 # Symmetry that ASE's parser ignores, or applies by a guess, by format. The
 # crystal would lack atoms.
 _SYMMETRY = {
-  'espresso-in': r'(?im)^[^!]*\bspace_group\s*=\s*(?!0*1?\b)\d+',
-  'abinit-in': r'(?im)^[^#!]*\bspgroup\s+(?!0*1?\b)\d+',
+  'espresso-in': r'(?im)^[^!]*\bspace_group\s*=\s*(?!0*[01]\b)\d+',
+  'abinit-in': r'(?im)^[^#!]*\bspgroup\s+(?!0*[01]\b)\d+',
   'dmol-car': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
   'dmol-arc': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
   'jsv': r'(?im)^\[space_group\]\s*(?!1\b)\d+',

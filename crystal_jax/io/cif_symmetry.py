@@ -150,13 +150,12 @@ def _statement(tags: Tags) -> tuple[Statement | None, bool]:
       is_partial = True
       continue
     kinds = [k for k, p in _STATEMENTS.items() if p.fullmatch(match['rest'])]
-    value = tags.value(tag)
-    if not kinds or value is None:
+    if not kinds:
       raise ValueError(
         f'symmetry tag {tags.spellings[tag]} is not understood; list the '
         'symmetry operations in _space_group_symop_operation_xyz'
       )
-    stated[kinds[0]].append(value)
+    stated[kinds[0]].append(tags.value(tag) or '')
   names = stated['name'] or stated['reference']
   single = {}
   for kind in 'number', 'hall', 'schoenflies', 'setting':

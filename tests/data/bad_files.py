@@ -75,13 +75,13 @@ def symmetry(*operations):
 BAD = {
   'partial.cif': (cif(occupancy=0.5), 'partial occupancy'),
   'partial97.cif': (cif(occupancy='0.97(1)'), 'partial occupancy'),
-  'occupancy.cif': (cif(occupancy='full'), 'partial occupancy'),
+  'occupancy.cif': (cif(occupancy='full'), 'is no number'),
   'no_sites.cif': (cif().split('loop_')[0], 'no structure'),
   'no_cell.cif': (cif().replace('_cell_length_b', '_b'), 'no cell'),
   'zero_cell.cif': (cif(b=0), 'not positive'),
   'negative.cif': (cif(b=-4), 'not positive'),
   'angles.cif': (cif(angle=120), 'span no volume'),
-  'flat.cif': (cif(angle=180), 'span no volume'),
+  'flat.cif': (cif(angle=180), 'not between 0 and 180'),
   'clash.cif': (cif(z='0.01', a=0.5), 'apart, less than'),
   'on_top.cif': (cif().replace('0.5 0.5 0.5', '0 0 0'), 'apart, less than'),
   'image.cif': (cif(b=0.3), 'apart, less than'),
@@ -92,9 +92,12 @@ BAD = {
   'unknown.cif': (cif(z='?'), 'no numbers'),
   'text.cif': (cif(z='half'), 'no numbers'),
   'infinite.cif': (cif(z='1e999'), 'no numbers|not finite|nan'),
-  'operation.cif': (cif(more=symmetry('x,y,z', 'x,x,z')), 'is none'),
-  'words.cif': (cif(more=symmetry('x,y,z', 'x,y')), 'is none'),
-  'turned.cif': (cif(b=5, more=symmetry('x,y,z', 'z,x,y')), 'does not map'),
+  'operation.cif': (cif(more=symmetry('x,y,z', 'x,x,z')), 'is malformed'),
+  'words.cif': (cif(more=symmetry('x,y,z', 'x,y')), 'is malformed'),
+  'turned.cif': (
+    cif(b=5, more=symmetry('x,y,z', 'z,x,y', 'y,z,x')),
+    'does not map',
+  ),
   'setting.cif': (
     cif(more='_space_group_IT_number 227'),
     'symmetry operations',
@@ -123,9 +126,9 @@ BAD = {
 
 
 def large(count=22):
-  """More than ten thousand atoms on a grid."""
+  """More than ten thousand atoms on a grid, one of them another."""
   lines = [
-    f'H H{i} {(i % count) / count} {(i // count % count) / count} '
+    f'{"HO"[not i]} H{i} {(i % count) / count} {(i // count % count) / count} '
     f'{(i // count**2) / count} 1'
     for i in range(count**3)
   ]

@@ -54,7 +54,7 @@ def test_ten_thousand_atoms_an_id_that_is_taken_and_a_link_to_itself(tmp_path):
   reasons = {name: s['reason'] for name, s in skipped(tmp_path / 'out').items()}
   assert reasons == {
     'a.vasp': "the id 'a' is taken by a.cif",
-    'large.cif': '10648 atoms, more than max_atoms=1000',
+    'large.cif': '10648 atoms in the primitive cell, more than max_atoms=1000',
     'self.cif': 'cannot be opened: Too many levels of symbolic links',
     'pipe.cif': 'not a plain file',
   }
