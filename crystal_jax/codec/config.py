@@ -1,7 +1,4 @@
-"""Configs as JSON, there and back without a difference.
-
-JSON has lists where a config has tuples; a config never holds a list.
-"""
+"""Configs as JSON and back: lists become the tuples that they were."""
 
 import json
 from typing import Any
@@ -14,13 +11,8 @@ def to_json(config: ml_collections.ConfigDict) -> str:
   return json.dumps(config.to_dict(), indent=2)
 
 
-def from_json(text: str) -> ml_collections.ConfigDict:
-  """The config that `to_json` was given."""
-  return from_plain(json.loads(text))
-
-
 def from_plain(tree: dict[str, Any]) -> ml_collections.ConfigDict:
-  """A config of what JSON gives, its lists made tuples again."""
+  """A config of parsed JSON, with tuples in place of lists."""
   return ml_collections.ConfigDict(_with_tuples(tree))
 
 

@@ -22,8 +22,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from crystal_jax import decoding
-from crystal_jax.density import images, voxelize_batch
+from crystal_jax.density import voxelize_batch
 from crystal_jax.representation import (
+  atoms_inside,
   lattice_numbers,
   readout,
   repeating,
@@ -112,8 +113,12 @@ class CodedBox:
     del key  # A crystal has one standard frame.
     examples = self.box.examples(None, batch)
     positions, cell = examples.targets['positions'], examples.targets['cell']
-    numbers, voxel_positions, complete = jax.vmap(self._inside)(
-      positions, batch['numbers'], cell
+    atoms = atoms_inside.atoms_inside(
+      positions,
+      batch['numbers'],
+      cell if self.box.repeats else None,
+      grid=self.box.grid,
+      slots=self.box.max_decoded,
     )
     density = self._height * examples.inputs['density']
     occupancy = density[..., 0]
@@ -121,15 +126,15 @@ class CodedBox:
     return Examples(
       inputs={'density': density} | ({} if self.box.repeats else lattice),
       targets={
-        'numbers': numbers,
-        'voxel_positions': voxel_positions,
+        'numbers': atoms.numbers,
+        'voxel_positions': self._voxels(atoms.positions),
         'positions': positions,
         'cell': cell,
         'occupancy': occupancy,
         'codes': density / jnp.maximum(occupancy, 1e-3)[..., None],
       }
       | lattice,
-      valid=examples.valid * complete,
+      valid=examples.valid * atoms.complete,
     )
 
   @property
@@ -167,27 +172,6 @@ class CodedBox:
     """Position of a voxel, Å; see `Invertible.voxel_to_cartesian`."""
     del cell  # The box is a cube of space.
     return (voxel - (self.box.grid.size - 1) / 2) * self.box.grid.spacing
-
-  def _inside(self, positions, numbers, cell):
-    """Numbers [K], voxel positions [K, 3] of atoms inside; if K is enough."""
-    found = images.find_images(
-      positions,
-      numbers > 0,
-      cell if self.box.repeats else None,
-      grid=self.box.grid,
-      reach=0.0,
-      max_images=self.box.max_decoded,
-    )
-    moved = jnp.matmul(
-      found.translation.astype(cell.dtype), cell, precision='highest'
-    )
-    voxel_positions = self._voxels(positions[found.atom] + moved)
-    numbers = jnp.where(found.filled, numbers[found.atom], 0)
-    return (
-      numbers,
-      jnp.where(found.filled[:, None], voxel_positions, 0),
-      found.complete,
-    )
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
     """Crystals of the networks' outputs; see `Representation.crystals`.

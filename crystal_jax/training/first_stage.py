@@ -7,9 +7,11 @@ the fingerprint of its weights; `freeze` puts them there:
   first_stage.freeze(config, 'mp_20', cache='runs/latents')
 
 The codec's parameters stay outside the train state. Its latents are encoded
-once, into one file for each split (`cached_latents`), and `Latents` is the
-representation of a second stage. References: the two stages of GIVT in
-big_vision (arXiv:2312.02116).
+once, into one file for each split (`cached_latents`); `latents.Latents` is the
+representation of a second stage.
+
+References:
+  GIVT, arXiv:2312.02116, and its two stages in big_vision.
 """
 
 from __future__ import annotations
@@ -20,21 +22,19 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Float, PyTree
 
 from crystal_jax.codec import loading, shipped, weights_file
 from crystal_jax.codec.config import from_plain
 from crystal_jax.codec.model import Model, make_model
 from crystal_jax.io import atomic
 from crystal_jax.models.networks import Networks
-from crystal_jax.models.vae import latent_noise, sample_latent
-from crystal_jax.representation import Arrays, Examples, Representation
+from crystal_jax.representation import Arrays, Representation
 from crystal_jax.structure.crystal import Crystal
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class FirstStage:
     """
     return _params(self.weights, self.fingerprint)
 
-  def decode(self, z: Float[Array, 'B D']) -> list[Crystal | str]:
+  def decode(self, z: Float[np.ndarray, 'B D']) -> list[Crystal | str]:
     """Crystals of latents without refinement, or why there is none."""
     outputs = _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
     return self.model.representation.crystals(outputs)
@@ -181,70 +181,3 @@ def _digest(stage, columns) -> str:
       digest.update(f'{name} {columns[name].shape}'.encode())
       digest.update(np.ascontiguousarray(columns[name]).data)
   return digest.hexdigest()[:32]
-
-
-@dataclasses.dataclass(frozen=True)
-class Latents:
-  """Crystals as latents of a frozen codec; a `Representation`. Static.
-
-  Attributes:
-    stage: The codec.
-  """
-
-  stage: FirstStage
-
-  @property
-  def input_shapes(self) -> dict[str, tuple[int, ...]]:
-    """Shape of a latent."""
-    return {'latent': (self.stage.model.latent_size,)}
-
-  def prepare(
-    self, arrays: Arrays
-  ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-    """Latents, beside the codec's own columns; see `Representation.prepare`.
-
-    Further columns: latent [M, D], the mean of the posterior, and
-    latent_deviation [M, D].
-    """
-    columns, dropped = self.stage.model.representation.prepare(arrays)
-    latents = cached_latents(self.stage, columns)
-    columns |= {'latent': latents[:, 0], 'latent_deviation': latents[:, 1]}
-    kept = _finite_rows(latents)
-    if not kept.all():
-      dropped = dropped + [
-        (str(name), 'the codec of the first stage cannot encode it')
-        for name in columns['id'][~kept]
-      ]
-      columns = {name: column[kept] for name, column in columns.items()}
-    return columns, dropped
-
-  def sized(self, *arrays: Arrays) -> Latents:
-    """Itself: no shape depends on the crystals."""
-    return self
-
-  def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
-    """Latents; see `Representation.examples`.
-
-    Inputs and targets: latent [B, D], a sample of the posterior, or its mean if
-    `key` is None.
-    """
-    z = batch['latent']
-    if key is not None:
-      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch['index'])
-      log_var = 2 * jnp.log(batch['latent_deviation'])
-      z = sample_latent(z, log_var, latent_noise(keys, z.shape[1:]))
-    z = jnp.where(batch['mask'][:, None], z, 0)
-    return Examples(
-      inputs={'latent': z},
-      targets={'latent': z},
-      valid=batch['mask'].astype(jnp.float32),
-    )
-
-  def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
-    """Crystals of `outputs['latent']`; see `Representation.crystals`."""
-    return self.stage.decode(outputs['latent'])
-
-
-def _finite_rows(latents) -> Bool[np.ndarray, 'M']:
-  """Whether each latent is finite; one number of it tells."""
-  return np.isfinite(latents[:, 0, 0]) & np.isfinite(latents[:, 1, 0])

@@ -10,7 +10,8 @@ from crystal_jax import tasks
 from crystal_jax.codec.model import Model
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.models.standardization import Standardization
-from crystal_jax.training.first_stage import FirstStage, Latents
+from crystal_jax.training.first_stage import FirstStage
+from crystal_jax.training.latents import Latents
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,15 +16,16 @@ from crystal_jax.codec.config import to_json
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 _SCRIPT = """
+import json
 import sys
 import jax
 import numpy as np
 config, workdir, out, address, count, index = sys.argv[1:]
 if int(count) > 1:
   jax.distributed.initialize(address, int(count), int(index))
-from crystal_jax.codec.config import from_json
+from crystal_jax.codec.config import from_plain
 from crystal_jax import tasks
-_, state = tasks.train(from_json(open(config).read()), workdir)
+_, state = tasks.train(from_plain(json.load(open(config))), workdir)
 leaves = [np.asarray(x.addressable_data(0)) for x in jax.tree.leaves(state.ema)]
 np.savez(out, *leaves)
 """

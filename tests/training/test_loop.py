@@ -138,10 +138,10 @@ def test_kill_9_loses_at_most_the_interval(tiny_config, tmp_path):
   """Killed in the midst, a run goes on from a whole checkpoint."""
   script = tmp_path / 'run.py'
   script.write_text(
-    'import sys\n'
-    'from crystal_jax.codec.config import from_json\n'
+    'import json, sys\n'
+    'from crystal_jax.codec.config import from_plain\n'
     'from crystal_jax import tasks\n'
-    'tasks.train(from_json(open(sys.argv[1]).read()), sys.argv[2])\n'
+    'tasks.train(from_plain(json.load(open(sys.argv[1]))), sys.argv[2])\n'
   )
   tiny_config.train.steps = 100_000
   tiny_config.train.checkpoint_every = 5
