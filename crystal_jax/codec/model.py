@@ -20,6 +20,7 @@ from crystal_jax.density import BoxGrid
 from crystal_jax.models.networks import Networks, Predictor
 from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels
+from crystal_jax.representation.peak_config import PeakConfig
 from crystal_jax.structure.elements import UNIT_NUMBER, element_codes
 
 R = TypeVar('R', bound=Representation, covariant=True)
@@ -160,8 +161,14 @@ def make_box(
 def make_cell(
   config: ml_collections.ConfigDict,
 ) -> Model[Cell, models.CodedNetworks]:
-  """Crystals in fractional coordinates: `config.cell` and `.cell_vae`."""
-  representation = Cell(**config.cell)
+  """Crystals in fractional coordinates: `config.cell` and `.cell_vae`.
+
+  `config.cell.peaks`, in a codec's card, has the fields in which its
+  `PeakConfig` differs from the defaults, which were tuned on mp_20.
+  """
+  fields = dict(config.cell)
+  peaks = PeakConfig.of(fields.pop('peaks', {}))
+  representation = Cell(**fields, peaks=peaks)
   vae = models.TokenVAE(
     size=config.cell.size,
     channels=representation.input_shapes['density'][-1],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class PeakPass(NamedTuple):
@@ -64,3 +65,24 @@ class PeakConfig:
   ridge: float = 1e-3
   newton_steps: int = 8
   max_step: float = 0.5
+
+  @classmethod
+  def of(cls, fields: Mapping[str, Any]) -> PeakConfig:
+    """The defaults, with the fields in which a codec's config differs.
+
+    Args:
+      fields: Values by name; `passes` as rows of numbers.
+
+    Raises:
+      ValueError: If a field is unknown.
+    """
+    known = {field.name for field in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+      raise ValueError(
+        f'model.cell.peaks has no fields {unknown}; it has {sorted(known)}.'
+      )
+    values = dict(fields)
+    if 'passes' in values:
+      values['passes'] = tuple(PeakPass(*row) for row in values['passes'])
+    return cls(**values)

@@ -1,12 +1,17 @@
 """Crystals in fractional coordinates: encoded, decoded, and refused ones."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 import crystal_jax as cj
+from crystal_jax.codec import config as config_lib
 from crystal_jax.codec.model import make_model
 from crystal_jax.representation.cell import Cell
+from crystal_jax.representation.peak_config import PeakConfig, PeakPass
 from crystal_jax.structure import lattice
 from tests import crystals
 from tests.representation.test_box import arrays_of, batch_of
@@ -99,3 +104,17 @@ def test_the_model_is_built_from_its_config(tiny_cell_config):
   model = make_model(tiny_cell_config.model)
   assert model.kind == 'cell'
   assert isinstance(model.representation, Cell)
+
+
+def test_a_card_has_settings_of_its_own(tiny_cell_config):
+  config = config_lib.from_plain(
+    json.loads(config_lib.to_json(tiny_cell_config.model))
+  )
+  assert make_model(config).representation.peaks == PeakConfig()
+  config.cell.peaks = ConfigDict({'passes': ((1, 0.3, 0.8, 4, 2),)})
+  peaks = make_model(config).representation.peaks
+  assert peaks.passes == (PeakPass(1, 0.3, 0.8, 4, 2),)
+  assert peaks.atom_price == PeakConfig().atom_price
+  config.cell.peaks = ConfigDict({'price': 1.0})
+  with pytest.raises(ValueError, match="'price'.*atom_price"):
+    make_model(config)
