@@ -1,7 +1,7 @@
 r"""Whole crystals through a latent of 966 numbers, trained in minutes.
 
 About five minutes on two cores. Of 256 held-out crystals 98 % match with
-refinement (`codec_match`) and 89 % without it (`match`).
+refinement (`match`) and 89 % without it (`networks_match`).
 
 OQMD crystals of up to 20 atoms, in fractional coordinates on 16³ voxels. The
 paper's box and U-Net are in quickstart_box.py; larger networks, trained for
