@@ -24,8 +24,9 @@ _TRAIN = [
   'tensorflow-datasets>=4.9.7',  # data sets, without TensorFlow
 ]
 
-# Validity of compositions, as published results are gated.
-_EVAL = ['smact>=3']
+# Published metrics of generated crystals: validity of compositions, and the
+# fingerprints of coverage.
+_EVAL = ['smact>=3', 'matminer>=0.9']
 
 setuptools.setup(
   name='crystal_jax',

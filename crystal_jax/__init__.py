@@ -10,6 +10,7 @@ from crystal_jax.density import (
   voxelize,
   voxelize_batch,
 )
+from crystal_jax.evaluation.samples import SampleScores, score
 from crystal_jax.io import read, read_all, write
 from crystal_jax.lattice_search import (
   LatticeFit,
@@ -27,6 +28,7 @@ __all__ = [
   'DecodedAtoms',
   'LatticeFit',
   'LatticeNotFoundError',
+  'SampleScores',
   'assemble',
   'count_images',
   'decode_batch',
@@ -35,6 +37,7 @@ __all__ = [
   'label_species',
   'read',
   'read_all',
+  'score',
   'voxelize',
   'voxelize_batch',
   'write',

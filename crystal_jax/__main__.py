@@ -16,6 +16,7 @@ VERBS = {
   'interpolate': 'the crystals between two',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
+  'score': 'generated crystals against a data set',
   'show': 'a crystal file as an interactive page',
   'voxelize': 'a crystal file to a density',
   'decode-density': 'a density file to a crystal',

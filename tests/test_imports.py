@@ -56,7 +56,7 @@ ABSENT = (
 
 # What install_requires does not name: ourselves, and the extras.
 OWN_OR_EXTRA = (
-  'crystal_jax', 'experiments', 'smact', 'apache_beam', 'pyarrow',
+  'crystal_jax', 'experiments', 'smact', 'matminer', 'apache_beam', 'pyarrow',
 )  # fmt: skip
 
 

@@ -73,8 +73,11 @@ def _box(
   if 'predicted_labels' in picture:
     maps = figures.species_maps(picture['labels'], picture['predicted_labels'])
     parts.append(image(maps))
-  scenes = [_scene(atoms, length) for atoms in (row.true, row.decoded)]
-  parts.append(image(figures.atoms(*scenes)))
+  scenes = {
+    'target': _scene(row.true, length),
+    'decoded': _scene(row.decoded, length),
+  }
+  parts.append(image(figures.atoms(scenes)))
   return parts
 
 

@@ -96,8 +96,11 @@ def _crystal(row: Reconstruction, view: View) -> list[str]:
     image(figures.densities(row.occupancy[0], row.occupancy[1], 'occupancy')),
   ]
   if isinstance(crystal, Crystal):
-    scenes = [view.scene(each, row.true) for each in (row.true, crystal)]
-    parts.append(image(figures.atoms(*scenes)))
+    scenes = {
+      'target': view.scene(row.true, row.true),
+      'decoded': view.scene(crystal, row.true),
+    }
+    parts.append(image(figures.atoms(scenes)))
   return parts
 
 

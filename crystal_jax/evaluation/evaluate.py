@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from crystal_jax.evaluation import report
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.io import atomic
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.run import Run
@@ -61,9 +62,8 @@ def _write_json(
     column: {k: None if math.isnan(v) else v for k, v in metrics.items()}
     for column, metrics in results.items()
   }
-  partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(columns, indent=2) + '\n', encoding='utf-8')
-  os.replace(partial, path)
+  with atomic.replacing(path) as partial:
+    partial.write_text(json.dumps(columns, indent=2) + '\n', 'utf-8')
 
 
 def _write_cifs(path: pathlib.Path, crystals: Mapping[str, Crystal]) -> None:

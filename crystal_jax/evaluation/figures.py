@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,21 +126,26 @@ def species_maps(
   return figure
 
 
-def atoms(target: Scene, predicted: Scene) -> Figure:
-  """Atoms of both from the top and from the front, with a legend.
+def atoms(scenes: Mapping[str, Scene]) -> Figure:
+  """Atoms from the top and from the front, with a legend of the elements.
 
   Heavier atoms are larger, farther ones are paler; lines are the edges of the
   cell.
+
+  Args:
+    scenes: By title.
   """
-  figure = Figure(figsize=(10, 2.8), layout='constrained')
-  axes = figure.subplots(1, 4)
+  figure = Figure(figsize=(5 * len(scenes), 2.8), layout='constrained')
+  axes = figure.subplots(1, 2 * len(scenes))
   views = [('top', (0, 1, 2)), ('front', (0, 2, 1))]
-  scenes = [('target', target), ('decoded', predicted)]
   points = np.concatenate(
-    [np.concatenate([s.positions, s.edges().reshape(-1, 3)]) for _, s in scenes]
+    [
+      np.concatenate([scene.positions, scene.edges().reshape(-1, 3)])
+      for scene in scenes.values()
+    ]
   )
   low, high = points.min(0) - 1, points.max(0) + 1
-  panels = itertools.product(views, scenes)
+  panels = itertools.product(views, scenes.items())
   for ax, ((view, (x, y, depth)), (name, scene)) in zip(
     axes, panels, strict=True
   ):
@@ -162,7 +167,7 @@ def atoms(target: Scene, predicted: Scene) -> Figure:
       edgecolors='black',
       linewidths=0.5,
     )
-  _legend(figure, np.concatenate([target.numbers, predicted.numbers]))
+  _legend(figure, np.concatenate([s.numbers for s in scenes.values()]))
   return figure
 
 

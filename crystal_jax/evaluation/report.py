@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import pathlib
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from crystal_jax.evaluation import figures, plots
 from crystal_jax.evaluation.metric_labels import format_value, label
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.io import atomic
 from crystal_jax.structure import elements
 from crystal_jax.training import logs
 
@@ -70,9 +70,8 @@ def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
     + '\n'.join(parts)
     + '</html>\n'
   )
-  partial = path.with_suffix('.partial')
-  partial.write_text(page, encoding='utf-8')
-  os.replace(partial, path)
+  with atomic.replacing(path) as partial:
+    partial.write_text(page, encoding='utf-8')
 
 
 def image(figure: Figure) -> str:
