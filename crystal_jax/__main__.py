@@ -14,6 +14,8 @@ VERBS = {
   'decode': 'latents to crystal files',
   'reconstruct': 'crystal files through a codec and back',
   'interpolate': 'the crystals between two',
+  'sample': 'crystals that nobody has seen',
+  'alter': 'neighbours of a crystal',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'score': 'generated crystals against a data set',

@@ -18,6 +18,7 @@ from crystal_jax.codec import model as model_lib
 from crystal_jax.evaluation import box_scores, coded_scores
 from crystal_jax.evaluation import evaluate as evaluate_lib
 from crystal_jax.evaluation.scores import Scores
+from crystal_jax.generation import task as prior_task
 from crystal_jax.training import box_loss, coded_loss, coded_terms, loop, steps
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
@@ -117,5 +118,11 @@ TASKS: dict[str, Task] = {
   'cell': Task(model_lib.make_cell, _cell_loss, coded_scores.score),
   'coded_box': Task(
     model_lib.make_coded_box, _coded_box_loss, coded_scores.score
+  ),
+  'prior': Task(
+    prior_task.make_model,
+    prior_task.make_loss,
+    prior_task.score,
+    prior_task.columns,
   ),
 }

@@ -82,6 +82,16 @@ def _model():
   model.coded_vae.vector = 0  # length of one latent vector instead; 0: none
   model.coded_vae.learn_codes = True
   model.coded_vae.head_width = 256  # channels of the lattice head
+
+  model.prior = ConfigDict()  # of latents; its codec is `first_stage`
+  model.prior.width = 768  # channels of the residual stream
+  model.prior.blocks = 6  # residual blocks
+  model.prior.factor = 2  # hidden width of a block, in widths
+  model.prior.condition_width = 256  # channels of time and conditions
+  model.prior.composition_width = 256  # channels of the composition network
+  model.prior.operands = 'float32'  # of matrix products; or 'bfloat16'
+  model.prior.columns = ()  # conditions: 'spacegroup_number', 'icsd'
+  model.prior.properties = ()  # further columns that are conditions
   return model
 
 
@@ -142,6 +152,17 @@ def _train():
   train.coded_box_loss = _coded_loss()
   train.coded_box_loss.lattice = 0.01  # of its error, 0.3 % and 0.3 degrees
   train.coded_box_loss.atoms = 96  # random atoms of a step; 0: all
+
+  train.prior_loss = ConfigDict()
+  train.prior_loss.lattice = 0.1  # share of the lattice's six; 0: none there
+  train.prior_loss.composition = 0.05  # of a nat of the composition
+  train.prior_loss.time_mean = 0.0  # of the logit of the time
+  train.prior_loss.time_deviation = 1.0
+  train.prior_loss.drop = ConfigDict()  # shares of examples without it
+  train.prior_loss.drop.everything = 0.1
+  train.prior_loss.drop.composition = 0.0
+  train.prior_loss.drop.space_group = 0.7
+  train.prior_loss.drop.other = 0.5
   return train
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import pathlib
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import jax
@@ -63,6 +64,8 @@ class Codec:
     self._known = known and {elements.number(symbol) for symbol in known}
     self._refine_config = refinement.RefineConfig.from_card(self._card)
     self._last = _LastCall()
+    self._folder: pathlib.Path | None = None
+    self._prior: Any = None
 
   @classmethod
   def load(cls, name: str | os.PathLike[str]) -> Self:
@@ -78,7 +81,10 @@ class Codec:
     """
     from crystal_jax.codec import loading
 
-    return cls(*loading.load(shipped.find(name)))
+    folder = shipped.find(name)
+    codec = cls(*loading.load(folder))
+    codec._folder = folder
+    return codec
 
   @classmethod
   def from_run(cls, workdir: str | os.PathLike[str]) -> Self:
@@ -212,6 +218,8 @@ class Codec:
     self,
     z: Float[ArrayLike, 'B D'],
     *,
+    composition: Any = None,
+    num_atoms: Any = None,
     symmetrize: float | None = None,
     refine: str = 'auto',
   ) -> list[Crystal | None]:
@@ -223,6 +231,11 @@ class Codec:
 
     Args:
       z: Latents as `encode` gives them; one alone may be [D].
+      composition: Formula of all crystals, such as 'LiFePO4', or a list with
+        one for each latent: exactly these atoms are decoded, in as many formula
+        units as there are in the latent or as `num_atoms` says. A codec of
+        cells.
+      num_atoms: Atoms of each primitive cell, or a list with one for each.
       symmetrize: Å. Atoms move to the symmetric positions (spglib) that they
         have within this, which removes much of the networks' error; a smaller
         distortion is lost. 0: none move. None: what the card says, or 0.2. A
@@ -236,8 +249,8 @@ class Codec:
       `residuals` and `certain` say how far each can be trusted.
 
     Raises:
-      ValueError: If the latents are not of this codec's size, or `refine` is
-        none of the three.
+      ValueError: If the latents are not of this codec's size, `refine` is none
+        of the three, or composition and number of atoms are at odds.
     """
     z = np.asarray(z, np.float32)
     z = z[None] if z.ndim == 1 else z
@@ -247,6 +260,7 @@ class Codec:
       raise ValueError(f'Need {refine=} to be one of {REFINE}.')
     from crystal_jax.codec import decoding
     from crystal_jax.representation import symmetric_positions
+    from crystal_jax.structure.composition import contents_of
 
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', symmetric_positions.TOLERANCE)
@@ -258,6 +272,7 @@ class Codec:
       refine=refine,
       config=self._refine_config,
       allowed=self._known,
+      contents=contents_of(composition, num_atoms, len(z)),
     )
     crystals = [
       result.crystal if isinstance(result.crystal, Crystal) else None
@@ -311,6 +326,154 @@ class Codec:
     first, last = self._encode(ends, skip=False)[0]
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     return self.decode((1 - share) * first[None] + share * last[None])
+
+  def sample(
+    self,
+    n: int,
+    seed: int = 0,
+    composition: Any = None,
+    num_atoms: int | None = None,
+    formula_units: int | None = None,
+    elements: Collection[str] | None = None,
+    exclude_elements: Collection[str] | None = None,
+    space_group: int | None = None,
+    crystal_system: str | None = None,
+    properties: Mapping[str, float] | None = None,
+    experimental: bool | None = None,
+    guidance: float | None = None,
+    exact: bool = False,
+  ) -> list[Crystal | None]:
+    """Crystals drawn from the codec's prior: n draws, no ranking, no redraw.
+
+    Args:
+      n: How many.
+      seed: Of all random numbers. The first draws do not depend on `n`.
+      composition: A ratio, such as 'LiCoO2'. None: drawn.
+      num_atoms: Atoms of the primitive cell. None: drawn.
+      formula_units: Formula units of the primitive cell, in place of
+        `num_atoms`.
+      elements: Elements that have to be there, and no others: {'Li', 'O'}.
+      exclude_elements: Elements that may not be there.
+      space_group: 1 to 230. A wish, as the four below: `unmet` says which
+        crystals are not so.
+      crystal_system: 'cubic', 'hexagonal', ..
+      properties: Values by name, of those that the prior was trained on.
+      experimental: Whether it was seen in an experiment.
+      guidance: How much the conditions count; 1: as in the data.
+      exact: Draw again what is not valid or whose symmetry is not as asked, up
+        to ten draws for each crystal.
+
+    Returns:
+      Primitive cells; None where no valid crystal came (distances of 0.5 Å,
+      volume of 0.1 Å³), the reason in `failures`.
+
+    Raises:
+      FileNotFoundError: If the codec has no prior; see `load_prior`.
+      ValueError: If a condition is unknown, or two are at odds.
+    """
+    from crystal_jax.generation import sampling
+
+    return self._draws(
+      sampling.sample(
+        self,
+        self._opened_prior(),
+        n,
+        seed=seed,
+        composition=composition,
+        num_atoms=num_atoms,
+        formula_units=formula_units,
+        elements=elements,
+        exclude_elements=exclude_elements,
+        space_group=space_group,
+        crystal_system=crystal_system,
+        properties=properties,
+        experimental=experimental,
+        guidance=guidance,
+        exact=exact,
+      )
+    )
+
+  def alter(
+    self,
+    crystal: Crystals,
+    n: int,
+    strength: float = 0.3,
+    seed: int = 0,
+    **conditions: Any,
+  ) -> list[Crystal | None]:
+    """Neighbours of a crystal: noise on its latent, and the way back.
+
+    Args:
+      crystal: One crystal.
+      n: How many neighbours.
+      strength: Share of the way to noise: near 0 the crystal itself comes back,
+        1 is a draw that has forgotten it.
+      seed: Of all random numbers.
+      **conditions: As of `sample`; without `composition`, `elements` and
+        `num_atoms` the atoms stay those of the crystal.
+
+    Returns:
+      As `sample`.
+
+    Raises:
+      FileNotFoundError: As `sample`.
+      ValueError: If the crystal cannot be encoded, or as `sample`.
+    """
+    from crystal_jax.generation import sampling
+
+    return self._draws(
+      sampling.alter(
+        self,
+        self._opened_prior(),
+        crystal,
+        n,
+        strength=strength,
+        seed=seed,
+        **conditions,
+      )
+    )
+
+  def load_prior(self, path: str | os.PathLike[str]) -> None:
+    """Takes a prior that was trained on this codec's latents.
+
+    Args:
+      path: A folder with `prior.safetensors`, or the workdir of a run.
+
+    Raises:
+      FileNotFoundError: If there is none.
+      ValueError: If it is the prior of another codec.
+    """
+    from crystal_jax.generation import opening
+
+    self._prior = opening.open_prior(path, self._card.get('fingerprint'))
+
+  @property
+  def unmet(self) -> dict[int, list[str]]:
+    """Of this thread's last `sample` or `alter`: what was asked and is not so.
+
+    By index of the crystal.
+    """
+    return self._last.unmet
+
+  def _opened_prior(self):
+    if self._prior is None:
+      if self._folder is None:
+        raise FileNotFoundError(
+          'This codec was not loaded from a folder, so that it has no prior: '
+          'codec.load_prior(path) takes one.'
+        )
+      self.load_prior(self._folder)
+    return self._prior
+
+  def _draws(self, draws) -> list[Crystal | None]:
+    """Crystals of draws, and what there is to say of them."""
+    self._last.set(
+      draws.failures, draws.residuals, draws.latents, draws.crystals
+    )
+    self._last.unmet = draws.unmet
+    if draws.unmet:
+      warnings.warn(draws.summary, stacklevel=3)
+    return draws.crystals
 
   def _encode(self, crystals, *, skip):
     """Mean and logarithm of the variance, [B, D] each."""
@@ -368,3 +531,4 @@ class _LastCall(threading.local):
     """Replaces all of it; residuals that are None are computed when asked."""
     self.failures, self.residuals = failures, residuals
     self.z, self.crystals = z, crystals
+    self.unmet: dict[int, list[str]] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,8 +21,9 @@ from crystal_jax.codec.refinement import (
   Refined,
   refine_batch,
 )
-from crystal_jax.representation import Invertible
+from crystal_jax.representation import Cell, Invertible
 from crystal_jax.structure import elements
+from crystal_jax.structure.composition import Contents
 from crystal_jax.structure.crystal import Crystal
 
 # Numbers of a latent have a standard deviation of about one; no codec encodes a
@@ -40,6 +42,7 @@ def decode_latents(
   refine: str,
   config: RefineConfig,
   allowed: Collection[int] | None,
+  contents: Sequence[Contents] | None = None,
 ) -> list[Refined]:
   """The crystal of each latent, or why there is none.
 
@@ -51,14 +54,25 @@ def decode_latents(
     refine: Which crystals are refined: 'auto', 'all' or 'none'.
     config: Tuned constants of the refinement.
     allowed: Atomic numbers that may be decoded; None: all.
+    contents: Composition or number of atoms of each, where they are known; no
+      atom is then substituted, removed or added.
+
+  Raises:
+    ValueError: If contents are given and the model is not one of a cell.
   """
+  if contents is not None:
+    if not isinstance(model.representation, Cell):
+      raise ValueError(
+        'composition and num_atoms need a codec of whole cells, such as mp_20.'
+      )
+    config = dataclasses.replace(config, max_edits=0)
   results = [_refusal(row) for row in z]
   valid = [i for i, result in enumerate(results) if result is None]
   encoder = None
   if isinstance(model.representation, Invertible):
     encoder = Encoder(model.representation, model.networks, params)
   for indices, outputs, readouts in _readouts(
-    model, params, z, np.array(valid, int), allowed
+    model, params, z, np.array(valid, int), allowed, contents
   ):
     refined = refine_batch(
       encoder,
@@ -87,7 +101,7 @@ def _refusal(row) -> Refined | None:
 
 
 def _readouts(
-  model, params, z, indices, allowed
+  model, params, z, indices, allowed, contents
 ) -> Iterator[tuple[np.ndarray, dict[str, Any], list[Crystal | str]]]:
   """Outputs of the networks and crystals read off them, one batch ahead.
 
@@ -101,7 +115,13 @@ def _readouts(
     rows = np.resize(batch, batching.SIZE)
     outputs = _decoded(model, params, z[rows])
     outputs = _restricted(outputs, allowed)
-    return outputs, model.representation.crystals(outputs)
+    if contents is None:
+      return outputs, model.representation.crystals(outputs)
+    from crystal_jax.representation import known_composition
+
+    return outputs, known_composition.crystals(
+      model.representation, outputs, [contents[row] for row in rows]
+    )
 
   step = batching.SIZE
   parts = [indices[i : i + step] for i in range(0, len(indices), step)]

@@ -98,8 +98,11 @@ class FirstStage:
 
   def decode(self, z: Float[np.ndarray, 'B D']) -> list[Crystal | str]:
     """Crystals of latents without refinement, or why there is none."""
-    outputs = _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
-    return self.model.representation.crystals(outputs)
+    return self.model.representation.crystals(self.outputs(z))
+
+  def outputs(self, z: Float[Array, 'B D']) -> dict[str, Array]:
+    """Outputs of the codec's networks for latents, by name."""
+    return _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,0 +1,42 @@
+"""Neighbours of a crystal: its latent with noise, brought back by the prior.
+
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax alter NaCl.cif --strength=0.3 --n=10 --out=like_nacl
+
+At a small strength the crystal itself comes back, at 1 a draw that has
+forgotten it. The atoms stay those of the crystal if neither a composition nor
+elements nor a number of atoms is given. Files, table and exit status as of
+`sample`.
+"""
+
+import argparse
+import pathlib
+import warnings
+
+from crystal_jax.cli import draws
+from crystal_jax.io import read
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What the verb takes."""
+  parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
+  draws.add_arguments(parser)
+  parser.add_argument(
+    '--strength', type=float, default=0.3, help='above 0, to 1'
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Alters a crystal; returns the exit status."""
+  crystal = read(args.crystal)
+  codec = draws.open_codec(args)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', UserWarning)  # The table says it.
+    crystals = codec.alter(
+      crystal,
+      args.n,
+      strength=args.strength,
+      seed=args.seed,
+      **draws.conditions(args),
+    )
+  return draws.write(args, codec, crystals)

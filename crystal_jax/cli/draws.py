@@ -1,0 +1,155 @@
+"""What `sample` and `alter` share: conditions, files and the table of draws."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from crystal_jax.cli import inputs
+from crystal_jax.io.folder import Folder
+from crystal_jax.structure.crystal import Crystal
+
+TABLE = 'table.csv'
+_FIELDS = (
+  'id', 'formula', 'atoms', 'space_group', 'symbol', 'density', 'closest',
+  'residual', 'unmet',
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """The options of both verbs."""
+  inputs.add_weights(parser)
+  parser.add_argument(
+    '--prior', type=pathlib.Path,
+    help="a prior's folder or run (default: the one beside the weights)",
+  )  # fmt: skip
+  parser.add_argument('--n', type=int, default=10, help='crystals')
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--composition', help='a ratio, such as LiCoO2')
+  parser.add_argument('--num-atoms', type=int, help='of the primitive cell')
+  parser.add_argument('--elements', help='these and no others, such as Li,Co,O')
+  parser.add_argument('--exclude-elements', help='none of these: Pb,Cd')
+  parser.add_argument('--space-group', type=int, help='1 to 230')
+  parser.add_argument('--crystal-system', help='cubic, hexagonal, ..')
+  parser.add_argument(
+    '--property', action='append', default=[], metavar='NAME=VALUE',
+    help='such as formation_energy_per_atom=-2; may be repeated',
+  )  # fmt: skip
+  parser.add_argument(
+    '--experimental', action=argparse.BooleanOptionalAction, default=None,
+    help='as crystals that were seen in experiments, or were not',
+  )  # fmt: skip
+  parser.add_argument('--guidance', type=float, help='1: as in the data')
+  parser.add_argument(
+    '--exact', action='store_true', help='draw again what is not as asked'
+  )
+  parser.add_argument(
+    '--symmetrize', type=float, default=0.0, metavar='Å',
+    help='make lattice and positions as symmetric as they are within this',
+  )  # fmt: skip
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
+  )
+
+
+def conditions(args: argparse.Namespace) -> dict[str, Any]:
+  """Conditions of the options, as `Codec.sample` takes them."""
+  return {
+    'composition': args.composition,
+    'num_atoms': args.num_atoms,
+    'elements': _symbols(args.elements),
+    'exclude_elements': _symbols(args.exclude_elements),
+    'space_group': args.space_group,
+    'crystal_system': args.crystal_system,
+    'properties': dict(map(_property, args.property)) or None,
+    'experimental': args.experimental,
+    'guidance': args.guidance,
+    'exact': args.exact,
+  }
+
+
+def open_codec(args: argparse.Namespace) -> Any:
+  """The codec, with the prior that is asked for."""
+  codec = inputs.open_codec(args.weights)
+  if args.prior is not None:
+    codec.load_prior(args.prior)
+  return codec
+
+
+def write(args: argparse.Namespace, codec: Any, crystals) -> int:
+  """Writes CIFs and the table; returns the exit status."""
+  from crystal_jax.generation.symmetry import symmetrized
+
+  skipped, rows = inputs.Skipped(), []
+  failures, residuals = codec.failures, codec.residuals
+  folder = Folder(args.out)
+  width = len(str(len(crystals) - 1))
+  for index, crystal in enumerate(crystals):
+    name = f'{index:0{width}d}'
+    if crystal is None:
+      skipped.add(f'draw {name}', failures[index])
+      continue
+    if args.symmetrize:
+      crystal = symmetrized(crystal, args.symmetrize)
+    row = _row(name, crystal, residuals[index], codec.unmet.get(index, []))
+    folder.write(f'{name}_{row["formula"]}', crystal)
+    rows.append(row)
+  if rows:
+    _write_table(args.out / TABLE, rows)
+  unmet = sum(bool(row['unmet']) for row in rows)
+  said = f', {unmet} of them not in all as asked' if unmet else ''
+  print(f'wrote {len(rows)} of {len(crystals)} draws to {args.out}{said}')
+  return skipped.status(len(rows))
+
+
+def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
+  """What the table says of a crystal."""
+  from crystal_jax.generation import checks
+
+  atoms = crystal.to_ase()
+  number, symbol = checks.space_group(crystal)
+  return {
+    'id': name,
+    'formula': atoms.symbols.formula.reduce()[0].format('metal'),
+    'atoms': len(atoms),
+    'space_group': number,
+    'symbol': symbol,
+    'density': f'{atoms.get_masses().sum() / atoms.get_volume() * 1.66054:.3f}',
+    'closest': f'{checks.closest(crystal):.2f}',
+    'residual': '' if np.isnan(residual) else f'{residual:.2f}',
+    'unmet': '; '.join(unmet),
+  }
+
+
+def _write_table(path: pathlib.Path, rows) -> None:
+  with path.open('w', newline='', encoding='utf-8') as file:
+    writer = csv.DictWriter(file, _FIELDS)
+    writer.writeheader()
+    writer.writerows(rows)
+  print(f'{"id":>4} {"formula":16} {"N":>3} {"group":12} {"Å":>5} {"g/cm³":>6}')
+  for row in rows:
+    group = f'{row["symbol"]} ({row["space_group"]})'
+    print(
+      f'{row["id"]:>4} {row["formula"]:16} {row["atoms"]:3} {group:12} '
+      f'{row["closest"]:>5} {row["density"]:>6} {row["unmet"]}'
+    )
+
+
+def _symbols(text: str | None) -> set[str] | None:
+  if text is None:
+    return None
+  return {each.strip() for each in text.split(',') if each.strip()}
+
+
+def _property(text: str) -> tuple[str, float]:
+  name, separator, value = text.partition('=')
+  try:
+    return name, float(value)
+  except ValueError:
+    raise ValueError(
+      f'--property={text}: need NAME=VALUE, such as band_gap=1.5.'
+    ) from None

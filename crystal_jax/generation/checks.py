@@ -1,0 +1,84 @@
+"""Whether a drawn crystal is valid, and whether it is what was asked for."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import spglib
+
+from crystal_jax.generation import conditions
+from crystal_jax.generation.request import Request
+from crystal_jax.structure import composition, contacts, elements
+from crystal_jax.structure.composition import Contents
+from crystal_jax.structure.crystal import Crystal
+
+# Published rule of a valid structure: Å and Å³.
+CLOSEST, SMALLEST = 0.5, 0.1
+# Å; within this a drawn crystal's symmetry is found.
+SYMMETRY_TOLERANCE = 0.1
+
+
+def why_invalid(crystal: Crystal) -> str | None:
+  """Why a crystal is not valid by the published rule; None: it is."""
+  volume = abs(np.linalg.det(np.asarray(crystal.cell, np.float64)))
+  if volume < SMALLEST:
+    return f'a cell of {volume:.3f} Å³, below {SMALLEST} Å³'
+  contact = contacts.first_contact(
+    np.asarray(crystal.positions), np.asarray(crystal.cell), CLOSEST
+  )
+  if contact is None:
+    return None
+  i, j, distance = contact
+  first, second = (elements.symbol(int(crystal.numbers[k])) for k in (i, j))
+  return f'{first} and {second} are {distance:.2f} Å apart, below {CLOSEST} Å'
+
+
+def closest(crystal: Crystal) -> float:
+  """Shortest distance of two atoms, images included, Å."""
+  from ase.geometry import minkowski_reduce
+
+  positions = np.asarray(crystal.positions, np.float64)
+  cell, _ = minkowski_reduce(np.asarray(crystal.cell, np.float64))
+  steps = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T @ cell
+  fractional = (positions[:, None] - positions) @ np.linalg.inv(cell)
+  offsets = (fractional - np.rint(fractional)) @ cell
+  distances = np.linalg.norm(offsets[:, :, None] + steps, axis=-1)
+  own = np.eye(len(positions), dtype=bool)
+  distances[own[:, :, None] & ~steps.any(axis=1)[None, None]] = np.inf
+  return float(distances.min())
+
+
+def space_group(
+  crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE
+) -> tuple[int, str]:
+  """Number and symbol of the space group; 0 and '' where spglib finds none."""
+  cell = np.asarray(crystal.cell, np.float64)
+  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)
+    found = spglib.get_symmetry_dataset(
+      (cell, fractional, np.asarray(crystal.numbers)), symprec=tolerance
+    )
+  return (0, '') if found is None else (found.number, found.international)
+
+
+def unmet(crystal: Crystal, wanted: Contents, request: Request) -> list[str]:
+  """What was asked of a crystal and is not so."""
+  missed = []
+  if wanted.unit is not None:
+    unit = composition.unit_of(np.asarray(crystal.numbers))
+    if unit != wanted.unit:
+      missed.append(f'composition {composition.formula(wanted.unit)}')
+    elif wanted.units and len(crystal.numbers) != (
+      wanted.units * wanted.unit_size
+    ):
+      missed.append(f'{wanted.units * wanted.unit_size} atoms')
+  if request.space_group or request.system:
+    number, _ = space_group(crystal)
+    system = conditions.system_number(number) if number else 0
+    if request.space_group and number != request.space_group:
+      missed.append(f'space_group={request.space_group}')
+    elif request.system and system != request.system:
+      missed.append(conditions.describe(0, request.system))
+  return missed

@@ -1,0 +1,230 @@
+"""What a latent may be conditioned on, as arrays and as features of networks.
+
+Every condition may be missing: an empty composition, a space group or crystal
+system of 0, NaN. In training each is dropped at random, so that any subset may
+be given in sampling, none of them too (guidance needs that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from crystal_jax.generation.networks import order
+from crystal_jax.structure import elements
+
+SPACE_GROUPS = 230
+# Crystal systems, by the last space group of each.
+SYSTEMS = {
+  'triclinic': 2,
+  'monoclinic': 15,
+  'orthorhombic': 74,
+  'tetragonal': 142,
+  'trigonal': 167,
+  'hexagonal': 194,
+  'cubic': 230,
+}
+# Elements of a formula that are told one by one, in the order of `order`.
+_SLOTS = 7
+
+
+class Conditions(NamedTuple):
+  """Conditions of a batch.
+
+  Attributes:
+    counts: Atoms of each element by atomic number, hydrogen first; zeros: not
+      given.
+    space_group: 1 to 230; 0: not given.
+    system: 1 to 7, as in `SYSTEMS`; 0: not given.
+    experimental: Whether it was seen in an experiment; NaN: not given.
+    properties: Standardized values; NaN: not given.
+  """
+
+  counts: Float[Array | np.ndarray, 'B E']
+  space_group: Int[Array | np.ndarray, 'B']
+  system: Int[Array | np.ndarray, 'B']
+  experimental: Float[Array | np.ndarray, 'B']
+  properties: Float[Array | np.ndarray, 'B P']
+
+
+def of_batch(
+  batch: Mapping[str, Array],
+  properties: Float[Array, 'B P'],
+) -> Conditions:
+  """All that is known of prepared crystals.
+
+  Args:
+    batch: With numbers [B, N], and spacegroup_number and icsd [B] if there are.
+    properties: Standardized.
+  """
+  numbers = batch['numbers']
+  counts = jax.nn.one_hot(numbers - 1, elements.MAX_NUMBER).sum(1)
+  unknown = jnp.full(len(numbers), jnp.nan)
+  group = batch.get('spacegroup_number', unknown)
+  group = jnp.where(jnp.isfinite(group), group, 0).astype(jnp.int32)
+  return Conditions(
+    counts=counts,
+    space_group=group,
+    system=system_of(group),
+    experimental=batch.get('icsd', unknown),
+    properties=properties,
+  )
+
+
+def none(batch_size: int, properties: int) -> Conditions:
+  """Nothing is given."""
+  return Conditions(
+    counts=jnp.zeros((batch_size, elements.MAX_NUMBER)),
+    space_group=jnp.zeros(batch_size, jnp.int32),
+    system=jnp.zeros(batch_size, jnp.int32),
+    experimental=jnp.full(batch_size, jnp.nan),
+    properties=jnp.full((batch_size, properties), jnp.nan),
+  )
+
+
+def of_counts(
+  counts: Float[np.ndarray, 'B E'], properties: int
+) -> Conditions:
+  """Compositions alone, on the host."""
+  empty = jax.tree.map(np.asarray, none(len(counts), properties))
+  return empty._replace(counts=np.asarray(counts, np.float32))
+
+
+def system_of(space_group: Int[Array, 'B']) -> Int[Array, 'B']:
+  """Crystal systems of space groups, 1 to 7; 0 for 0."""
+  last = jnp.asarray([0, *SYSTEMS.values()])
+  return jnp.searchsorted(last, space_group).astype(jnp.int32)
+
+
+class DropRates(NamedTuple):
+  """Shares of examples that lose a condition in training.
+
+  Attributes:
+    everything: All of them.
+    composition: The composition alone.
+    space_group: The space group; half of these lose the system too.
+    other: Each of the others.
+  """
+
+  everything: float
+  composition: float
+  space_group: float
+  other: float
+
+
+def dropped(key: Array, given: Conditions, rates: DropRates) -> Conditions:
+  """Conditions with some of them dropped, as one example's key says.
+
+  Args:
+    key: Keys [B].
+    given: All conditions.
+    rates: How often.
+  """
+
+  def one(key, each):
+    u = jax.random.uniform(key, (4 + len(each.properties),))
+    everything = u[0] < rates.everything
+    lost = u < jnp.asarray(
+      [1.0, rates.composition, rates.space_group, rates.other]
+      + [rates.other] * len(each.properties)
+    )
+    lost = lost | everything
+    system = (u[2] < 0.5 * rates.space_group) | everything
+    return Conditions(
+      counts=jnp.where(lost[1], 0, each.counts),
+      space_group=jnp.where(lost[2], 0, each.space_group),
+      system=jnp.where(system, 0, each.system),
+      experimental=jnp.where(lost[3], jnp.nan, each.experimental),
+      properties=jnp.where(lost[4:], jnp.nan, each.properties),
+    )
+
+  return jax.vmap(one)(key, given)
+
+
+def features(given: Conditions, max_atoms: int) -> Float[Array, 'B F']:
+  """What the velocity is told: composition and everything else."""
+  return jnp.concatenate(
+    [_composition(given.counts, max_atoms), other_features(given)], axis=-1
+  )
+
+
+def other_features(given: Conditions) -> Float[Array, 'B F']:
+  """All conditions but the composition, which compositions are drawn from."""
+  values = jnp.concatenate(
+    [given.experimental[:, None], given.properties], axis=-1
+  )
+  known = jnp.isfinite(values)
+  return jnp.concatenate(
+    [
+      jax.nn.one_hot(given.space_group - 1, SPACE_GROUPS),
+      jax.nn.one_hot(given.system - 1, len(SYSTEMS)),
+      jnp.where(known, values, 0.0),
+      known.astype(jnp.float32),
+    ],
+    axis=-1,
+  )
+
+
+def _composition(counts, max_atoms):
+  """The formula as a whole, and its elements one by one."""
+  total = counts.sum(-1)
+  share = counts / jnp.maximum(total, 1)[:, None]
+  codes = jnp.asarray(elements.element_codes()[1:], jnp.float32)
+  sequence = jnp.asarray(order() - 1)
+  # The first elements in `order` that are there, their codes and shares.
+  there = counts[:, sequence] > 0
+  rank = jnp.where(there, jnp.arange(len(sequence))[None], len(sequence))
+  first = jnp.sort(rank, axis=-1)[:, :_SLOTS]
+  is_slot = first < len(sequence)
+  index = sequence[jnp.minimum(first, len(sequence) - 1)]
+  numbers = jnp.take_along_axis(counts, index, axis=-1)
+  shares = jnp.take_along_axis(share, index, axis=-1)
+  slots = jnp.concatenate(
+    [
+      codes[index],
+      jnp.log1p(numbers)[..., None],
+      2 * shares[..., None],
+      jnp.ones_like(shares)[..., None],
+    ],
+    axis=-1,
+  )
+  slots = jnp.where(is_slot[..., None], slots, 0)
+  return jnp.concatenate(
+    [
+      share,
+      jnp.log1p(counts),
+      jax.nn.one_hot(total.astype(jnp.int32), max_atoms + 1),
+      slots.reshape(len(counts), -1),
+    ],
+    axis=-1,
+  )
+
+
+def describe(space_group: int, system: int) -> str:
+  """A condition of symmetry as text."""
+  if space_group:
+    return f'space_group={space_group}'
+  return f'crystal_system={list(SYSTEMS)[system - 1]}' if system else ''
+
+
+def number_of_system(name: str) -> int:
+  """1 to 7.
+
+  Raises:
+    ValueError: If there is no such system.
+  """
+  if name not in SYSTEMS:
+    raise ValueError(
+      f'Need crystal_system={name!r} to be one of {", ".join(SYSTEMS)}.'
+    )
+  return list(SYSTEMS).index(name) + 1
+
+
+def system_number(space_group: int) -> int:
+  """The crystal system of a space group, on the host."""
+  return int(np.searchsorted([0, *SYSTEMS.values()], space_group))

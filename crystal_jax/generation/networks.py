@@ -1,0 +1,189 @@
+"""Networks of the prior: a velocity field on latents, and compositions.
+
+`Velocity` is a residual MLP with adaptive modulation by time and conditions, as
+in arXiv:2212.09748 but with one latent in place of tokens. `CompositionNet` is
+autoregressive over the elements of a formula, from metals to anions.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from crystal_jax.structure import elements
+
+# Frequencies of the time's embedding: octaves of half a turn.
+_WAVES = 8
+
+
+class Velocity(nn.Module):
+  """Velocity of a latent on its way from noise to data.
+
+  Attributes:
+    width: Channels of the residual stream.
+    blocks: Residual blocks.
+    factor: Hidden width of a block, in `width`.
+    condition_width: Channels of the embedding of time and conditions.
+    operands: Type of the operands of matrix products; sums and parameters are
+      float32.
+  """
+
+  width: int = 768
+  blocks: int = 6
+  factor: int = 2
+  condition_width: int = 256
+  operands: str = 'float32'
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, 'B D'],
+    time: Float[Array, 'B'],
+    features: Float[Array, 'B F'],
+  ) -> Float[Array, 'B D']:
+    """Velocities.
+
+    Args:
+      x: Standardized latents, noise at time 0 and data at time 1.
+      time: In [0, 1].
+      features: Of the conditions; see `conditions.features`.
+    """
+    dense = functools.partial(nn.Dense, dot_general=_dot_of(self.operands))
+    zeros = nn.initializers.zeros
+    waves = jnp.pi * jnp.arange(1, _WAVES + 1, dtype=x.dtype)
+    angles = time[:, None] * waves[None]
+    clock = jnp.concatenate(
+      [time[:, None], jnp.sin(angles), jnp.cos(angles)], axis=-1
+    )
+    c = dense(self.condition_width)(nn.gelu(dense(self.width)(features)))
+    c = c + dense(self.condition_width)(clock)
+    c = dense(self.condition_width)(nn.gelu(c))
+    c = nn.gelu(c)
+    h = dense(self.width)(x) + dense(self.width)(c)
+    for _ in range(self.blocks):
+      scale, shift, gate = jnp.split(
+        dense(3 * self.width, kernel_init=zeros)(c), 3, axis=-1
+      )
+      y = nn.LayerNorm(use_bias=False, use_scale=False)(h)
+      y = nn.gelu(dense(self.factor * self.width)(y * (1 + scale) + shift))
+      h = h + (1 + gate) * dense(self.width)(y)
+    scale, shift = jnp.split(
+      dense(2 * self.width, kernel_init=zeros)(c), 2, axis=-1
+    )
+    h = nn.LayerNorm(use_bias=False, use_scale=False)(h) * (1 + scale) + shift
+    return dense(x.shape[-1], kernel_init=zeros)(h)
+
+
+class CompositionNet(nn.Module):
+  """Elements of a formula, one after another, and their numbers of atoms.
+
+  The elements come in the order of `order`; each step sees those before it and
+  how many atoms are left. A formula ends where no atom is left.
+
+  Attributes:
+    max_atoms: Most atoms of a cell.
+    width: Channels.
+  """
+
+  max_atoms: int
+  width: int = 256
+
+  @nn.compact
+  def __call__(
+    self,
+    before: Float[Array, 'B E'],
+    total: Int[Array, 'B'],
+    element: Int[Array, 'B'],
+    features: Float[Array, 'B F'],
+  ) -> tuple[Float[Array, 'B N'], Float[Array, 'B E'], Float[Array, 'B N']]:
+    """Logits of the atoms in all, of the next element, and of its atoms.
+
+    Args:
+      before: Atoms of the elements so far, in `order`.
+      total: Atoms of the cell.
+      element: Index in `order` of the next element, which the last logits are
+        for.
+      features: Of the other conditions.
+    """
+    width, most = self.width, self.max_atoms
+    given = nn.Dense(width)(nn.gelu(nn.Dense(width)(features)))
+    totals = nn.Dense(most)(nn.gelu(given))
+    left = total - before.sum(-1).astype(jnp.int32)
+    x = jnp.concatenate(
+      [
+        before / jnp.maximum(total, 1)[:, None],
+        jnp.log1p(before),
+        (before > 0).astype(before.dtype),
+        jax.nn.one_hot(total, most + 1),
+        jax.nn.one_hot(left, most + 1),
+      ],
+      axis=-1,
+    )
+    h = nn.Dense(width)(x) + given
+    for _ in range(2):
+      y = nn.gelu(nn.Dense(width)(nn.LayerNorm()(h)))
+      h = h + nn.Dense(width)(y)
+    h = nn.LayerNorm()(h)
+    next_element = nn.Dense(before.shape[-1])(h)
+    y = h + nn.Embed(before.shape[-1], width)(element)
+    atoms = nn.Dense(most)(nn.gelu(nn.Dense(width)(y)))
+    return totals, next_element, atoms
+
+
+@functools.cache
+def order() -> Int[np.ndarray, 'E']:
+  """Atomic numbers from metals to anions: by column, then by period."""
+  numbers = range(1, elements.MAX_NUMBER + 1)
+  key = {z: (elements.column(z), elements.period(z)) for z in numbers}
+  key[1] = (29.5, 1)  # Hydrogen: after carbon's column, before nitrogen's.
+  return np.array(sorted(numbers, key=key.__getitem__), np.int32)
+
+
+def _dot_of(operands: str):
+  """The `dot_general` of dense layers."""
+  if operands == 'float32':
+    return jax.lax.dot_general
+  if operands != 'bfloat16':
+    raise ValueError(f"Need {operands=} to be 'float32' or 'bfloat16'.")
+
+  def dot(x, w, dimensions, precision=None, preferred_element_type=None):
+    del dimensions, precision, preferred_element_type  # Always [B, I] @ [I, O].
+    return _bfloat16_product(x, w)
+
+  return dot
+
+
+@jax.custom_vjp
+def _bfloat16_product(x, w):
+  """`x @ w` of bfloat16 operands, summed in float32.
+
+  Three times as fast on processors with AMX, if no operand is transposed along
+  the batch: the gradient of `w` stays in float32.
+  """
+  return _rounded_dot(x, w, 0)
+
+
+def _rounded_dot(x, w, axis):
+  return jax.lax.dot_general(
+    x.astype(jnp.bfloat16),
+    w.astype(jnp.bfloat16),
+    (((1,), (axis,)), ((), ())),
+    preferred_element_type=jnp.float32,
+  )
+
+
+def _forward(x, w):
+  return _rounded_dot(x, w, 0), (x, w)
+
+
+def _backward(saved, cotangent):
+  x, w = saved
+  return _rounded_dot(cotangent, w, 1), x.T @ cotangent
+
+
+_bfloat16_product.defvjp(_forward, _backward)

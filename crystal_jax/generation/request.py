@@ -1,0 +1,167 @@
+"""What users ask of a draw, checked and resolved once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from crystal_jax.generation import conditions as conditions_lib
+from crystal_jax.generation.compositions import Choice
+from crystal_jax.generation.conditions import Conditions
+from crystal_jax.generation.prior import PriorNetworks
+from crystal_jax.structure import composition as composition_lib
+from crystal_jax.structure import elements as elements_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What is asked of every draw.
+
+  Attributes:
+    choice: Which compositions may be drawn.
+    space_group: 1 to 230; 0: any.
+    system: Crystal system, 1 to 7; 0: any.
+    given: The conditions but the composition, one row.
+  """
+
+  choice: Choice
+  space_group: int
+  system: int
+  given: Conditions
+
+
+def resolve(
+  networks: PriorNetworks,
+  params: Any,
+  known: frozenset[int],
+  *,
+  composition: composition_lib.Composition | None = None,
+  num_atoms: int | None = None,
+  formula_units: int | None = None,
+  elements: Collection[str] | None = None,
+  exclude_elements: Collection[str] | None = None,
+  space_group: int | None = None,
+  crystal_system: str | None = None,
+  properties: Mapping[str, float] | None = None,
+  experimental: bool | None = None,
+) -> Request:
+  """A request of the arguments of `Codec.sample`.
+
+  Args:
+    networks: Of the prior.
+    params: Its parameters.
+    known: Atomic numbers that the codec knows.
+    composition: See `Codec.sample`, as all that follow.
+    num_atoms: Atoms of the primitive cell.
+    formula_units: Formula units of the primitive cell.
+    elements: Elements that have to be there, and no others.
+    exclude_elements: Elements that may not be there.
+    space_group: Number of the space group.
+    crystal_system: Name of the crystal system.
+    properties: Values by name.
+    experimental: Whether it was seen in an experiment.
+
+  Raises:
+    ValueError: If something is unknown, or two things are at odds.
+  """
+  contents = composition_lib.contents(composition, num_atoms, formula_units)
+  wanted, unwanted = _numbers(elements), _numbers(exclude_elements)
+  _check_elements(contents, wanted, unwanted, known)
+  _check_size(contents, wanted, networks.max_atoms)
+  group, system = _symmetry(space_group, crystal_system)
+  values = _properties(networks, params, properties or {})
+  given = Conditions(
+    counts=np.zeros((1, elements_lib.MAX_NUMBER), np.float32),
+    space_group=np.full(1, group, np.int32),
+    system=np.full(1, system, np.int32),
+    experimental=np.full(
+      1, np.nan if experimental is None else float(experimental), np.float32
+    ),
+    properties=values[None],
+  )
+  choice = Choice(contents, frozenset(known - (unwanted or set())), wanted)
+  return Request(choice, group, system, given)
+
+
+def _numbers(symbols) -> frozenset[int] | None:
+  if symbols is None:
+    return None
+  if isinstance(symbols, str):
+    raise ValueError(
+      f"Need elements as a set, such as {{'Li', 'O'}}, not {symbols!r}."
+    )
+  return frozenset(elements_lib.number(symbol) for symbol in symbols)
+
+
+def _check_elements(contents, wanted, unwanted, known) -> None:
+  inside = {z for z, _ in contents.unit or ()} or wanted or frozenset()
+  if wanted is not None and not wanted:
+    raise ValueError('Need at least one of elements=.')
+  strange = inside - known
+  if strange:
+    raise ValueError(f'{_names(strange)} was never seen in training.')
+  if unwanted and inside & unwanted:
+    raise ValueError(
+      f'{_names(inside & unwanted)} is asked for and in exclude_elements.'
+    )
+  if contents.unit and wanted is not None and inside != wanted:
+    raise ValueError(
+      f'composition is of {_names(inside)}, elements of {_names(wanted)}: '
+      'give one of the two.'
+    )
+
+
+def _check_size(contents, wanted, most) -> None:
+  least = contents.unit_size * (contents.units or 1)
+  if wanted is not None and contents.unit is None:
+    least = max(least, len(wanted))
+    if contents.units is not None and contents.units < len(wanted):
+      raise ValueError(
+        f'num_atoms={contents.units} cannot be of {len(wanted)} elements.'
+      )
+  if least > most:
+    raise ValueError(
+      f'{least} atoms in a primitive cell, more than the {most} that this '
+      'codec can hold.'
+    )
+
+
+def _symmetry(space_group, crystal_system) -> tuple[int, int]:
+  system = 0
+  if crystal_system is not None:
+    system = conditions_lib.number_of_system(crystal_system)
+  if space_group is None:
+    return 0, system
+  if not 1 <= space_group <= conditions_lib.SPACE_GROUPS:
+    raise ValueError(f'Need {space_group=} to be 1 to 230.')
+  own = conditions_lib.system_number(space_group)
+  if system and system != own:
+    name = list(conditions_lib.SYSTEMS)[own - 1]
+    raise ValueError(f'{space_group=} is {name}, not {crystal_system=}.')
+  return space_group, own
+
+
+def _properties(networks, params, properties):
+  """Standardized values; NaN where nothing is asked."""
+  unknown = sorted(set(properties) - set(networks.properties))
+  if unknown:
+    names = ', '.join(networks.properties) or 'none'
+    raise ValueError(
+      f'This prior knows no property {", ".join(unknown)}; it knows: {names}.'
+    )
+  found = np.full(len(networks.properties), np.nan, np.float32)
+  for i, name in enumerate(networks.properties):
+    if name in properties:
+      statistics = params['statistics']['properties']
+      mean, scale = (statistics[k][i] for k in ('mean', 'deviation'))
+      found[i] = (float(properties[name]) - mean) / scale
+      if not np.isfinite(found[i]):
+        raise ValueError(f'properties[{name!r}] is not finite.')
+  return found
+
+
+def _names(numbers) -> str:
+  return ', '.join(elements_lib.symbol(z) for z in sorted(numbers))

@@ -1,0 +1,279 @@
+"""Crystals drawn from a codec's prior, and neighbours of a known crystal.
+
+In this order: a composition (asked for, or drawn), a latent under it and the
+other conditions, and the crystal of that latent, of which the composition is
+known. Every draw has its own random numbers, by the seed and its index, so that
+the first five of ten draws are those of a draw of five.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from crystal_jax.generation import checks, integration
+from crystal_jax.generation.compositions import Compositions, known_numbers
+from crystal_jax.generation.opening import Prior
+from crystal_jax.generation.request import Request, resolve
+from crystal_jax.structure import composition as composition_lib
+from crystal_jax.structure.crystal import Crystal
+
+# Strength of the conditions where nothing is said; benchmarks/RESULTS.md.
+GUIDANCE = 2.0
+# Steps of Heun's method.
+STEPS = 25
+# Draws that `exact` may take for each crystal asked for.
+BUDGET = 10
+# Bits of a seed that tell compositions from latents.
+_COMPOSITION = 1
+
+
+@dataclasses.dataclass
+class Draws:
+  """What came of some draws.
+
+  Attributes:
+    crystals: None where no valid crystal came.
+    failures: The reasons, by index.
+    unmet: What was asked and is not so, by index.
+    latents: [B, D].
+    residuals: Of the decoding, [B]; see `Codec.residuals`. NaN where nothing
+      came.
+    draws: Draws that were made for them in all.
+  """
+
+  crystals: list[Crystal | None]
+  failures: dict[int, str]
+  unmet: dict[int, list[str]]
+  latents: Float[np.ndarray, 'B D']
+  residuals: Float[np.ndarray, 'B']
+  draws: int
+
+  @property
+  def summary(self) -> str:
+    """What was asked and is not so, counted; '' if all is."""
+    counts = collections.Counter(
+      each for row in self.unmet.values() for each in row
+    )
+    valid = sum(crystal is not None for crystal in self.crystals)
+    return ', '.join(
+      f'{name} was asked: {number} of {valid} crystals are not so'
+      for name, number in counts.items()
+    )
+
+
+def sample(
+  codec: Any,
+  prior: Prior,
+  n: int,
+  *,
+  seed: int = 0,
+  guidance: float | None = None,
+  exact: bool = False,
+  steps: int = STEPS,
+  refine: str = 'none',
+  **asked: Any,
+) -> Draws:
+  """Draws crystals; see `Codec.sample`.
+
+  Args:
+    codec: Decodes.
+    prior: Of the codec.
+    n: How many crystals.
+    seed: Of all random numbers.
+    guidance: Strength of the conditions; None: `GUIDANCE`.
+    exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
+      for each crystal.
+    steps: Of Heun's method.
+    refine: See `Codec.decode`.
+    **asked: Conditions; see `request.resolve`.
+
+  Raises:
+    ValueError: If conditions are unknown or at odds.
+  """
+  if n < 1:
+    raise ValueError(f'Need {n=} to be at least 1.')
+  request = _request(codec, prior, asked)
+  guidance = _guidance(guidance)
+
+  def drawn(index):
+    given, contents = _compositions(prior, request, seed, index)
+    start = integration.noise(seed, index, prior.networks.size)
+    z = integration.integrate(
+      prior.networks, prior.params, start, given, guidance=guidance, steps=steps
+    )
+    return _decoded(codec, z, contents, request, refine)
+
+  return _collect(drawn, n, exact)
+
+
+def alter(
+  codec: Any,
+  prior: Prior,
+  crystal: Any,
+  n: int,
+  *,
+  strength: float = 0.3,
+  seed: int = 0,
+  guidance: float | None = None,
+  exact: bool = False,
+  steps: int = STEPS,
+  refine: str = 'none',
+  **asked: Any,
+) -> Draws:
+  """Neighbours of a crystal; see `Codec.alter`.
+
+  Its latent is taken back to time 1 - strength, by as much noise as there is at
+  that time, and from there along the flow.
+
+  Args:
+    codec: Encodes and decodes.
+    prior: Of the codec.
+    crystal: One crystal.
+    n: How many neighbours.
+    strength: Above 0, which gives the crystal back, to 1, which forgets it.
+    seed: Of all random numbers.
+    guidance: See `sample`.
+    exact: See `sample`.
+    steps: Of Heun's method over the whole time.
+    refine: See `Codec.decode`.
+    **asked: Conditions; without a composition or elements that of the crystal.
+
+  Raises:
+    ValueError: If the crystal cannot be encoded, or as `sample`.
+  """
+  if n < 1:
+    raise ValueError(f'Need {n=} to be at least 1.')
+  if not 0 < strength <= 1:
+    raise ValueError(f'Need {strength=} to be above 0 and at most 1.')
+  mean, std = codec.encode(crystal, std=True)
+  if len(mean) != 1:
+    raise ValueError(f'Need one crystal to alter, not {len(mean)}.')
+  if not {'composition', 'elements', 'num_atoms'} & {
+    name for name, value in asked.items() if value is not None
+  }:
+    (same,) = codec.decode(mean)
+    if same is None:
+      raise ValueError(f'The crystal does not come back: {codec.failures[0]}.')
+    unit = composition_lib.unit_of(same.numbers)
+    asked = {**asked, 'composition': dict(unit), 'num_atoms': len(same.numbers)}
+  request = _request(codec, prior, asked)
+  guidance = _guidance(guidance)
+  statistics = prior.networks.latent_statistics(prior.params)
+  known = np.asarray(statistics.apply(jnp.asarray(mean)))
+  spread = std / np.asarray(statistics.deviation)[None]
+
+  def drawn(index):
+    given, contents = _compositions(prior, request, seed, index)
+    size = prior.networks.size
+    noise = integration.noise(seed, index, size)
+    posterior = known + spread * integration.noise(seed + 1, index, size)
+    start = (1 - strength) * posterior + strength * noise
+    z = integration.integrate(
+      prior.networks,
+      prior.params,
+      start.astype(np.float32),
+      given,
+      begin=1 - strength,
+      guidance=guidance,
+      steps=max(2, round(strength * steps)),
+    )
+    return _decoded(codec, z, contents, request, refine)
+
+  return _collect(drawn, n, exact)
+
+
+def _request(codec, prior, asked) -> Request:
+  known = known_numbers(codec.describe().get('elements'))
+  return resolve(prior.networks, prior.params, known, **asked)
+
+
+def _guidance(guidance: float | None) -> float:
+  guidance = GUIDANCE if guidance is None else float(guidance)
+  if not guidance >= 0 or not np.isfinite(guidance):
+    raise ValueError(f'Need {guidance=} to be 0 or more.')
+  return guidance
+
+
+def _compositions(prior, request, seed, index):
+  """Conditions of each draw, and what its cell has to hold."""
+  generators = [
+    np.random.default_rng([seed, int(i), _COMPOSITION]) for i in index
+  ]
+  counts = Compositions(prior.networks, prior.params).draw(
+    generators, request.given, request.choice
+  )
+  given = jax.tree.map(
+    lambda x: np.repeat(x, len(index), axis=0), request.given
+  )
+  given = given._replace(counts=counts.astype(np.float32))
+  contents = []
+  for row in counts:
+    unit = composition_lib.reduced(
+      {z + 1: int(row[z]) for z in np.flatnonzero(row)}
+    )
+    size = sum(count for _, count in unit)
+    contents.append(composition_lib.Contents(unit, int(row.sum()) // size))
+  return given, contents
+
+
+def _decoded(codec, z, contents, request, refine) -> Draws:
+  """Crystals of latents, checked."""
+  crystals = codec.decode(
+    z,
+    composition=[dict(each.unit) for each in contents],
+    num_atoms=[each.units * each.unit_size for each in contents],
+    refine=refine,
+  )
+  failures, residuals = dict(codec.failures), codec.residuals
+  unmet: dict[int, list[str]] = {}
+  for i, crystal in enumerate(crystals):
+    if crystal is None:
+      continue
+    reason = checks.why_invalid(crystal)
+    if reason is not None:
+      crystals[i], failures[i] = None, reason
+      continue
+    missed = checks.unmet(crystal, contents[i], request)
+    if missed:
+      unmet[i] = missed
+  return Draws(crystals, failures, unmet, z, np.array(residuals), len(z))
+
+
+def _collect(drawn, n: int, exact: bool) -> Draws:
+  """Draws 0 to n - 1; with `exact` further ones in place of those that fail."""
+  found = drawn(np.arange(n))
+  used, last = n, n * BUDGET
+  while exact and used < last:
+    wrong = [
+      i for i in range(n) if found.crystals[i] is None or i in found.unmet
+    ]
+    if not wrong:
+      break
+    index = np.arange(used, min(last, used + len(wrong)))
+    used += len(index)
+    _replace(found, wrong, drawn(index))
+  found.draws = used
+  return found
+
+
+def _replace(found: Draws, places: Sequence[int], fresh: Draws) -> None:
+  """Puts fresh draws where they are better than what is there."""
+  for new, place in enumerate(places[: len(fresh.crystals)]):
+    crystal, missed = fresh.crystals[new], fresh.unmet.get(new)
+    if crystal is None or (missed and found.crystals[place] is not None):
+      continue
+    found.crystals[place] = crystal
+    found.latents[place] = fresh.latents[new]
+    found.residuals[place] = fresh.residuals[new]
+    found.failures.pop(place, None)
+    found.unmet.pop(place, None)
+    if missed:
+      found.unmet[place] = missed

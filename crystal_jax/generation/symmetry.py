@@ -1,0 +1,45 @@
+"""A drawn crystal made as symmetric as it nearly is, lattice and positions."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import spglib
+
+from crystal_jax.representation.symmetric_positions import symmetrize_positions
+from crystal_jax.structure.crystal import Crystal
+
+
+def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
+  """The crystal with the symmetry that spglib finds within a tolerance.
+
+  The metric of the lattice becomes its mean over the operations, and every atom
+  moves to the mean of where they take it and its like.
+
+  Args:
+    crystal: One crystal in a primitive cell, without empty slots.
+    tolerance: Å.
+
+  Returns:
+    A crystal with the same species; the same one if spglib finds no symmetry.
+  """
+  cell = np.asarray(crystal.cell, np.float64)
+  numbers = np.asarray(crystal.numbers)
+  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)
+    found = spglib.get_symmetry_dataset((cell, fractional, numbers), tolerance)
+  if found is None:
+    return crystal
+  # x' = R x leaves distances as they are if Rᵀ G R = G, with G = cell cellᵀ.
+  rotations = np.unique(found.rotations, axis=0).astype(np.float64)
+  metric = cell @ cell.T
+  metric = np.mean(rotations.swapaxes(1, 2) @ metric @ rotations, axis=0)
+  # The new cell is turned in space as the old one: lower triangle @ turn.
+  turn, upper = np.linalg.qr(cell.T)
+  turn = turn * np.sign(np.diag(upper))[None]
+  new = np.linalg.cholesky(metric) @ turn.T
+  return symmetrize_positions(
+    Crystal(numbers, fractional @ new, new), tolerance
+  )

@@ -1,0 +1,173 @@
+"""Compositions: what `composition=`, `num_atoms=` and `formula_units=` mean.
+
+A composition is a ratio: 'Li2Co2O4' is LiCoO2. How many formula units the
+primitive cell holds is fixed by the number of atoms or of formula units.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ase.formula
+import numpy as np
+from jaxtyping import ArrayLike, Int
+
+from crystal_jax.structure import elements
+
+# A formula as 'LiFePO4', or numbers of atoms by symbol or atomic number.
+Composition = str | Mapping[Any, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+  """What a primitive cell has to hold.
+
+  Attributes:
+    unit: Atomic number and atoms of each element in one formula unit, by
+      atomic number; None: any elements.
+    units: Formula units in the cell, or atoms if there is no formula; None: any
+      number.
+  """
+
+  unit: tuple[tuple[int, int], ...] | None
+  units: int | None
+
+  @property
+  def unit_size(self) -> int:
+    """Atoms of a formula unit; 1 without a formula."""
+    return sum(count for _, count in self.unit) if self.unit else 1
+
+  def numbers(self, units: int) -> Int[np.ndarray, 'N']:
+    """Atomic numbers of so many formula units."""
+    if self.unit is None:
+      raise ValueError('Contents without a formula have no elements.')
+    symbols, counts = zip(*self.unit, strict=True)
+    return np.repeat(symbols, units * np.asarray(counts)).astype(np.int32)
+
+
+def contents(
+  composition: Composition | None = None,
+  num_atoms: int | None = None,
+  formula_units: int | None = None,
+) -> Contents:
+  """What a cell has to hold, of the arguments that users give.
+
+  Args:
+    composition: A ratio; None: any.
+    num_atoms: Atoms of the primitive cell; None: any number.
+    formula_units: Reduced formula units of the primitive cell.
+
+  Raises:
+    ValueError: If the formula is none, or the arguments are at odds.
+  """
+  unit = None if composition is None else reduced(composition)
+  for name, value in ('num_atoms', num_atoms), ('formula_units', formula_units):
+    if value is not None and value < 1:
+      raise ValueError(f'Need {name}={value} to be at least 1.')
+  if unit is None:
+    if formula_units is not None:
+      raise ValueError(f'{formula_units=} needs a composition.')
+    return Contents(None, num_atoms)
+  size = sum(count for _, count in unit)
+  if num_atoms is None:
+    return Contents(unit, formula_units)
+  if num_atoms % size:
+    raise ValueError(
+      f'{num_atoms=} is no multiple of the {size} atoms of '
+      f'{formula(unit)}; choose {size * max(1, num_atoms // size)} or '
+      f'{size * (num_atoms // size + 1)}.'
+    )
+  if formula_units is not None and formula_units * size != num_atoms:
+    raise ValueError(
+      f'{formula_units=} of {formula(unit)} are {formula_units * size} atoms, '
+      f'at odds with {num_atoms=}; give one of the two.'
+    )
+  return Contents(unit, num_atoms // size)
+
+
+def contents_of(
+  composition: Any, num_atoms: Any, number: int
+) -> list[Contents] | None:
+  """Contents of several cells; None if nothing is known of them.
+
+  Args:
+    composition: One for all of them, or a list with one for each; None: any.
+    num_atoms: Atoms of all of them, or a list with one for each; None: any.
+    number: How many cells.
+
+  Raises:
+    ValueError: If a list is not of that length, or as `contents`.
+  """
+  if composition is None and num_atoms is None:
+    return None
+
+  def each(name, value):
+    if value is None or isinstance(value, str | Mapping) or np.ndim(value) == 0:
+      return [value] * number
+    if len(value) != number:
+      raise ValueError(f'{len(value)} of {name}= for {number} latents.')
+    return list(value)
+
+  pairs = each('composition', composition), each('num_atoms', num_atoms)
+  return [contents(*pair) for pair in zip(*pairs, strict=True)]
+
+
+def reduced(composition: Composition) -> tuple[tuple[int, int], ...]:
+  """Atomic numbers and atoms of one reduced formula unit.
+
+  Raises:
+    ValueError: If it is no formula of whole numbers of known elements.
+  """
+  counts = _counts(composition)
+  divisor = math.gcd(*counts.values())
+  return tuple(sorted((z, count // divisor) for z, count in counts.items()))
+
+
+def unit_of(numbers: ArrayLike) -> tuple[tuple[int, int], ...]:
+  """The reduced formula unit of the atoms of a cell."""
+  symbols, counts = np.unique(np.asarray(numbers), return_counts=True)
+  divisor = np.gcd.reduce(counts)
+  pairs = zip(symbols.tolist(), (counts // divisor).tolist(), strict=True)
+  return tuple(pairs)
+
+
+def formula(unit: Sequence[tuple[int, int]]) -> str:
+  """A formula unit as text, metals first, such as 'LiCoO2'."""
+  text = ''.join(f'{elements.symbol(z)}{count}' for z, count in unit)
+  return ase.formula.Formula(text).format('metal')
+
+
+def _counts(composition) -> dict[int, int]:
+  """Atoms by atomic number; all whole and above zero."""
+  if isinstance(composition, Mapping):
+    given = dict(composition)
+  else:
+    try:
+      given = ase.formula.Formula(str(composition).strip()).count()
+    except (ValueError, KeyError) as error:
+      raise ValueError(
+        f'{composition=} is no formula of whole numbers, such as LiFePO4.'
+      ) from error
+  counts = {}
+  for key, count in given.items():
+    try:
+      number = elements.number(key) if isinstance(key, str) else int(key)
+    except ValueError as error:
+      raise ValueError(f'{composition=}: {error}.') from error
+    if count != int(count) or count < 0:
+      raise ValueError(
+        f'{composition=}: need whole numbers of atoms, not {count}.'
+      )
+    if not 1 <= number <= elements.MAX_NUMBER:
+      raise ValueError(
+        f'{composition=}: no element {key} up to '
+        f'{elements.symbol(elements.MAX_NUMBER)}, the last one here.'
+      )
+    if count:
+      counts[number] = int(count)
+  if not counts:
+    raise ValueError(f'{composition=} holds no atoms.')
+  return counts

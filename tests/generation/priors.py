@@ -1,0 +1,25 @@
+"""A prior that has learnt nothing, for tests: made and compiled in seconds."""
+
+import jax
+
+from crystal_jax.generation.opening import Prior
+from crystal_jax.generation.prior import PriorNetworks
+
+SMALL = {
+  'width': 16,
+  'blocks': 1,
+  'condition_width': 8,
+  'composition_width': 16,
+}
+
+
+def networks(size=6, max_atoms=20, properties=('energy',)):
+  return PriorNetworks(
+    size=size, max_atoms=max_atoms, properties=properties, **SMALL
+  )
+
+
+def untrained(size=6, fingerprint='f', **options):
+  made = networks(size, **options)
+  params = jax.jit(made.init)(jax.random.key(0))
+  return Prior(made, params, {'codec': fingerprint})

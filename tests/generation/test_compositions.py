@@ -1,0 +1,115 @@
+"""Compositions under constraints, and their probabilities."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from crystal_jax.generation import compositions
+from crystal_jax.generation import conditions as conditions_lib
+from crystal_jax.generation.compositions import Choice, Compositions
+from crystal_jax.generation.loss import composition_nats
+from crystal_jax.generation.networks import order
+from crystal_jax.structure.composition import contents
+from tests.generation import priors
+
+EVERY = compositions.known_numbers(None)
+
+
+@pytest.fixture(scope='module')
+def sampler():
+  prior = priors.untrained(max_atoms=6)
+  return Compositions(prior.networks, prior.params)
+
+
+def given():
+  return jax.tree.map(np.asarray, conditions_lib.none(1, 1))
+
+
+def generators(number):
+  return [np.random.default_rng([0, i]) for i in range(number)]
+
+
+def draw(sampler, number=40, required=None, allowed=EVERY, **options):
+  required = required and frozenset(required)
+  choice = Choice(contents(**options), frozenset(allowed), required)
+  return sampler.draw(generators(number), given(), choice)
+
+
+def test_every_element_once_in_the_order():
+  assert sorted(order()) == list(range(1, 95))
+  place = {z: i for i, z in enumerate(order().tolist())}
+  assert place[3] < place[26] < place[15] < place[8] < place[9]
+
+
+def test_a_number_of_atoms_is_kept(sampler):
+  assert (draw(sampler, num_atoms=5).sum(1) == 5).all()
+  assert draw(sampler).sum(1).min() >= 1 and draw(sampler).sum(1).max() <= 6
+
+
+def test_required_elements_are_all_there_and_no_others(sampler):
+  found = draw(sampler, required={3, 27, 8})
+  assert (found[:, [2, 26, 7]] > 0).all()
+  assert (found > 0).sum() == 3 * len(found)
+  tight = draw(sampler, required={3, 27, 8}, num_atoms=3)
+  assert (tight[:, [2, 26, 7]] == 1).all()
+
+
+def test_excluded_elements_are_not_there(sampler):
+  few = {1, 2, 3}
+  assert not draw(sampler, allowed=EVERY - few)[:, :3].any()
+  found = draw(sampler, allowed=few, num_atoms=4)
+  assert (found[:, :3].sum(1) == 4).all()
+
+
+def test_what_cannot_be_is_said(sampler):
+  with pytest.raises(ValueError, match='2 atoms cannot be of 3'):
+    draw(sampler, required={3, 27, 8}, num_atoms=2)
+  with pytest.raises(ValueError, match='No element is left'):
+    draw(sampler, allowed=set())
+
+
+def test_a_formula_keeps_its_ratio(sampler):
+  found = draw(sampler, composition='LiO2')
+  assert (found[:, 7] == 2 * found[:, 2]).all()
+  assert set(found.sum(1)) <= {3, 6}
+  assert (draw(sampler, composition='LiO2', num_atoms=6).sum(1) == 6).all()
+
+
+def test_no_draw_depends_on_the_others(sampler):
+  np.testing.assert_array_equal(draw(sampler, 70)[:5], draw(sampler, 5))
+
+
+def test_probabilities_sum_to_one():
+  """Of all formulas of two elements of three in a cell of up to two atoms."""
+  prior = priors.untrained(max_atoms=2)
+  sampler = Compositions(prior.networks, prior.params)
+  rows = []
+  for a, b in itertools.combinations_with_replacement(range(94), 2):
+    row = np.zeros(94, int)
+    row[a] += 1
+    row[b] += 1
+    rows.append(row)
+  rows += list(np.eye(94, dtype=int))
+  shares = np.exp(sampler.log_shares(np.array(rows), given()))
+  assert shares.sum() == pytest.approx(1, abs=1e-4)
+  # One random step counts for all: right in the mean.
+  some = np.array(rows)[[5, 700, 3000, -1]]
+  batch = conditions_lib.none(4, 1)._replace(counts=some.astype(np.float32))
+  told = conditions_lib.none(4, 1)
+  nats = np.mean(
+    [
+      composition_nats(
+        prior.networks,
+        prior.params,
+        jax.random.split(jax.random.key(i), 4),
+        batch,
+        told,
+      )
+      for i in range(60)
+    ],
+    axis=0,
+  )
+  expected = -sampler.log_shares(some, given())
+  np.testing.assert_allclose(nats, expected, rtol=0.05)

@@ -1,0 +1,118 @@
+"""Exactly so many atoms of a field, and a composition assigned to them."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crystal_jax.representation import known_composition
+from crystal_jax.representation.cell import Cell
+from crystal_jax.structure import composition, elements
+from crystal_jax.structure.composition import Contents
+
+CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
+
+
+def fields(rng, number, atoms, apart=2.2):
+  """Random atoms on the cube, at least so many voxels from each other."""
+  found = []
+  while len(found) < number:
+    kept = np.zeros((0, 3))
+    for point in rng.random((400, 3)):
+      steps = kept - point
+      steps -= np.rint(steps)
+      if (
+        len(kept) < atoms
+        and (np.linalg.norm(steps, axis=1) * CELL.size > apart).all()
+      ):
+        kept = np.vstack([kept, point])
+    if len(kept) == atoms:
+      found.append(kept)
+  return np.array(found, np.float32)
+
+
+def occupancy(fractional):
+  ones = jnp.zeros((*fractional.shape[:2], 12)).at[..., 0].set(1.0)
+  return CELL._density(ones, jnp.asarray(fractional))[..., 0]
+
+
+def errors(found, filled, true):
+  """Distance in voxels from each true atom to the nearest found one."""
+  for places, mask, wanted in zip(found, filled, true, strict=True):
+    steps = wanted[:, None] - np.asarray(places)[np.asarray(mask)]
+    steps = steps - np.rint(steps)
+    yield np.linalg.norm(steps, axis=-1).min(1) * CELL.size
+
+
+@pytest.mark.parametrize('atoms', [1, 9, 18])
+def test_true_atoms_come_back(atoms):
+  true = fields(np.random.default_rng(atoms), 4, atoms)
+  found, filled, rms = known_composition.find_counted(
+    occupancy(true), jnp.full(4, atoms), sigma=0.9, slots=20
+  )
+  assert (np.asarray(filled).sum(1) == atoms).all()
+  assert max(e.max() for e in errors(found, filled, true)) < 0.02
+  assert np.asarray(rms).max() < 1e-2
+
+
+def test_the_number_asked_for_whatever_the_field_holds():
+  true = fields(np.random.default_rng(0), 3, 8)
+  noise = 0.15 * np.random.default_rng(1).standard_normal((3, 16, 16, 16))
+  found, filled, _ = known_composition.find_counted(
+    occupancy(true) + noise.astype(np.float32),
+    jnp.asarray([7, 8, 10]),
+    sigma=0.9,
+    slots=20,
+  )
+  assert np.asarray(filled).sum(1).tolist() == [7, 8, 10]
+  worst = [e.max() for e in errors(found, filled, true)]
+  assert worst[1] < 0.4 and worst[2] < 0.4
+
+
+def test_atoms_are_counted_by_the_sum():
+  true = fields(np.random.default_rng(2), 2, 11)
+  estimate = known_composition.count_atoms(np.array(occupancy(true)), 0.9)
+  np.testing.assert_allclose(estimate, 11, atol=0.05)
+
+
+def outputs(numbers, fractional, noise, rng):
+  """What a decoder says of atoms, codes being off by noise."""
+  codes = elements.element_codes()[numbers]
+  grid = np.zeros((1, 16, 16, 16, 12), np.float32)
+  for place, code in zip(fractional, codes, strict=True):
+    voxel = tuple(np.rint(place * 16).astype(int) % 16)
+    grid[(0, *voxel)] = code + noise * rng.standard_normal(12)
+  return {
+    'occupancy': occupancy(fractional[None]),
+    'codes': jnp.asarray(grid),
+    'lattice': jnp.asarray([[1.5, 1.6, 1.7, 0.0, 0.1, 0.0]]),
+  }
+
+
+def test_species_are_assigned_together():
+  rng = np.random.default_rng(3)
+  numbers = np.array([3, 3, 27, 27, 8, 8, 8, 8])
+  (fractional,) = fields(rng, 1, 8)
+  said = outputs(numbers, fractional, 1.5, rng)
+  (alone,) = CELL.crystals(said)
+  wanted = composition.contents('LiCoO2', num_atoms=8)
+  (found,) = known_composition.crystals(CELL, said, [wanted])
+  assert sorted(alone.numbers) != sorted(numbers)
+  assert sorted(found.numbers) == sorted(numbers)
+  # A ratio: the field says how many formula units there are.
+  wanted = composition.contents('LiCoO2')
+  (found,) = known_composition.crystals(CELL, said, [wanted])
+  assert sorted(found.numbers) == sorted(numbers)
+  (found,) = known_composition.crystals(CELL, said, [Contents(None, 7)])
+  assert len(found.numbers) == 7
+
+
+def test_what_cannot_be_is_said():
+  rng = np.random.default_rng(4)
+  (fractional,) = fields(rng, 1, 4)
+  said = outputs(np.array([3, 27, 8, 8]), fractional, 0.0, rng)
+  many = composition.contents('LiCoO2', num_atoms=24)
+  assert '24 atoms' in known_composition.crystals(CELL, said, [many])[0]
+  said['occupancy'] = said['occupancy'] * jnp.nan
+  wanted = composition.contents('LiCoO2')
+  found = known_composition.crystals(CELL, said, [wanted])
+  assert 'not finite' in found[0]
