@@ -16,7 +16,8 @@ from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.representation import Cell, known_composition
 from crystal_jax.structure.composition import Contents, unit_of
 from crystal_jax.structure.crystal import Crystal
-from crystal_jax.training.first_stage import FirstStage, Latents
+from crystal_jax.training.first_stage import FirstStage
+from crystal_jax.training.latents import Latents
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
