@@ -48,7 +48,8 @@ def standard_frames(
   results = _results(
     functools.partial(_one, max_atoms, refuse, niggli_tolerance), rows
   )
-  kept = [i for i, result in enumerate(results) if not isinstance(result, str)]
+  frames = {i: r for i, r in enumerate(results) if not isinstance(r, str)}
+  kept = [*frames]
   dropped = [
     (str(arrays['id'][i]), result)
     for i, result in enumerate(results)
@@ -62,8 +63,7 @@ def standard_frames(
     'lattice': np.zeros((len(kept), 6), np.float32),
     'row': np.asarray(kept, np.int32),
   }
-  for row, i in enumerate(kept):
-    numbers, fractional, cell = results[i]
+  for row, (numbers, fractional, cell) in enumerate(frames.values()):
     columns['numbers'][row, : len(numbers)] = numbers
     columns['fractional'][row, : len(numbers)] = fractional
     columns['cell'][row] = cell

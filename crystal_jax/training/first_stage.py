@@ -114,7 +114,7 @@ def _params(weights: str, fingerprint: str) -> PyTree:
       f'holds {card["fingerprint"]}: give model.first_stage.weights the folder '
       'of the former, or freeze the latter in a new config.'
     )
-  return params
+  return jax.tree.map(jnp.asarray, params)
 
 
 def cached_latents(
