@@ -3,7 +3,7 @@
 python -m benchmarks.in_place --count=20000 --way=in_place
 python -m benchmarks.in_place --count=20000 --way=memory
 
-Made structures, prepared, then shown as `experiments/cell16.py` shows them. The
+Generated structures, prepared as inputs of `experiments/cell16.py`. The
 memory is this process's own, without mapped files, which the system takes back
 when it needs to: what was there after the imports is subtracted.
 """
@@ -32,8 +32,8 @@ def main() -> None:
     config.data.builder = str(folder / 'set')
     before, times = own_memory(), []
     if flags.way == 'in_place':
-      config.data.in_place = str(folder / 'shown')
-    # Twice: the first time makes the file.
+      config.data.in_place = str(folder / 'inputs')
+    # Twice: the first run writes the file.
     for _ in range(1 + (flags.way == 'in_place')):
       start = time.perf_counter()
       run = tasks.set_up(config)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def own_memory() -> float:
-  """Of this process, MB, without files."""
+  """Anonymous memory of this process, MB."""
   text = pathlib.Path('/proc/self/status').read_text()
   return int(re.search(r'RssAnon:\s+(\d+)', text).group(1)) / 1024
 

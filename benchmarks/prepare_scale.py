@@ -3,7 +3,7 @@
 python -m benchmarks.prepare_scale --count=100000 --way=prepare
 python -m benchmarks.prepare_scale --count=100000 --way=beam
 
-Made structures of 2 to 20 atoms, as JSON lines of OPTIMADE entries.
+Generated structures of 2 to 20 atoms, as JSON lines of OPTIMADE entries.
 """
 
 import argparse
@@ -48,14 +48,14 @@ def main() -> None:
 
 
 def write(path: pathlib.Path, count: int) -> None:
-  """Entries on a grid of places, so that no two atoms touch."""
+  """Entries whose atoms sit on a grid, so that no two touch."""
   rng = np.random.default_rng(0)
-  places = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
+  grid = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
   with path.open('w') as file:
     for i in range(count):
       atoms = int(rng.integers(2, 21))
       cell = np.eye(3) * rng.uniform(6, 9) + rng.normal(0, 0.3, (3, 3))
-      chosen = places[rng.permutation(27)[:atoms]]
+      chosen = grid[rng.permutation(27)[:atoms]]
       species = rng.integers(3, 84, rng.integers(1, 5))
       entry = {
         'id': f'made-{i}',

@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '-o', '--out', type=pathlib.Path, required=True, help='folder to make'
   )
   parser.add_argument(
-    '--properties', type=pathlib.Path, help='CSV of numbers, by a column `id`'
+    '--properties',
+    type=pathlib.Path,
+    help='scalars by id: a CSV with a column `id`, or an npz with `ids`',
   )
   parser.add_argument(
     '--split',

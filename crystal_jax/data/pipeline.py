@@ -75,8 +75,8 @@ def batches(
     origins: Samples of a crystal per epoch, each at another origin.
     max_atoms: Slots per crystal. Required for a source; for arrays it cuts or
       adds empty slots.
-    sampling: Weight of each crystal, [M]. The examples of an epoch are then
-      drawn with these probabilities, with replacement; see `size_weights`.
+    sampling: Weight of each crystal, [M]. Examples are then
+      sampled with replacement by these weights; see `size_weights`.
       None: every crystal once per epoch.
     share: The slice of each batch that this process loads.
     workers: Processes that prefetch; 0: threads, best for arrays.

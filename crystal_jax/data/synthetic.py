@@ -39,12 +39,12 @@ class SupercellConfig:
     max_source_atoms: Most atoms of a source crystal.
     min_atoms: Least atoms of a supercell, before sites are removed.
     max_atoms: Most atoms of a supercell.
-    exchanged: Shares of sites that are exchanged; one is drawn.
+    exchanged: Shares of sites that are exchanged; one at random.
     vacancy_probability: Share of supercells with vacancies.
-    vacancies: Shares of removed sites; one is drawn, at least one site.
+    vacancies: Shares of removed sites; one at random, at least one site.
     strain: Standard deviation of the components of the strain.
-    displacements: Standard deviations of an atom's coordinates, Å; one is
-      drawn.
+    displacements: Standard deviations of an atom's coordinates, Å; one
+      at random.
     min_distance: Least distance between two atoms, as a share of the least in
       the source crystal.
   """
@@ -121,7 +121,7 @@ def write(path: str | os.PathLike[str], rows: Sequence[Record]) -> None:
       file,
       numbers=np.concatenate([row['numbers'] for row in rows]).astype(np.uint8),
       frac=np.concatenate(fractional).astype(np.float32) % 1,
-      cell=np.float32([row['cell'] for row in rows]),
+      cell=np.asarray([row['cell'] for row in rows], np.float32),
       offsets=np.cumsum([0, *(len(row['numbers']) for row in rows)]),
       ids=np.array([row['id'] for row in rows]),
     )

@@ -1,6 +1,6 @@
 """Perov-5, Carbon-24, MP-20 and MPTS-52, from CSV files as they are published.
 
-The files are not here; README.md says where they go. Nothing needs TensorFlow.
+The user provides the files, see README.md. Nothing needs TensorFlow.
 """
 
 import csv

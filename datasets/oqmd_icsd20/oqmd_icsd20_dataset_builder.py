@@ -1,8 +1,7 @@
 """OQMD structures of ICSD compounds with at most 20 atoms, as a TFDS builder.
 
-The crystals lie beside this file, so that preparing them needs no network, and
-nothing here needs TensorFlow. See README.md for what they are and where they
-come from.
+The crystals are in `data/`; preparing them needs neither network nor
+TensorFlow. README.md describes them and their source.
 """
 
 import pathlib

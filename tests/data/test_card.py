@@ -1,4 +1,4 @@
-"""The data card says what is in a set, in figures that can be checked."""
+"""The data card: counts, space groups and histograms of a set."""
 
 import re
 import xml.etree.ElementTree
@@ -61,8 +61,8 @@ def test_histogram_counts_everything_once():
 
 def test_every_element_has_a_place_of_its_own():
   table = charts.periodic_table({'Fe': 3}, 'x')
-  places = re.findall(r'<rect x="(\d+)" y="([\d.]+)"', table)
-  assert len(places) == len(set(places)) == 94
+  positions = re.findall(r'<rect x="(\d+)" y="([\d.]+)"', table)
+  assert len(positions) == len(set(positions)) == 94
 
 
 def test_no_crystals_is_told(tmp_path):

@@ -18,11 +18,11 @@ RULES = {'max_atoms': 8, 'elements': ()}
 def stems(tmp_path):
   """Two sets; in each one crystal is too large, and in one atoms touch."""
   rng = np.random.default_rng(0)
-  places = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
+  grid = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
   for name, count in ('a', 50), ('b', 13):
     atoms = rng.integers(1, 9, count)
     atoms[2] = 10
-    frac = [places[rng.permutation(27)[:n]] for n in atoms]
+    frac = [grid[rng.permutation(27)[:n]] for n in atoms]
     frac[7] = np.concatenate([frac[7][:1], frac[7][:1] + 1e-3])
     atoms[7] = 2
     np.savez(
@@ -49,11 +49,11 @@ def representation(kind):
 def both(folder, builder, kind, monkeypatch, **options):
   """The same in memory and in place."""
   monkeypatch.setattr(in_place, '_PART', 8)
-  shown = representation(kind)
-  where = (builder, 'train', shown.prepare)
+  model = representation(kind)
+  where = (builder, 'train', model.prepare)
   plain = data.load_inputs(*where, **RULES, **options)
   mapped = data.load_in_place(
-    folder / 'shown', *where, key=repr(shown), workers=0, **RULES, **options
+    folder / 'inputs', *where, key=repr(model), workers=0, **RULES, **options
   )
   return plain, mapped
 
@@ -117,23 +117,23 @@ def test_it_is_made_once_and_goes_on_where_it_was(stems, monkeypatch):
 
   def load(key='k'):
     return data.load_in_place(
-      stems / 'shown', str(stems / 'a'), 'train', prepare, key=key, workers=0,
+      stems / 'inputs', str(stems / 'a'), 'train', prepare, key=key, workers=0,
       **RULES,
     )[0]  # fmt: skip
 
   with pytest.raises(OSError, match='No space'):
     load()
-  assert not list((stems / 'shown').glob('*.npy'))
+  assert not list((stems / 'inputs').glob('*.npy'))
   assert len(load()['id']) == 49 and len(calls) == 8
   assert len(load()['id']) == 49 and len(calls) == 8
   assert len(load('other')['id']) == 49 and len(calls) == 15
-  assert len(list((stems / 'shown').glob('*.npy'))) == 2
-  assert not list((stems / 'shown').glob('*.parts'))
+  assert len(list((stems / 'inputs').glob('*.npy'))) == 2
+  assert not list((stems / 'inputs').glob('*.parts'))
 
 
 def test_no_crystals(stems):
   arrays, dropped = data.load_in_place(
-    stems / 'shown', str(stems / 'a'), 'train', representation('cell').prepare,
+    stems / 'inputs', str(stems / 'a'), 'train', representation('cell').prepare,
     key='k', workers=0, max_atoms=8, min_atoms=9,
   )  # fmt: skip
   assert len(arrays['numbers']) == 0 and dropped == []
@@ -141,12 +141,12 @@ def test_no_crystals(stems):
 
 def test_worker_processes_make_the_same(stems, monkeypatch):
   _, (alone, _) = both(stems, str(stems / 'a'), 'cell', monkeypatch)
-  shown = representation('cell')
+  model = representation('cell')
   # The workers do not know of the smaller parts: a part then is a part of one
   # set, of which there are two.
   monkeypatch.undo()
   arrays, dropped = data.load_in_place(
-    stems / 'more', f'{stems / "a"},{stems / "b"}', 'train', shown.prepare,
+    stems / 'more', f'{stems / "a"},{stems / "b"}', 'train', model.prepare,
     key='k', workers=2, **RULES,
   )  # fmt: skip
   assert len(dropped) == 2

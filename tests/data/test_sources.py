@@ -18,7 +18,7 @@ from crystal_jax.data import sources
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OQMD = ROOT / 'datasets' / 'oqmd_icsd20'
 
-# A data set of four numbers that can be told to die half-way.
+# A data set of four numbers, which $DIE stops half-way.
 TINY = """
 import os
 import signal
@@ -142,7 +142,7 @@ def test_kill_and_two_at_once(tiny, tmp_path):
 
 
 def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
-  """After the builder was made, and before its files are looked for."""
+  """Between creating the builder and looking for its files."""
   make, made = sources._create, []
 
   def make_and_wait(*args):

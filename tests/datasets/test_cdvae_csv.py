@@ -91,15 +91,15 @@ def test_published_files(tmp_path, shared_data, config, file, compact):
   records = load(config, 'val', tmp_path, tmp_path)
   assert len(records) == 60
   expected = np.load(shared_data / f'{compact}.npz')
-  place = {id_: i for i, id_ in enumerate(expected['ids'])}
+  index = {id_: i for i, id_ in enumerate(expected['ids'])}
   for record in records:
-    i = place[record['id']]
+    i = index[record['id']]
     atoms = slice(*expected['offsets'][i : i + 2])
     np.testing.assert_array_equal(record['numbers'], expected['numbers'][atoms])
     # The same lengths and angles; the cells may lie differently in space.
     cells = record['cell'].astype(float), expected['cell'][i].astype(float)
     metric, expected_metric = (cell @ cell.T for cell in cells)
     np.testing.assert_allclose(metric, expected_metric, rtol=1e-5, atol=1e-4)
-    apart = record['positions'] @ np.linalg.inv(cells[0])
-    apart = apart - expected['frac'][atoms]
-    np.testing.assert_allclose(apart, np.round(apart), atol=1e-5)
+    difference = record['positions'] @ np.linalg.inv(cells[0])
+    difference = difference - expected['frac'][atoms]
+    np.testing.assert_allclose(difference, np.round(difference), atol=1e-5)

@@ -84,9 +84,9 @@ def test_what_is_no_crystal_is_said(tmp_path, changes, reason):
 def test_parquet(tmp_path):
   pyarrow = pytest.importorskip('pyarrow')
   parquet = pytest.importorskip('pyarrow.parquet')
-  said = SALT['attributes']
+  attributes = SALT['attributes']
   row = {
-    name: said[name]
+    name: attributes[name]
     for name in ('lattice_vectors', 'cartesian_site_positions', 'energy')
   } | {'species_at_sites': ['Na', 'Cl']}
   rows = [row | {'immutable_id': f'x{i}'} for i in range(250)]

@@ -1,0 +1,44 @@
+"""Reading and batching crystals needs no TFDS and no array_record."""
+
+import subprocess
+import sys
+import textwrap
+
+SCRIPT = """
+  import sys
+
+  class Block:
+    def find_spec(self, name, path=None, target=None):
+      blocked = 'tensorflow', 'tensorflow_datasets', 'grain', 'array_record'
+      if name.split('.')[0] in blocked:
+        raise ImportError(f'{name} is blocked')
+
+  sys.meta_path.insert(0, Block())
+  from crystal_jax import cli, data
+  from crystal_jax.cli import encode, inputs, prepare, reconstruct
+  from crystal_jax.io.reading import compact, crystals
+
+  ((crystal, id_, _),) = crystals.read_crystals([sys.argv[1]], workers=1)
+  print(id_, len(crystal.numbers))
+  try:
+    data.prepare([sys.argv[1]], sys.argv[2], workers=0)
+  except ImportError as error:
+    print(error)
+"""
+
+
+def test_without_them(tmp_path):
+  (tmp_path / 'x.vasp').write_text(
+    'x\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n'
+  )
+  done = subprocess.run(
+    [
+      sys.executable, '-c', textwrap.dedent(SCRIPT), str(tmp_path / 'x.vasp'),
+      str(tmp_path / 'out'),
+    ],
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.splitlines() == ['x 2', 'tensorflow_datasets is blocked']
