@@ -1,30 +1,30 @@
-"""What a crystal costs as a plain list, in nats: the bar for a latent's rate.
+"""Code length of a crystal as a list, in nats: a baseline for latents' rates.
 
-The list is what anyone would write down: how many atoms, which elements and how
-many of each, the lattice, the places, the last two rounded. Each is coded with
-the frequencies of a training set, with what makes a list short:
+The list holds the number of atoms, the elements and their numbers of atoms, the
+lattice and the positions, the last two rounded. Each entry is coded with the
+frequencies of a training set:
 
 - the primitive cell in its standard frame, one atom at the origin;
-- elements in order, each given those before it (how often the two are met in
-  one crystal); their numbers given the element and what is left;
-- the volume against the sum of its elements' volumes; then ratios and cosines
-  of the reduced cell, each given whether those before are special;
-- places on a grid of as many steps an axis as its length asks for, so that 0,
-  1/2, 1/3 and 1/4 lie on it. They are sorted within a species, and only what
-  may still come is coded, so that no nat is spent on the order. Each coordinate
-  is predicted by its frequency on that axis, by the one before it on the same
-  axis, by that on the axis before it, and by all that came before it in the
-  same crystal, up to sign and a shift by a half. The four are mixed with
+- elements in order, each given those before it (by how often two elements occur
+  in one crystal); their numbers of atoms given the element and the atoms left;
+- the volume relative to the sum of the elements' volumes; then ratios and
+  cosines of the reduced cell, each given whether those before are special;
+- positions on a grid whose steps follow the lengths of the axes, so that 0,
+  1/2, 1/3 and 1/4 lie on it. They are sorted within a species, and impossible
+  ones are left out, so that the order costs nothing. Each coordinate is
+  predicted by its frequency on that axis, by the coordinate before it on the
+  same axis, by that on the axis before it, and by all earlier ones of the same
+  crystal, up to sign and a shift by a half. The four predictions are mixed with
   weights that are fitted on the training set.
 
   nice python -m benchmarks.list_code --crystals=1000
 
-*plain* is the same list with none of that: atoms in any order, an element each
-by its frequency, all steps of places and lattice alike.
+*plain* is the same list with atoms in any order, each element by its frequency,
+and uniform positions and lattices.
 
-The rounded list is decoded and scored as a network would be. What it leaves out
-is symmetry as such (a space group and Wyckoff letters instead of places), so it
-is no lower bound.
+The rounded list is decoded and scored like the crystals of a codec. It ignores
+symmetry (space group and Wyckoff letters instead of positions), so that it is
+not a lower bound.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ import pathlib
 import numpy as np
 
 import crystal_jax as cj
-from benchmarks.list_parts import Lattices, Places, Species, axis_steps
+from benchmarks.list_parts import Lattices, Positions, Species, axis_steps
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.representation import frame
 
 DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
-# RMSE to reach, and the steps of the lattice: of a logarithm of a length and of
-# a cosine.
+# Target RMSE, (V/N)^(1/3), and the step of the lattice numbers: of a logarithm
+# of a length and of a cosine.
 ROWS = ((0.05, 0.04), (0.01, 0.01))
 
 
@@ -52,8 +52,12 @@ def main():
   parser.add_argument('--train', default='mp_le20_train')
   parser.add_argument('--val', default='mp_20_part_val')
   parser.add_argument('--crystals', type=int, default=1000)
-  parser.add_argument('--learn', type=int, default=50_000, help='from so many')
-  parser.add_argument('--fit', type=int, default=2000, help='of the mixture')
+  parser.add_argument(
+    '--learn', type=int, default=50_000, help='training crystals'
+  )
+  parser.add_argument(
+    '--fit', type=int, default=2000, help='crystals that fit the mixture'
+  )
   parser.add_argument(
     '--cache', type=pathlib.Path, help='folder to keep standard frames in'
   )
@@ -61,7 +65,7 @@ def main():
   train = frames(args.data / f'{args.train}.npz', args.learn, args.cache)
   val = frames(args.data / f'{args.val}.npz', args.crystals, args.cache)
   print(
-    '| RMSE aimed at | count | species | lattice | places | **nats** | plain '
+    '| target RMSE | count | species | lattice | positions | **nats** | plain '
     '| match | RMSE | strict | length error | angle error |\n|' + '---|' * 12
   )
   species = Species(train)
@@ -70,21 +74,21 @@ def main():
 
 
 def row(rmse, step, train, val, species, fit):
-  """One line of the table."""
+  """One row of the table."""
   spacing = find_spacing(train[:500], rmse)
   lattices = Lattices(train, step, species.volumes)
-  places = Places(train, spacing, fit)
+  positions = Positions(train, spacing, fit)
   costs, plain, found = [], [], []
   for numbers, fractional, cell in val:
     bins = lattices.bins(cell)
-    again = lattices.cell(bins)
-    again = cell if again is None else again
-    steps = axis_steps(again, spacing)
+    rounded_cell = lattices.cell(bins)
+    rounded_cell = cell if rounded_cell is None else rounded_cell
+    steps = axis_steps(rounded_cell, spacing)
     costs.append(
       (
         *species.cost(numbers),
         lattices.cost(bins, numbers),
-        places.cost(numbers, fractional, steps),
+        positions.cost(numbers, fractional, steps),
       )
     )
     plain.append(
@@ -93,7 +97,7 @@ def row(rmse, step, train, val, species, fit):
       + (len(numbers) - 1) * np.log(steps).sum()
     )
     rounded = np.rint(fractional * steps) / steps
-    found.append(cj.Crystal(numbers, rounded @ again, again))
+    found.append(cj.Crystal(numbers, rounded @ rounded_cell, rounded_cell))
   true = [cj.Crystal(n, f @ c, c) for n, f, c in val]
   scores = match_summary.summarize(matching.compare(true, found))
   mean = np.mean(costs, axis=0)
@@ -106,7 +110,11 @@ def row(rmse, step, train, val, species, fit):
 
 
 def frames(path, count, cache=None):
-  """Standard frames of some of a file, [(numbers, fractional, cell)]."""
+  """Standard frames of random crystals of a file.
+
+  Returns:
+    [(numbers, fractional, cell)].
+  """
   kept = cache and cache / path.name
   if kept and kept.is_file():
     with np.load(kept) as file:
@@ -116,12 +124,12 @@ def frames(path, count, cache=None):
     if kept:
       cache.mkdir(parents=True, exist_ok=True)
       np.savez(kept, numbers=columns[0], frac=columns[1], cell=columns[2])
-  whole = [
+  crystals = [
     (n[n > 0], f[n > 0].astype(np.float64), c.astype(np.float64))
     for n, f, c in zip(*columns, strict=True)
   ]
-  order = np.random.default_rng(0).permutation(len(whole))[:count]
-  return [whole[i] for i in order]
+  order = np.random.default_rng(0).permutation(len(crystals))[:count]
+  return [crystals[i] for i in order]
 
 
 def _framed(path):
@@ -141,7 +149,7 @@ def _framed(path):
 
 
 def find_spacing(crystals, rmse):
-  """Å between two steps of an axis that give an RMSE, by halving."""
+  """Å between two steps of an axis for an RMSE, by bisection."""
   low, high = 0.01, 2.0
   for _ in range(12):
     middle = math.sqrt(low * high)

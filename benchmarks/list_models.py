@@ -1,9 +1,10 @@
-"""Frequencies with back-off, and what a symbol costs under them, in nats.
+"""Probabilities of symbols in chains of contexts: back-off and mixtures.
 
-A symbol is counted in a chain of contexts, from the general to the special. Its
-probability in each is the counted share, mixed with that of the context before:
-the more kinds of symbols a context has shown, the less it is trusted (Witten
-and Bell). Before the first, all symbols are equally likely.
+A symbol is counted in a chain of contexts, from general to specific. Its
+probability in a context is the counted share, mixed with its probability in the
+context before; the more kinds of symbols a context has, the lower the weight of
+the counted share (Witten and Bell). Before the first context all symbols are
+equally likely.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ class Frequencies:
   def shares(self, size: int, contexts: Sequence[Hashable]) -> np.ndarray:
     """Probabilities of the symbols 0..size-1 at the end of a chain, [size].
 
-    Symbols outside have none: counted ones are left out, the rest scaled up.
+    Counted symbols outside this range are left out, and the rest is scaled up.
     """
     shares = np.full(size, 1 / size)
     for context in contexts:
       counted = self._counts.get(context)
       if not counted:
         break
-      here = np.zeros(size)
+      counts = np.zeros(size)
       for symbol, count in counted.items():
         if 0 <= symbol < size:
-          here[symbol] = count
-      kinds = max(1, np.count_nonzero(here))
-      shares = (here + kinds * shares) / (here.sum() + kinds)
+          counts[symbol] = count
+      kinds = max(1, np.count_nonzero(counts))
+      shares = (counts + kinds * shares) / (counts.sum() + kinds)
     return shares
 
   def share(self, symbol, size: int, contexts: Sequence[Hashable]) -> float:
@@ -56,28 +57,28 @@ class Frequencies:
 
 
 class Mixture:
-  """Weights of several predictions of one symbol, by context, fitted by EM."""
+  """Weights of several predictions of a symbol, by context, fitted by EM."""
 
   def __init__(self, number: int):
-    self._given = collections.defaultdict(lambda: np.ones(number))
+    self._counts = collections.defaultdict(lambda: np.ones(number))
 
   def weights(self, context: Hashable) -> np.ndarray:
-    """Of each prediction, summing to one."""
-    given = self._given.get(context)
-    if given is None:
-      given = self._given.default_factory()
-    return given / given.sum()
+    """Weights of the predictions, which sum to one."""
+    counts = self._counts.get(context)
+    if counts is None:
+      counts = self._counts.default_factory()
+    return counts / counts.sum()
 
   def refit(self, seen: Sequence[tuple[Hashable, np.ndarray]]) -> None:
     """One step of EM.
 
     Args:
-      seen: A context, and what each prediction gave the symbol that came.
+      seen: Contexts, and the probability of the symbol by each prediction.
     """
     sums = collections.defaultdict(lambda: np.ones(len(seen[0][1])))
     for context, shares in seen:
-      part = self.weights(context) * shares
-      sums[context] = sums[context] + part / part.sum()
-    self._given = collections.defaultdict(
+      weighted = self.weights(context) * shares
+      sums[context] = sums[context] + weighted / weighted.sum()
+    self._counts = collections.defaultdict(
       lambda: np.ones(len(seen[0][1])), sums
     )

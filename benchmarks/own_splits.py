@@ -1,10 +1,11 @@
 r"""Training and tuning parts of a published validation split.
 
-The published training splits of Perov-5 and Carbon-24 cannot always be had.
-This cuts a compact file `NAME_val.npz` in two, NAME_train.npz and NAME_val.npz
-in another folder: some of its groups are held out for tuning, the rest trains.
-A group is a reduced formula, or, where all are of one element, crystals that
-are twins: as many atoms, volume within 0.2 % and energy within 1 meV/atom.
+The published training splits of Perov-5 and Carbon-24 are not always available.
+This splits a compact file `NAME_val.npz` into NAME_train.npz and NAME_val.npz
+in another folder: a share of its groups is held out for tuning, the rest is for
+training. A group is a reduced formula, or, where all crystals are of one
+element, a set of twins: the same number of atoms, volumes within 0.2 % and
+energies within 1 meV/atom.
 
   python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
 """
@@ -21,7 +22,9 @@ def main():
   parser = argparse.ArgumentParser(prog='python -m benchmarks.own_splits')
   parser.add_argument('file', type=pathlib.Path)
   parser.add_argument('--out', type=pathlib.Path, required=True)
-  parser.add_argument('--share', type=float, default=0.1, help='held out')
+  parser.add_argument(
+    '--share', type=float, default=0.1, help='of groups that are held out'
+  )
   flags = parser.parse_args()
   with np.load(flags.file, allow_pickle=False) as file:
     columns = dict(file)
@@ -50,24 +53,24 @@ def groups(columns) -> list[str]:
   volumes = np.abs(np.linalg.det(columns['cell'].astype(np.float64)))
   energies = columns['energy_per_atom']
   names = [str(i) for i in range(len(counts))]
-  # Twins of twins are one group: chains along the volume.
+  # Twins of twins are one group.
   for i in np.argsort(volumes):
     near = np.abs(volumes / volumes[i] - 1) < 2e-3
     near &= (counts == counts[i]) & (np.abs(energies - energies[i]) < 1e-3)
-    old = {names[j] for j in np.flatnonzero(near)}
-    names = [names[i] if name in old else name for name in names]
+    merged = {names[j] for j in np.flatnonzero(near)}
+    names = [names[i] if name in merged else name for name in names]
   return names
 
 
 def formula(numbers) -> str:
-  """Elements and counts, reduced."""
+  """Elements and reduced counts."""
   species, counts = np.unique(numbers, return_counts=True)
   counts = counts // math.gcd(*counts.tolist())
   return ' '.join(f'{z}:{n}' for z, n in zip(species, counts, strict=True))
 
 
 def rows(columns, chosen) -> dict:
-  """Some crystals of a compact file."""
+  """The chosen crystals of a compact file."""
   offsets = columns['offsets']
   atoms = np.concatenate(
     [np.arange(*offsets[i : i + 2]) for i in chosen] or [np.zeros(0, int)]

@@ -1,4 +1,4 @@
-"""The list code is one: what it could be told adds up to no more than one."""
+"""The list code is a code: its probabilities add up to at most one."""
 
 import itertools
 
@@ -30,50 +30,50 @@ def test_shares_add_up_to_one():
   for contexts in (['all'], ['all', 'some'], ['all', 'other'], []):
     shares = frequencies.shares(5, contexts)
     assert shares.sum() == pytest.approx(1)
-    one_by_one = [frequencies.share(s, 5, contexts) for s in range(5)]
-    np.testing.assert_allclose(shares, one_by_one)
+    separate = [frequencies.share(s, 5, contexts) for s in range(5)]
+    np.testing.assert_allclose(shares, separate)
   # (2 + 2 · (2 + 2/5) / 5) / 5, by hand.
   assert frequencies.share(0, 5, ['all', 'some']) == pytest.approx(0.592)
   assert frequencies.share(1, 5, []) == 0.2
 
 
-def test_what_comes_often_weighs_more():
+def test_frequent_symbols_weigh_more():
   mixture = list_models.Mixture(2)
-  np.testing.assert_allclose(mixture.weights('here'), 0.5)
+  np.testing.assert_allclose(mixture.weights('seen'), 0.5)
   for _ in range(20):
-    mixture.refit([('here', np.array([0.9, 0.1]))] * 50)
-  first, second = mixture.weights('here')
+    mixture.refit([('seen', np.array([0.9, 0.1]))] * 50)
+  first, second = mixture.weights('seen')
   assert first > 0.95 and first + second == pytest.approx(1)
-  np.testing.assert_allclose(mixture.weights('there'), 0.5)
+  np.testing.assert_allclose(mixture.weights('unseen'), 0.5)
 
 
-def test_all_places_add_up_to_one(train):
-  """Two atoms on two steps an axis: 8 places, 36 unordered pairs."""
-  places = list_parts.Places(train, 1.5, len(train))
+def test_all_positions_add_up_to_one(train):
+  """Two atoms on two steps an axis: 8 positions, 36 unordered pairs."""
+  positions = list_parts.Positions(train, 1.5, len(train))
   numbers, steps = np.array([8, 1, 1]), np.array([2, 2, 2])
   all_shifts = list(itertools.product((0.0, 0.5), repeat=3))
   costs = [
-    places.cost(numbers, np.array([[0, 0, 0], a, b]), steps)
+    positions.cost(numbers, np.array([[0, 0, 0], a, b]), steps)
     for a, b in itertools.combinations_with_replacement(all_shifts, 2)
   ]
   assert np.exp(-np.array(costs)).sum() == pytest.approx(1)
 
 
 def test_the_order_of_atoms_costs_nothing(train):
-  places = list_parts.Places(train, 0.5, len(train))
+  positions = list_parts.Positions(train, 0.5, len(train))
   numbers, fractional, cell = framed(crystals.silicate())
   steps = list_parts.axis_steps(cell, 0.5)
   order = np.random.default_rng(0).permutation(len(numbers))
-  first = places.cost(numbers, fractional, steps)
-  assert places.cost(numbers[order], fractional[order], steps) == first
+  first = positions.cost(numbers, fractional, steps)
+  assert positions.cost(numbers[order], fractional[order], steps) == first
 
 
 def test_all_species_add_up_to_one(train):
   species = list_parts.Species(train)
   pairs = itertools.combinations_with_replacement(range(1, 95), 2)
-  two = [species.cost(np.array(pair))[1] for pair in pairs]
-  # Of one and two kinds; two atoms have no more, but a share is kept for it.
-  total = np.exp(-np.array(two)).sum()
+  costs = [species.cost(np.array(pair))[1] for pair in pairs]
+  # Two atoms have one or two elements; more elements keep a share even so.
+  total = np.exp(-np.array(costs)).sum()
   assert 0.2 < total <= 1 + 1e-9
 
 
@@ -92,13 +92,13 @@ def test_volumes_are_learnt():
 def test_a_rounded_lattice_is_near(train):
   lattices = list_parts.Lattices(train, 0.01, np.full(95, 15.0))
   for numbers, _, cell in train:
-    again = lattices.cell(lattices.bins(cell))
-    lengths, expected = (np.linalg.norm(c, axis=1) for c in (again, cell))
+    rounded = lattices.cell(lattices.bins(cell))
+    lengths, expected = (np.linalg.norm(c, axis=1) for c in (rounded, cell))
     np.testing.assert_allclose(lengths, expected, rtol=0.016)
     assert 0 < lattices.cost(lattices.bins(cell), numbers) < 60
 
 
-def test_steps_give_the_error_that_is_asked_for():
+def test_steps_give_the_target_error():
   rng = np.random.default_rng(0)
   batch = [
     (np.ones(8, int), rng.random((8, 3)), np.diag(rng.uniform(4, 9, 3)))

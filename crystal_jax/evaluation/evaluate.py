@@ -43,6 +43,8 @@ def evaluate(
   """
   workdir = pathlib.Path(workdir)
   workdir.mkdir(parents=True, exist_ok=True)
+  # spglib, written in C, prints each symmetry search that fails.
+  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
   scores = score(run, state)
   for column, metrics in scores.results.items():
     text = ', '.join(f'{name} {value:.4g}' for name, value in metrics.items())
