@@ -1,7 +1,9 @@
 """Density back to crystals, with no network: what comes back, and how fast.
 
 Prints one row a grid and filling. The truth is 1000 crystals of the published
-MP-20 validation rows, drawn with a fixed seed and rotated at random.
+MP-20 validation rows, drawn with a fixed seed. Boxes show them centred and
+rotated at random; the row `aligned` as they are in the file, most with an atom
+at the origin and axes along the box.
 
   taskset -c 1 python -m benchmarks.decode    # all rows, on 1000 crystals
   python -m benchmarks.decode --rows=cell,paper --crystals=100
@@ -29,8 +31,11 @@ ROWS = {
   'cell': (cj.CellGrid(32), 0.5, 64),
   'single': (cj.BoxGrid(10.0, 60), 0.5, 64),
   'repeating': (cj.BoxGrid(10.0, 60), 0.5, 512),
+  'aligned': (cj.BoxGrid(10.0, 60), 0.5, 512),
   'paper': (cj.BoxGrid(10.0, 30), 1.0, 64),
 }
+# Rows of boxes that show all images.
+REPEATING = 'repeating', 'aligned'
 # Within this of the truth an atom is found, Å.
 CLOSE = {0.5: 0.02, 1.0: 0.1}
 # Densities that are decoded at a time.
@@ -132,7 +137,7 @@ def run(name, crystals, *, noise=None, verbose=False):
 
 def place(name, crystal, turn, grid, sigma):
   """The crystal as the row wants it; None if it does not fit the box."""
-  if name == 'cell':
+  if name in ('cell', 'aligned'):
     return crystal
   fractional = crystal.positions @ np.linalg.inv(crystal.cell)
   positions = (fractional % 1.0) @ crystal.cell
@@ -162,7 +167,7 @@ def score(name, truth, atoms, grid, sigma):
   if name == 'cell':
     return score_cell(truth, atoms)
   case = score_atoms(name, truth, atoms, grid, sigma)
-  if name == 'repeating':
+  if name in REPEATING:
     start = time.process_time()
     fit = cj.find_lattice(atoms)
     case['lattice ms'] = 1e3 * (time.process_time() - start)
@@ -192,9 +197,9 @@ def score_cell(truth, atoms):
 
 def score_atoms(name, truth, atoms, grid, sigma):
   """Found, right and spurious atoms, away from the walls if repeating."""
-  depth = grid.length / 2 - (0.5 if name == 'repeating' else 0.0)
+  depth = grid.length / 2 - (0.5 if name in REPEATING else 0.0)
   places, numbers = truth.positions, truth.numbers
-  if name == 'repeating':
+  if name in REPEATING:
     places, numbers = images(truth, grid.length / 2 + 1.0)
   got, species = atoms.positions[atoms.mask], atoms.numbers[atoms.mask]
   inner = np.abs(places).max(axis=1) <= depth
@@ -267,7 +272,7 @@ def summarize(name, cases):
     'spurious atoms': total['spurious'] / max(1, total['got']),
     'crystals without a fault': np.mean([c['good'] for c in cases]),
   }
-  if name == 'repeating':
+  if name in REPEATING:
     longest = np.array([c['longest'] for c in cases])
     right = np.array([c['strict'] for c in cases])
     said = np.array([c['said'] for c in cases])

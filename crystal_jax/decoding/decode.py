@@ -32,6 +32,7 @@ class DecodedAtoms:
     inside: Which slots hold an atom that is not outside a wall.
     residual: RMS of what is unexplained over the RMS of the density.
     overflow: Whether there were more atoms than slots.
+    length: Side of the box, Å, or None for a cell. Static.
   """
 
   positions: Float[Array, '*B K 3']
@@ -41,6 +42,9 @@ class DecodedAtoms:
   inside: Bool[Array, '*B K']
   residual: Float[Array, '*B']
   overflow: Bool[Array, '*B']
+  length: float | None = dataclasses.field(
+    default=None, metadata={'static': True}
+  )
 
 
 def decode_density(
@@ -232,6 +236,7 @@ def _finish(density, cell, logits, state, grid, sigma, lightest):
     inside=kept & inside,
     residual=unexplained,
     overflow=state.overflow & jnp.all(kept),
+    length=grid.length if isinstance(grid, grids.BoxGrid) else None,
   )
 
 

@@ -10,6 +10,7 @@ from jaxtyping import ArrayLike, Float
 
 from crystal_jax.density.grids import CellGrid, Grid, resolves
 from crystal_jax.density.images import cut_lines, cutoff, frame_lines
+from crystal_jax.density.inputs import as_numbers
 
 
 def count_images(
@@ -30,6 +31,8 @@ def count_images(
   Returns:
     Images that reach the grid, or a little more. At least 1.
   """
+  positions = as_numbers('positions', positions)
+  cell = None if cell is None else as_numbers('cell', cell)
   sure = 0.9999 * sigma  # also where the device rounds
   if isinstance(grid, CellGrid) and resolves(grid, np.asarray(cell), sure):
     return max(len(positions), 1)  # a sum over waves, each atom once

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from crystal_jax.density import grids, image_counts
 from crystal_jax.density import images as periodic
 from crystal_jax.density.grids import CellGrid, Grid
+from crystal_jax.density.inputs import as_numbers
 from crystal_jax.density.split import float_type, split
 
 # A voxel this near to an atom, Å, carries its species, as in the paper.
@@ -50,6 +51,9 @@ def label_species(
   Raises:
     ValueError: As `voxelize` does.
   """
+  positions = as_numbers('positions', positions)
+  numbers = as_numbers('numbers', numbers)
+  cell = None if cell is None else as_numbers('cell', cell)
   if np.shape(positions) != (*np.shape(numbers), 3):
     raise ValueError(
       f'Need positions [N, 3] and numbers [N], not {np.shape(positions)} and '

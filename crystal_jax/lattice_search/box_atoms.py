@@ -29,6 +29,9 @@ PROBES = 12
 DEEP, SLACK_DEEP, SLACK, MOST_SLACK = 0.75, 0.015, 0.06, 0.1
 # Share of the images that must be of exactly the same species.
 AGREE = 0.6
+# Where the box is known, its walls are taken to be this far inside, Å, as an
+# atom that near may be decoded outside; or at the outermost atom.
+MARGIN = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Points:
     if inner < 3:
       return None
     half = float(np.abs(places[:inner]).max())
+    if atoms.length is not None:
+      half = max(half, atoms.length / 2 - MARGIN)
     # A light atom, one near a wall, and one whose weight is off are less sure.
     deep = np.abs(places).max(axis=1) < half - DEEP
     slack = np.where(deep, SLACK_DEEP, SLACK) + 0.5 * np.abs(weights - numbers)
@@ -246,10 +251,17 @@ def believed(atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
   Those inside the walls come first, those just outside that are sound after.
   """
   inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
+  if inside.ndim != 1:
+    raise ValueError(
+      f'These are the atoms of a batch of {len(inside)} densities; pass them '
+      'one at a time: jax.tree.map(lambda x: x[i], atoms).'
+    )
   places = np.asarray(atoms.positions, np.float64)
   numbers = np.asarray(atoms.numbers)
   weights = np.asarray(atoms.weights, np.float64)
   half = np.abs(places[inside]).max(initial=0.0)
+  if inside.any() and atoms.length is not None:
+    half = max(half, atoms.length / 2 - MARGIN)
   outside = np.asarray(atoms.mask) & ~inside
   outside &= np.abs(places).max(axis=1) <= half + BEYOND
   outside &= (np.abs(weights - numbers) < SOUND) & (numbers > LIGHT)

@@ -34,6 +34,7 @@ Host NumPy, float64.
 import dataclasses
 
 import numpy as np
+import scipy.ndimage
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.lattice_search import box_atoms, candidates, support
@@ -254,7 +255,7 @@ def _carries(density, points, cell) -> bool:
   """Whether the shortest vectors carry the density onto itself."""
   density = np.asarray(density, np.float64)
   grid = len(density)
-  spacing = 2 * points.half / grid
+  spacing = _spacing(density, points)
   for vector in cell:
     shift = np.rint(vector / spacing).astype(int)
     if np.abs(shift).max() > grid - 4:
@@ -266,3 +267,17 @@ def _carries(density, points, cell) -> bool:
     if norm > 0 and (a * b).sum() < 0.7 * norm:
       return False
   return True
+
+
+def _spacing(density, points) -> float:
+  """Distance between voxels at which the atoms lie on the density's peaks, Å.
+
+  The walls lie beyond the outermost atom, but planes of atoms do not say how
+  far: up to twice as far, where the next plane is outside.
+  """
+  size = len(density)
+  atoms = points.places[: points.inner]
+  tried = points.half * np.linspace(1.0, 2.2, 8 * size) / (0.5 * size)
+  index = atoms.T[:, None] / tried[:, None] + 0.5 * (size - 1)  # [3, T, N]
+  at_atoms = scipy.ndimage.map_coordinates(density, index, order=1)
+  return float(tried[at_atoms.mean(axis=1).argmax()])

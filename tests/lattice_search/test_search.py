@@ -31,7 +31,7 @@ def rotated(crystal, seed=0):
   )
 
 
-def images(crystal, half=5.6, noise=0.0, seed=0):
+def images(crystal, half=5.6, noise=0.0, seed=0, length=None):
   """What a perfect decoder would find in a box of 10 Å."""
   steps = np.stack(np.meshgrid(*[range(-9, 10)] * 3), -1).reshape(-1, 3)
   places = crystal.positions[:, None] + (steps @ crystal.cell)[None]
@@ -49,6 +49,7 @@ def images(crystal, half=5.6, noise=0.0, seed=0):
     inside=(np.abs(places) <= 5).all(axis=1),
     residual=np.zeros(()),
     overflow=np.zeros((), bool),
+    length=length,
   )
 
 
