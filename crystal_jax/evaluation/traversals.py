@@ -100,7 +100,9 @@ def _autocorrelation(rows: Sequence[Row], grid: BoxGrid) -> float:
     for field, crystal in zip(fields, crystals, strict=True):
       if isinstance(crystal, Crystal):
         cell, _ = lattice.minkowski_reduce(np.asarray(crystal.cell))
-        correlation = autocorrelation.alike(field[..., None] - field.mean())
+        correlation = autocorrelation.autocorrelation(
+          field[..., None] - field.mean()
+        )
         values += autocorrelation.score(
           correlation, grid.spacing, cell[None]
         ).tolist()

@@ -1,4 +1,6 @@
-"""Atoms and a lattice to a crystal: fold, merge images by vote, count once."""
+"""Atoms and a lattice to a crystal: images of a site are merged by vote."""
+
+from __future__ import annotations
 
 import warnings
 
@@ -9,13 +11,13 @@ from crystal_jax.lattice_search import box_atoms, search
 from crystal_jax.structure import crystal as crystal_lib
 from crystal_jax.structure import lattice
 
-# Sites nearer than this are one, Å. A little more than files may have, whose
-# numbers are rounded.
-TOUCH = crystal_lib.MIN_DISTANCE + 1e-3
+# Sites nearer than this are one site, Å: a little more than the distance at
+# which `read` refuses a file, whose numbers are rounded.
+MERGE_DISTANCE = crystal_lib.MIN_DISTANCE + 1e-3
 
 
 class LatticeNotFoundError(ValueError):
-  """Atoms were to be folded into a lattice that was not found."""
+  """`assemble` was called with a lattice that was not found."""
 
 
 def assemble(
@@ -27,8 +29,8 @@ def assemble(
   """The crystal of decoded atoms in a lattice.
 
   Args:
-    atoms: What `decode_density` found, in a box or in a cell.
-    fit: What `find_lattice` found, or a cell [3, 3] in Å in the same frame.
+    atoms: The `DecodedAtoms` of one density, in a box or in a cell.
+    fit: The result of `find_lattice`, or a cell [3, 3] in Å in the same frame.
     symprec: Å. If given, the space group is found within this tolerance and
       the crystal is made exactly symmetric, as a standard primitive cell
       (needs spglib).
@@ -39,8 +41,9 @@ def assemble(
 
   Raises:
     LatticeNotFoundError: If `fit.found` is False.
-    ValueError: If there are no atoms, the cell has no volume, or one of its
-      vectors is so short that an atom touches its own image.
+    ValueError: If there are no atoms or the atoms are those of a batch, the
+      cell has no volume, or one of its vectors is so short that an atom touches
+      its own image.
   """
   if isinstance(fit, search.LatticeFit):
     if not fit.found:
@@ -54,14 +57,14 @@ def assemble(
   cell = np.asarray(fit, np.float64)
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  places, numbers, _, inner = box_atoms.believed(atoms)
+  positions, numbers, _, inner, _ = box_atoms.reliable(atoms)
   if not inner:
     raise ValueError('No atoms were found inside the walls.')
   if centre is not None:
-    places = np.concatenate([places, centre - places])
+    positions = np.concatenate([positions, centre - positions])
     numbers = np.concatenate([numbers, numbers])
-  # Those inside come first: the others only fill sites that are not seen.
-  folded, numbers = _merge(places, numbers, inner, cell)
+  # Atoms inside come first: the others only fill sites that are not seen.
+  folded, numbers = _merge(positions, numbers, inner, cell)
   crystal = lattice.right_handed(
     crystal_lib.Crystal(numbers=numbers, positions=folded @ cell, cell=cell)
   )
@@ -75,7 +78,7 @@ def symmetrize(
 
   Args:
     crystal: Any crystal.
-    symprec: How far atoms may be from symmetric places, Å.
+    symprec: Largest distance of an atom from its symmetric position, Å.
 
   Returns:
     The symmetric crystal; the same crystal if no symmetry is found.
@@ -103,19 +106,20 @@ def symmetrize(
   )
 
 
-def _merge(places, numbers, inner, cell):
+def _merge(positions, numbers, inner, cell):
   """Fractional sites [N, 3] and their species by vote.
 
-  The mean of what is merged may lie nearer to another site than any of its
-  atoms did: sites are merged until none touch, as `read` would refuse them.
+  The mean of merged atoms may lie nearer to another site than any of the atoms
+  did: sites are merged until none touch, as `read` would refuse them.
   """
   reduced, _ = lattice.minkowski_reduce(cell)
-  if (shortest := np.linalg.norm(reduced[0])) < TOUCH:
+  if (shortest := np.linalg.norm(reduced[0])) < MERGE_DISTANCE:
     raise ValueError(
       f'The cell has a lattice vector of {shortest:.2f} Å: each atom would '
-      f'touch its own image. Pass one whose vectors are all above {TOUCH} Å.'
+      'touch its own image. Pass a cell whose vectors are all longer than '
+      f'{MERGE_DISTANCE} Å.'
     )
-  sites, groups = places, [np.array([i]) for i in range(len(places))]
+  sites, groups = positions, [np.array([i]) for i in range(len(positions))]
   while True:
     merged, groups = _merge_once(sites, groups, inner, reduced)
     if len(merged) == len(sites):
@@ -130,21 +134,25 @@ def _merge(places, numbers, inner, cell):
 
 
 def _merge_once(sites, groups, inner, reduced):
-  """Each site with all that touch it: their mean, Å, and their atoms."""
+  """Each site merged with all sites that touch it.
+
+  Returns:
+    The mean positions, Å, and the indices of the atoms of each.
+  """
   inverse = np.linalg.inv(reduced)
   sizes = np.array([len(group) for group in groups])
   seen = np.array([group[0] < inner for group in groups])
-  left = np.ones(len(sites), bool)
+  remaining = np.ones(len(sites), bool)
   means, joined = [], []
   for i, site in enumerate(sites):
-    if not left[i]:
+    if not remaining[i]:
       continue
-    apart = (sites - site[None]) @ inverse
-    apart = (apart - np.rint(apart)) @ reduced
-    same = left & (np.linalg.norm(apart, axis=1) < TOUCH)
-    left &= ~same
+    offset = (sites - site[None]) @ inverse
+    offset = (offset - np.rint(offset)) @ reduced
+    same = remaining & (np.linalg.norm(offset, axis=1) < MERGE_DISTANCE)
+    remaining &= ~same
     if seen[i]:
       same &= seen
-    means.append(site + np.average(apart[same], axis=0, weights=sizes[same]))
+    means.append(site + np.average(offset[same], axis=0, weights=sizes[same]))
     joined.append(np.concatenate([groups[j] for j in np.flatnonzero(same)]))
   return np.array(means), joined

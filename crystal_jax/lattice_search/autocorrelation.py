@@ -1,19 +1,20 @@
-"""Translations by which a field in a box is like itself, and lattices of them.
+"""Autocorrelation of a field in a box, and lattices of its maxima.
 
 Where atoms are decoded with errors, or some are missing, their lattice is lost
 to a search that goes from atom to atom, but the field as a whole still repeats.
-How alike it is to itself moved by t, over what both show,
+The autocorrelation over the part of the box that the field and its copy, moved
+by t, share,
 
   Σ F(r) · F(r + t) / sqrt(Σ |F(r)|² Σ |F(r + t)|²),
 
-is an autocorrelation, which takes a few FFTs. Its maxima are the vectors of the
-lattice, and those that only nearly are.
+takes a few FFTs. Its maxima are lattice vectors and pseudo-translations.
 
 Host NumPy, float64.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -21,31 +22,49 @@ import scipy.fft
 import scipy.ndimage
 from jaxtyping import ArrayLike, Float
 
-from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search.config import SEARCH
 
-# All below were tuned on crystals of mp_le20_val and a network that errs by
-# 0.1 Å.
 
-# Å; lengths along each axis that the box shows well enough.
-_REACH, _SEEN = 7.4, 6.7
-# Maxima of at least so much are looked at, so many of them.
-_LEAST, _MOST = 0.3, 60
-# A vector of the guess is taken for one of so many maxima within, Å; what 1 Å
-# of the way costs.
-_WAYS, _FAR, _PRICE = 8, 2.0, 0.03
-# Volumes, of the guess's.
-_VOLUMES = 0.55, 1.6
+@dataclasses.dataclass(frozen=True)
+class AutocorrelationConfig:
+  """Tuned on mp_le20_val and a network whose atoms err by 0.1 Å.
+
+  Attributes:
+    reach: Largest component of a maximum, Å.
+    seen: Largest component of a vector that is scored, Å.
+    lowest: Lowest maximum that counts.
+    most: Most maxima, each with its opposite.
+    choices: Maxima that each vector of the prior may snap to.
+    snap_distance: Largest distance to such a maximum, Å.
+    distance_cost: What a distance of 1 Å costs, in autocorrelation.
+    volumes: Bounds of the volume, over that of the prior.
+  """
+
+  reach: float = 7.4
+  seen: float = 6.7
+  lowest: float = 0.3
+  most: int = 60
+  choices: int = 8
+  snap_distance: float = 2.0
+  distance_cost: float = 0.03
+  volumes: tuple[float, float] = (0.55, 1.6)
+
+
+_CONFIG = AutocorrelationConfig()
+
 # Half of the shortest translations of a lattice.
 _SHORT = np.array(
   [n for n in itertools.product((-1, 0, 1), repeat=3) if n > (0, 0, 0)]
 )
 
 
-def alike(field: Float[ArrayLike, 'G G G C']) -> Float[np.ndarray, 'M M M']:
-  """How alike a field is to itself, by translation.
+def autocorrelation(
+  field: Float[ArrayLike, 'G G G C'],
+) -> Float[np.ndarray, 'M M M']:
+  """The normalized autocorrelation of a field, by translation.
 
   Args:
-    field: In a box of G voxels a side.
+    field: C channels in a box of G voxels a side.
 
   Returns:
     From -1 to 1; index t stands for t voxels, or t - M of them, M = 2 G.
@@ -63,30 +82,31 @@ def alike(field: Float[ArrayLike, 'G G G C']) -> Float[np.ndarray, 'M M M']:
   size = waves(np.square(field).sum(axis=-1))
   box = waves(np.ones(field.shape[:3]))
   sizes = space(size.conj() * box) * space(size * box.conj())
-  # Nothing is like itself where both show nothing.
+  # Zero where the shared part of the box is empty.
   sizes = np.maximum(sizes, 1e-12 * products.flat[0] ** 2 + 1e-30)
   return products / np.sqrt(sizes)
 
 
 def score(
-  likeness: Float[np.ndarray, 'M M M'],
+  correlation: Float[np.ndarray, 'M M M'],
   spacing: float,
   cells: Float[np.ndarray, 'L 3 3'],
 ) -> Float[np.ndarray, 'L']:
-  """How alike a field is to itself moved by the short vectors of lattices.
+  """Mean autocorrelation at the short vectors of lattices.
 
   Args:
-    likeness: As `alike` gives it.
-    spacing: Of its voxels, Å.
-    cells: Reduced lattices, rows in Å.
+    correlation: The result of `autocorrelation`.
+    spacing: Distance between voxels, Å.
+    cells: Reduced lattices, vectors as rows, Å.
 
   Returns:
-    A mean over the vectors that the box shows; -1 where they are too few.
+    The mean over the vectors that the box shows; -1 where there are fewer than
+    three.
   """
-  moves = np.einsum('kn,lnj->lkj', _SHORT, cells)
-  seen = np.abs(moves).max(axis=-1) <= _SEEN
+  vectors = np.einsum('kn,lnj->lkj', _SHORT, cells)
+  seen = np.abs(vectors).max(axis=-1) <= _CONFIG.seen
   values = scipy.ndimage.map_coordinates(
-    likeness, moves.reshape(-1, 3).T / spacing, order=1, mode='grid-wrap'
+    correlation, vectors.reshape(-1, 3).T / spacing, order=1, mode='grid-wrap'
   ).reshape(seen.shape)
   count = seen.sum(axis=1)
   mean = (values * seen).sum(axis=1) / np.maximum(count, 1)
@@ -94,59 +114,65 @@ def score(
 
 
 def snap(
-  likeness: Float[np.ndarray, 'M M M'],
+  correlation: Float[np.ndarray, 'M M M'],
   spacing: float,
-  guess: Float[ArrayLike, '3 3'],
+  prior: Float[ArrayLike, '3 3'],
 ) -> tuple[Float[np.ndarray, '3 3'], float]:
-  """The lattice of likest translations near a guess.
+  """The lattice of highest autocorrelation near a prior.
 
   Args:
-    likeness: As `alike` gives it.
-    spacing: Of its voxels, Å.
-    guess: Lattice vectors as rows, Å; off by up to 2 Å each.
+    correlation: The result of `autocorrelation`.
+    spacing: Distance between voxels, Å.
+    prior: Lattice vectors as rows, Å, each within 2 Å of the truth.
 
   Returns:
-    The lattice and its `score`; the guess and -1 if there is none.
+    The lattice and its `score`; the prior and -1 if there is none.
   """
-  guess = np.asarray(guess, np.float64)
-  maxima = _maxima(likeness, spacing)
+  prior = np.asarray(prior, np.float64)
+  maxima = _maxima(correlation, spacing)
   choices = []
-  for vector in guess:
-    far = np.linalg.norm(maxima - vector, axis=1)
-    near = [i for i in np.argsort(far)[:_WAYS] if far[i] < _FAR]
-    choices.append([(maxima[i], far[i]) for i in near] or [(vector, _FAR)])
-  every = list(itertools.product(*choices))
-  cells = np.array([[vector for vector, _ in one] for one in every])
-  price = _PRICE * np.array([sum(far for _, far in one) for one in every])
-  share = np.abs(np.linalg.det(cells) / np.linalg.det(guess))
-  kept = (share > _VOLUMES[0]) & (share < _VOLUMES[1])
+  for vector in prior:
+    distance = np.linalg.norm(maxima - vector, axis=1)
+    nearest = np.argsort(distance)[: _CONFIG.choices]
+    near = [
+      (maxima[i], distance[i])
+      for i in nearest
+      if distance[i] < _CONFIG.snap_distance
+    ]
+    choices.append(near or [(vector, _CONFIG.snap_distance)])
+  triples = list(itertools.product(*choices))
+  cells = np.array([[vector for vector, _ in triple] for triple in triples])
+  distances = np.array([sum(d for _, d in triple) for triple in triples])
+  cost = _CONFIG.distance_cost * distances
+  share = np.abs(np.linalg.det(cells) / np.linalg.det(prior))
+  kept = (share > _CONFIG.volumes[0]) & (share < _CONFIG.volumes[1])
   if not kept.any():
-    return guess, -1.0
-  cells, price = cells[kept], price[kept]
-  scores = score(likeness, spacing, cells)
-  best = (scores - price).argmax()
+    return prior, -1.0
+  cells, cost = cells[kept], cost[kept]
+  scores = score(correlation, spacing, cells)
+  best = (scores - cost).argmax()
   return cells[best], float(scores[best])
 
 
-def _maxima(likeness, spacing):
-  """The largest maxima and their opposites, [T, 3], Å."""
-  size = len(likeness)
-  top = likeness == scipy.ndimage.maximum_filter(likeness, 3, mode='wrap')
-  index = np.argwhere(top & (likeness > _LEAST))
+def _maxima(correlation, spacing):
+  """Vectors [T, 3] of the highest maxima and of their opposites, Å."""
+  size = len(correlation)
+  top = correlation == scipy.ndimage.maximum_filter(correlation, 3, mode='wrap')
+  index = np.argwhere(top & (correlation > _CONFIG.lowest))
   steps = (index + size // 2) % size - size // 2
   length = np.linalg.norm(steps, axis=1) * spacing
-  kept = (np.abs(steps).max(axis=1) * spacing <= _REACH) & (
-    length >= box_atoms.SHORTEST
+  kept = (np.abs(steps).max(axis=1) * spacing <= _CONFIG.reach) & (
+    length >= SEARCH.shortest
   )
   steps = steps[kept]
-  value = likeness[tuple(index[kept].T)]
-  order = np.argsort(-value)[: 2 * _MOST]
+  value = correlation[tuple(index[kept].T)]
+  order = np.argsort(-value)[: 2 * _CONFIG.most]
   steps, value = steps[order], value[order]
   offsets = np.zeros(steps.shape)
   for axis, step in enumerate(np.eye(3, dtype=int)):
     # The top of the parabola through three voxels.
     low, high = (
-      likeness[tuple(((steps + sign * step) % size).T)] for sign in (-1, 1)
+      correlation[tuple(((steps + sign * step) % size).T)] for sign in (-1, 1)
     )
     bend = low - 2 * value + high
     offsets[:, axis] = 0.5 * (low - high) / np.where(bend < 0, bend, np.inf)

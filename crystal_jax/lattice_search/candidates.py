@@ -1,45 +1,45 @@
-"""Lattices that three of a box's translations span."""
+"""Lattices spanned by three of a box's translations."""
+
+from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-# All below were tuned on mp_le20_val.
-
-# Independent translations, shortest first, that are tried three at a time, and
-# lattices that are worth a closer look.
-TRIED, CLOSELY = 14, 25
-# Vectors that differ by less are the same, Å.
-SAME = 0.15
+from crystal_jax.lattice_search.box_atoms import Points
+from crystal_jax.lattice_search.config import SEARCH
 
 
-def lattices(points, vectors: Float[np.ndarray, 'T 3']):
+def lattices(
+  points: Points, vectors: Float[np.ndarray, 'T 3']
+) -> Iterator[Float[np.ndarray, '3 3']]:
   """Different lattices, those of short vectors first.
 
   Args:
-    points: The atoms, a `box_atoms.Points`.
-    vectors: Their translations, shortest first.
+    points: The atoms.
+    vectors: Their translations, shortest first, Å.
 
   Yields:
     Lattice vectors as rows, Å.
   """
   vectors = _irreducible(vectors)
-  seen = []
+  seen: list[np.ndarray] = []
   for triple in _triples(vectors, points):
     cell = vectors[list(triple)]
-    if known(cell, seen):
+    if is_known(cell, seen):
       continue
     seen.append(cell)
     yield cell
-    if len(seen) == CLOSELY:
+    if len(seen) == SEARCH.max_lattices:
       return
 
 
-def _triples(vectors, points):
-  """Independent triples, the shortest in all first.
+def _triples(vectors, points) -> list[tuple[int, ...]]:
+  """Independent triples, smallest sum of lengths first.
 
-  With two translations their sum and their difference are translations too.
+  The sum and the difference of two translations are translations too.
   """
   n = len(vectors)
   if n < 3:
@@ -56,25 +56,28 @@ def _triples(vectors, points):
 
 
 def _irreducible(vectors):
-  """The first that are not a sum or difference of two shorter ones."""
+  """The first vectors that are no sum or difference of two shorter ones."""
   kept = []
   for i, vector in enumerate(vectors):
     shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    # |rest - shorter|^2, of every rest and every one that is shorter.
+    # |rest - shorter|², of every rest and every shorter vector.
     rest = vector - shorter
     size = (rest**2).sum(1)[:, None] + (shorter**2).sum(1)
-    if not i or (size - 2 * rest @ shorter.T).min() > SAME**2:
+    nearest = (size - 2 * rest @ shorter.T).min() if i else np.inf
+    if nearest > SEARCH.same_vector**2:
       kept.append(vector)
-    if len(kept) == TRIED:
+    if len(kept) == SEARCH.max_irreducible:
       break
   return np.array(kept).reshape(-1, 3)
 
 
-def known(cell, seen) -> bool:
-  """Whether one of the lattices seen is the same."""
+def is_known(
+  cell: Float[np.ndarray, '3 3'], seen: Sequence[Float[np.ndarray, '3 3']]
+) -> bool:
+  """Whether one of the lattices in `seen` is the same."""
   if not seen:
     return False
-  times = cell[None] @ np.linalg.inv(np.array(seen))
-  whole = np.abs(times - np.rint(times)).max(axis=(1, 2)) < 0.1
-  same = np.abs(np.abs(np.linalg.det(times)) - 1) < 0.1
+  steps = cell[None] @ np.linalg.inv(np.array(seen))
+  whole = np.abs(steps - np.rint(steps)).max(axis=(1, 2)) < 0.1
+  same = np.abs(np.abs(np.linalg.det(steps)) - 1) < 0.1
   return bool((whole & same).any())

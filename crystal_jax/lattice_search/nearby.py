@@ -1,14 +1,16 @@
-"""The lattice near a guess: what a network says, made exact by the atoms.
+"""The lattice near a prior: the prediction of a network, made exact by atoms.
 
-Where a guess of the lattice is within a few percent, nothing is left to search:
-each atom has an image near where the guess has it, if the box shows one. Least
+Where a prior is within a few percent of the lattice, nothing is left to search:
+each atom has an image near where the prior puts it, if the box shows one. Least
 squares over all such pairs give the lattice, the nearest images first. Along a
-direction that shows no image twice the guess stays.
+direction that shows no image twice the prior stays.
 
 Host NumPy, float64.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 from jaxtyping import ArrayLike, Float
@@ -16,63 +18,84 @@ from scipy.spatial import cKDTree
 
 from crystal_jax.lattice_search import box_atoms
 
-# How far translations reach, and how near an atom has to be, Å, in turn.
-_STEPS = (
-  (4.5, 1.0),
-  (6.0, 0.8),
-  (8.0, 0.7),
-  (11.0, 0.6),
-  (14.0, 0.5),
-  (14.0, 0.5),
-)
-# Deviations of a decoded place, Å, and of the guess, relative.
-_PLACE, _GUESS = 0.05, 0.05
-# An image this near inside of a wall, Å, may be missing.
-_WALL = 0.3
-# An atom this near to a site is its image, Å; the share of the images that must
-# have been found for a site to be one.
-_NEAR, _SEEN = 0.6, 0.4
+
+@dataclasses.dataclass(frozen=True)
+class PriorFitConfig:
+  """Tuned on the atoms that box30 decodes of mp_le20_val.
+
+  Attributes:
+    steps: Longest translation, and largest distance of an image from its atom,
+      both Å, of each round of least squares.
+    position_error: Standard deviation of a decoded position, Å.
+    prior_error: Standard deviation of the prior, relative.
+    wall: Images this near inside a wall may be missing, Å.
+    near: Atoms this near to a site are its images, Å.
+    seen: Share of the images of a site that must have been found.
+  """
+
+  steps: tuple[tuple[float, float], ...] = (
+    (4.5, 1.0),
+    (6.0, 0.8),
+    (8.0, 0.7),
+    (11.0, 0.6),
+    (14.0, 0.5),
+    (14.0, 0.5),
+  )
+  position_error: float = 0.05
+  prior_error: float = 0.05
+  wall: float = 0.3
+  near: float = 0.6
+  seen: float = 0.4
+
+
+_CONFIG = PriorFitConfig()
 
 
 def fit_near(
-  atoms, guess: Float[ArrayLike, '3 3']
+  atoms, prior: Float[ArrayLike, '3 3']
 ) -> tuple[Float[np.ndarray, '3 3'], float]:
-  """The lattice that the atoms of a box have, near a guess.
+  """The lattice of the atoms of a box, near a prior.
 
   Args:
-    atoms: What was decoded in a box.
-    guess: Lattice vectors as rows, Å, in the box's frame.
+    atoms: The `DecodedAtoms` of one density in a box.
+    prior: Lattice vectors as rows, Å, in the box's frame.
 
   Returns:
-    The lattice, and the share of images that should be in the box and are; 0
-    where none should be.
+    The lattice, and the share of the images expected in the box that were
+    found; 0 where none is expected.
   """
-  places, numbers, _, inner = box_atoms.believed(atoms)
-  guess = np.asarray(guess, np.float64)
-  tree = cKDTree(places)
-  half, cell, share = np.abs(places[:inner]).max(initial=0.0), guess, 0.0
-  for reach, tolerance in _STEPS:
-    times = box_atoms.whole(cell, 2 * half + tolerance)
-    length = np.linalg.norm(times @ cell, axis=1)
-    times = times[(length > 1e-6) & (length <= reach)]
-    images = places[:inner, None] + (times @ cell)[None]
+  positions, _, _, inner, _ = box_atoms.reliable(atoms)
+  prior = np.asarray(prior, np.float64)
+  tree = cKDTree(positions)
+  half = np.abs(positions[:inner]).max(initial=0.0)
+  cell, share = prior, 0.0
+  for reach, tolerance in _CONFIG.steps:
+    steps = box_atoms.whole_steps(cell, 2 * half + tolerance)
+    length = np.linalg.norm(steps @ cell, axis=1)
+    steps = steps[(length > 1e-6) & (length <= reach)]
+    images = positions[:inner, None] + (steps @ cell)[None]
     outermost = np.abs(images).max(axis=-1)
     atom, image = np.nonzero(outermost <= half + tolerance)
     if not len(atom):
       continue
-    far, which = tree.query(images[atom, image], distance_upper_bound=tolerance)
-    hit, deep = np.isfinite(far), outermost[atom, image] <= half - _WALL
-    share = hit[deep].mean() if deep.any() else 0.0
-    apart = places[which[hit]] - places[atom[hit]]
-    cell = _fitted(times[image[hit]], apart, guess)
+    distance, nearest = tree.query(
+      images[atom, image], distance_upper_bound=tolerance
+    )
+    found = np.isfinite(distance)
+    expected = outermost[atom, image] <= half - _CONFIG.wall
+    share = found[expected].mean() if expected.any() else 0.0
+    offset = positions[nearest[found]] - positions[atom[found]]
+    cell = _fitted(steps[image[found]], offset, prior)
   return cell, float(share)
 
 
-def _fitted(times, apart, guess):
-  """Least squares of `apart = times @ cell`, the guess weighed in."""
-  trust = _PLACE / (_GUESS * np.linalg.norm(guess, axis=1))
-  rows = np.concatenate([times, np.diag(trust)])
-  values = np.concatenate([apart, trust[:, None] * guess])
+def _fitted(steps, offsets, prior):
+  """Least squares of `offsets = steps @ cell`, with the prior as a row each."""
+  weight = _CONFIG.position_error / (
+    _CONFIG.prior_error * np.linalg.norm(prior, axis=1)
+  )
+  rows = np.concatenate([steps, np.diag(weight)])
+  values = np.concatenate([offsets, weight[:, None] * prior])
   return np.linalg.lstsq(rows, values, rcond=None)[0]
 
 
@@ -82,42 +105,46 @@ def fold(
   """The sites of a crystal, each the mean of all its images in a box.
 
   Args:
-    atoms: What was decoded in a box, with errors.
-    cell: The lattice, rows in Å, in the box's frame.
-    values: What is known of each atom.
+    atoms: The `DecodedAtoms` of one density in a box, with errors.
+    cell: Lattice vectors as rows, Å, in the box's frame.
+    values: Numbers of each atom to average, such as element codes.
 
   Returns:
-    Positions in Å of the sites of which enough images were found, of those that
-    the box should show; and the means of their values.
+    Positions, Å, of the sites of which enough of the expected images were
+    found; and the means of their values.
   """
   inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
-  places, values = np.asarray(atoms.positions)[inside], values[inside]
+  positions, values = np.asarray(atoms.positions)[inside], values[inside]
   sites, means = np.zeros((0, 3)), np.zeros((0, values.shape[1]))
-  if not len(places):
+  if not len(positions):
     return sites, means
   cell = np.asarray(cell, np.float64)
-  fractional = places @ np.linalg.inv(cell)
-  wall, left = np.abs(places).max() - _WALL, np.ones(len(places), bool)
+  fractional = positions @ np.linalg.inv(cell)
+  wall = np.abs(positions).max() - _CONFIG.wall
+  remaining = np.ones(len(positions), bool)
 
   def members(centre):
-    apart = fractional - centre
-    apart -= np.rint(apart)
-    return apart, left & (np.linalg.norm(apart @ cell, axis=1) < _NEAR)
+    offset = fractional - centre
+    offset -= np.rint(offset)
+    near = np.linalg.norm(offset @ cell, axis=1) < _CONFIG.near
+    return offset, remaining & near
 
-  # The atoms with most images first: ghosts have few.
+  # The atoms with most images first: spurious atoms have few.
   votes = [members(centre)[1].sum() for centre in fractional]
   for i in np.argsort(votes, kind='stable')[::-1]:
-    if not left[i]:
+    if not remaining[i]:
       continue
-    apart, own = members(fractional[i])
-    centre = fractional[i] + apart[own].mean(axis=0)
-    apart, more = members(centre)
+    offset, own = members(fractional[i])
+    centre = fractional[i] + offset[own].mean(axis=0)
+    offset, more = members(centre)
     own = more if more.any() else own
-    left[own] = left[i] = False
-    site = (centre + apart[own].mean(axis=0)) % 1.0 @ cell
-    images = site + box_atoms.whole(cell, wall, site) @ cell
-    far, _ = cKDTree(places[own]).query(images) if len(images) else (images, 0)
-    if not len(images) or (far < _NEAR).mean() >= _SEEN:
+    remaining[own] = remaining[i] = False
+    site = (centre + offset[own].mean(axis=0)) % 1.0 @ cell
+    images = site + box_atoms.whole_steps(cell, wall, site) @ cell
+    found = np.ones(0, bool)
+    if len(images):
+      found = cKDTree(positions[own]).query(images)[0] < _CONFIG.near
+    if not len(images) or found.mean() >= _CONFIG.seen:
       sites = np.concatenate([sites, site[None]])
       means = np.concatenate([means, values[own].mean(axis=0)[None]])
   return sites, means

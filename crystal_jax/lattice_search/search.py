@@ -1,35 +1,39 @@
 """The lattice of a repeating box of atoms, from the atoms alone.
 
-A translation of the crystal carries every atom whose image stays inside the
-box onto an atom of the same species. So every vector between two atoms of one
-species is a candidate, and stays if it carries no atom onto nothing. Three
-independent ones span a lattice; of the lattices that carry no atom onto
-nothing, the one that most sites support is taken (`evidence`), and refined by
-least squares over every pair that it relates.
+A translation of the crystal maps every atom whose image stays inside the box
+onto an atom of the same species. So every vector between two atoms of one
+species is a candidate, and stays if it maps no atom onto nothing. Three
+independent ones span a lattice; of the lattices that map no atom onto nothing,
+the one that most sites support is taken (`support`), and refined by least
+squares over every pair that it relates.
 
-Three things make it sure:
+Three steps make the search robust:
 
-- How exact the atoms are is asked first, of the best translations. Exact ones
-  are held to 0.002 Å, at which no near translation passes and two sites seen
-  twice along each direction are enough. Noisy ones get a wider tolerance, and
-  where their species are noisy too, near species and some missing images pass.
-- A light atom, or one near a wall, is allowed more, as its place is less sure.
-- Where translations alone show no lattice, inversions help: one after another
-  they are a translation, and they reach further than the box does.
+- The scatter of the best translations says how exact the atoms are. Exact atoms
+  are compared within 0.002 Å, at which no pseudo-translation passes and two
+  sites seen twice along each direction are enough. Noisy atoms get a wider
+  tolerance; where species are noisy too, close species match and some images
+  may be missing.
+- Light atoms and atoms near a wall get a wider tolerance, as their positions
+  are less exact.
+- Where translations alone show no lattice, inversions help: two inversions in a
+  row are a translation, and they reach further than the box does.
 
-A lattice is found if its support is enough, no other is as good, its cell is
-as densely filled as the box, and no part of it stayed unseen that could hold an
-atom.
+A lattice is found if its support is enough, no other lattice is as good, its
+cell is as densely filled as the box, and no unseen part of the cell could hold
+an atom.
 
 Limits: a vector longer than what the box shows twice, be it by an inversion,
 can't be found; nor can one along which only one site is seen twice, as that is
-a chance more often than not. A pseudo-translation whose flaw lies outside the
-box, or is smaller than the noise, can't be told from a true one. Of the other
-symmetries (mirrors, axes) none is used. Atoms just outside the walls, where
-their weights are sound, count as support, and never against a lattice.
+a coincidence more often than not. A pseudo-translation whose flaw lies outside
+the box, or is smaller than the noise, can't be told from a true one. Of the
+other symmetries (mirrors, axes) none is used. Atoms just outside the walls,
+where their weights are whole, count as support, and never against a lattice.
 
 Host NumPy, float64.
 """
+
+from __future__ import annotations
 
 import dataclasses
 
@@ -38,46 +42,27 @@ import scipy.ndimage
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.lattice_search import box_atoms, candidates, support
+from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.structure import lattice
 
 
 @dataclasses.dataclass(frozen=True)
 class LatticeFit:
-  """A lattice, and how sure it is.
+  """A lattice, and how well the box supports it.
 
   Attributes:
     cell: Lattice vectors as rows, Å, Niggli-reduced, in the box's frame; NaN
-      where no period shows at all.
-    score: 0 to 1; a half and more is found.
-    found: Whether to believe it.
-    centre: None, or the crystal has the inversion x -> centre - x too, Å. It
-      may show sites that the box does not.
+      where the box shows no period at all.
+    score: From 0 to 1; the lattice is found at a half and more.
+    found: Whether to rely on the lattice.
+    centre: None, or the crystal also has the inversion x -> centre - x, Å. The
+      inversion may show sites that the box does not.
   """
 
   cell: Float[np.ndarray, '3 3']
   score: float
   found: bool
   centre: Float[np.ndarray, '3'] | None = None
-
-
-# All below were tuned on mp_le20_val.
-
-# How far from its place an image may be, Å; of exact atoms, and of noisy ones.
-TOLERANCES = (support.EXACT, 0.01, 0.08, 0.25, 0.5)
-# Where species are noisy: how far the atomic number of an image may be off, and
-# the share of the images that may be missing.
-NOISY = 2, 0.1
-# So many atoms that a translation carries onto others show how exact they are.
-PROOF = 10
-# Most translations, shortest first; those that start from one atom, and
-# inversions.
-MOST, FEW = 120, 60
-# A lattice of more times the sites, or of less worth by more, is no rival.
-RIVAL = 1.5, 0.2
-# Inversions that relate fewer atoms are left.
-TURNED = 3
-# Lengths, relative, that differ by less are made equal.
-IDEAL = 1e-3
 
 
 def find_lattice(
@@ -89,182 +74,192 @@ def find_lattice(
   """The lattice of the atoms decoded from a repeating box.
 
   Args:
-    atoms: What `decode_density` found in a box.
+    atoms: The `DecodedAtoms` of one density in a box.
     density: The density that the atoms were found in; with it, a lattice must
-      also carry the density onto itself.
+      also map the density onto itself.
     sigma: Width of an atom in it, Å; unused by the search itself.
-    prior: A cell as a network's head guesses it, in any orientation. It
-      decides between lattices that the box supports about equally.
+    prior: A cell as a network predicts it, in any orientation. It decides
+      between lattices that the box supports about equally.
 
   Returns:
     The fit; `found` is False where the box does not show a period.
+
+  Raises:
+    ValueError: If the atoms are those of a batch.
   """
   del sigma
-  best = None
-  for rung in _rungs(atoms):
-    points = box_atoms.Points.of(atoms, *rung)
+  best: tuple[float, support.Support] | None = None
+  for tolerances in _tolerance_steps(atoms):
+    points = box_atoms.Points.of(atoms, *tolerances)
     if points is None:
       break
-    view = _search(points, prior)
-    if view is None:
+    candidate = _search(points, prior)
+    if candidate is None:
       continue
-    score = view.score(points)
-    if density is not None and not _carries(density, points, view.cell):
+    score = candidate.score(points)
+    if density is not None and not _maps_density(
+      np.asarray(density, np.float64), points, candidate.cell
+    ):
       score = 0.0
-    if best is None or (score, view.worth) > (best[0], best[1].worth):
-      best = score, view
+    if best is None or (score, candidate.rank) > (best[0], best[1].rank):
+      best = score, candidate
     if score >= 0.5:
       break
   if best is None:
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
-  score, view = best
-  cell = lattice.idealize(lattice.niggli_reduce(view.cell, 1e-3), IDEAL)
-  return LatticeFit(cell, float(score), bool(score >= 0.5), view.centre)
+  score, candidate = best
+  cell = lattice.niggli_reduce(candidate.cell, 1e-3)
+  cell = lattice.idealize(cell, SEARCH.idealize)
+  return LatticeFit(cell, float(score), bool(score >= 0.5), candidate.centre)
 
 
-def _rungs(atoms):
-  """What to allow for, in turn: a tolerance, and what species and images may.
+def _tolerance_steps(atoms) -> list[tuple[float, int, float]]:
+  """Tolerance, difference of atomic numbers and missing share to try in turn.
 
-  The translations that a wide tolerance lets through say how exact the atoms
-  are. To allow for more would take a near translation for a true one; to allow
-  for less, a chance for a translation.
+  The translations that hold at a wide tolerance say how exact the atoms are. A
+  tolerance wider than that would take a pseudo-translation for a true one; a
+  narrower one would miss true translations.
   """
-  exact = [(t, 0, 0.0) for t in TOLERANCES]
-  noisy = [(t, *NOISY) for t in TOLERANCES[2:]]
-  points = box_atoms.Points.of(atoms, 0.25, *NOISY)
+  noisy_species = SEARCH.noisy_number_difference, SEARCH.noisy_missing
+  exact = [(t, 0, 0.0) for t in SEARCH.tolerances]
+  noisy = [(t, *noisy_species) for t in SEARCH.tolerances[2:]]
+  points = box_atoms.Points.of(atoms, 0.25, *noisy_species)
   if points is None:
     return []
-  for start in (_scarce(points), None):
-    shifts, hits = points.operations(start=start, most=FEW)
-    shifts = shifts[hits >= PROOF]
+  for start in (_rarest_atom(points), None):
+    shifts, counts = points.operations(start=start, most=SEARCH.max_operations)
+    shifts = shifts[counts >= SEARCH.proof]
     if len(shifts):
       break
   else:
     return exact[:-1]
-  owner, _ = points.look(shifts)
-  hit = owner >= 0
-  apart = points.places[owner] - points.places - shifts[:, None]
-  apart = np.where(hit, np.linalg.norm(apart, axis=-1), np.nan)
-  apart = np.nanmedian(apart, axis=1)
-  wrong = hit & (points.numbers[owner] != points.numbers)
-  wrong = wrong.sum(axis=1) / hit.sum(axis=1)
-  if np.any((apart < support.EXACT / 2) & (wrong == 0)):
+  owner, _ = points.match(shifts)
+  paired = owner >= 0
+  offset = points.positions[owner] - points.positions - shifts[:, None]
+  scatter = np.where(paired, np.linalg.norm(offset, axis=-1), np.nan)
+  scatter = np.nanmedian(scatter, axis=1)
+  differs = paired & (points.numbers[owner] != points.numbers)
+  wrong = differs.sum(axis=1) / paired.sum(axis=1)
+  if np.any((scatter < SEARCH.exact / 2) & (wrong == 0)):
     return exact[:1]
-  # Not all of them are true; those that are have the least of either.
-  many = hits[hits >= PROOF] >= hits.max() / 2
-  apart, wrong = np.quantile(apart[many], 0.2), np.quantile(wrong[many], 0.4)
-  rungs = []
-  for each in [noisy] if wrong > 0 else [exact[1:], noisy]:
-    rungs += [r for r in each if r[0] >= 3 * apart][:2] or each[-1:]
-  return rungs
+  # Not all translations are true; the true ones have the least scatter and the
+  # fewest wrong species.
+  many = counts[counts >= SEARCH.proof] >= counts.max() / 2
+  typical = np.quantile(scatter[many], 0.2)
+  steps = []
+  has_wrong_species = np.quantile(wrong[many], 0.4) > 0
+  for each in [noisy] if has_wrong_species else [exact[1:], noisy]:
+    wide = [step for step in each if step[0] >= 3 * typical]
+    steps += wide[:2] or each[-1:]
+  return steps
 
 
-def _search(points, prior):
-  """The best lattice at one tolerance."""
+def _search(points, prior) -> support.Support | None:
+  """The best supported lattice at one tolerance."""
   # Nearly always all short vectors start from one atom near the middle.
-  start = _scarce(points)
-  vectors, _ = points.operations(start=start, most=FEW)
+  start = _rarest_atom(points)
+  vectors, _ = points.operations(start=start, most=SEARCH.max_operations)
   best = _best(points, vectors, None, prior)
-  if best is not None and best.complete:
-    if np.linalg.norm(lattice.minkowski_reduce(best.cell)[0][2]) <= points.half:
+  if best is not None and best.is_complete:
+    reduced, _ = lattice.minkowski_reduce(best.cell)
+    if np.linalg.norm(reduced[2]) <= points.half:
       return best
-  vectors, _ = points.operations(most=MOST)
+  vectors, _ = points.operations(most=SEARCH.max_translations)
   best = _best(points, vectors, None, prior)
   if best is not None and best.score(points) >= 0.5:
     return best
-  centres, hits = points.operations(-1, most=FEW)
-  centres = centres[hits >= TURNED]
+  centres, counts = points.operations(-1, most=SEARCH.max_operations)
+  centres = centres[counts >= SEARCH.min_inverted]
   if len(centres) < 2:
     return best
   # One inversion after another is a translation.
   i, j = np.triu_indices(len(centres), 1)
   more = centres[j] - centres[i]
-  more = more[np.linalg.norm(more, axis=1) >= box_atoms.SHORTEST]
+  more = more[np.linalg.norm(more, axis=1) >= SEARCH.shortest]
   more = more[~points.refuted(more)]
   vectors = _distinct(np.concatenate([vectors, more]))
   other = _best(points, vectors, centres[0], prior)
-  each = [e for e in (best, other) if e is not None]
-  return max(each, key=lambda e: (e.score(points), e.worth), default=None)
+  found = [each for each in (best, other) if each is not None]
+  return max(found, key=lambda e: (e.score(points), e.rank), default=None)
 
 
 def _distinct(vectors):
-  """The shortest `MOST` of different directions or lengths, shortest first.
+  """The shortest vectors of different directions or lengths, shortest first.
 
   Many pairs of inversions make the same translation: all of them together
-  would leave no room for the long one that is looked for.
+  would leave no room for the one long translation that is missing.
   """
   vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1), kind='stable')]
   kept = np.zeros((0, 3))
   for vector in vectors:
-    apart = np.minimum(
+    distance = np.minimum(
       np.abs(kept - vector[None]).max(axis=1, initial=0.0),
       np.abs(kept + vector[None]).max(axis=1, initial=0.0),
     )
-    if not (apart < candidates.SAME).any():
+    if not (distance < SEARCH.same_vector).any():
       kept = np.concatenate([kept, vector[None]])
-      if len(kept) == MOST:
+      if len(kept) == SEARCH.max_translations:
         break
   return kept
 
 
-def _scarce(points):
-  """The atom nearest the middle of the scarcest species."""
+def _rarest_atom(points):
+  """The atom nearest to the middle of the rarest species with four or more."""
   numbers = points.numbers[points.middle]
   values, counts = np.unique(numbers, return_counts=True)
-  scarce = values[np.argmin(np.where(counts > 3, counts, 999))]
-  return points.middle[numbers == scarce][:1]
+  rarest = values[np.argmin(np.where(counts > 3, counts, 999))]
+  return points.middle[numbers == rarest][:1]
 
 
-def _best(points, vectors, centre, prior):
+def _best(points, vectors, centre, prior) -> support.Support | None:
   """The lattice of three of the vectors that the box supports best."""
-  views = []
+  found = []
   for cell in candidates.lattices(points, vectors):
-    view = support.weigh(points, cell, centre)
-    if view is not None:
-      views.append(view)
-      if view.complete:
-        return view  # the shortest of those with nothing left to wish for
-  if not views:
+    candidate = support.measure(points, cell, centre)
+    if candidate is not None:
+      found.append(candidate)
+      if candidate.is_complete:
+        return candidate  # the shortest of all complete ones
+  if not found:
     return None
 
-  def worth(view):
-    guess = 0.0 if prior is None else _strangeness(view.cell, prior)
-    return view.worth - guess
+  def rank(candidate):
+    penalty = 0.0 if prior is None else _difference(candidate.cell, prior)
+    return candidate.rank - penalty
 
-  best = max(views, key=worth)
+  best = max(found, key=rank)
   rival = any(
-    v.support >= best.support
-    and v.count < RIVAL[0] * best.count
-    and worth(v) > worth(best) - RIVAL[1]
-    and not candidates.known(v.cell, [best.cell])
-    for v in views
+    other.sites >= best.sites
+    and other.count < SEARCH.rival_sites * best.count
+    and rank(other) > rank(best) - SEARCH.rival_rank
+    and not candidates.is_known(other.cell, [best.cell])
+    for other in found
   )
   return dataclasses.replace(best, rival=rival)
 
 
-def _strangeness(cell, prior) -> float:
-  """How far a cell is from a guess, in lengths and angles; 0 to 0.5."""
-  shapes = []
+def _difference(cell, prior) -> float:
+  """Largest difference of the logarithms of Niggli lengths, 0 to 0.5."""
+  lengths = []
   for each in (cell, np.asarray(prior, np.float64)):
     reduced = lattice.niggli_reduce(each, 1e-3)
-    shapes.append(np.log(np.linalg.norm(reduced, axis=1)))
-  return float(min(0.5, np.abs(shapes[0] - shapes[1]).max()))
+    lengths.append(np.log(np.linalg.norm(reduced, axis=1)))
+  return float(min(0.5, np.abs(lengths[0] - lengths[1]).max()))
 
 
-def _carries(density, points, cell) -> bool:
-  """Whether the shortest vectors carry the density onto itself."""
-  density = np.asarray(density, np.float64)
-  grid = len(density)
+def _maps_density(density, points, cell) -> bool:
+  """Whether each lattice vector maps the density onto itself."""
+  size = len(density)
   spacing = _spacing(density, points)
   for vector in cell:
     shift = np.rint(vector / spacing).astype(int)
-    if np.abs(shift).max() > grid - 4:
+    if np.abs(shift).max() > size - 4:
       continue
-    here = tuple(slice(max(0, -s), grid - max(0, s)) for s in shift)
-    there = tuple(slice(max(0, s), grid - max(0, -s)) for s in shift)
+    here = tuple(slice(max(0, -s), size - max(0, s)) for s in shift)
+    there = tuple(slice(max(0, s), size - max(0, -s)) for s in shift)
     a, b = density[here], density[there]
     norm = np.sqrt((a**2).sum() * (b**2).sum())
-    if norm > 0 and (a * b).sum() < 0.7 * norm:
+    if norm > 0 and (a * b).sum() < SEARCH.carried * norm:
       return False
   return True
 
@@ -272,11 +267,11 @@ def _carries(density, points, cell) -> bool:
 def _spacing(density, points) -> float:
   """Distance between voxels at which the atoms lie on the density's peaks, Å.
 
-  The walls lie beyond the outermost atom, but planes of atoms do not say how
-  far: up to twice as far, where the next plane is outside.
+  The walls lie beyond the outermost atom; where atoms form planes, up to twice
+  as far.
   """
   size = len(density)
-  atoms = points.places[: points.inner]
+  atoms = points.positions[: points.inner]
   tried = points.half * np.linspace(1.0, 2.2, 8 * size) / (0.5 * size)
   index = atoms.T[:, None] / tried[:, None] + 0.5 * (size - 1)  # [3, T, N]
   at_atoms = scipy.ndimage.map_coordinates(density, index, order=1)

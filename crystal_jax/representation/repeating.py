@@ -89,7 +89,9 @@ def candidates(
     cells += [fit.cell] if fit.found else []
   if prior is not None:
     snapped, _ = autocorrelation.snap(
-      autocorrelation.alike(_joint_field(outputs)), grid.spacing, prior
+      autocorrelation.autocorrelation(_joint_field(outputs)),
+      grid.spacing,
+      prior,
     )
     near = [nearby.fit_near(atoms, cell)[0] for cell in (prior, snapped)]
     cells += [prior, snapped, *near]
@@ -114,7 +116,7 @@ def _lattice(atoms, prior, outputs, spacing):
     fit = lattice_search.find_lattice(atoms, prior=prior)
     cell = fit.cell if fit.found else cell
   if prior is not None:
-    correlation = autocorrelation.alike(_joint_field(outputs))
+    correlation = autocorrelation.autocorrelation(_joint_field(outputs))
     snapped, snapped_score = autocorrelation.snap(correlation, spacing, prior)
     reduced, _ = lattice.minkowski_reduce(cell)
     (score,) = autocorrelation.score(correlation, spacing, reduced[None])

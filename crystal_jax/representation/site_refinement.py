@@ -94,7 +94,7 @@ def squared_residual(
 def _images(sites, cell, grid, sigma):
   """Site [M] and lattice translation [M, 3] of each modelled image."""
   reach = grid.length / 2 + _REACH * sigma
-  translations = [box_atoms.whole(cell, reach, site) for site in sites]
+  translations = [box_atoms.whole_steps(cell, reach, site) for site in sites]
   site = np.repeat(np.arange(len(sites)), [len(each) for each in translations])
   return site, np.concatenate(translations)
 

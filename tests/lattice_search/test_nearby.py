@@ -1,4 +1,4 @@
-"""A guess of the lattice made exact by the atoms, and images asked together."""
+"""A prior of the lattice made exact by the atoms, and sites from images."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from tests import crystals
 from tests.lattice_search.test_search import images
 
 
-def guess_of(cell, share, seed=0):
+def prior_of(cell, share, seed=0):
   """The cell with every vector off by a share of its length."""
   off = np.random.default_rng(seed).normal(size=(3, 3))
   off /= np.linalg.norm(off, axis=1, keepdims=True)
@@ -19,9 +19,9 @@ def guess_of(cell, share, seed=0):
 
 
 @pytest.mark.parametrize('make', [crystals.perovskite, crystals.silicate])
-def test_a_near_guess_becomes_exact(make):
+def test_a_near_prior_becomes_exact(make):
   crystal = make()
-  cell, share = nearby.fit_near(images(crystal), guess_of(crystal.cell, 0.02))
+  cell, share = nearby.fit_near(images(crystal), prior_of(crystal.cell, 0.02))
   np.testing.assert_allclose(cell, crystal.cell, atol=2e-3)
   assert share == 1
 
@@ -29,27 +29,27 @@ def test_a_near_guess_becomes_exact(make):
 def test_noise_is_averaged_out():
   crystal = crystals.perovskite()
   cell, share = nearby.fit_near(
-    images(crystal, noise=0.04), guess_of(crystal.cell, 0.02)
+    images(crystal, noise=0.04), prior_of(crystal.cell, 0.02)
   )
   np.testing.assert_allclose(cell, crystal.cell, atol=0.02)
   assert share > 0.95
 
 
-def test_a_wrong_guess_is_seen():
+def test_a_wrong_prior_is_noticed():
   crystal = crystals.silicate()
   _, share = nearby.fit_near(images(crystal), 1.2 * crystal.cell)
   assert share < 0.5
 
 
-def test_where_no_image_is_seen_the_guess_stays():
+def test_the_prior_stays_where_no_image_is_seen():
   cell = np.diag([4.0, 4.0, 14.0])
   crystal = cj.Crystal(
     np.array([22, 8]), np.array([[0.1, 0.2, 0.3], [2.0, 1.9, 2.5]]), cell
   )
-  guess = np.diag([4.05, 3.97, 14.3])
-  found, _ = nearby.fit_near(images(crystal), guess)
+  prior = np.diag([4.05, 3.97, 14.3])
+  found, _ = nearby.fit_near(images(crystal), prior)
   np.testing.assert_allclose(found[:2], cell[:2], atol=2e-3)
-  np.testing.assert_allclose(found[2], guess[2], atol=1e-6)
+  np.testing.assert_allclose(found[2], prior[2], atol=1e-6)
 
 
 def test_images_are_averaged_and_ghosts_go():
@@ -68,12 +68,12 @@ def test_images_are_averaged_and_ghosts_go():
   values = np.concatenate([values, np.eye(95)[[3]]])
   positions, means = nearby.fold(atoms, crystal.cell, values)
   assert sorted(means.argmax(axis=1)) == sorted(crystal.numbers)
-  apart = (positions[:, None] - crystal.positions[None]) @ np.linalg.inv(
+  offset = (positions[:, None] - crystal.positions[None]) @ np.linalg.inv(
     crystal.cell
   )
-  apart = np.linalg.norm((apart - np.rint(apart)) @ crystal.cell, axis=-1)
-  assert apart.min(axis=1).max() < 0.06
-  assert apart.min(axis=0).max() < 0.06
+  distance = np.linalg.norm((offset - np.rint(offset)) @ crystal.cell, axis=-1)
+  assert distance.min(axis=1).max() < 0.06
+  assert distance.min(axis=0).max() < 0.06
 
 
 def test_without_atoms_there_are_no_sites():

@@ -1,4 +1,4 @@
-"""A guess of the cell decides where the box supports two about equally."""
+"""A prior of the cell decides between lattices of about equal support."""
 
 import numpy as np
 import pytest
@@ -14,24 +14,24 @@ SMALL, LARGE = np.diag([4.0, 4.0, 4.0]), np.diag([4.0, 4.0, 8.0])
 def search(monkeypatch, supports, prior):
   """The volume of what is found where only two lattices are to be had."""
 
-  def weigh(points, cell, centre=None):
+  def measure(points, cell, centre=None):
     del points, centre
     count = 10 if cell is SMALL else 20
-    return support.Evidence(
-      cell, None, supports[count], pairs=15, count=count, crowd=1.0, rms=0.0
+    return support.Support(
+      cell, None, supports[count], pairs=15, count=count, crowding=1.0, rms=0.0
     )
 
   monkeypatch.setattr(candidates, 'lattices', lambda *_: [SMALL, LARGE])
-  monkeypatch.setattr(support, 'weigh', weigh)
+  monkeypatch.setattr(support, 'measure', measure)
   fit = cj.find_lattice(images(crystals.bcc()), prior=prior)
   return abs(np.linalg.det(fit.cell))
 
 
 @pytest.mark.parametrize('supports', [{10: 8, 20: 17}, {10: 9, 20: 16}])
 def test_it_decides_between_lattices_of_like_support(monkeypatch, supports):
-  for guess in SMALL, LARGE:
-    volume = search(monkeypatch, supports, guess)
-    np.testing.assert_allclose(volume, np.linalg.det(guess), rtol=1e-6)
+  for prior in SMALL, LARGE:
+    volume = search(monkeypatch, supports, prior)
+    np.testing.assert_allclose(volume, np.linalg.det(prior), rtol=1e-6)
 
 
 def test_it_does_not_outvote_the_box(monkeypatch):

@@ -54,17 +54,17 @@ def images(crystal, half=5.6, noise=0.0, seed=0, length=None):
 
 
 def assert_same_crystal(found, truth, within=0.02):
-  """The same lattice and the same atoms, up to the origin of nothing."""
+  """The same lattice and the same atoms at the same positions."""
   times = found.cell @ np.linalg.inv(truth.cell)
   np.testing.assert_allclose(times, np.rint(times), atol=0.01)
   assert abs(round(np.linalg.det(times))) == 1
   assert len(found.numbers) == len(truth.numbers)
-  apart = (found.positions[:, None] - truth.positions[None]) @ np.linalg.inv(
+  offset = (found.positions[:, None] - truth.positions[None]) @ np.linalg.inv(
     truth.cell
   )
-  apart = np.linalg.norm((apart - np.rint(apart)) @ truth.cell, axis=-1)
-  assert apart.min(axis=1).max() < within
-  nearest = apart.argmin(axis=1)
+  distance = np.linalg.norm((offset - np.rint(offset)) @ truth.cell, axis=-1)
+  assert distance.min(axis=1).max() < within
+  nearest = distance.argmin(axis=1)
   assert len(set(nearest)) == len(nearest)
   np.testing.assert_array_equal(found.numbers, truth.numbers[nearest])
 
@@ -142,10 +142,10 @@ def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
   )
   atoms = images(truth, noise=1e-4)
   points = box_atoms.Points.of(atoms, 0.01)
-  assert support.weigh(points, cell) is None
-  view = support.weigh(points, cell, np.array([0.0, 0.0, 6.0]))
-  assert view.score(points) >= 0.5
-  fit = search.LatticeFit(view.cell, 1.0, True, view.centre)
+  assert support.measure(points, cell) is None
+  found = support.measure(points, cell, np.array([0.0, 0.0, 6.0]))
+  assert found.score(points) >= 0.5
+  fit = search.LatticeFit(found.cell, 1.0, True, found.centre)
   assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 
@@ -162,7 +162,7 @@ def test_find_lattice_finds_an_inversion_and_the_vector_that_it_shows():
   atoms = images(truth, noise=1e-4)
   fit = cj.find_lattice(atoms)
   assert fit.found
-  # All inversions of the crystal lie half a lattice vector apart.
+  # All inversions of the crystal lie half a lattice vector from another.
   times = (fit.centre - centre) @ np.linalg.inv(cell)
   np.testing.assert_allclose(times, np.rint(times), atol=1e-3)
   assert_same_crystal(cj.assemble(atoms, fit), truth)
