@@ -5,8 +5,8 @@ A verb is a file in `crystal_jax/cli`, imported when it is asked for.
 
 import argparse
 import importlib
-import os
 import sys
+from typing import Any
 
 # Each is the file of its name in `crystal_jax/cli`, - for _.
 VERBS = {
@@ -16,6 +16,7 @@ VERBS = {
   'interpolate': 'the crystals between two',
   'sample': 'crystals that nobody has seen',
   'alter': 'neighbours of a crystal',
+  'info': 'the shipped codecs',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'score': 'generated crystals against a data set',
@@ -31,17 +32,17 @@ def main(argv: list[str] | None = None) -> int:
   name, rest = (argv[0], argv[1:]) if argv else ('--help', [])
   if name in ('-h', '--help'):
     print('usage: python -m crystal_jax VERB ..; VERB --help says more.\n')
-    for verb, what in VERBS.items():
-      print(f'  {verb:16} {what}')
+    for each, what in VERBS.items():
+      print(f'  {each:16} {what}')
     return 0 if argv else 2
   if name not in VERBS:
     print(
       f'error: no verb {name}; there are: {", ".join(VERBS)}.', file=sys.stderr
     )
     return 2
-  verb = importlib.import_module(f'crystal_jax.cli.{name.replace("-", "_")}')
-  # spglib, written in C, else prints whatever it tries in vain.
-  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
+  verb: Any = importlib.import_module(
+    f'crystal_jax.cli.{name.replace("-", "_")}'
+  )
   parser = argparse.ArgumentParser(
     prog=f'python -m crystal_jax {name}',
     description=verb.__doc__,

@@ -83,3 +83,13 @@ def layered():
 
 
 ALL = (perovskite, wurtzite, silicate, bcc, hydride, layered)
+
+
+def embedded_by_id(split, id_):
+  """A crystal of the embedded data set."""
+  with np.load(ROOT / f'datasets/oqmd_icsd20/data/{split}.npz') as file:
+    (i,) = np.nonzero(file['ids'] == id_)[0]
+    atoms = slice(*file['offsets'][i : i + 2])
+    cell = file['cell'][i].astype(np.float64)
+    positions = file['frac'][atoms].astype(np.float64) @ cell
+    return cj.Crystal(file['numbers'][atoms].astype(np.int32), positions, cell)

@@ -4,84 +4,91 @@
   python -m crystal_jax encode NaCl.cif --weights=mp_20 --out=z.npz
   python -m crystal_jax decode z.npz --weights=mp_20 --out=decoded
 
-Takes what `encode` wrote: an .npz file of `z` [B, D] and, for the names of the
-files, `ids` [B]. Each crystal is its primitive cell in a reduced basis. Latents
-of which no crystal comes are listed on stderr with the reason.
+Takes the .npz file that `encode` wrote: `z` [B, D] and, for the names of the
+files, `ids` [B]. Writes each crystal's primitive cell in a reduced basis, and
+index.tsv: how far each can be trusted. Uncertain crystals are written as
+*.uncertain.cif, or left out with --strict; latents of which no crystal comes
+are listed on stderr with the reason.
 
-Exit status: 0 if everything was decoded, 3 if something was skipped, 1 if
-nothing came out.
+Exit status: 0 if everything was decoded, 3 if something was skipped or is
+uncertain, 1 if nothing came out.
 """
 
 import argparse
 import pathlib
 import sys
-import zipfile
 
 import numpy as np
 import tqdm
 
-from crystal_jax.cli import inputs
-from crystal_jax.io.folder import Folder
-
-_CHUNK = 256
+from crystal_jax.cli import inputs, outputs
+from crystal_jax.codec.card import fingerprints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('latents', type=pathlib.Path, help='.npz file')
   inputs.add_weights(parser)
   inputs.add_refine(parser)
-  parser.add_argument(
-    '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
-  )
+  outputs.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Decodes latents; returns the exit status."""
   ids, z, name, fingerprint = _read(args.latents)
-  codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
-  if fingerprint and fingerprint != codec.describe()['fingerprint']:
+  codec = inputs.open_codec(args.weights)
+  known = codec.describe().get('fingerprint'), *fingerprints(codec.params)
+  if fingerprint and fingerprint not in known:
     raise ValueError(
-      f'{args.latents}: latents of another codec, {name}, which mean nothing '
-      f'to {args.weights}.'
+      f'{args.latents}: latents of another codec, {name}; decode them with its '
+      'weights.'
     )
-  folder, written = Folder(args.out), 0
+  folder = outputs.CrystalFolder(args)
   bar = tqdm.tqdm(
     total=len(ids), unit=' crystals', disable=not sys.stderr.isatty()
   )
   with bar:
-    for start in range(0, len(ids), _CHUNK):
-      crystals = codec.decode(z[start : start + _CHUNK], refine=args.refine)
-      for place, crystal in enumerate(crystals):
+    for start in range(0, len(ids), inputs.CHUNK):
+      chunk = z[start : start + inputs.CHUNK]
+      crystals = codec.decode(chunk, refine=args.refine)
+      certain, residuals = codec.certain, codec.residuals
+      for index, crystal in enumerate(crystals):
+        id_ = ids[start + index]
         if crystal is None:
-          skipped.add(ids[start + place], codec.failures[place])
+          folder.skip(id_, codec.failures[index])
         else:
-          folder.write(ids[start + place], crystal)
-          written += 1
+          folder.write(
+            id_, crystal, bool(certain[index]), float(residuals[index])
+          )
       bar.update(len(crystals))
-  print(f'wrote {written} crystals to {args.out}')
-  return skipped.status(written)
+  return folder.finish()
 
 
-def _read(path) -> tuple[list[str], np.ndarray, str, str]:
-  """Ids, latents, the codec's name and fingerprint ('' where unsaid)."""
+def _read(path: pathlib.Path) -> tuple[list[str], np.ndarray, str, str]:
+  """Ids, latents, the codec's name and fingerprint ('' where unknown)."""
+  if not path.is_file():
+    raise ValueError(f'{path}: no such file; `encode` writes one.')
+  if path.suffix != '.npz':
+    raise ValueError(
+      f'{path} is no .npz file of latents; `encode CRYSTAL --out=z.npz` makes '
+      'one.'
+    )
   try:
     with (
-      open(path, 'rb') as opened,
+      open(path, 'rb') as opened,  # NumPy leaves a damaged one open.
       np.load(opened, allow_pickle=False) as file,
     ):
-      columns = {name: file[name] for name in file.files}
-  except FileNotFoundError:
-    raise
-  except (ValueError, OSError, EOFError, AttributeError) as error:
-    raise ValueError(f'{path}: cannot be read as npz: {error}') from error
-  except zipfile.BadZipFile as error:
-    raise ValueError(f'{path}: damaged: {error}') from error
+      wanted = {'z', 'ids', 'codec', 'fingerprint'} & set(file.files)
+      columns = {name: file[name] for name in wanted}
+  except Exception as error:  # zipfile, zlib and NumPy each have their own.
+    raise ValueError(f'{path}: damaged, or no .npz file.') from error
   z = columns.get('z')
   if z is None or z.ndim != 2 or z.dtype.kind != 'f':
     raise ValueError(f'{path}: holds no latents `z` [B, D].')
   ids = columns.get('ids', np.arange(len(z)))
   if ids.shape != (len(z),):
-    raise ValueError(f'{path}: {ids.shape} ids of {len(z)} latents.')
-  said = (str(columns.get(name, '')) for name in ('codec', 'fingerprint'))
-  return [str(id_) for id_ in ids], z, *said
+    raise ValueError(f'{path}: {ids.shape} ids for {len(z)} latents.')
+  name, fingerprint = (
+    str(columns.get(name, '')) for name in ('codec', 'fingerprint')
+  )
+  return [str(id_) for id_ in ids], z, name, fingerprint

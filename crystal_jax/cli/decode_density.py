@@ -24,7 +24,7 @@ from crystal_jax.io import cube, write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('density', type=pathlib.Path, help='.cube or .npy file')
   parser.add_argument('-o', '--out', type=pathlib.Path, default='decoded.cif')
   parser.add_argument('--sigma', type=float, default=0.5, help='Å')

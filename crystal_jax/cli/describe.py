@@ -15,7 +15,7 @@ from crystal_jax.data.summary import Summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('builder', help='the data set')
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, help='default: card.html in the folder'

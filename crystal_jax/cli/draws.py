@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.cli import inputs
+from crystal_jax.cli import inputs, outputs
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
@@ -84,14 +84,14 @@ def write(args: argparse.Namespace, codec: Any, crystals) -> int:
   """Writes CIFs and the table; returns the exit status."""
   from crystal_jax.generation.symmetry import symmetrized
 
-  skipped, rows = inputs.Skipped(), []
+  skipped, rows = outputs.SkipCounter(), []
   failures, residuals = codec.failures, codec.residuals
   folder = Folder(args.out)
   width = len(str(len(crystals) - 1))
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
-      skipped.add(f'draw {name}', failures[index])
+      skipped.skip(f'draw {name}', failures[index])
       continue
     if args.symmetrize:
       crystal = symmetrized(crystal, args.symmetrize)

@@ -1,4 +1,4 @@
-"""What the verbs of a codec share: weights, crystals of many files, skips."""
+"""Arguments and inputs that the verbs of a codec share."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import tqdm
 
+from crystal_jax.codec import coverage
 from crystal_jax.codec.codec import REFINE, Codec
 from crystal_jax.codec.codec import open_codec as open_codec
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
+from crystal_jax.structure import elements, primitive
 from crystal_jax.structure.crystal import Crystal
 
-# Exit status where something came out, and something was skipped and listed.
-SKIPPED = 3
-# Crystals that are read before they are worked on.
-_CHUNK = 256
-# A file with more atoms than this in a crystal is no input of a codec.
+# Crystals that are read before a codec works on them.
+CHUNK = 256
+# Crystals of files with more atoms are skipped, whatever their primitive cells.
 _MAX_ATOMS = 10_000
+
+
+class SkipLog(Protocol):
+  """Takes what is left out."""
+
+  def skip(self, name: str, reason: str) -> None:
+    """Notes one name and the reason."""
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +38,20 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     '-w',
     '--weights',
     default='mp_20',
-    help="a shipped codec (default: mp_20), a saved one's folder, or the "
-    'workdir of a run (a path has a separator: ./mine)',
+    help="a shipped codec (default: mp_20; `info` lists them), a saved one's "
+    'folder, or the workdir of a run (a path has a separator: ./mine)',
   )
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
-  """The option that says which crystals are looked for."""
+  """The option that says which crystals are refined."""
   parser.add_argument(
     '--refine',
     choices=REFINE,
     default=REFINE[0],
-    help='which crystals are looked for by asking the encoder: those in doubt '
-    '(default), all, whose atoms are then placed best, or none, the fastest',
+    help='crystals that are refined until they encode to the latent: auto '
+    '(default: those that disagree), all (positions are then best), or none '
+    '(fastest)',
   )
 
 
@@ -57,76 +66,80 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
   )
 
 
-class Skipped:
-  """Lists on stderr what is left out, and knows the exit status."""
-
-  def __init__(self):
-    self.number = 0
-
-  def add(self, name: str, reason: str) -> None:
-    """Notes one, beside a progress bar."""
-    self.number += 1
-    tqdm.tqdm.write(f'skipped {name}: {reason}', file=sys.stderr)
-
-  def status(self, written: int) -> int:
-    """0 if everything came out, 3 if some was skipped, 1 if nothing came."""
-    if not written:
-      return 1
-    return SKIPPED if self.number else 0
-
-
 def ask_each(
   codec: Codec,
   sources: Sequence[pathlib.Path],
-  skipped: Skipped,
+  log: SkipLog,
   ask: Callable[[list[Crystal]], Sequence[Any]],
 ) -> Iterator[tuple[str, Crystal, Any]]:
-  """Id, crystal and answer, of each crystal that a codec answers for.
-
-  What is no crystal goes to `skipped`, and so does what the codec fails at.
+  """Id, crystal and answer of each crystal that a codec answers for.
 
   Args:
     codec: The codec.
     sources: Files and folders.
-    skipped: Takes what is left out.
-    ask: A method of the codec that takes crystals, answers with one thing for
-      each, and notes `failures`.
+    log: Takes files that hold no crystal, and what the codec fails at.
+    ask: Takes crystals, answers with one thing for each and leaves
+      `codec.failures`.
   """
-  for ids, crystals in read(sources, skipped):
+  for ids, crystals in read(sources, log):
     answers = ask(crystals)
-    for place, each in enumerate(zip(ids, crystals, answers, strict=True)):
-      if place in codec.failures:
-        skipped.add(ids[place], codec.failures[place])
+    failures = codec.failures
+    for index, each in enumerate(zip(ids, crystals, answers, strict=True)):
+      if index in failures:
+        log.skip(ids[index], failures[index] + _advice(crystals[index], codec))
       else:
         yield each
 
 
 def read(
-  sources: Sequence[pathlib.Path], skipped: Skipped
+  sources: Sequence[pathlib.Path], log: SkipLog
 ) -> Iterator[tuple[list[str], list[Crystal]]]:
   """Ids and crystals of files and folders, some hundred at a time.
 
-  What is no crystal goes to `skipped`; in a folder only what claims to be one.
+  Files that hold no crystal go to `log`; of a folder only those that claim to.
 
   Raises:
     FileNotFoundError: If one of the sources does not exist.
+    ValueError: If they hold no file that claims to be a crystal.
   """
-  ids, crystals = [], []
-  bar = tqdm.tqdm(unit=' crystals', disable=not sys.stderr.isatty())
-  with bar:
+  ids: list[str] = []
+  crystals: list[Crystal] = []
+  is_empty = True
+  with tqdm.tqdm(unit=' crystals', disable=not sys.stderr.isatty()) as bar:
     for result in read_crystals(sources, max_atoms=_MAX_ATOMS):
       if isinstance(result, Skip):
-        asked = any(s.name == result.file and s.is_file() for s in sources)
-        if asked or not result.other:
-          skipped.add(result.file, result.reason)
+        is_named = any(s.name == result.file and s.is_file() for s in sources)
+        if is_named or not result.other:
+          log.skip(result.file, result.reason)
+          is_empty = False
         continue
+      is_empty = False
       crystal, id_, _ = result
       ids.append(id_)
       crystals.append(crystal)
-      if len(ids) == _CHUNK:
+      if len(ids) == CHUNK:
         yield ids, crystals
         bar.update(len(ids))
         ids, crystals = [], []
     if ids:
       yield ids, crystals
       bar.update(len(ids))
+  if is_empty:
+    names = ', '.join(str(source) for source in sources)
+    raise ValueError(
+      f'{names}: no crystal files in there (CIF, POSCAR, extxyz, .db, .csv '
+      'with a column cif, compact .npz).'
+    )
+
+
+def _advice(crystal: Crystal, codec: Codec) -> str:
+  """The shipped codecs that take a crystal which this one refuses."""
+  numbers, _, _ = primitive.primitive_cell(
+    np.asarray(crystal.numbers),
+    np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell),
+    np.asarray(crystal.cell),
+  )
+  symbols = {elements.symbol(number) for number in numbers.tolist()}
+  name = codec.describe().get('name')
+  names = [n for n in coverage.covering(symbols, len(numbers)) if n != name]
+  return f'; --weights={names[0]} takes it' if names else ''

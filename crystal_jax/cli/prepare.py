@@ -22,7 +22,7 @@ SKIPPED = 3  # Exit status.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument(
     'sources', nargs='+', type=pathlib.Path, help='files and folders'
   )

@@ -1,50 +1,49 @@
-"""Crystal files through a codec and back: what it makes of your crystals.
+"""Crystal files through a codec and back, a CIF each.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax reconstruct NaCl.cif --weights=mp_20 --out=again
 
-Writes a CIF a crystal, its primitive cell in a reduced basis, and prints how
-many have the composition they came with. What does not come back is listed on
-stderr with the reason.
+Writes a CIF of each crystal's primitive cell in a reduced basis, and index.tsv:
+how far each can be trusted. Prints how many have the composition they came
+with. Uncertain crystals are written as *.uncertain.cif, or left out with
+--strict; what does not come back is listed on stderr with the reason.
 
-Exit status: 0 if everything came back, 3 if something was skipped, 1 if
-nothing came out.
+Exit status: 0 if everything came back, 3 if something was skipped or is
+uncertain, 1 if nothing came out.
 """
 
 import argparse
-import functools
-import pathlib
 
-from crystal_jax.cli import inputs
-from crystal_jax.io.folder import Folder
+import numpy as np
+
+from crystal_jax.cli import inputs, outputs
 from crystal_jax.io.reading.parse import reduced_formula
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   inputs.add_refine(parser)
-  parser.add_argument(
-    '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
-  )
+  outputs.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Reconstructs crystals; returns the exit status."""
-  codec, skipped = inputs.open_codec(args.weights), inputs.Skipped()
-  folder, written, same = Folder(args.out), 0, 0
-  for id_, crystal, again in inputs.ask_each(
-    codec,
-    args.sources,
-    skipped,
-    functools.partial(codec.reconstruct, refine=args.refine),
+  codec = inputs.open_codec(args.weights)
+  folder, same = outputs.CrystalFolder(args), 0
+
+  def ask(crystals):
+    found = codec.reconstruct(crystals, refine=args.refine)
+    return [*zip(found, codec.certain, codec.residuals, strict=True)]
+
+  for id_, crystal, (decoded, certain, residual) in inputs.ask_each(
+    codec, args.sources, folder, ask
   ):
-    folder.write(id_, again)
-    written += 1
-    same += reduced_formula(crystal.numbers) == reduced_formula(again.numbers)
-  print(
-    f'wrote {written} crystals to {args.out}, {same} of them of the '
-    'composition they came with'
-  )
-  return skipped.status(written)
+    folder.write(id_, decoded, bool(certain), float(residual))
+    same += _formula(crystal) == _formula(decoded)
+  return folder.finish(f', {same} with the composition they came with')
+
+
+def _formula(crystal) -> str:
+  return reduced_formula(np.asarray(crystal.numbers))

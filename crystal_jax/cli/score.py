@@ -22,7 +22,7 @@ be scored.
 import argparse
 import pathlib
 
-from crystal_jax.cli import inputs
+from crystal_jax.cli import inputs, outputs
 from crystal_jax.evaluation import samples
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
   """Scores crystals; returns the exit status."""
   from crystal_jax.evaluation.samples import report
 
-  skipped = inputs.Skipped()
+  skipped = outputs.SkipCounter()
   ids: list[str] = []
   crystals: list[Crystal | str] = []
   for result in read_crystals(args.sources):
@@ -70,5 +70,5 @@ def run(args: argparse.Namespace) -> int:
   print(f'wrote {args.out / "report.html"}')
   for row in scores.crystals:
     if row['failure']:
-      skipped.add(row['id'], row['failure'])
+      skipped.skip(row['id'], row['failure'])
   return skipped.status(len(crystals))

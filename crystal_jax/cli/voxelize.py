@@ -19,7 +19,7 @@ from crystal_jax.io import atomic, cube, read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('crystal', type=pathlib.Path, help='what `read` takes')
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='.cube or .npy file'
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
   if args.out.suffix not in ('.cube', '.npy'):
     raise ValueError(f'{args.out} is neither a .cube nor a .npy file.')
   crystal = read(args.crystal)
+  grid: grids.BoxGrid | grids.CellGrid
   if args.length:
     grid = grids.BoxGrid(args.length, args.size or 60)
   else:

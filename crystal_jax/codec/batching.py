@@ -66,22 +66,50 @@ def columns_of(
     ValueError: If it holds an element that is not known, or the representation
       refuses it.
   """
-  unseen = set(crystal.numbers.tolist()) - set(known or range(1, 1000))
+  unseen = set(np.asarray(crystal.numbers).tolist()) - set(
+    known or range(1, 1000)
+  )
   if unseen:
     symbols = ', '.join(elements.symbol(number) for number in sorted(unseen))
     raise ValueError(f'{symbols} was never seen in training')
-  slots = 1 << max(3, (len(crystal.numbers) - 1).bit_length())
-  crystal = crystal.pad(slots)
-  arrays = {
-    'id': np.array(['']),
-    'numbers': np.asarray(crystal.numbers)[None],
-    'positions': np.asarray(crystal.positions)[None],
-    'cell': np.asarray(crystal.cell)[None],
-  }
+  arrays = _arrays([crystal])
   columns, dropped = representation.prepare(arrays)
   if dropped:
     raise ValueError(dropped[0][1])
   return representation.sized(arrays), columns
+
+
+def one_batch(
+  representation: Representation, crystals: Sequence[Crystal]
+) -> tuple[Representation, dict[str, np.ndarray]]:
+  """The representation sized for all crystals, and their batch, [B, ..] each.
+
+  Raises:
+    ValueError: If the representation refuses one: its index and the reason.
+  """
+  arrays = _arrays(crystals)
+  columns, dropped = representation.prepare(arrays)
+  if dropped:
+    index, reason = dropped[0]
+    raise ValueError(f'Crystal {index} cannot be encoded: {reason}.')
+  batch = {n: _single(column) for n, column in columns.items() if n != 'id'}
+  batch['index'] = np.arange(len(crystals), dtype=np.int32)
+  batch['sample'] = np.zeros(len(crystals), np.int32)
+  batch['mask'] = np.ones(len(crystals), bool)
+  return representation.sized(arrays), batch
+
+
+def _arrays(crystals: Sequence[Crystal]) -> dict[str, np.ndarray]:
+  """Crystals padded to a power of two of slots, and stacked."""
+  most = max(len(crystal.numbers) for crystal in crystals)
+  slots = 1 << max(3, (most - 1).bit_length())
+  padded = [crystal.pad(slots) for crystal in crystals]
+  return {
+    'id': np.array([str(index) for index in range(len(padded))]),
+    'numbers': np.stack([np.asarray(c.numbers) for c in padded]),
+    'positions': np.stack([np.asarray(c.positions) for c in padded]),
+    'cell': np.stack([np.asarray(c.cell) for c in padded]),
+  }
 
 
 def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:

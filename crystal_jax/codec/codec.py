@@ -12,6 +12,7 @@ depend on the batch.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import threading
@@ -104,14 +105,15 @@ class Codec:
     self,
     folder: str | os.PathLike[str],
     *,
-    dtype: str = 'float16',
+    dtype: str = 'float32',
     notes: Mapping[str, Any] | None = None,
   ) -> None:
     """Writes `weights.safetensors` and `card.json`, which `load` opens.
 
     Args:
       folder: Made, or replaced if it holds a codec.
-      dtype: 'float16' halves the file at no cost in crystals; or 'float32'.
+      dtype: 'float32' loads with the same latents to 1e-5; 'float16' halves
+        the file, moves latents by some 1e-3 and costs no crystals.
       notes: Further entries of the card, as JSON: licence, citation, ..
 
     Raises:
@@ -151,6 +153,73 @@ class Codec:
     """Numbers of one latent, D."""
     return int(np.prod(self.latent_shape))
 
+  def to_arrays(self, crystals: Crystals) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `encode_arrays` takes: a model, and a batch of arrays.
+
+    Args:
+      crystals: One crystal, or any number.
+
+    Returns:
+      This codec's model with room for the images of these crystals (the same
+      model, for a codec of a cell), and columns of B crystals of up to N atoms.
+      Of a cell: numbers [B, N], fractional [B, N, 3], cell [B, 3, 3], lattice
+      [B, 6] in the standard frame. Of a box: numbers, positions [B, N, 3] and
+      cell. Of both: index, sample and mask [B].
+
+    Raises:
+      ValueError: If a crystal cannot be encoded: its index and the reason.
+    """
+    from crystal_jax.codec import batching
+
+    found = adapters.to_crystals(crystals)
+    for index, crystal in enumerate(found):
+      if isinstance(crystal, adapters.Refused):
+        raise ValueError(f'Crystal {index}: {crystal.reason}')
+    sized, batch = batching.one_batch(
+      self._model.representation,
+      [crystal for crystal in found if isinstance(crystal, Crystal)],
+    )
+    return dataclasses.replace(self._model, representation=sized), batch
+
+  def encode_arrays(
+    self, batch: Mapping[str, Any], *, model: Any = None, params: Any = None
+  ) -> Any:
+    """Posteriors of a batch; pure, for jit, vmap and grad.
+
+        model, batch = codec.to_arrays(crystals)
+        mean = lambda x: codec.encode_arrays(batch | {'fractional': x}).mean
+        jax.jacobian(mean)(batch['fractional'])
+
+    Args:
+      batch: Of `to_arrays`.
+      model: Of `to_arrays`; needed by codecs of a box. Static.
+      params: Parameters instead of this codec's.
+
+    Returns:
+      `Posterior`: mean [B, D], log_var [B, D], valid [B].
+    """
+    params = self._params if params is None else params
+    return (model or self._model).encode_arrays(params, batch)
+
+  def decode_arrays(
+    self, z: Float[jax.Array, 'B D'], *, params: Any = None
+  ) -> dict[str, jax.Array]:
+    """Outputs of the networks for latents; pure, for jit, vmap and grad.
+
+    Args:
+      z: Latents.
+      params: Parameters instead of this codec's.
+
+    Returns:
+      By name, G voxels a side: occupancy [B, G, G, G] in heights of a lone
+      atom, codes of the elements [B, G, G, G, 12], lattice [B, 6], and offsets
+      [B, G, G, G, 3] where the networks have them.
+      `codec.model.representation.crystals` reads crystals off them, on the
+      host.
+    """
+    params = self._params if params is None else params
+    return self._model.decode_arrays(params, z)
+
   @property
   def failures(self) -> dict[int, str]:
     """Of this thread's last call: the reason by index where nothing came."""
@@ -165,19 +234,17 @@ class Codec:
     About 1: the given one is a sample of its posterior. NaN where nothing came,
     and of codecs that cannot encode a crystal where it was decoded.
     """
-    last = self._last
-    if last.residuals is None:
-      last.residuals = self._residuals(last.z, last.crystals)
-    return last.residuals
+    return self._compared()[0]
 
   @property
   def certain(self) -> np.ndarray:
     """Of this thread's last decoding: which crystals can be trusted, bool [B].
 
-    Those whose residual is small; benchmarks/RESULTS.md has the share of
-    crystals that are right by residual. False where nothing came.
+    Those whose residual is that of the right crystal: nearly 0 after a
+    refinement and small without one, or like noise of the posterior.
+    benchmarks/RESULTS.md has the share that is right. False where nothing came.
     """
-    return self.residuals < self._refine_config.certain_residual
+    return self._compared()[1]
 
   def encode(
     self, crystals: Crystals, *, skip: bool = False, std: bool = False
@@ -283,10 +350,13 @@ class Codec:
       for index, result in enumerate(results)
       if isinstance(result.crystal, str)
     }
-    residuals = np.array([result.residual for result in results], np.float64)
-    self._last.set(
-      failures, None if refine == 'none' else residuals, z, crystals
-    )
+    compared = None
+    if refine != 'none':
+      compared = (
+        np.array([result.residual for result in results], np.float64),
+        np.array([result.certain for result in results], bool),
+      )
+    self._last.set(failures, compared, z, crystals)
     return crystals
 
   def reconstruct(
@@ -467,9 +537,10 @@ class Codec:
 
   def _draws(self, draws) -> list[Crystal | None]:
     """Crystals of draws, and what there is to say of them."""
-    self._last.set(
-      draws.failures, draws.residuals, draws.latents, draws.crystals
-    )
+    # Of a draw, all that a residual tells is whether it is as large as noise.
+    _, largest = self._refine_config.sample_residual
+    compared = draws.residuals, draws.residuals < largest
+    self._last.set(draws.failures, compared, draws.latents, draws.crystals)
     self._last.unmet = draws.unmet
     if draws.unmet:
       warnings.warn(draws.summary, stacklevel=3)
@@ -489,17 +560,27 @@ class Codec:
     self._last.failures = failures
     return mean, log_var
 
-  def _residuals(self, z, crystals) -> np.ndarray:
-    """Residuals of decoded crystals that were not encoded again."""
+  def _compared(self) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of the last decoding, and which crystals are certain.
+
+    With `refine='none'` they are encoded when this is first asked.
+    """
     from crystal_jax.codec import refinement
     from crystal_jax.representation import Invertible
 
-    if not isinstance(self._model.representation, Invertible):
-      return np.full(len(crystals), np.nan)
-    encoder = refinement.Encoder(
-      self._model.representation, self._model.networks, self._params
-    )
-    return refinement.residuals(encoder, z, crystals)
+    last, model = self._last, self._model
+    if last.compared is None:
+      if isinstance(model.representation, Invertible):
+        encoder = refinement.Encoder(
+          model.representation, model.networks, self._params
+        )
+        last.compared = refinement.compare(
+          encoder, last.z, last.crystals, self._refine_config
+        )
+      else:
+        size = len(last.crystals)
+        last.compared = np.full(size, np.nan), np.zeros(size, bool)
+    return last.compared
 
 
 def open_codec(name: str | os.PathLike[str]) -> Codec:
@@ -520,15 +601,15 @@ class _LastCall(threading.local):
   """What a thread's last call left beside its result."""
 
   failures: dict[int, str]
-  residuals: np.ndarray | None
+  compared: tuple[np.ndarray, np.ndarray] | None
   z: np.ndarray
   crystals: list[Crystal | None]
 
   def __init__(self):
-    self.set({}, np.zeros(0), np.zeros((0, 0)), [])
+    self.set({}, None, np.zeros((0, 0)), [])
 
-  def set(self, failures, residuals, z, crystals) -> None:
-    """Replaces all of it; residuals that are None are computed when asked."""
-    self.failures, self.residuals = failures, residuals
+  def set(self, failures, compared, z, crystals) -> None:
+    """Replaces all of it."""
+    self.failures, self.compared = failures, compared
     self.z, self.crystals = z, crystals
     self.unmet: dict[int, list[str]] = {}

@@ -6,12 +6,18 @@ import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import PyTree
 
 from crystal_jax.codec import weights_file
+from crystal_jax.codec.card import fingerprints
 from crystal_jax.codec.config import from_plain
 from crystal_jax.codec.model import Model, make_model
 
+# Fields of a representation that bound numbers of atoms or images; no more of
+# them than voxels.
+_ATOMS = 'max_atoms', 'max_decoded', 'max_images'
+_MAX_VOXELS, _MAX_ATOMS = 256**3, 16_384
 # A folder with this in it is the workdir of a run.
 _CHECKPOINTS = 'checkpoints'
 
@@ -28,21 +34,43 @@ def load(folder: pathlib.Path) -> tuple[Model, PyTree, dict[str, Any]]:
       f'{folder}: the workdir of a run; Codec.from_run opens it.'
     )
   params, card = weights_file.read(folder)
+  path = folder / weights_file.CARD
   try:
     model = make_model(from_plain(card['config']))
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    text = ' '.join(str(error).split())
+    _check_sizes(model)
+    expected = jax.eval_shape(model.networks.init, jax.random.key(0))
+  except Exception as error:  # A config may be wrong in any way.
+    text = ' '.join(str(error).split())[:200]
     raise ValueError(
-      f'{folder / weights_file.CARD}: this version of crystal_jax makes no '
-      f'model of its config: {text}'
+      f'{path}: this version of crystal_jax makes no model of its config: '
+      f'{type(error).__name__}: {text}'
     ) from error
-  expected = jax.eval_shape(model.networks.init, jax.random.key(0))
   if _shapes(expected) != _shapes(params):
     raise ValueError(
       f'{folder / weights_file.WEIGHTS}: not the tensors that the config in '
       f'{weights_file.CARD} asks for.'
     )
+  if card.get('fingerprint') not in (None, *fingerprints(params)):
+    raise ValueError(
+      f'{path}: its latents follow other element codes or another standard '
+      f'frame than those of this version of crystal_jax.'
+    )
   return model, params, card
+
+
+def _check_sizes(model: Model) -> None:
+  """Refuses a model that needs absurd amounts of memory.
+
+  Raises:
+    ValueError: If a grid has too many voxels, or fewer than atoms may be.
+  """
+  shapes = model.representation.input_shapes
+  voxels = max(int(np.prod(shape[:3])) for shape in shapes.values())
+  representation: Any = model.representation
+  box = getattr(representation, 'box', representation)
+  atoms = max(getattr(box, name, 0) for name in _ATOMS)
+  if voxels > _MAX_VOXELS or atoms > min(voxels, _MAX_ATOMS):
+    raise ValueError(f'{voxels} voxels for up to {atoms} atoms or images')
 
 
 def is_run(folder: pathlib.Path) -> bool:

@@ -1,14 +1,15 @@
-"""Weights on disk: tensors in one file, what they are in another.
+"""Weights on disk: tensors in one file, their card in another.
 
-A folder holds `weights.safetensors`, which has no code in it, and `card.json`:
-how to build the model, what it was trained on, and what it is worth. The card
-knows the digest of its weights, so that neither goes with another's.
+A folder holds `weights.safetensors`, which contains no code, and `card.json`:
+how to build the model, what it was trained on, and its figures. The card holds
+the digest of its weights, so neither is used with another's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 import tempfile
@@ -18,15 +19,23 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
+from flax import traverse_util
 from jaxtyping import PyTree
+
+from crystal_jax.structure import elements
 
 FORMAT = 1
 CARD, WEIGHTS = 'card.json', 'weights.safetensors'
 
 # A tensor of fewer numbers than this keeps float32: statistics, scales and
-# biases weigh nothing in the file, and some need the digits.
-_FEW = 2048
-_MOST = np.finfo(np.float16).max
+# biases take little space, and some need the digits.
+_SMALL = 2048
+_MAX_FLOAT16 = np.finfo(np.float16).max
+# Bytes of the largest card that is read; shipped ones have some 10,000.
+_MAX_CARD = 4_000_000
+# Bounds of a card's config, far above any model that was ever trained: a depth,
+# a length of lists and strings, and a number.
+_MAX_DEPTH, _MAX_LENGTH, _MAX_NUMBER = 8, 1000, 1_000_000
 
 
 def write(
@@ -34,19 +43,20 @@ def write(
   params: PyTree,
   card: Mapping[str, Any],
   *,
-  dtype: str = 'float16',
+  dtype: str = 'float32',
 ) -> None:
   """Writes weights and their card; both appear, or neither.
 
   Args:
     folder: Made, or replaced if it holds nothing but a codec.
     params: A tree of dicts of arrays.
-    card: What else there is to say, as JSON.
-    dtype: 'float16' or 'float32', of the large tensors.
+    card: Further entries of the card, as JSON.
+    dtype: 'float32', or 'float16' for the large tensors, which halves the file.
 
   Raises:
     ValueError: If the dtype is another.
     FileExistsError: If the folder holds something else.
+    OSError: If it cannot be written; what it held before stays.
   """
   if dtype not in ('float16', 'float32'):
     raise ValueError(f"Need {dtype=} to be 'float16' or 'float32'.")
@@ -79,7 +89,12 @@ def write(
     (new / CARD).write_text(f'{text}\n', encoding='utf-8')
     if folder.exists():
       os.rename(folder, old)
-    os.rename(new, folder)
+    try:
+      os.rename(new, folder)
+    except BaseException:
+      if old.exists():
+        os.rename(old, folder)
+      raise
 
 
 def read(
@@ -94,27 +109,26 @@ def read(
   card = read_card(folder)
   path = pathlib.Path(folder) / WEIGHTS
   if not path.is_file():
-    raise FileNotFoundError(f'{path}: no such file, though there is a card.')
+    raise FileNotFoundError(f'{path}: no such file beside its {CARD}.')
   weights = path.read_bytes()
   digest = hashlib.sha256(weights).hexdigest()
   try:
     tensors = safetensors.numpy.load(weights)
-  except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    params = traverse_util.unflatten_dict(
+      {name: leaf.astype(np.float32) for name, leaf in tensors.items()},
+      sep='/',
+    )
+  except Exception as error:  # The parser is another library's.
     raise ValueError(
-      f'{path}: damaged or no safetensors file: {_line(error)}'
+      f'{path}: damaged, or no safetensors file of a codec.'
     ) from error
   if digest != card['sha256']:
-    raise ValueError(
-      f'{path}: not the weights that {CARD} beside it belongs to.'
-    )
-  return _nested(tensors), card
+    raise ValueError(f'{path}: not the weights that {CARD} belongs to.')
+  return params, card
 
 
 def fingerprint(params: PyTree) -> str:
-  """What tells the latents of one codec from those of another.
-
-  The same for weights in float16, in float32, and before they were saved.
-  """
+  """Digest of weights, the same in float16, in float32 and before saving."""
   digest = hashlib.sha256()
   for name, leaf in sorted(_flat(params).items()):
     digest.update(name.encode())
@@ -132,10 +146,12 @@ def read_card(folder: str | os.PathLike[str]) -> dict[str, Any]:
   path = pathlib.Path(folder) / CARD
   if not path.is_file():
     raise FileNotFoundError(f'{path}: no such file; a codec has one.')
+  if path.stat().st_size > _MAX_CARD:
+    raise ValueError(f'{path}: larger than any card of a codec.')
   try:
     card = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:  # Of JSON, or of UTF-8.
-    raise ValueError(f'{path}: damaged: {_line(error)}') from error
+  except (ValueError, RecursionError) as error:  # Of JSON, or of UTF-8.
+    raise ValueError(f'{path}: damaged, no JSON in UTF-8.') from error
   if not isinstance(card, dict) or 'format' not in card:
     raise ValueError(f'{path}: no card of a codec.')
   if card['format'] != FORMAT:
@@ -146,7 +162,61 @@ def read_card(folder: str | os.PathLike[str]) -> dict[str, Any]:
   missing = {'config', 'elements', 'sha256'} - set(card)
   if missing:
     raise ValueError(f'{path}: lacks {", ".join(sorted(missing))}.')
+  for name, is_valid in _VALID.items():
+    if name in card and not is_valid(card[name]):
+      text = repr(card[name])
+      text = text if len(text) < 60 else f'{text[:60]} ..'
+      raise ValueError(f'{path}: {name}={text} is not what a card has there.')
   return card
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+  """Whether a config's value is within the bounds of any model."""
+  if isinstance(value, Mapping | list):
+    each = value.values() if isinstance(value, Mapping) else value
+    return (
+      len(value) <= _MAX_LENGTH
+      and depth < _MAX_DEPTH
+      and all(_is_plain(part, depth + 1) for part in each)
+    )
+  if isinstance(value, str):
+    return len(value) <= _MAX_LENGTH
+  return isinstance(value, int | float) and abs(value) <= _MAX_NUMBER
+
+
+def _is_text(value: Any) -> bool:
+  return isinstance(value, str)
+
+
+def _are_elements(value: Any) -> bool:
+  if value is None:
+    return True
+  known = {elements.symbol(z) for z in range(1, elements.MAX_NUMBER + 1)}
+  return isinstance(value, list) and all(
+    isinstance(symbol, str) and symbol in known for symbol in value
+  )
+
+
+def _is_length(value: Any) -> bool:
+  return (
+    isinstance(value, int | float)
+    and not isinstance(value, bool)
+    and math.isfinite(value)
+    and value >= 0
+  )
+
+
+# What entries of a card have to be, if they are there.
+_VALID = {
+  'name': _is_text,
+  'kind': _is_text,
+  'fingerprint': _is_text,
+  'sha256': _is_text,
+  'elements': _are_elements,
+  'symmetrize': _is_length,
+  'config': lambda value: isinstance(value, dict) and _is_plain(value),
+  'refine': lambda value: isinstance(value, dict) and _is_plain(value),
+}
 
 
 def _others(folder: pathlib.Path) -> list[str]:
@@ -160,33 +230,12 @@ def _others(folder: pathlib.Path) -> list[str]:
 
 def _narrowed(leaf, dtype) -> np.ndarray:
   leaf = np.asarray(leaf, np.float32)
-  if leaf.size < _FEW or dtype == 'float32' or np.abs(leaf).max() > _MOST:
+  is_large = leaf.size >= _SMALL and np.abs(leaf).max() <= _MAX_FLOAT16
+  if dtype == 'float32' or not is_large:
     return leaf
   return leaf.astype(np.float16)
 
 
-def _flat(tree, prefix='') -> dict[str, np.ndarray]:
+def _flat(tree: PyTree) -> dict[str, np.ndarray]:
   """A tree of dicts as one of names with slashes."""
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{name}/')
-    else:
-      flat[prefix + name] = value
-  return flat
-
-
-def _nested(tensors) -> dict[str, PyTree]:
-  """The tree that `_flat` was given."""
-  tree = {}
-  for name, value in tensors.items():
-    *above, last = name.split('/')
-    branch = tree
-    for part in above:
-      branch = branch.setdefault(part, {})
-    branch[last] = value.astype(np.float32)
-  return tree
-
-
-def _line(error: Exception) -> str:
-  return ' '.join(str(error).split())
+  return traverse_util.flatten_dict(tree, sep='/')

@@ -126,11 +126,13 @@ def decode_batch(
   lightest: float = pursuit.Limits.lightest,
   stand_out: float = pursuit.Limits.stand_out,
   rounds: int = pursuit.Limits.rounds,
+  warn: bool = True,
 ) -> DecodedAtoms:
   """`decode_density` of each of a batch, compiled once, one after another.
 
   One after another, because each density stops as soon as it is explained.
-  Arguments and errors are those of `decode_density`.
+  Arguments and errors are those of `decode_density`. Without `warn` nothing is
+  said of overflow but in the result: warning filters belong to all threads.
   """
   limits = pursuit.Limits(closest, lightest, stand_out, rounds)
   density = jnp.asarray(density)
@@ -153,7 +155,7 @@ def decode_batch(
     band_limit=band_limit,
     limits=limits,
   )
-  return _warned(atoms, max_atoms)
+  return _warned(atoms, max_atoms) if warn else atoms
 
 
 _STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'limits')

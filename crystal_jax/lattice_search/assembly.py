@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.lattice_search import box_atoms, search
 from crystal_jax.structure import crystal as crystal_lib
-from crystal_jax.structure import lattice
+from crystal_jax.structure import lattice, primitive
 
 # Sites nearer than this are one site, Å: a little more than the distance at
 # which `read` refuses a file, whose numbers are rounded.
@@ -88,14 +86,13 @@ def symmetrize(
   crystal = lattice.right_handed(crystal)
   cell = np.asarray(crystal.cell, np.float64)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  with warnings.catch_warnings():  # spglib deprecates how it says errors
-    warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.standardize_cell(
-      (cell, fractional, np.asarray(crystal.numbers)),
-      to_primitive=True,
-      no_idealize=False,
-      symprec=symprec,
-    )
+  found = primitive.quietly(
+    spglib.standardize_cell,
+    (cell, fractional, np.asarray(crystal.numbers)),
+    to_primitive=True,
+    no_idealize=False,
+    symprec=symprec,
+  )
   if found is None:
     return crystal
   cell, fractional, numbers = found

@@ -7,7 +7,6 @@ rotation. To decode, `decoding` finds the atoms of a density, and
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Mapping
 
 import jax
@@ -197,16 +196,14 @@ class Box:
     logits: Float[Array, 'B G G G K'] | None = None,
   ) -> decoding.DecodedAtoms:
     """The atoms of a batch of densities; `overflow` where slots ran out."""
-    with warnings.catch_warnings():
-      # Of too few slots; `overflow` reports them.
-      warnings.simplefilter('ignore', UserWarning)
-      return decoding.decode_batch(
-        density[..., 0],
-        grid=self.grid,
-        sigma=self.sigma,
-        logits=logits,
-        max_atoms=self.max_decoded,
-      )
+    return decoding.decode_batch(
+      density[..., 0],
+      grid=self.grid,
+      sigma=self.sigma,
+      logits=logits,
+      max_atoms=self.max_decoded,
+      warn=False,
+    )
 
   def crystal(self, atoms: decoding.DecodedAtoms) -> Crystal | str:
     """The crystal of the atoms in one box, or why there is none."""

@@ -11,11 +11,10 @@ within the cell is therefore too wide.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import spglib
 
+from crystal_jax.structure import primitive
 from crystal_jax.structure.crystal import Crystal
 
 # Å; default of a codec's `symmetrize`. Chosen on 400 crystals of mp_le20_val
@@ -57,9 +56,9 @@ def symmetrize_positions(crystal: Crystal, tolerance: float) -> Crystal:
 def _symmetry(atoms, tolerance):
   """The group at the first tolerance without a translation; None: none."""
   for part in (1.0, 0.5, 0.25):
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore', DeprecationWarning)
-      found = spglib.get_symmetry_dataset(atoms, part * tolerance)
+    found = primitive.quietly(
+      spglib.get_symmetry_dataset, atoms, part * tolerance
+    )
     if found is None:
       return None
     is_identity = found.rotations == np.eye(3, dtype=int)[None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -65,10 +65,13 @@ def rarest_atoms(numbers: Int[np.ndarray, 'N']) -> Int[np.ndarray, 'K']:
 
 
 def quietly(function: Callable, *args: Any, **options: Any) -> Any:
-  """Calls a function of spglib without its deprecation warnings."""
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    return function(*args, **options)
+  """Calls a function of spglib, whose C code else prints to stderr.
+
+  spglib's deprecation warnings are of a library, which Python does not show.
+  Warning filters are left alone: all threads share them.
+  """
+  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
+  return function(*args, **options)
 
 
 def _has_translation(numbers, fractional, cell) -> bool:

@@ -1,16 +1,20 @@
 """Crystals to latents to crystals from the shell."""
 
+import csv
+import json
 import re
 import shutil
 import subprocess
 import sys
 
+import ase.build
 import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli import inputs
+from crystal_jax.cli import inputs, outputs
+from crystal_jax.codec import shipped
 from crystal_jax.io.folder import safe_name
 from tests import codecs, crystals
 
@@ -34,6 +38,11 @@ def folder(tmp_path):
   return tmp_path / 'in'
 
 
+def table(folder):
+  with open(folder / outputs.TABLE, newline='') as file:
+    return [*csv.DictReader(file, delimiter='\t')]
+
+
 def test_there_and_back(folder, tmp_path, perfect, capsys):
   z, out = tmp_path / 'z.npz', tmp_path / 'out'
   assert main(['encode', str(folder), f'--out={z}']) == 0
@@ -42,7 +51,13 @@ def test_there_and_back(folder, tmp_path, perfect, capsys):
     assert file['z'].shape == file['std'].shape == (2, perfect.size)
     assert str(file['codec']) == 'perfect'
   assert main(['decode', str(z), f'--out={out}']) == 0
-  assert sorted(p.name for p in out.iterdir()) == ['a.cif', 'deep_b.cif']
+  assert sorted(p.name for p in out.iterdir()) == [
+    'a.cif', 'deep_b.cif', outputs.TABLE
+  ]  # fmt: skip
+  rows = table(out)
+  assert [row['id'] for row in rows] == ['a', 'deep/b']
+  assert {row['certain'] for row in rows} == {'yes'}
+  assert all(float(row['residual']) < 0.1 for row in rows)
   assert sorted(cj.read(out / 'a.cif').numbers) == [8, 8, 30, 30]
   assert 'skipped' not in capsys.readouterr().err
 
@@ -50,7 +65,7 @@ def test_there_and_back(folder, tmp_path, perfect, capsys):
 def test_what_is_skipped_is_listed(folder, tmp_path, perfect, capsys):
   (folder / 'bad.cif').write_text('data_x\n_cell_length_a 1\n')
   z = tmp_path / 'z.npz'
-  assert main(['encode', str(folder), f'--out={z}']) == inputs.SKIPPED
+  assert main(['encode', str(folder), f'--out={z}']) == outputs.INCOMPLETE
   err = capsys.readouterr().err
   assert 'skipped bad.cif: ' in err and 'README' not in err
   readme = folder / 'README.txt'
@@ -62,7 +77,7 @@ def test_what_is_skipped_is_listed(folder, tmp_path, perfect, capsys):
   columns['z'][0] = np.nan
   np.savez(z, **columns)
   out = tmp_path / 'out'
-  assert main(['decode', str(z), f'--out={out}']) == inputs.SKIPPED
+  assert main(['decode', str(z), f'--out={out}']) == outputs.INCOMPLETE
   assert 'skipped a: the latent is not finite' in capsys.readouterr().err
 
 
@@ -73,7 +88,7 @@ def test_no_id_leads_out_of_the_folder(tmp_path, perfect):
   out = tmp_path / 'a' / 'b'
   assert main(['decode', str(tmp_path / 'z.npz'), f'--out={out}']) == 0
   assert sorted(p.name for p in out.iterdir()) == [
-    'SAME-2.cif', '_.._evil.cif', '_etc_x.cif', 'same.cif'
+    'SAME-2.cif', '_.._evil.cif', '_etc_x.cif', outputs.TABLE, 'same.cif'
   ]  # fmt: skip
   assert {p.name for p in tmp_path.iterdir()} == {'a', 'z.npz'}
   assert safe_name('..') == 'crystal'
@@ -90,7 +105,9 @@ def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
   ends = [str(folder / 'a.cif')] * 2
   out = tmp_path / 'o'
   assert main(['interpolate', *ends, '--steps=3', f'--out={out}']) == 0
-  assert sorted(p.name for p in out.iterdir()) == ['00.cif', '01.cif', '02.cif']
+  assert sorted(p.name for p in out.glob('*.cif')) == [
+    '00.cif', '01.cif', '02.cif'
+  ]  # fmt: skip
   assert main(['interpolate', *ends, '--steps=1', f'--out={out}']) == 1
   assert capsys.readouterr().err.count('\n') == 1
 
@@ -110,21 +127,125 @@ def test_latents_of_another_codec(tmp_path, perfect, capsys):
 
 def test_mistakes_are_one_line(folder, tmp_path, capsys):
   out = f'--out={tmp_path / "z.npz"}'
+  empty = tmp_path / 'empty'
+  empty.mkdir()
   for arguments in (
     ['encode', str(folder), out, '--weights=no_such'],
     ['encode', str(folder), out, '--weights=./no_such'],
     ['encode', str(folder), f'--out={tmp_path / "z.txt"}'],
     ['encode', str(folder), f'--out={tmp_path / "no" / "z.npz"}'],
-    ['decode', str(tmp_path / 'no.npz'), f'--out={tmp_path}'],
+    ['decode', str(tmp_path / 'no.npz'), f'--out={tmp_path / "o"}'],
+    ['decode', str(folder / 'a.cif'), f'--out={tmp_path / "o"}'],
+    ['reconstruct', str(folder), f'--out={folder}'],
+    ['reconstruct', str(empty), f'--out={tmp_path / "o"}'],
     ['interpolate', 'no.cif', 'no.cif', f'--out={tmp_path}'],
   ):
     assert main(arguments) == 1, arguments
-    assert capsys.readouterr().err.count('\n') == 1, arguments
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1, arguments
+    assert 'pickle' not in err and 'Errno' not in err and 'invalid' not in err
 
 
 def test_a_progress_bar_is_for_terminals(folder, tmp_path, perfect, capsys):
   main(['encode', str(folder), f'--out={tmp_path / "z.npz"}'])
   assert '\r' not in capsys.readouterr().err
+
+
+class Unsure:
+  """A codec that is sure of every other crystal."""
+
+  def __init__(self, codec):
+    self._codec = codec
+
+  def __getattr__(self, name):
+    return getattr(self._codec, name)
+
+  @property
+  def residuals(self):
+    return 3.0 * (np.arange(len(self._codec.residuals)) % 2)
+
+  @property
+  def certain(self):
+    return self.residuals < 1
+
+
+@pytest.mark.parametrize('verb', ['reconstruct', 'decode', 'interpolate'])
+def test_what_is_uncertain_is_marked(
+  verb, folder, tmp_path, perfect, monkeypatch, capsys
+):
+  monkeypatch.setattr(inputs, 'open_codec', lambda name: Unsure(perfect))
+  a, b = str(folder / 'a.cif'), str(folder / 'deep' / 'b.vasp')
+  z, out = tmp_path / 'z.npz', tmp_path / 'out'
+  main(['encode', str(folder), f'--out={z}'])
+  given = {
+    'reconstruct': [str(folder)],
+    'decode': [str(z)],
+    'interpolate': [a, b, '--steps=2'],
+  }[verb]
+  command = [verb, *given, f'--out={out}']
+  assert main(command) == outputs.INCOMPLETE
+  first, second = sorted(p.name for p in out.glob('*.cif'))
+  assert 'uncertain' not in first and second.endswith('.uncertain.cif')
+  rows = table(out)
+  assert [row['certain'] for row in rows] == ['yes', 'no']
+  assert [row['residual'] for row in rows] == ['0', '3']
+  assert 'uncertain: 1 of them' in capsys.readouterr().out
+  # Not written again beside the old ones, and not at all with --strict.
+  assert main(command) == 1
+  assert '--overwrite' in capsys.readouterr().err
+  strict = [*command, '--overwrite', '--strict', '--json']
+  assert main(strict) == outputs.INCOMPLETE
+  said = capsys.readouterr()
+  assert 'uncertain, residual 3' in said.err
+  assert [row['file'] for row in json.loads(said.out)] == [first, None]
+  assert [p.name for p in out.glob('*.cif')] == [first]
+
+
+def test_a_table_of_latents_has_ids(folder, tmp_path, perfect):
+  out = tmp_path / 'z.csv'
+  assert main(['encode', str(folder), f'--out={out}']) == 0
+  with open(out, newline='') as file:
+    rows = [*csv.reader(file)]
+  assert [row[0] for row in rows] == ['id', 'a', 'deep/b']
+  z = perfect.encode(cj.read(folder / 'a.cif'))[0]
+  np.testing.assert_array_equal(np.float32(rows[1][1:]), z)
+
+
+def test_a_table_of_latents_as_parquet(folder, tmp_path, perfect):
+  parquet = pytest.importorskip('pyarrow.parquet')
+  out = tmp_path / 'z.parquet'
+  assert main(['encode', str(folder), f'--out={out}']) == 0
+  found = parquet.read_table(out)
+  assert found['id'].to_pylist() == ['a', 'deep/b']
+  assert found.num_columns == 1 + perfect.size
+
+
+def test_info_lists_what_is_shipped(capsys):
+  assert main(['info']) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split()[0] for line in lines[1:]] == shipped.names()
+  assert main(['info', '--json']) == 0
+  rows = {row['codec']: row for row in json.loads(capsys.readouterr().out)}
+  assert rows['mp_20']['atoms'] == 20 and rows['mp_20']['numbers'] == 966
+  assert main(['info', 'mp_20']) == 0
+  assert json.loads(capsys.readouterr().out)['name'] == 'mp_20'
+  assert main(['info', 'no_such']) == 1
+  assert 'mp_20' in capsys.readouterr().err
+
+
+def test_who_takes_what_this_one_refuses_is_said(tmp_path, capsys):
+  cj.write(tmp_path / 'x.cif', crystals.perovskite())
+  out = f'--out={tmp_path / "z.npz"}'
+  command = ['encode', str(tmp_path / 'x.cif'), out, '--weights=carbon_24']
+  assert main(command) == 1
+  assert '--weights=mp_20 takes it' in capsys.readouterr().err
+
+
+def test_the_primitive_cell_counts(tmp_path, capsys):
+  atoms = ase.build.bulk('Si').repeat(8)  # 1,024 atoms of a cell of two.
+  cj.write(tmp_path / 'x.cif', cj.Crystal.from_ase(atoms))
+  out = f'--out={tmp_path / "z.npz"}'
+  assert main(['encode', str(tmp_path / 'x.cif'), out]) == 0
 
 
 @pytest.mark.parametrize(

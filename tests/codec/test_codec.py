@@ -1,14 +1,20 @@
 """Crystals to latents and back, whatever they look like."""
 
+import concurrent.futures
 import os
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import ase
 import ase.build
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import crystal_jax as cj
 from crystal_jax.codec import encoding
@@ -192,6 +198,62 @@ def test_file_names_are_no_crystals(tiny):
     tiny.encode(['a.cif'])
 
 
+@pytest.mark.parametrize('kind', ['cell', 'coded_box'])
+def test_arrays_are_what_crystals_are_and_can_be_differentiated(kind):
+  codec, some = codecs.untrained(kind), crystals.embedded(3)
+  model, batch = codec.to_arrays(some)
+  encode = jax.jit(lambda b: codec.encode_arrays(b, model=model))
+  posterior = encode(batch)
+  z, std = codec.encode(some, std=True)
+  np.testing.assert_allclose(posterior.mean, z, atol=1e-4)
+  np.testing.assert_allclose(np.exp(posterior.log_var / 2), std, rtol=1e-3)
+  name = 'fractional'
+  outputs = jax.jit(codec.decode_arrays)(posterior.mean)
+  assert outputs['lattice'].shape == (3, 6)
+  if kind == 'cell':
+    by = jax.grad(lambda x: jnp.sum(encode(batch | {name: x}).mean ** 2))
+    gradient = by(batch[name])
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+def test_threads_share_a_codec(perfect):
+  groups = [crystals.embedded(4), [crystals.wurtzite(), 'x', crystals.bcc()]]
+
+  def ask(some):
+    found = perfect.reconstruct(some)
+    return found, perfect.failures, perfect.residuals
+
+  alone = [ask(some) for some in groups]
+  filters = list(warnings.filters)
+  with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    together = [*pool.map(ask, groups * 3)]
+  assert warnings.filters == filters
+  for (found, failures, residuals), expected in zip(
+    together, alone * 3, strict=True
+  ):
+    assert failures == expected[1]
+    np.testing.assert_array_equal(residuals, expected[2])
+    for a, b in zip(found, expected[0], strict=True):
+      assert (a is None) == (b is None)
+      if a is not None:
+        np.testing.assert_array_equal(a.positions, b.positions)
+  assert perfect.failures == alone[1][1]  # Of this thread's own last call.
+
+
+def test_residuals_say_what_is_certain(perfect):
+  z = perfect.encode([crystals.perovskite(), crystals.wurtzite()])
+  z = np.stack([z[0], (z[0] + z[1]) / 2, z[0] * np.nan])
+  for refine in 'none', 'auto':
+    found = perfect.decode(z, refine=refine)
+    assert found[2] is None
+    assert perfect.residuals[0] < 0.3 < 2 < perfect.residuals[1]
+    assert np.isnan(perfect.residuals[2])
+    assert perfect.certain.tolist() == [True, False, False]
+  # A crystal that is exactly right has none.
+  perfect.decode(z[0], refine='all')
+  assert perfect.residuals[0] < 1e-4
+
+
 def test_bad_latents(perfect):
   z = perfect.encode([crystals.perovskite()] * 4)
   z[1], z[2], z[3, -6] = np.nan, 1e30, 200.0
@@ -275,7 +337,7 @@ def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
   seen = np.unique(run.arrays['train']['numbers'])
   assert len(card['elements']) == len(seen[seen > 0])
   assert str(tmp_path.parent) not in str(card)
-  codec.save(tmp_path / 'half')
+  codec.save(tmp_path / 'half', dtype='float16')
   half = cj.Codec.load(tmp_path / 'half')
   assert half.describe()['fingerprint'] == card['fingerprint']
   known = [c for c in crystals.embedded(20) if set(c.numbers) <= set(seen)]
@@ -286,3 +348,29 @@ def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
     half.encode(ase.build.bulk('Pu', 'fcc', a=4.6))
   with pytest.raises(FileNotFoundError, match='from_run'):
     cj.Codec.load(tmp_path)
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_the_latent_is_of_the_crystal(data):
+  """Supercell, basis, origin and order of the atoms do not matter."""
+  codec, kinds = codecs.through(), (crystals.perovskite, crystals.wurtzite)
+  crystal = data.draw(st.sampled_from([*kinds, crystals.bcc]))()
+  matrix = data.draw(st.sampled_from(BASES))
+  origin = data.draw(st.tuples(*[st.floats(-9, 9)] * 3))
+  atoms = crystal.to_ase().repeat(data.draw(st.sampled_from(REPEATS)))
+  order = data.draw(st.permutations(range(len(atoms))))
+  atoms = atoms[order]
+  other = cj.Crystal(
+    atoms.numbers, atoms.positions + origin, matrix @ atoms.cell[:]
+  )
+  z = codec.encode([crystal, other])
+  np.testing.assert_allclose(z[1], z[0], atol=2e-4)
+
+
+REPEATS = (1, 1, 1), (2, 1, 1), (1, 1, 2)
+BASES = [
+  matrix
+  for matrix in np.random.default_rng(0).integers(-2, 3, (400, 3, 3))
+  if round(np.linalg.det(matrix)) == 1
+]

@@ -1,6 +1,8 @@
 """Weights on disk: whole, or an error of one line that names the file."""
 
 import json
+import os
+import time
 
 import jax
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.codec import weights_file
-from tests import codecs
+from crystal_jax.codec.card import fingerprints
+from tests import codecs, crystals
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def test_what_is_saved_is_loaded(folder):
 def test_halves_where_there_are_many_and_floats_where_there_are_few(tmp_path):
   params = {'a': {'many': np.ones((64, 64))}, 'few': np.full(3, 1 / 3)}
   card = {'config': {}, 'elements': None}
-  weights_file.write(tmp_path / 'x', params, card)
+  weights_file.write(tmp_path / 'x', params, card, dtype='float16')
   found, _ = weights_file.read(tmp_path / 'x')
   np.testing.assert_array_equal(found['few'], np.float32(1 / 3))
   size = (tmp_path / 'x' / 'weights.safetensors').stat().st_size
@@ -55,11 +58,93 @@ def test_halves_where_there_are_many_and_floats_where_there_are_few(tmp_path):
   weights_file.write(tmp_path / 'x', params, card, dtype='float32')
   assert (tmp_path / 'x' / 'weights.safetensors').stat().st_size > 4 * 4096
   params['a']['many'][0, 0] = 1e6  # More than a half can be.
-  weights_file.write(tmp_path / 'x', params, card)
+  weights_file.write(tmp_path / 'x', params, card, dtype='float16')
   found, _ = weights_file.read(tmp_path / 'x')
   assert found['a']['many'][0, 0] == 1e6
   with pytest.raises(ValueError, match='int8'):
     weights_file.write(tmp_path / 'x', params, card, dtype='int8')
+
+
+def test_a_save_that_fails_leaves_the_old_codec(folder, monkeypatch):
+  before = (folder / weights_file.CARD).read_text()
+  renames, rename = [], os.rename
+
+  def failing(source, target):
+    renames.append(target)
+    if len(renames) == 2:
+      raise OSError('no space left')
+    rename(source, target)
+
+  monkeypatch.setattr(os, 'rename', failing)
+  with pytest.raises(OSError, match='no space'):
+    codecs.untrained().save(folder)
+  assert (folder / weights_file.CARD).read_text() == before
+  assert [p.name for p in folder.parent.iterdir()] == ['mine']
+  assert cj.Codec.load(folder).size
+
+
+def test_loaded_it_gives_the_latents_it_gave(tmp_path):
+  codec, some = codecs.untrained(), crystals.embedded(3)
+  codec.save(tmp_path / 'mine')
+  again = cj.Codec.load(tmp_path / 'mine')
+  np.testing.assert_allclose(again.encode(some), codec.encode(some), atol=1e-5)
+  assert again.describe()['dtype'] == 'float32'
+
+
+def test_old_cards_load_and_those_of_another_convention_do_not(folder):
+  path = folder / weights_file.CARD
+  params, card = weights_file.read(folder)
+  assert card['fingerprint'] == fingerprints(params)[0]
+  edit(path, fingerprint=weights_file.fingerprint(params))
+  assert cj.Codec.load(folder).size
+  edit(path, fingerprint='0123456789abcdef')
+  fails(folder, 'standard frame')
+
+
+HOSTILE = {
+  'fold': lambda card: card['config']['cell_vae'].update(fold=0),
+  'elements': lambda card: card.update(elements=5),
+  'element': lambda card: card.update(elements=['Xx']),
+  'max_atoms': lambda card: card['config']['cell'].update(max_atoms=10**7),
+  'many atoms': lambda card: card['config']['cell'].update(max_atoms=900_000),
+  'size': lambda card: card['config']['cell'].update(size=10**5),
+  'blocks': lambda card: card['config']['cell_vae'].update(encoder='p' * 10**6),
+  'width': lambda card: card['config']['cell_vae'].update(width=10**6),
+  'config': lambda card: card.update(config=[1]),
+  'symmetrize': lambda card: card.update(symmetrize='yes'),
+  'refine': lambda card: card.update(refine={'max_steps': 10**9}),
+  'unknown': lambda card: card.update(refine={'speed': 1}),
+}
+
+
+@pytest.mark.parametrize('name', HOSTILE)
+def test_a_hostile_card_costs_one_line(folder, name):
+  path = folder / weights_file.CARD
+  card = json.loads(path.read_text())
+  HOSTILE[name](card)
+  path.write_text(json.dumps(card))
+  start = time.monotonic()
+  with pytest.raises(ValueError) as caught:
+    cj.Codec.load(folder)
+  assert '\n' not in str(caught.value) and len(str(caught.value)) < 600
+  assert time.monotonic() - start < 20
+
+
+def test_json_that_is_nested_deep(folder):
+  (folder / weights_file.CARD).write_text('[' * 10**5)
+  fails(folder, 'damaged')
+  (folder / weights_file.CARD).write_bytes(b'{' + b' ' * 10**7 + b'}')
+  fails(folder, 'larger')
+
+
+def test_a_header_that_lies(folder):
+  path = folder / weights_file.WEIGHTS
+  header = json.dumps(
+    {'x': {'dtype': 'F32', 'shape': [10**9], 'data_offsets': [0, 4 * 10**9]}}
+  ).encode()
+  for size in len(header), 2**40:
+    path.write_bytes(size.to_bytes(8, 'little') + header + b'\0' * 16)
+    fails(folder, 'damaged')
 
 
 def test_nothing_else_is_replaced(folder):

@@ -58,7 +58,9 @@ def run(page):
     elif kind == 'bash':
       for words in commands(text):
         assert words[:3] == ['python', '-m', 'crystal_jax'], words
-        assert main(words[3:]) == 0, words
+        # Between two crystals most latents are of none, which is said by 3.
+        expected = (0, 3) if words[3] == 'interpolate' else (0,)
+        assert main(words[3:]) in expected, words
   return names
 
 

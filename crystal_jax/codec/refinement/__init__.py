@@ -15,8 +15,8 @@ from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
 from crystal_jax.codec.refinement.refine_batch import (
   Refined,
+  compare,
   refine_batch,
-  residuals,
 )
 
-__all__ = ['Encoder', 'RefineConfig', 'Refined', 'refine_batch', 'residuals']
+__all__ = ['Encoder', 'RefineConfig', 'Refined', 'compare', 'refine_batch']

@@ -21,11 +21,14 @@ class RefineConfig:
 
   Attributes:
     sure_residual: A crystal that was read off a latent with a smaller residual
-      is not refined by `refine='auto'`: none of 400 was a wrong one.
-    sure_error: Å; the same for the expected error of positions, voxel spacing
-      times the square root of the residual. Keeps slabs, whose voxels are
-      long, from drifting.
-    exact_residual: A residual below this is that of the latent's own crystal.
+      is certain, and `refine='auto'` does not refine it: none of 400 was wrong.
+    sure_spacing: Å; where a voxel is longer, as in slabs, it is refined even
+      so: networks misplace atoms by a share of a voxel (0.16 Å in a platinum
+      slab of residual 0.03). One in twenty crystals of mp_le20_val has one.
+    sure_error: Å; but not if the expected error, that spacing times the square
+      root of the residual, is less.
+    exact_residual: A residual below this is that of the latent's own crystal. A
+      refined crystal is certain if its residual is, or is a sample's.
     sample_residual: Bounds of the residual of a sample of the posterior.
     sample_evenness: Bound of the residual over its robust estimate by the
       median, where it is a sample's: a wrong atom concentrates it in few
@@ -54,12 +57,11 @@ class RefineConfig:
       its Jacobian for the next.
     stop_share: Steps end with one that leaves more than this share.
     float_residual: Steps end below this; float32 resolves no less.
-    certain_residual: A decoded crystal is `certain` below this residual; see
-      benchmarks/RESULTS.md for the share that is right by residual.
   """
 
   sure_residual: float = 0.3
-  sure_error: float = float('inf')
+  sure_spacing: float = 0.8
+  sure_error: float = 0.03
   exact_residual: float = 0.01
   sample_residual: tuple[float, float] = (0.75, 1.25)
   sample_evenness: float = 1.25
@@ -83,7 +85,6 @@ class RefineConfig:
   reuse_share: float = 0.3
   stop_share: float = 0.8
   float_residual: float = 1e-8
-  certain_residual: float = 1.25
 
   @classmethod
   def from_card(cls, card: Mapping[str, Any]) -> Self:

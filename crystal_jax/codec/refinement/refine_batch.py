@@ -27,11 +27,13 @@ class Refined:
   Attributes:
     crystal: The crystal, or the reason why there is none.
     residual: Mean over the latent of ((mean - z) / std)²; NaN without a crystal
-      or where its latent was not asked for.
+      or where it was not encoded again.
+    certain: Whether the residual is that of the right crystal.
   """
 
   crystal: Crystal | str
   residual: float = float('nan')
+  certain: bool = False
 
 
 def refine_batch(
@@ -76,9 +78,12 @@ def refine_batch(
     target = Target(z[i], std, lattice)
     residual = target.residual(mean)
     size = float(mean_squared(residual))
-    results[i] = Refined(valid[i], size)
+    certain = _is_certain(residual, config)
+    results[i] = Refined(valid[i], size, certain)
     if np.isfinite(size) and (
-      refine_which == 'all' or not _is_sure(residual, config)
+      refine_which == 'all'
+      or not certain
+      or _may_drift(size, _spacing(encoder, valid[i]), config)
     ):
       targets[i] = target
   candidates = encoder.representation.candidates(outputs, [*targets])
@@ -93,10 +98,9 @@ def refine_batch(
       found = _valid(found, 0 if is_exact else symmetrize)
       if not isinstance(found, Crystal) or not after < before.residual:
         return before
-      if symmetrize and not is_exact:
-        mean = encoder.latents([found])[0][0]
-        after = float(mean_squared(target.residual(mean)))
-      return Refined(found, after)
+      residual = target.residual(encoder.latents([found])[0][0])
+      certain = converged(residual, config)
+      return Refined(found, float(mean_squared(residual)), certain)
     except Exception:  # noqa: BLE001
       # One crystal that defeats the linear algebra stays as it was read; the
       # others of the batch are refined.
@@ -109,25 +113,55 @@ def refine_batch(
   return results
 
 
-def residuals(
+def compare(
   encoder: Encoder,
   z: Float[np.ndarray, 'B L'],
   crystals: Sequence[Crystal | None],
-) -> Float[np.ndarray, 'B']:
-  """Residual of each crystal, as in `Refined`; NaN where there is none."""
-  found = np.full(len(crystals), np.nan)
-  indices = [i for i, crystal in enumerate(crystals) if crystal is not None]
-  present = [crystal for crystal in crystals if crystal is not None]
+  config: RefineConfig,
+) -> tuple[Float[np.ndarray, 'B'], np.ndarray]:
+  """Residuals of unrefined crystals, and which are certain, as in `Refined`."""
+  residuals = np.full(len(crystals), np.nan)
+  certain = np.zeros(len(crystals), bool)
+  present = {i: c for i, c in enumerate(crystals) if c is not None}
   if present:
-    means, stds = encoder.latents(present, batching.SIZE)
-    found[indices] = mean_squared((means - z[indices]) / stds)
-  return found
+    means, stds = encoder.latents([*present.values()], batching.SIZE)
+    for index, mean, std in zip(present, means, stds, strict=True):
+      residual = (mean - z[index]) / std
+      residuals[index] = mean_squared(residual)
+      certain[index] = _is_certain(residual, config)
+  return residuals, certain
 
 
-def _is_sure(residual, config) -> bool:
-  """Whether a crystal needs no refinement."""
-  size = float(mean_squared(residual))
-  return size < config.sure_residual or converged(residual, config)
+def _is_certain(residual, config) -> bool:
+  """Whether an unrefined crystal is the right one, but for its positions."""
+  is_near = float(mean_squared(residual)) < config.sure_residual
+  return is_near or converged(residual, config)
+
+
+def _may_drift(size, spacing, config) -> bool:
+  """Whether voxels are so long that a small residual is a large distance.
+
+  Not of a sample of the posterior, whose residual says nothing of positions.
+  """
+  error = spacing * np.sqrt(size)
+  return (
+    size < config.sure_residual
+    and spacing > config.sure_spacing
+    and error > config.sure_error
+  )
+
+
+def _spacing(encoder, crystal) -> float:
+  """Length of the longest edge of a voxel, Å."""
+  cell = np.asarray(crystal.cell)
+  origin = encoder.representation.voxel_to_cartesian(np.zeros(3, int), cell)
+  return max(
+    float(np.linalg.norm(position - origin))
+    for position in (
+      encoder.representation.voxel_to_cartesian(voxel, cell)
+      for voxel in np.eye(3, dtype=int)
+    )
+  )
 
 
 def _valid(crystal: Crystal | str, symmetrize: float) -> Crystal | str:

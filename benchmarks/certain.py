@@ -1,0 +1,85 @@
+"""How often a decoded crystal is right, by its residual (`codec.residuals`).
+
+  python -m benchmarks.certain --weights=mp_20 \
+      --data=../shared/data/mp_le20_val.npz --crystals=400
+
+Held-out crystals are encoded; the mean of the posterior and one sample of it
+are decoded. A decoded crystal is right if it matches the one that was encoded
+(`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The last lines count the
+crystals that `codec.certain` trusts, and how many of these are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from benchmarks import crystals
+from benchmarks.crystals_report import table
+from crystal_jax.codec.codec import open_codec
+from crystal_jax.evaluation import matching
+
+# Bounds of the rows: residuals, in squared standard deviations.
+_BOUNDS = (0.0, 0.01, 0.1, 0.3, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, np.inf)
+
+
+def main():
+  args = _arguments()
+  codec = open_codec(args.weights)
+  _, true, _ = crystals.read(args.data)
+  order = np.random.default_rng(args.seed).permutation(len(true))
+  true = [true[i] for i in order[: args.crystals]]
+  mean, std = codec.encode(true, skip=True, std=True)
+  encoded = np.flatnonzero(np.isfinite(mean).all(axis=1))
+  true = [true[i] for i in encoded]
+  mean, std = mean[encoded], std[encoded]
+  noise = np.random.default_rng(args.seed + 1).standard_normal(mean.shape)
+  latents = {'mean': mean, 'sample': mean + std * noise.astype(np.float32)}
+  residuals, right, certain = {}, {}, {}
+  for name, z in latents.items():
+    decoded = codec.decode(z, refine=args.refine)
+    residuals[name], certain[name] = codec.residuals, codec.certain
+    pairs = [crystal or codec.failures[i] for i, crystal in enumerate(decoded)]
+    scores = matching.compare(true, pairs, progress=False)
+    right[name] = np.array([bool(score.match) for score in scores])
+  print(f'{args.weights}, refine={args.refine!r}: {len(true)} crystals of')
+  print(f'{args.data.name}\n')
+  print(_by_residual(residuals, right), '\n')
+  for name, each in certain.items():
+    wrong = ~right[name]
+    print(
+      f'{name}: {each.sum()} certain, {right[name][each].sum()} of them right; '
+      f'{wrong.sum()} wrong, {(wrong & ~each).sum()} of them marked uncertain'
+    )
+
+
+def _arguments():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--weights', required=True)
+  parser.add_argument('--data', type=pathlib.Path, required=True)
+  parser.add_argument('--crystals', type=int, default=400)
+  parser.add_argument('--refine', default='auto')
+  parser.add_argument('--seed', type=int, default=7)
+  return parser.parse_args()
+
+
+def _by_residual(residuals, right) -> str:
+  """Crystals and the share that is right, by residual."""
+  rows = []
+  for low, high in zip(_BOUNDS[:-1], _BOUNDS[1:], strict=True):
+    row = [f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}']
+    for name, each in residuals.items():
+      inside = (each >= low) & (each < high)
+      share = right[name][inside].mean() if inside.any() else np.nan
+      row += [f'{inside.sum()}', f'{share:.1%}' if inside.any() else '-']
+    rows.append(row)
+  missing = [f'{np.isnan(each).sum()}' for each in residuals.values()]
+  rows.append(['nothing decoded', missing[0], '-', missing[1], '-'])
+  head = ['residual', 'of the mean', 'right', 'of a sample', 'right']
+  return table(head, rows)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,181 @@
+"""A folder of decoded crystals and its table, as the verbs of a codec write it.
+
+`index.tsv` has a row for each crystal that was asked for: id, file, formula,
+atoms, certain (yes or no), residual (`Codec.residuals`) and, where nothing
+came, the reason. Uncertain crystals are files named `*.uncertain.cif`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import pathlib
+import sys
+from typing import Any
+
+import tqdm
+
+from crystal_jax.io import atomic
+from crystal_jax.io.folder import Folder
+from crystal_jax.structure.crystal import Crystal
+
+# Exit status if something was skipped, or is uncertain.
+INCOMPLETE = 3
+# Name of the table in the folder, and its columns.
+TABLE = 'index.tsv'
+COLUMNS = 'id', 'file', 'formula', 'atoms', 'certain', 'residual', 'reason'
+
+# Characters of an id, so that `.uncertain` still fits into a file name.
+_MAX_ID = 100
+
+
+class SkipCounter:
+  """Lists on stderr what is left out, beside a progress bar, and counts it."""
+
+  def __init__(self) -> None:
+    """Starts at none."""
+    self.skipped = 0
+
+  def skip(self, name: str, reason: str) -> None:
+    """Notes one."""
+    self.skipped += 1
+    tqdm.tqdm.write(f'skipped {name}: {reason}', file=sys.stderr)
+
+  def status(self, written: int) -> int:
+    """0 if everything came out, 3 if some was skipped, 1 if nothing came."""
+    if not written:
+      return 1
+    return INCOMPLETE if self.skipped else 0
+
+
+class CrystalFolder(SkipCounter):
+  """Writes decoded crystals as CIF files, each as far as it can be trusted."""
+
+  def __init__(self, args: argparse.Namespace) -> None:
+    """Makes the folder.
+
+    Args:
+      args: Of `add_arguments`.
+
+    Raises:
+      ValueError: If it holds something, and `--overwrite` is not given.
+      OSError: If it cannot be made.
+    """
+    super().__init__()
+    self._path: pathlib.Path = args.out
+    self._strict, self._json = args.strict, args.json
+    self._rows: list[dict[str, Any]] = []
+    empty_folder(self._path, overwrite=args.overwrite)
+    self._folder = Folder(self._path)
+
+  def write(
+    self, id_: str, crystal: Crystal, certain: bool, residual: float
+  ) -> None:
+    """Writes one crystal; with `--strict` only if it is certain."""
+    if not certain and self._strict:
+      self.skip(id_, f'uncertain, residual {residual:.3g}')
+      return
+    name = id_ if certain else f'{id_[:_MAX_ID]}.uncertain'
+    file = self._folder.write(name, crystal)
+    self._rows.append(
+      {
+        'id': id_,
+        'file': file.name,
+        'formula': crystal.to_ase().get_chemical_formula(),
+        'atoms': len(crystal.numbers),
+        'certain': bool(certain),
+        'residual': residual if math.isfinite(residual) else None,
+        'reason': None,
+      }
+    )
+
+  def skip(self, name: str, reason: str) -> None:
+    """Notes an input of which no crystal was written."""
+    super().skip(name, reason)
+    row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
+    self._rows.append(row)
+
+  def finish(self, note: str = '') -> int:
+    """Writes the table, prints what came out, and returns the exit status.
+
+    Args:
+      note: Said at the end of the line, if any.
+    """
+    written = [row for row in self._rows if row['file']]
+    uncertain = [row['file'] for row in written if not row['certain']]
+    with atomic.replacing(self._path / TABLE) as partial:
+      with open(partial, 'w', encoding='utf-8', newline='') as file:
+        table = csv.DictWriter(file, COLUMNS, delimiter='\t')
+        table.writeheader()
+        table.writerows(map(_as_text, self._rows))
+    if self._json:
+      print(json.dumps(self._rows, indent=1, ensure_ascii=False))
+    else:
+      print(f'wrote {len(written)} crystals to {self._path}{note}')
+      if uncertain:
+        print(
+          f'uncertain: {len(uncertain)} of them, {uncertain[0]} for one: their '
+          f'own latents are not the given ones; see {TABLE}'
+        )
+    status = self.status(len(written))
+    return INCOMPLETE if uncertain and not status else status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """The options of a verb that writes a folder of crystals."""
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
+  )
+  parser.add_argument(
+    '--overwrite',
+    action='store_true',
+    help='write into a folder that is not empty',
+  )
+  parser.add_argument(
+    '--strict', action='store_true', help='leave uncertain crystals out'
+  )
+  parser.add_argument(
+    '--json', action='store_true', help='print the table as JSON'
+  )
+
+
+def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
+  """Refuses a folder that holds something, or removes an earlier run's files.
+
+  Raises:
+    ValueError: If it holds something, and may not be overwritten.
+  """
+  if path.exists() and not path.is_dir():
+    raise ValueError(f'{path} is a file; name a folder.')
+  if not path.is_dir() or not any(path.iterdir()):
+    return
+  if not overwrite:
+    raise ValueError(
+      f'{path} is not empty; name another folder, or give --overwrite.'
+    )
+  table = path / TABLE
+  if not table.is_file():
+    return
+  with open(table, encoding='utf-8', newline='') as file:
+    names = [row.get('file') for row in csv.DictReader(file, delimiter='\t')]
+  for name in names:
+    # Only files that such a table can name: no path, and no other suffix.
+    if name and pathlib.PurePath(name).name == name and name.endswith('.cif'):
+      (path / name).unlink(missing_ok=True)
+
+
+def _as_text(row: dict[str, Any]) -> dict[str, str]:
+  """A row of the table: tabs and line ends of ids become spaces."""
+  text = {}
+  for name, value in row.items():
+    if value is None:
+      text[name] = ''
+    elif isinstance(value, bool):
+      text[name] = 'yes' if value else 'no'
+    elif isinstance(value, float):
+      text[name] = f'{value:.4g}'
+    else:
+      text[name] = ' '.join(str(value).split())
+  return text
