@@ -117,16 +117,16 @@ def _choose(
   """
   units = cif_contents.read_units(tags)
   numbers = np.array([elements.number(symbol) for symbol in symbols])
-  results, misfits = [], []
+  results, contradictions = [], []
   for group in symmetry.candidates:
     atoms, counts = expand(numbers, sites, group, cell)
-    misfit = cif_contents.formula_misfit(atoms, formula, units)
-    if misfit is None:
+    contradiction = cif_contents.formula_contradiction(atoms, formula, units)
+    if contradiction is None:
       results.append((atoms, counts, group))
     else:
-      misfits.append(misfit)
+      contradictions.append(contradiction)
   if not results:
-    raise ValueError(misfits[0])
+    raise ValueError(contradictions[0])
   if len(results) > 1:
     raise ValueError(
       'the space group does not tell which setting is meant (origin or axes); '
@@ -149,7 +149,7 @@ def _choose(
 
 
 def _drop_dummies(tags: Tags) -> None:
-  """Drops the sites that are flagged as no atoms, and says how many."""
+  """Drops the sites that are flagged as dummies; warns with their number."""
   flags = tags.column('atom_site_calc_flag')
   kept = [flag.lower() != _DUMMY for flag in flags]
   if not all(kept):

@@ -1,8 +1,8 @@
-"""Whether the atoms of a CIF are those that the file says it holds.
+"""Checks of the atoms of a CIF against the rest of the file.
 
 The formula, the number of formula units, the multiplicities of the sites, the
 attached hydrogens and the disorder groups must agree with the atoms. A file
-that contradicts itself is refused: some of its atoms would be wrong or missing.
+that contradicts itself is refused: its atoms would be wrong or missing.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def check_multiplicities(
       )
 
 
-def formula_misfit(
+def formula_contradiction(
   atoms: ase.Atoms, formula: dict[str, float] | None, units: float | None
 ) -> str | None:
   """Why the atoms contradict the formula; None if they do not.
@@ -134,7 +134,7 @@ def has_space_group(atoms: ase.Atoms, group: int) -> bool:
 
 
 def read_units(tags: Tags) -> float | None:
-  """Formula units in the cell; None if the file does not say."""
+  """Formula units in the cell; None if they are not stated."""
   value = tags.value('cell_formula_units_z')
   units = number(value) if value else float('nan')
   return units if np.isfinite(units) and units > 0 else None

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from crystal_jax.io.cif_tags import Tags, numbers
-from crystal_jax.io.operations import MAX_MISFIT
+from crystal_jax.io.operations import MAX_DISTORTION
 from crystal_jax.structure.lattice import from_cell_parameters
 
 _LENGTHS = 'cell_length_a', 'cell_length_b', 'cell_length_c'
@@ -80,8 +80,8 @@ def _to_fractional(sites, tags: Tags, cell) -> Float[np.ndarray, 'S 3']:
     fractional = sites @ to_fractional.T + _vector(tags, 'fract')
   metric, expected = matrix.T @ matrix, cell @ cell.T
   lengths = np.linalg.norm(cell, axis=1)
-  misfit = np.abs(metric - expected) / np.outer(lengths, lengths)
-  if misfit.max() > MAX_MISFIT:
+  distortion = np.abs(metric - expected) / np.outer(lengths, lengths)
+  if distortion.max() > MAX_DISTORTION:
     raise ValueError(
       'the matrix of the Cartesian axes contradicts the cell; correct one of '
       'them'

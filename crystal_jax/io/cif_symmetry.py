@@ -119,7 +119,7 @@ def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:
   """Listed operations, compared with the space group that is named."""
   try:
     statement, _ = _statement(tags)
-  except ValueError:  # The operations say all that the name would.
+  except ValueError:  # The operations suffice.
     statement = None
     if len(group.rotations) == 1:
       return Symmetry([group], is_partial=True)

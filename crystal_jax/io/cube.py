@@ -1,10 +1,9 @@
-"""Densities as files: Gaussian cubes.
+"""Gaussian cube files of densities.
 
-A cube file holds geometry in Bohr, which ASE converts; values are written and
-read as they are: weight per Å³, Z-weighted Gaussians and not an electron
-density. The origin of a cube is its first voxel: at half a voxel from the
-walls on a `BoxGrid`, whose cube is centred on the origin, and at the corner of
-the cell on a `CellGrid`.
+A cube file holds geometry in Bohr, which ASE converts, and values as they are:
+weight per Å³, Z-weighted Gaussians and not an electron density. The origin of a
+cube is its first voxel: half a voxel from the walls of a `BoxGrid`, which is
+centred on the origin; the corner of the cell on a `CellGrid`.
 """
 
 import pathlib
@@ -33,19 +32,21 @@ def write_cube(
     density: Weight per Å³.
     grid: Where it is sampled.
     cell: Lattice vectors as rows, Å; needed by a CellGrid.
-    crystal: Atoms to show beside the density, in its frame; optional.
+    crystal: Atoms to write beside the density, in its frame; optional.
 
   Raises:
     ValueError: If the density does not fit the grid, or a cell is missing.
   """
   density = np.asarray(density, np.float64)
   if density.shape != grid.shape:
-    raise ValueError(f'density {density.shape} does not fit {grid}.')
+    raise ValueError(
+      f'{path}: need a density {grid.shape} for {grid}, not {density.shape}.'
+    )
   if isinstance(grid, grids.BoxGrid):
     vectors = np.eye(3) * grid.length
     origin = np.full(3, -grid.length / 2 + grid.spacing / 2)
   elif cell is None:
-    raise ValueError('A density on a CellGrid needs its cell.')
+    raise ValueError('A density on a CellGrid needs its cell: pass cell=.')
   else:
     vectors, origin = np.asarray(cell, np.float64), np.zeros(3)
   atoms = ase.Atoms() if crystal is None else crystal.to_ase()
@@ -59,21 +60,29 @@ def read_cube(
 ) -> tuple[np.ndarray, grids.Grid, np.ndarray | None]:
   """The density of a cube file, its grid, and its cell for a CellGrid.
 
-  It is a box if its axes are equal, orthogonal and centred on the origin (so
-  that the first voxel lies half a voxel inside), and a cell otherwise.
+  The grid is a box if the axes are equal and orthogonal and the first voxel
+  lies half a voxel inside a cube centred on the origin; otherwise a cell.
 
   Raises:
-    ValueError: If it is a cell whose first voxel is not at its corner.
+    ValueError: If the file is malformed, or it is a cell whose first voxel is
+      not at its corner.
   """
-  with open(path) as file:
-    data = ase.io.cube.read_cube(file, read_data=True)
+  try:
+    with open(path, errors='replace') as file:
+      data = ase.io.cube.read_cube(file, read_data=True)
+  except OSError:
+    raise
+  except Exception as error:  # The parser fails in many ways.
+    raise ValueError(
+      f'{path}: malformed or cut off, no Gaussian cube file; write it anew'
+    ) from error
   density = np.asarray(data['data'], np.float32)
   vectors = np.asarray(data['atoms'].cell[:], np.float64)
   origin = np.real(np.asarray(data['origin'], np.float64))
   length, size = vectors[0, 0], density.shape[0]
   start = -length / 2 + length / size / 2
-  cube = np.allclose(vectors, np.eye(3) * length, atol=1e-3)
-  if cube and len(set(density.shape)) == 1:
+  is_cubic = np.allclose(vectors, np.eye(3) * length, atol=1e-3)
+  if is_cubic and len(set(density.shape)) == 1:
     if np.allclose(origin, start, atol=1e-3):
       return density, grids.BoxGrid(round(length, 4), size), None
   if not np.allclose(origin, 0, atol=1e-3):

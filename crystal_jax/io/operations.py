@@ -21,7 +21,7 @@ _SAME_SITE = 0.1
 
 # Largest change of a metric tensor by a symmetry operation, relative to the
 # lengths. Files round lengths to 1e-3 and angles to 0.1 degrees.
-MAX_MISFIT = 0.02
+MAX_DISTORTION = 0.02
 
 # Largest difference of two equal translations, fractional.
 _SAME_TRANSLATION = 2e-3
@@ -107,7 +107,7 @@ def check_group(operations: Operations) -> Operations:
   return operations
 
 
-def misfit(operations: Operations, cell: Float[np.ndarray, '3 3']) -> float:
+def distortion(operations: Operations, cell: Float[np.ndarray, '3 3']) -> float:
   """Largest change of the metric by an operation, relative to the lengths."""
   return float(_changes(operations, cell).max())
 
@@ -121,7 +121,7 @@ def check_lattice(
     ValueError: If an operation changes the metric of the cell.
   """
   changes = _changes(operations, cell)
-  if changes.max() > MAX_MISFIT:
+  if changes.max() > MAX_DISTORTION:
     operation = describe(operations, int(changes.argmax()))
     raise ValueError(
       f'symmetry operation {operation!r} does not map the lattice onto itself; '

@@ -134,8 +134,8 @@ def _numbers(symbols, counts, row_symbols, title, folder):
     )
   numbers = np.repeat(listed, counts)
   if row_symbols:
-    others = [elements.number(symbol) for symbol in row_symbols]
-    if (numbers != others).any():
+    row_numbers = [elements.number(symbol) for symbol in row_symbols]
+    if (numbers != row_numbers).any():
       raise ValueError(
         'the species at the ends of the lines contradict line 6; correct one'
       )

@@ -107,13 +107,13 @@ def _read(text: str):
 
 def _read_group(instructions) -> Operations:
   lattice = instructions.get('LATT', [['1']])[-1]
-  kind = round(fields.real((lattice or ['1'])[0], 'LATT'))
+  kind = fields.real((lattice or ['1'])[0], 'LATT')
   if abs(kind) not in _CENTRINGS:
-    raise ValueError(f'LATT {kind} is no lattice type from 1 to 7')
+    raise ValueError(f'LATT {kind:g} is no lattice type from 1 to 7')
   listed = ['x,y,z']
   for words in instructions.get('SYMM', []):
     listed.append(''.join(words).lower())
-  return parse_group(tuple(listed), _CENTRINGS[abs(kind)], kind > 0)
+  return parse_group(tuple(listed), _CENTRINGS[int(abs(kind))], kind > 0)
 
 
 def _read_symbols(instructions) -> list[str]:

@@ -20,13 +20,13 @@ from crystal_jax.io import operations
 from crystal_jax.io.operations import Operations
 from crystal_jax.structure.primitive import quietly
 
-# Misfit of a setting that the cell has exactly, up to rounding in the file.
-_EXACT_MISFIT = 1e-3
+# Distortion by a setting that the cell has exactly, up to rounding in the file.
+_EXACT_DISTORTION = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-  """What a file says about its space group, each None if it says nothing.
+  """Statements of a file about its space group; None where one is missing.
 
   Attributes:
     names: Hermann-Mauguin names.
@@ -90,10 +90,10 @@ def settings(
       f'contradictory space group: {statement}; keep what is right, or list '
       'the symmetry operations'
     )
-  for limit in _EXACT_MISFIT, operations.MAX_MISFIT:
+  for limit in _EXACT_DISTORTION, operations.MAX_DISTORTION:
     for names in likely, possible:
       groups = [_operations(name) for name in sorted(names)]
-      fitting = [g for g in groups if operations.misfit(g, cell) <= limit]
+      fitting = [g for g in groups if operations.distortion(g, cell) <= limit]
       if fitting:
         return fitting
   raise ValueError(
@@ -188,9 +188,9 @@ def _by_number(number: int) -> _Settings:
   group = gemmi.find_spacegroup_by_number(number)
   if group is None:
     raise ValueError(_unknown(str(number)))
-  every = _table(number)
-  likely = {other.xhm() for other in every if other.hm == group.hm}
-  return _Settings(number, likely, {other.xhm() for other in every})
+  table = _table(number)
+  likely = {setting.xhm() for setting in table if setting.hm == group.hm}
+  return _Settings(number, likely, {setting.xhm() for setting in table})
 
 
 def _by_hall(symbol: str) -> _Settings:

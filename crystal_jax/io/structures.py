@@ -29,7 +29,7 @@ from crystal_jax.io import (
 from crystal_jax.structure import validation
 from crystal_jax.structure.crystal import Crystal
 
-# Formats by suffix; ASE tells others by name or content.
+# Formats by suffix; ASE recognises others by name or content.
 _SUFFIXES = {
   '.cif': 'cif',
   '.mcif': 'cif',

@@ -13,6 +13,8 @@ import ase.neighborlist
 import numpy as np
 from jaxtyping import Float
 
+from crystal_jax.structure import lattice
+
 # Most atoms whose pairs cost less than a neighbour list.
 _MAX_PAIRWISE_ATOMS = 300
 
@@ -45,6 +47,11 @@ def first_contact(
     if squares[i, j] >= distance**2:
       return None
     return i, j, float(np.sqrt(squares[i, j]))
+  # The neighbour list is slow in skewed cells.
+  cell, _ = lattice.minkowski_reduce(cell)
+  shortest = float(np.linalg.norm(cell[0]))
+  if shortest < distance:
+    return 0, 0, shortest
   atoms = ase.Atoms(positions=positions, cell=cell, pbc=True)
   atoms.set_atomic_numbers(np.ones(len(positions), int))
   i, j, d = ase.neighborlist.neighbor_list('ijd', atoms, distance)

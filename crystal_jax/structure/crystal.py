@@ -27,6 +27,9 @@ _MIN_VOLUME = 1e-6
 if TYPE_CHECKING:
   from crystal_jax import viewer
 
+# Longest lattice vector, Å; unit cells reach 1,000.
+_MAX_LENGTH = 1e5
+
 _AXES = 'a', 'b', 'c'
 
 
@@ -125,14 +128,19 @@ def check_geometry(
   """Refuses arrays that describe no crystal.
 
   Raises:
-    ValueError: If a number is not finite, the cell has no volume, or an atom
-      has no atomic number.
+    ValueError: If a number is not finite, the cell has no volume or is longer
+      than 100,000 Å, or an atom has no atomic number.
   """
   if not np.isfinite(cell).all() or not np.isfinite(positions).all():
     raise ValueError('a position or a lattice vector is not finite')
+  lengths = np.linalg.norm(cell, axis=-1)
+  if lengths.max() > _MAX_LENGTH:
+    raise ValueError(
+      f'a lattice vector of {lengths.max():.3g} Å, longer than '
+      f'{_MAX_LENGTH:g} Å; positions and lattice vectors are in Å'
+    )
   # Relative to a box of the same edges, so that flat cells count as flat.
-  edges = np.prod(np.linalg.norm(cell, axis=-1))
-  if not abs(np.linalg.det(cell)) > _MIN_VOLUME * edges:
+  if not abs(np.linalg.det(cell)) > _MIN_VOLUME * np.prod(lengths):
     raise ValueError(
       f'a cell of zero volume: {cell.tolist()}; set three independent lattice '
       'vectors'

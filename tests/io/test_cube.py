@@ -59,3 +59,11 @@ def test_cube_with_another_origin_is_refused(tmp_path):
   path.write_text('\n'.join(lines))
   with pytest.raises(ValueError, match='first voxel'):
     cube.read_cube(path)
+
+
+@pytest.mark.parametrize('text', ['', 'a\nb\n', 'a\nb\n1 0 0 0\n2 x 0 0\n'])
+def test_a_file_that_is_no_cube_is_named(tmp_path, text):
+  path = tmp_path / 'a.cube'
+  path.write_text(text)
+  with pytest.raises(ValueError, match='a.cube: malformed'):
+    cube.read_cube(path)

@@ -1,5 +1,7 @@
 """Contacts, against a neighbour list, in cells of all shapes."""
 
+import time
+
 import ase
 import ase.neighborlist
 import numpy as np
@@ -44,3 +46,11 @@ def test_many_atoms():
   assert contacts.first_contact(positions, cell, 0.4) is None
   positions[17] = positions[999] + [0.1, 0, 0]
   assert sorted(contacts.first_contact(positions, cell, 0.4)[:2]) == [17, 999]
+
+
+def test_a_skewed_cell_takes_no_longer():
+  cell = np.array([[4, 0, 0], [0, 4, 0], [0, 3.99984, 0.0349]])
+  start = time.perf_counter()
+  contact = contacts.first_contact(np.zeros((1, 3)), cell, 0.4)
+  assert time.perf_counter() - start < 2
+  assert contact[:2] == (0, 0) and contact[2] == pytest.approx(0.0349, abs=1e-3)

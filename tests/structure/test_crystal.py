@@ -57,6 +57,7 @@ def test_it_is_a_copy():
     (dict(cell=np.zeros((3, 3))), 'zero volume'),
     (dict(cell=[[1, 0, 0], [0, 1, 0], [1, 1, 0]]), 'zero volume'),
     (dict(cell=[[1e3, 0, 0], [0, 1e3, 0], [1e3, 1e3, 1e-6]]), 'zero volume'),
+    (dict(cell=np.diag([3, 3, 4e8])), 'longer than'),
     (dict(cell=[[np.nan, 0, 0], [0, 1, 0], [0, 0, 1]]), 'not finite'),
     (dict(positions=[[np.inf, 0, 0], [0, 0, 0]]), 'not finite'),
     (dict(numbers=[11, 0]), 'unknown species: atom 1'),

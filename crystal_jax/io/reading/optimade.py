@@ -58,7 +58,8 @@ class Entry:
     if fields.get('assemblies'):
       raise ValueError(f'assemblies: {_FEATURES["assemblies"]}')
     kinds = _kinds(fields.get('species'))
-    names = [kinds.get(name, name) for name in fields['species_at_sites']]
+    names = [str(name) for name in fields['species_at_sites']]
+    names = [kinds.get(name, name) for name in names]
     cell, positions = (_array(fields, name) for name in _SITES[:2])
     if positions.shape != (len(names), 3):
       raise ValueError(f'{len(names)} species for positions {positions.shape}')
@@ -71,7 +72,7 @@ class Entry:
     if len(pbc) != 3:
       raise ValueError(f'dimension_types {pbc}: need three of 0 or 1')
     return ase.Atoms(
-      [elements.number(str(name)) for name in names],
+      [elements.number(name) for name in names],
       positions,
       cell=cell,
       pbc=[bool(axis) for axis in pbc],
