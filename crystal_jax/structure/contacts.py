@@ -52,7 +52,32 @@ def first_contact(
   shortest = float(np.linalg.norm(cell[0]))
   if shortest < distance:
     return 0, 0, shortest
+  if contact := _contact_in_a_bin(positions, cell, distance):
+    return contact
   atoms = ase.Atoms(positions=positions, cell=cell, pbc=True)
   atoms.set_atomic_numbers(np.ones(len(positions), int))
   i, j, d = ase.neighborlist.neighbor_list('ijd', atoms, distance)
   return (int(i[0]), int(j[0]), float(d[0])) if len(i) else None
+
+
+def _contact_in_a_bin(
+  positions: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
+  distance: float,
+) -> tuple[int, int, float] | None:
+  """Two atoms in one bin of a grid so fine that they are in contact.
+
+  Without such a pair, the number of neighbours of an atom is bounded, however
+  many atoms a file puts into a small cell.
+  """
+  counts = np.ceil(3 * np.linalg.norm(cell, axis=1) / distance)
+  fractional = positions @ np.linalg.inv(cell) % 1.0
+  bins = np.floor(fractional * counts).astype(np.int64)
+  order = np.lexsort(bins.T)
+  equal = (bins[order[1:]] == bins[order[:-1]]).all(axis=1)
+  if not equal.any():
+    return None
+  first = int(equal.argmax())
+  i, j = sorted((int(order[first]), int(order[first + 1])))
+  vector = (fractional[i] - fractional[j]) @ cell
+  return i, j, float(np.linalg.norm(vector))

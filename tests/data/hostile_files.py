@@ -102,6 +102,13 @@ def write(folder, expanded=100_000_000):
   (folder / 'POSCAR_atoms').write_text(
     'x\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa\n400000000\nDirect\n0 0 0\n'
   )
+  (folder / 'POSCAR_tiny').write_text(
+    bad_files.POSCAR.format(c=1e-3, species='Na Cl', z=0.5).replace('4', '1e-3')
+  )
+  (folder / 'POSCAR_crowd').write_text(
+    'x\n1.0\n1 0 0\n0 1 0\n0 0 1\nH\n20000\nDirect\n'
+    + ''.join(f'{i / 20000} {i / 141 % 1} {i / 17 % 1}\n' for i in range(20000))
+  )
   (folder / 'atoms.xyz').write_text('400000000\nx\nNa 0 0 0\n')
   (folder / 'digits.xyz').write_text('9' * 5000 + '\nx\nNa 0 0 0\n')
   (folder / 'operations.cif').write_text(operations())

@@ -1,6 +1,7 @@
 """Contacts, against a neighbour list, in cells of all shapes."""
 
 import time
+import tracemalloc
 
 import ase
 import ase.neighborlist
@@ -54,3 +55,26 @@ def test_a_skewed_cell_takes_no_longer():
   contact = contacts.first_contact(np.zeros((1, 3)), cell, 0.4)
   assert time.perf_counter() - start < 2
   assert contact[:2] == (0, 0) and contact[2] == pytest.approx(0.0349, abs=1e-3)
+
+
+@pytest.mark.parametrize('scale', [1e-6, 1e-3, 0.05])
+def test_a_tiny_or_needle_like_cell_takes_no_time(scale):
+  """Millions of images would lie within the distance."""
+  start = time.process_time()
+  for cell in np.eye(3) * 4 * scale, np.diag([4.0, 4e3, 4 * scale]):
+    skewed = np.array([[1, 0, 0], [7, 1, 0], [-3, 11, 1]]) @ cell
+    for each in cell, skewed:
+      found = contacts.first_contact(np.zeros((2, 3)) + [[0], [1]], each, 0.4)
+      assert found is not None and found[2] < 0.4
+  assert time.process_time() - start < 5
+
+
+def test_a_crowd_takes_no_memory():
+  positions = np.random.default_rng(0).uniform(0, 1, (20_000, 3))
+  tracemalloc.start()
+  i, j, distance = contacts.first_contact(positions, np.eye(3), 0.4)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < 1e8
+  expected = np.linalg.norm(positions[i] - positions[j])
+  assert i != j and distance == pytest.approx(expected) and distance < 0.4
