@@ -1,4 +1,4 @@
-"""Files that only ASE parses, refused where they state symmetry it ignores."""
+"""Files that ASE parses, unless it would ignore symmetry or guess species."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ _SYMMETRY = {
   'exciting': r'<symmetries\b',
   'castep-cell': r'(?im)^\s*symmetry_generate\b(?s:.*)positions_.*asym',
 }
+# Formats whose atoms have type numbers or free names, which ASE takes for
+# elements.
+_GUESSED = {
+  'lammps-data': 'type numbers',
+  'lammps-dump-text': 'type numbers',
+  'lammps-dump-binary': 'type numbers',
+  'gromacs': 'atom names',
+  'gromos': 'atom names',
+  'dlp4': 'atom names',
+  'dlp-history': 'atom names',
+}
 _LARGEST_SCAN = 10_000_000  # Characters that are searched for symmetry.
 
 
@@ -29,8 +40,14 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
   """The structures of a file, by ASE.
 
   Raises:
-    ValueError: If ASE cannot parse it, or it states symmetry.
+    ValueError: If ASE cannot parse it, or would ignore symmetry or guess the
+      species.
   """
+  if file_format in _GUESSED:
+    raise ValueError(
+      f'unknown species: {file_format} has {_GUESSED[file_format]}, not '
+      'elements; convert it to extxyz with its species'
+    )
   pattern = _SYMMETRY.get(file_format)
   if pattern:
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:

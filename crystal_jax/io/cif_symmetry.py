@@ -46,6 +46,7 @@ _IDS = re.compile(
   'id|.*_id|symop_magn_.*|.*description|wyckoff.*|.*_mxmymz|.*_timereversal|'
   'symop_(id|operation_xyz|generator_xyz)|equiv_pos_as_xyz'
 )
+_IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
 _MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
 
 
@@ -146,6 +147,8 @@ def _statement(tags: Tags) -> tuple[Statement | None, bool]:
     match = _SYMMETRY.fullmatch(tag)
     if not match or _IDS.fullmatch(match['rest']) or not tags.known(tag):
       continue
+    if 'transform' in match['rest']:
+      _check_transform(tags, tag)
     if match['other'] or _PARTIAL.fullmatch(match['rest']):
       is_partial = True
       continue
@@ -167,3 +170,13 @@ def _statement(tags: Tags) -> tuple[Statement | None, bool]:
     single[kind] = stated[kind][0] if stated[kind] else None
   statement = Statement(tuple(dict.fromkeys(names)), **single)
   return (statement, False) if str(statement) else (None, is_partial)
+
+
+def _check_transform(tags: Tags, tag: str) -> None:
+  """Refuses a change of basis, which only listed operations would settle."""
+  for value in tags.known(tag):
+    if re.sub(r'\s', '', value).lower() not in _IDENTITY_TRANSFORMS:
+      raise ValueError(
+        f'a change of basis {tags.spellings[tag]} {value!r} without symmetry '
+        'operations; list them in the setting of the cell'
+      )

@@ -59,7 +59,7 @@ def text(crystal: Crystal, symprec: float) -> str:
     ValueError: If the tolerance is not positive, or no symmetry is found.
   """
   if not 0 < symprec < math.inf:
-    raise ValueError(f'Need a positive {symprec=}, in Å.')
+    raise ValueError(f'need a positive {symprec=}, in Å')
   atoms = lattice.right_handed(crystal).to_ase()
   given = atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers
   standard = quietly(

@@ -49,10 +49,15 @@ def write(
     raise ValueError(
       f'{path}: only a CIF holds a space group; name it .cif or leave symprec.'
     )
+  text = None
+  if symprec is not None:
+    try:
+      text = symmetric_cif.text(crystal, symprec)
+    except ValueError as error:
+      raise ValueError(f'{path}: {error}') from error
   with atomic.replacing(path) as partial:
-    if symprec is None:
+    if text is None:
       ase.io.write(partial, atoms, format=file_format)
     else:
-      text = symmetric_cif.text(crystal, symprec)
       with ase.io.formats.open_with_compression(str(partial), 'wt') as file:
         file.write(text)

@@ -151,6 +151,18 @@ KINDS = {
     ('t.car', '!BIOSYM archive 3\nPBC=ON\nx\n!DATE\n'
      'PBC 5.64 5.64 5.64 90 90 90 (Fm-3m)\n', 'refuse: states a space group'),
   ],
+  'species by number or name': [
+    ('a.lammps-data', 'x\n\n2 atoms\n2 atom types\n\n0 5 xlo xhi\n0 5 ylo yhi\n'
+     '0 5 zlo zhi\n\nAtoms # atomic\n\n1 1 0 0 0\n2 2 2 2 2\n',
+     'refuse: type numbers'),
+    ('b.dump', 'ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\n'
+     'ITEM: BOX BOUNDS pp pp pp\n0 5\n0 5\n0 5\nITEM: ATOMS id type x y z\n'
+     '1 1 0 0 0\n', 'refuse: type numbers'),
+    ('c.gro', 'x\n1\n    1MOL     CA    1   0.000   0.000   0.000\n'
+     '   1.00000   1.00000   1.00000\n', 'refuse: atom names'),
+    ('d.g96', 'TITLE\nx\nEND\nPOSITION\n    1 MOL   CA         1    0.0    0.0'
+     '    0.0\nEND\nBOX\n 1.0 1.0 1.0\nEND\n', 'refuse: atom names'),
+  ],
   'operations that are no group': [
     ('a.cif', cif(head=operations(*F[:3])), 'refuse: no group'),
     ('b.cif', cif(head=operations(*F[1:])), 'refuse: lack the identity'),
@@ -279,7 +291,13 @@ KINDS = {
       'loop_\n_cell_length_a\n_cell_length_b\n_cell_length_c\n_cell_temperature'
       '\n4 4 4 100\n5 5 5 300')), 'refuse: several values'),
     ('k.cif', cif(head="_space_group.transform_Pp_abc 'a-b,a+b,c;0,0,0'"),
-     'refuse: list its symmetry operations'),
+     'refuse: a change of basis'),
+    ('l.cif', cif(head=f"{HM}\n_space_group.transform_Pp_abc 'c,a,b;0,0,0'"),
+     'refuse: a change of basis'),
+    ('m.cif', cif(head=f"{HM}\n_space_group.transform_Pp_abc 'a,b,c;0,0,0'"),
+     'Na4Cl4'),
+    ('n.cif', cif(head='\n'.join([operations(*F), "_parent_space_group."
+     "child_transform_Pp_abc 'a,b,2c;0,0,0'"])), 'Na4Cl4'),
   ],
   'extxyz': [
     ('a.extxyz', xyz('pos:R:3:species:S:1', '0 0 0 Na\n2.8 2.8 2.8 Cl'),
