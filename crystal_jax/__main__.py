@@ -25,6 +25,14 @@ VERBS = {
   'decode-density': 'a density file to a crystal',
 }
 
+# Which extra of setup.py installs a package; any other is of [train].
+EXTRAS = {
+  'apache_beam': 'beam',
+  'matminer': 'eval',
+  'pyarrow': 'beam',
+  'smact': 'eval',
+}
+
 
 def main(argv: list[str] | None = None) -> int:
   """Runs the command line; returns the exit status."""
@@ -40,6 +48,26 @@ def main(argv: list[str] | None = None) -> int:
       f'error: no verb {name}; there are: {", ".join(VERBS)}.', file=sys.stderr
     )
     return 2
+  try:
+    return _run(name, rest)
+  except ModuleNotFoundError as error:
+    package = (error.name or '').split('.')[0]
+    if package in ('', 'crystal_jax'):
+      raise
+    extra = EXTRAS.get(package, 'train')
+    print(
+      f'error: {name} needs {package}, which is not installed: pip install '
+      f"'crystal_jax[{extra}]'.",
+      file=sys.stderr,
+    )
+    return 1
+  except (ValueError, OSError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+
+
+def _run(name: str, rest: list[str]) -> int:
+  """Runs one verb."""
   verb: Any = importlib.import_module(
     f'crystal_jax.cli.{name.replace("-", "_")}'
   )
@@ -49,11 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   verb.add_arguments(parser)
-  try:
-    return verb.run(parser.parse_args(rest))
-  except (ValueError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
+  return verb.run(parser.parse_args(rest))
 
 
 if __name__ == '__main__':

@@ -1,0 +1,39 @@
+"""The command line itself: wrong use, missing packages."""
+
+import sys
+
+import pytest
+
+from crystal_jax import __main__ as command
+
+
+def test_an_unknown_verb_names_those_there_are(capsys):
+  assert command.main(['dance']) == 2
+  assert 'no verb dance' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'package, extra', [('tensorflow_datasets', 'train'), ('pyarrow', 'beam')]
+)
+def test_a_missing_package_names_its_extra(
+  package, extra, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setitem(sys.modules, package, None)
+
+  def run(name, rest):
+    __import__(package)
+
+  monkeypatch.setattr(command, '_run', run)
+  assert command.main(['prepare', str(tmp_path)]) == 1
+  error = capsys.readouterr().err
+  assert f"pip install 'crystal_jax[{extra}]'" in error
+  assert 'Traceback' not in error
+
+
+def test_a_broken_import_of_our_own_is_not_hidden(monkeypatch):
+  def run(name, rest):
+    raise ModuleNotFoundError(name='crystal_jax.nowhere')
+
+  monkeypatch.setattr(command, '_run', run)
+  with pytest.raises(ModuleNotFoundError):
+    command.main(['info'])
