@@ -39,8 +39,8 @@ def entry(monkeypatch):
 def test_a_second_stage_trains_and_is_evaluated(frozen, tmp_path):
   run, state = tasks.train(frozen, tmp_path)
   rows = logs.read_metrics(tmp_path / logs.METRICS_FILE)
-  heldout = [row['loss'] for row in rows if row['split'] == 'heldout']
-  assert heldout[-1] < 0.9 * heldout[0]
+  losses = {row['split']: row['loss'] for row in rows}  # The last of each.
+  assert losses['heldout'] < 0.85 * rows[0]['loss']
   # The codec's parameters are not in the state, and the statistics are.
   assert set(state.params) == {'map', 'statistics'}
   with checkpoints.open_checkpoints(tmp_path) as manager:
