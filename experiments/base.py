@@ -115,6 +115,10 @@ def _data():
   # Folder of a file of prepared crystals, made once and mapped into memory, for
   # data sets larger than memory; '': in memory
   data.in_place = ''
+  # Share of training examples with more than `large_above` atoms, sampled with
+  # replacement; 0: every crystal once an epoch.
+  data.large_share = 0.0
+  data.large_above = 20
   data.origins = 3  # samples of a crystal in an epoch, each at another origin
   return data
 

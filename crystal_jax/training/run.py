@@ -102,8 +102,21 @@ class Run:
 
     Their position is saved by `get_state` and restored by `set_state`.
     """
-    seed, origins = self.config.train.seed, self.config.data.origins
-    return self._batches('train', seed=seed, origins=origins, num_epochs=None)
+    seed, config = self.config.train.seed, self.config.data
+    sampling = None
+    # Runs of earlier versions have no such field.
+    if share := config.get('large_share', 0.0):
+      numbers = self.arrays['train']['numbers']
+      sampling = data.size_weights(
+        numbers, above=config.large_above, share=share
+      )
+    return self._batches(
+      'train',
+      seed=seed,
+      origins=config.origins,
+      num_epochs=None,
+      sampling=sampling,
+    )
 
   def heldout_batches(
     self, limit: int | None = None

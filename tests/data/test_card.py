@@ -65,6 +65,6 @@ def test_every_element_has_a_place_of_its_own():
   assert len(positions) == len(set(positions)) == 94
 
 
-def test_no_crystals_is_told(tmp_path):
+def test_no_crystals_is_an_error(tmp_path):
   with pytest.raises(ValueError, match='has no crystals'):
     card.write(tmp_path / 'x.html', 'x', {})

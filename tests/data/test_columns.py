@@ -7,6 +7,8 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.io.reading import compact
+from crystal_jax.training import run
+from experiments import base
 from tests.data.folders import save_many
 
 GAPS = np.float32([0.5, np.nan, 2.0, 3.0, 4.0])
@@ -152,3 +154,22 @@ def test_sampling_by_size():
   with pytest.raises(ValueError, match='needs a seed'):
     data.batches(arrays, batch_size=4, seed=None, sampling=weights)
   assert (data.size_weights(numbers, above=40, share=0.5) == 1).all()
+
+
+def test_training_samples_large_cells():
+  atoms = np.where(np.arange(100) % 10 == 0, 30, 5)
+  arrays = {
+    'numbers': (np.arange(30) < atoms[:, None]).astype(np.int32),
+    'cell': np.tile(np.eye(3, dtype=np.float32), (100, 1, 1)),
+  }
+  config = base.get_config()
+  config.train.batch_size = 512
+  shares = {}
+  for share in 0.0, 0.5:
+    config.data.large_share = share
+    fields = dict(task=None, model=None, refused={}, optimizer=None)
+    trained = run.Run(config=config, arrays={'train': arrays}, **fields)
+    numbers = next(trained.train_batches())['numbers']
+    shares[share] = ((numbers > 0).sum(-1) > 20).mean()
+  # Binomial: four standard deviations.
+  assert 0.05 < shares[0.0] < 0.15 and 0.41 < shares[0.5] < 0.59

@@ -47,7 +47,7 @@ def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
   }
 
 
-def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
+def test_a_worker_that_cannot_start_is_an_error(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 3)
   command = sys.executable, '-c', 'raise RuntimeError("no luck")'
   monkeypatch.setattr(pool, '_COMMAND', command)
@@ -96,7 +96,7 @@ def records_or_none(out):
     return {}
 
 
-def test_two_at_once_is_told(tmp_path):
+def test_two_at_once_is_an_error(tmp_path):
   save_many(tmp_path / 'source', 3)
   with preparing._locked(tmp_path / 'out'):
     with pytest.raises(ValueError, match='prepared by another process'):

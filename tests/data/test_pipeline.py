@@ -219,7 +219,7 @@ def test_what_cannot_be_batched_is_named(options, reason):
     data.batches(make_arrays(), **(defaults | options))
 
 
-def test_no_crystals_are_said():
+def test_no_crystals_are_an_error():
   empty = {name: column[:0] for name, column in make_arrays().items()}
   with pytest.raises(ValueError, match='no crystals'):
     data.batches(empty, batch_size=4, seed=0)

@@ -105,7 +105,7 @@ def test_what_breaks_half_way_is_not_taken_for_whole(
   assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
 
 
-def test_a_damaged_file_is_told(tiny, tmp_path):
+def test_a_damaged_file_is_an_error(tiny, tmp_path):
   data.load_split(tiny, 'train', tmp_path / 'out')
   (path,) = (tmp_path / 'out').rglob('*-train.array_record-*')
   os.truncate(path, 0)
