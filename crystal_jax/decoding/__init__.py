@@ -1,7 +1,7 @@
 """Density to atoms, without a network.
 
-As a whole the decoder was tuned on crystals of mp_le20, exact densities in the
-main, and reported on mp_20_part_val (benchmarks/RESULTS.md).
+The decoder was tuned on crystals of mp_le20, mostly on exact densities, and is
+reported on mp_20_part_val (benchmarks/RESULTS.md).
 """
 
 from crystal_jax.decoding.decode import (

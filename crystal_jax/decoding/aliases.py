@@ -1,4 +1,4 @@
-"""What a grid takes one frequency for another by: its aliases.
+"""Aliases: frequencies that a grid cannot tell apart.
 
 Voxels that are sampled at points cannot tell a frequency from one that is a
 whole number of sampling frequencies higher. A Gaussian that is narrow beside
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from crystal_jax.density import grids
 
-# Aliases that are looked at: three sampling frequencies either way.
+# Aliases considered: up to three sampling frequencies either way.
 _ALIASES = np.array(
   sorted(itertools.product(range(-3, 4), repeat=3), key=np.linalg.norm)
 )
@@ -25,7 +25,7 @@ def matter(
   cell: Float[Array, '3 3'],
   aliased: Array | bool,
 ) -> tuple[Array, Float[Array, 'A 3']]:
-  """How many aliases matter, and all in that order, [343, 3] whole numbers.
+  """How many aliases matter, and all aliases [343, 3], those first.
 
   An alias n matters if a Gaussian is not yet gone at the point of its
   parallelepiped that is nearest to zero; which is at least as far as the

@@ -1,9 +1,9 @@
-"""Gaussian atoms in a box with open walls: misfit, normal equations, filters.
+"""Gaussian atoms in a box with open walls: residual, normal equations, filters.
 
 A Gaussian is a product of three 1-D factors, so the density of K atoms, the
-gradient of a misfit and JᵀJ are all matrix products of [K, G] factors; no
-Jacobian is formed. The sums are over the voxels there are, so an atom outside
-a wall counts with the part that shines in.
+gradient of the squared residual and JᵀJ are all matrix products of [K, G]
+factors; no Jacobian is formed. The sums are over the voxels of the box, so an
+atom outside a wall counts with the part that reaches in.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
-# Width that maps of species are blurred with, Å: labels are balls of 0.65 Å.
+# Width of the blur of foreground probabilities, Å; labels are balls of 0.65 Å.
 # Chosen by hand.
 SMOOTH = 0.3
 
@@ -47,17 +47,17 @@ class BoxSpace:
     """
     return each_axis(density, _basis(self.grid, self.sigma).T)
 
-  def residual(self, density, target, left) -> Float[Array, 'G G G']:
+  def residual(self, density, target, rest) -> Float[Array, 'G G G']:
     """As `Space.residual`."""
-    return density - each_axis(target - left, _basis(self.grid, self.sigma))
+    return density - each_axis(target - rest, _basis(self.grid, self.sigma))
 
-  def misfit(
+  def squared_residual(
     self,
     target: Float[Array, 'R R R'],
     positions: Float[Array, 'K 3'],
     weights: Float[Array, 'K'],
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
-    """As `Space.misfit`."""
+    """As `Space.squared_residual`."""
     factors = self._factors(positions)
     (ex, dx), (ey, dy), (ez, dz) = jnp.moveaxis(factors, 0, 2)  # [R, K] each
     r, k = ex.shape
@@ -96,7 +96,7 @@ class BoxSpace:
     return (2 * np.pi * (width or self.sigma) ** 2) ** -1.5
 
   def _factors(self, positions) -> Float[Array, 'R 3 2 K']:
-    """1-D Gaussians of each axis, and their slopes by the place."""
+    """1-D Gaussians of each axis, and their slopes by the position."""
     axis = jnp.asarray(self.grid.axis(), positions.dtype)
     offsets = (axis[:, None, None] - positions.T[None]) / self.sigma
     values = jnp.exp(-0.5 * offsets**2) * self.peak() ** (1 / 3)
@@ -125,7 +125,7 @@ class BoxSpace:
     return int(np.ceil(2 * self.sigma / self.grid.spacing))
 
   def sharpen(self, density, levels, level):
-    """As `Space.sharpen`: ridge regression on lines that reach past the walls.
+    """As `Space.sharpen`: ridge regression on lines that extend past the walls.
 
     [H, H, H] of [G, G, G], H = G + 2 `margin`.
     """

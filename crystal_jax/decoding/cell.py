@@ -1,4 +1,4 @@
-"""Gaussian atoms in a periodic cell: misfit, normal equations, filters.
+"""Gaussian atoms in a periodic cell: residual, normal equations, filters.
 
 The density of a cell is a Fourier sum with the atoms' structure factors, which
 are separable in the fractional coordinates. All fitting happens among the
@@ -25,8 +25,8 @@ from crystal_jax.decoding import box, fourier, overlaps
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
-# Most slots whose normal matrix is summed over Fourier coefficients: above, it
-# takes too long. Chosen by hand.
+# Most slots whose normal matrix is summed over Fourier coefficients; with more
+# it takes too long. Chosen by hand.
 MOST_DIRECT = 32
 
 
@@ -42,9 +42,9 @@ class CellSpace:
       to what the grid resolves; the same where the grid resolves σ.
     inverse: Of the cell; its columns are the reciprocal vectors without 2π.
     volume: Of the cell, Å³.
-    envelope: What an atom gives each coefficient but for its phase, as
-      `fourier.lines`; computed once, and not at each step of a fit.
-    aliases: As `aliases.matter` gives them; None if only a density without
+    envelope: Amplitude of each coefficient of an atom of weight one, as
+      `fourier.lines`; computed once, not at each step of a fit.
+    aliases: The result of `aliases.matter`; None if only a density without
       aliases is modelled.
   """
 
@@ -67,10 +67,11 @@ class CellSpace:
     cell: Float[Array, '3 3'],
     aliased: Array | bool = False,
   ) -> CellSpace:
-    """The space of a cell; what is derived from it is computed here."""
+    """The space of a cell, with the arrays derived from it."""
     inverse = jnp.linalg.inv(cell)
     volume = jnp.abs(jnp.linalg.det(cell))
-    bare = cls(grid, sigma, cell, aliased, inverse, volume, None, None)
+    empty = jnp.zeros((0, 0), cell.dtype)
+    bare = cls(grid, sigma, cell, aliased, inverse, volume, empty, None)
     aliases = None if aliased is False else bare._matter(aliased)
     envelope = fourier.lines(bare.damping())
     return dataclasses.replace(bare, envelope=envelope, aliases=aliases)
@@ -78,7 +79,7 @@ class CellSpace:
   def coarse(self) -> Array:
     """Whether voxels lie farther apart than σ along an axis.
 
-    The band limit then rings by itself, and the more the sharper it is made.
+    A band-limited density then rings by itself, more so when sharpened.
     """
     size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
     return jnp.any(size > self.sigma * self._shape(size.dtype)[0])
@@ -96,26 +97,26 @@ class CellSpace:
     spectrum = jnp.fft.rfftn(density) / density.size * self._below_nyquist()
     return fourier.lines(spectrum)
 
-  def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
+  def residual(self, density, target, rest) -> Float[Array, 'X Y Z']:
     """As `Space.residual`."""
     del density, target
     x, y, z = self.grid.shape
-    spectrum = fourier.spectrum(left, (x, y, z // 2 + 1))
+    spectrum = fourier.spectrum(rest, (x, y, z // 2 + 1))
     field = jnp.fft.irfftn(spectrum, s=self.grid.shape, axes=(0, 1, 2))
     return field * np.prod(self.grid.shape)
 
-  def misfit(
+  def squared_residual(
     self,
     target: Float[Array, 'L M'],
     positions: Float[Array, 'K 3'],
     weights: Float[Array, 'K'],
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
-    """As `Space.misfit`, on Fourier coefficients."""
+    """As `Space.squared_residual`, on Fourier coefficients."""
     fractional = dot(positions, self.inverse)
     x, y, z = fourier.waves(self.orders(), fractional)
     planes = fourier.planes(x, y)
-    twice = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
-    twice = jnp.asarray(twice, fractional.dtype)
+    counts = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
+    twice = jnp.asarray(counts, fractional.dtype)
 
     def term(i):
       """Orders, damping as lines, and phases [2, K] of an alias."""
@@ -124,37 +125,40 @@ class CellSpace:
       phases = jnp.cos(angle), jnp.sin(angle)
       return self.orders(shift), fourier.lines(self.damping(shift)), phases
 
-    def explain(left, damping, phases):
+    def subtract(rest, damping, phases):
       re, im = (weights * phase for phase in phases)
-      return left - fourier.forward(planes, z, re, im) * damping
+      return rest - fourier.forward(planes, z, re, im) * damping
 
-    def pull(orders, damping, phases):
-      lines = left * damping * twice
+    def gradient_of(orders, damping, phases):
+      lines = rest * damping * twice
       return fourier.backward(planes, z, orders, lines, phases)
 
     first = self.orders(), self.envelope, (jnp.ones_like(weights), 0 * weights)
-    left = explain(target, *first[1:])
+    rest = subtract(target, *first[1:])
     if self.aliases is not None:
-      left = jax.lax.fori_loop(
-        1, self.aliases[0], lambda i, left: explain(left, *term(i)[1:]), left
+      rest = jax.lax.fori_loop(
+        1, self.aliases[0], lambda i, rest: subtract(rest, *term(i)[1:]), rest
       )
-    by_fraction = pull(*first)
+    by_fraction = gradient_of(*first)
     if self.aliases is not None:
       by_fraction = jax.lax.fori_loop(
-        1, self.aliases[0], lambda i, total: total + pull(*term(i)), by_fraction
+        1,
+        self.aliases[0],
+        lambda i, total: total + gradient_of(*term(i)),
+        by_fraction,
       )
     slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
     scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
     gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
-    return jnp.sum(left**2 * twice) * scale, gradient, left
+    return jnp.sum(rest**2 * twice) * scale, gradient, rest
 
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
   ) -> Float[Array, '4*K 4*K']:
     """As `Space.normal`.
 
-    The voxel sum is replaced by the integral, but for a few atoms on a coarse
-    grid with a band limit, where that is too far from the truth.
+    The voxel sum is replaced by the integral, except for a few atoms on a
+    coarse band-limited grid, where the integral is inaccurate.
     """
     if len(weights) > MOST_DIRECT or self.aliased is True:
       return overlaps.normal(self, positions, weights)
@@ -185,7 +189,7 @@ class CellSpace:
     return self._filter(field, self.spectrum(box.SMOOTH))
 
   def margin(self) -> int:
-    """As `Space.margin`: there are no walls to look past."""
+    """As `Space.margin`: a cell has no walls."""
     return 0
 
   def gain(self, width: float, ridge: float) -> Array:
@@ -265,7 +269,7 @@ class CellSpace:
     return jnp.exp(-2 * (np.pi * width) ** 2 * square)
 
   def damping(self, shift=(0.0, 0.0, 0.0)) -> Float[Array, 'X Y Z']:
-    """What an atom of weight one gives each coefficient, but for its phase."""
+    """Amplitude of each coefficient of an atom of weight one."""
     spectrum = self.spectrum(self.sigma, shift)
     return spectrum / self.volume * self._below_nyquist()
 

@@ -1,7 +1,8 @@
 """Density to atoms, on a box with open walls or on a periodic cell.
 
-The atoms come from `pursuit`; here they get species, flags and an order. In a
-box, atoms just outside the walls shine in: they are fitted too, and flagged.
+`pursuit` finds the atoms; this module adds species, flags and an order. In a
+box, the tails of atoms just outside the walls reach in: those atoms are fitted
+too, and flagged.
 
 The density is Z-weighted Gaussians, not an electron density.
 """
@@ -16,22 +17,22 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax.decoding import host_loop, pursuit, readings, species
-from crystal_jax.density import grids
+from crystal_jax.density import grids, inputs
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class DecodedAtoms:
-  """Atoms found in a density, in K slots, heaviest first, walls last.
+  """Atoms found in a density, in K slots: inside, then outside, by weight.
 
   Attributes:
     positions: Å; in a CellGrid folded into the cell. Zero in empty slots.
     numbers: Atomic numbers, 1 to 94; 0 in empty slots.
-    weights: The fitted weights, before they were rounded to species.
+    weights: The fitted weights; rounded, they are the atomic numbers.
     mask: Which slots hold an atom.
-    inside: Which slots hold an atom that is not outside a wall.
-    residual: RMS of what is unexplained over the RMS of the density.
-    overflow: Whether there were more atoms than slots.
+    inside: Which slots hold an atom inside the walls.
+    residual: RMS of the residual density over the RMS of the density.
+    overflow: Whether more atoms were found than there are slots.
     length: Side of the box, Å, or None for a cell. Static.
   """
 
@@ -56,10 +57,10 @@ def decode_density(
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.Limits.closest,
-  lightest: float = pursuit.Limits.lightest,
-  stand_out: float = pursuit.Limits.stand_out,
-  rounds: int = pursuit.Limits.rounds,
+  closest: float = pursuit.PeakConfig.closest,
+  lightest: float = pursuit.PeakConfig.lightest,
+  stand_out: float = pursuit.PeakConfig.stand_out,
+  rounds: int = pursuit.PeakConfig.rounds,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
@@ -69,21 +70,21 @@ def decode_density(
     sigma: Standard deviation of one atom, Å. Static.
     cell: Lattice vectors as rows, Å. Needed by a CellGrid, unused by a
       BoxGrid.
-    logits: A network's reading of the species of each voxel; class index =
-      atomic number, 0 = background. They vote with the fitted weights, and
-      their blobs are seeds.
+    logits: A network's logits of the species of each voxel; class index =
+      atomic number, 0 = background. The species follow from them and from the
+      fitted weights together, and their foreground adds seeds.
     max_atoms: Slots. Static. More atoms than slots set `overflow`.
-    band_limit: How to read a CellGrid that doesn't resolve the atoms. Static.
-      True: the density holds what the grid resolves, as `voxelize` makes it
-      with `band_limit=True`; False: it was sampled at the voxels' points.
-      None: both are tried, unless the first explains the density, which that
-      of a network never does.
-    closest: Two atoms are never closer, Å. Static, as all below. The defaults
-      are for a density in Å whose atoms weigh their atomic number.
-    lightest: Lightest atom that is kept; what promises half of it is tried.
-    stand_out: Standard deviations of what is left unexplained that a further
-      atom must stand out by.
-    rounds: How often, at most, it is looked for further atoms.
+    band_limit: How to model a CellGrid that doesn't resolve the atoms. Static.
+      True: the density is limited to the frequencies of the grid, as `voxelize`
+      makes it with `band_limit=True`; False: it was sampled at the voxels'
+      points. None: both models are tried, unless the first explains the
+      density, which it never does for a network's output.
+    closest: Smallest distance of two atoms, Å. Static, as all below. The
+      defaults are for a density in Å whose atoms weigh their atomic number.
+    lightest: Lightest atom that is kept; seeds of half that weight are tried.
+    stand_out: Height of a seed of a further atom, in standard deviations of the
+      residual.
+    rounds: Most rounds of adding atoms.
 
   Returns:
     The atoms, in `max_atoms` slots.
@@ -92,7 +93,7 @@ def decode_density(
     ValueError: If shapes disagree, a CellGrid comes without a cell, or a limit
       is not positive.
   """
-  limits = pursuit.Limits(closest, lightest, stand_out, rounds)
+  config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
   density = _checked(density, grid, 'density', 0)
   cell = _checked_cell(cell, grid, ())
   if logits is not None:
@@ -100,7 +101,7 @@ def decode_density(
   # Under jit even what is made of nothing is traced.
   arrays = density, cell, logits, jnp.zeros(())
   traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
-  atoms = (_decode if traced else _decode_by_step)(
+  atoms = (_decode if traced else _decode_in_steps)(
     density,
     cell,
     logits,
@@ -108,7 +109,7 @@ def decode_density(
     sigma=float(sigma),
     max_atoms=int(max_atoms),
     band_limit=band_limit,
-    limits=limits,
+    config=config,
   )
   return _warned(atoms, max_atoms)
 
@@ -122,43 +123,49 @@ def decode_batch(
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.Limits.closest,
-  lightest: float = pursuit.Limits.lightest,
-  stand_out: float = pursuit.Limits.stand_out,
-  rounds: int = pursuit.Limits.rounds,
+  closest: float = pursuit.PeakConfig.closest,
+  lightest: float = pursuit.PeakConfig.lightest,
+  stand_out: float = pursuit.PeakConfig.stand_out,
+  rounds: int = pursuit.PeakConfig.rounds,
   warn: bool = True,
 ) -> DecodedAtoms:
   """`decode_density` of each of a batch, compiled once, one after another.
 
   One after another, because each density stops as soon as it is explained.
-  Arguments and errors are those of `decode_density`. Without `warn` nothing is
-  said of overflow but in the result: warning filters belong to all threads.
+  Arguments and errors are those of `decode_density`. With `warn=False` only the
+  result's `overflow` tells of too few slots: Python's warning filters are
+  shared by all threads.
   """
-  limits = pursuit.Limits(closest, lightest, stand_out, rounds)
-  density = jnp.asarray(density)
+  config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
+  density = _floating('density', density)
   if density.ndim != 4:
-    raise ValueError(f'A batch of densities is [B, G, G, G]: {density.shape}.')
+    raise ValueError(
+      f'Need a batch of densities [B, G, G, G], not {density.shape}.'
+    )
   cell = _checked_cell(cell, grid, (len(density),))
   if density.shape[1:] != grid.shape:
-    raise ValueError(f'density {density.shape} does not fit {grid}.')
+    raise ValueError(f'Densities {density.shape} do not fit {grid}.')
   if logits is not None:
-    logits = jnp.asarray(logits)
+    logits = _floating('logits', logits)
     if logits.shape[:-1] != density.shape:
-      raise ValueError(f'logits {logits.shape}, density {density.shape}.')
+      raise ValueError(
+        f'Need logits [*density.shape, classes], not {logits.shape} for a '
+        f'density of shape {density.shape}.'
+      )
   atoms = _decode_batch(
-    _floating(density),
+    density,
     cell,
     logits,
     grid=grid,
     sigma=float(sigma),
     max_atoms=int(max_atoms),
     band_limit=band_limit,
-    limits=limits,
+    config=config,
   )
   return _warned(atoms, max_atoms) if warn else atoms
 
 
-_STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'limits')
+_STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'config')
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -169,12 +176,12 @@ def _decode_batch(density, cell, logits, **static):
   return jax.lax.map(one, (density, cell, logits))
 
 
-def _decode_by_step(
-  density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
+def _decode_in_steps(
+  density, cell, logits, *, grid, sigma, max_atoms, band_limit, config
 ):
-  """The same as `_decode`, which takes much longer to compile."""
+  """`_decode` as several programs, which compile much faster."""
 
-  def search(aliased):
+  def pursue(aliased):
     return host_loop.pursue(
       density,
       cell,
@@ -183,35 +190,35 @@ def _decode_by_step(
       grid=grid,
       sigma=sigma,
       max_atoms=max_atoms,
-      limits=limits,
+      config=config,
     )
 
   if cell is None or band_limit is not None:
-    state = search(not band_limit)
+    state = pursue(not band_limit)
   else:
-    guess, enough = readings.first_reading(density, cell, grid, sigma)
-    state = search(guess)
-    if not readings.left(state) < enough:
-      state = min(state, search(~guess), key=readings.left)
-  return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
+    first, enough = readings.first_reading(density, cell, grid, sigma)
+    state = pursue(first)
+    if not readings.residual_rms(state) < enough:
+      state = min(state, pursue(~first), key=readings.residual_rms)
+  return _finish(density, cell, logits, state, grid, sigma, config.lightest)
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
 def _decode(
-  density, cell, logits, *, grid, sigma, max_atoms, band_limit, limits
+  density, cell, logits, *, grid, sigma, max_atoms, band_limit, config
 ):
-  """As one program."""
+  """Atoms of a density, as one program."""
 
-  def search(aliased):
+  def pursue(aliased):
     space = host_loop.make_space(grid, sigma, cell, aliased)
-    return pursuit.pursue(space, density, max_atoms, limits, logits)
+    return pursuit.pursue(space, density, max_atoms, config, logits)
 
   if cell is None or band_limit is not None:
-    state = search(not band_limit)
+    state = pursue(not band_limit)
   else:
     first = readings.first_reading(density, cell, grid, sigma)
-    state = readings.search_both(search, *first)
-  return _finish(density, cell, logits, state, grid, sigma, limits.lightest)
+    state = readings.pursue_both(pursue, *first)
+  return _finish(density, cell, logits, state, grid, sigma, config.lightest)
 
 
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma', 'lightest'))
@@ -220,12 +227,12 @@ def _finish(density, cell, logits, state, grid, sigma, lightest):
   space = host_loop.make_space(grid, sigma, cell, False)
   positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
-  unexplained = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
-  doubt = jnp.std(space.correlate(residual))
-  kept = weights > jnp.maximum(lightest, 3 * doubt)
+  residual_share = jnp.sqrt(jnp.mean(residual**2)) / jnp.where(rms > 0, rms, 1)
+  weight_error = jnp.std(space.correlate(residual))
+  kept = weights > jnp.maximum(lightest, 3 * weight_error)
   inside = space.inside(positions)
   positions = space.fold(positions)
-  numbers = species.vote(space, positions, weights, doubt, logits)
+  numbers = species.most_likely(space, positions, weights, weight_error, logits)
   order = jnp.lexsort((-weights, ~inside, ~kept))
   positions, numbers, weights, kept, inside = (
     x[order] for x in (positions, numbers, weights, kept, inside)
@@ -236,29 +243,30 @@ def _finish(density, cell, logits, state, grid, sigma, lightest):
     weights=jnp.where(kept, weights, 0),
     mask=kept,
     inside=kept & inside,
-    residual=unexplained,
+    residual=residual_share,
     overflow=state.overflow & jnp.all(kept),
     length=grid.length if isinstance(grid, grids.BoxGrid) else None,
   )
 
 
 def _warned(atoms, max_atoms):
-  """Says that slots were too few, where there are values to see it from."""
+  """Warns that slots were too few, outside of a transformation."""
   if not isinstance(atoms.overflow, jax.core.Tracer):
     if np.any(np.asarray(atoms.overflow)):
       warnings.warn(
-        f'There are more atoms than {max_atoms=}; raise it.', stacklevel=3
+        f'The density holds more atoms than {max_atoms=}; raise it.',
+        stacklevel=3,
       )
   return atoms
 
 
-def _floating(x):
-  x = jnp.asarray(x)
+def _floating(name, x):
+  x = jnp.asarray(inputs.as_numbers(name, x))
   return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
 def _checked(field, grid, name, extra):
-  field = _floating(field)
+  field = _floating(name, field)
   if field.ndim != 3 + extra or field.shape[:3] != grid.shape:
     raise ValueError(f'{name} of shape {field.shape} does not fit {grid}.')
   return field
@@ -269,7 +277,7 @@ def _checked_cell(cell, grid, batch):
     return None
   if cell is None:
     raise ValueError('A density on a CellGrid needs its cell.')
-  cell = _floating(cell)
+  cell = _floating('cell', cell)
   if cell.shape != batch + (3, 3):
-    raise ValueError(f'cell of shape {cell.shape}, not {batch + (3, 3)}.')
+    raise ValueError(f'Need a cell {batch + (3, 3)}, not {cell.shape}.')
   return cell

@@ -1,7 +1,7 @@
 """Structure factors and their gradients, as products of real matrices.
 
-The phase of an atom is a product of three, one an axis. Those of x and y are
-taken together, so that what is left is a matrix product with those of z.
+The phase of an atom is a product of three, one an axis. The phases of x and y
+are multiplied first, so that the rest is a matrix product with those of z.
 Complex products are slow on a CPU, so a spectrum is real `lines` here,
 [2 Z, X Y]: the real parts, and the imaginary parts below them.
 """
@@ -14,14 +14,14 @@ from crystal_jax.density.exact_sums import dot
 
 
 def lines(spectrum):
-  """[X, Y, Z], complex, to [2 Z, X Y]; a real one as if for both parts."""
+  """A complex spectrum [X, Y, Z] as [2 Z, X Y]; a real one stands for both."""
   flat = spectrum.reshape(-1, spectrum.shape[2]).T
   real = not jnp.iscomplexobj(flat)
   return jnp.concatenate([flat, flat] if real else [flat.real, flat.imag])
 
 
 def spectrum(lines, shape):
-  """What `lines` were made of."""
+  """The spectrum [X, Y, Z] of `lines`: their inverse."""
   re, im = jnp.split(lines, 2)
   return jax.lax.complex(re, im).T.reshape(shape)
 
@@ -78,7 +78,7 @@ def backward(planes, z, orders, lines, phases):
     z: Cosines and sines of the third axis, [Z, K].
     orders: Whole frequencies along each axis.
     lines: R.
-    phases: Cosine and sine [K] that e has beside those of the axes.
+    phases: Cosine and sine [K] of a further phase that e has.
   """
   kx, ky, kz = orders
   kx, ky = (k.reshape(1, -1) for k in jnp.meshgrid(kx, ky, indexing='ij'))

@@ -1,8 +1,8 @@
-"""The pursuit step by step from the host, which compiles only what it needs.
+"""The pursuit as a loop on the host, which compiles only the steps it needs.
 
-As one program, `pursuit.pursue` holds a fit of each of `refit.sizes`, and takes
-long to compile. One density needs one or two of them. So here each step is a
-program of its own, and the host decides what comes next.
+As one program, `pursuit.pursue` holds a fit for each of `refit.sizes`, and
+takes long to compile. One density needs one or two of them. Here each step is
+a program of its own, and the host decides which step is next.
 """
 
 import jax
@@ -13,53 +13,54 @@ from crystal_jax.density import grids
 
 
 def make_space(grid, sigma, cell, aliased):
-  """The space of a grid; `cell` and `aliased` (of `CellSpace`) of a cell's."""
+  """The space of a grid; a `CellGrid` needs `cell` and `aliased`."""
   if isinstance(grid, grids.BoxGrid):
     return box.BoxSpace(grid, sigma)
   return cell_space.CellSpace.of(grid, sigma, cell, aliased)
 
 
 def pursue(
-  density, cell, aliased, logits, *, grid, sigma, max_atoms, limits
-) -> pursuit.Search:
+  density, cell, aliased, logits, *, grid, sigma, max_atoms, config
+) -> pursuit.Pursuit:
   """`pursuit.pursue` of a density that is not traced.
 
   Args:
     density: [G, G, G].
     cell: Lattice vectors as rows, Å; None in a box.
-    aliased: As of `make_space`; a bool is static, an array is not.
+    aliased: As in `make_space`; a bool is static, an array is not.
     logits: [G, G, G, classes] or None.
     grid: The grid.
     sigma: Width of an atom, Å.
     max_atoms: Slots.
-    limits: What counts as an atom, and when to stop.
+    config: What counts as an atom, and when to stop.
   """
-  static = dict(grid=grid, sigma=sigma, limits=limits)
+  static = dict(grid=grid, sigma=sigma, config=config)
   if isinstance(aliased, bool):
-    static['said'], aliased = aliased, None
+    static['known_aliased'], aliased = aliased, None
   where = cell, aliased
   target, level, state = _begin(
     where, density, logits, max_atoms=max_atoms, **static
   )
   while True:
     phase, turn, count = jax.device_get((state.phase, state.turn, state.known))
-    if not pursuit.unfinished(limits, phase, turn):
+    if not pursuit.unfinished(config, phase, turn):
       return state
-    if phase == pursuit.LOOK:
-      state, count = _look(where, level, state, **static)
+    if phase == pursuit.ADD:
+      state, count = _add(where, level, state, **static)
     size = next(n for n in refit.sizes(max_atoms) if n >= count)
     state = _fit(where, density, target, state, size=size, **static)
 
 
-_STATIC = ('grid', 'sigma', 'said', 'max_atoms', 'limits', 'size')
+_STATIC = ('grid', 'sigma', 'known_aliased', 'max_atoms', 'config', 'size')
 
 
 def _program(function):
-  """Compiled; makes the space that it is given as arrays and static parts."""
+  """Compiles a step; its space is made from arrays and static parts."""
 
-  def program(where, *args, grid, sigma, said=None, **static):
+  def program(where, *args, grid, sigma, known_aliased=None, **static):
     cell, aliased = where
-    space = make_space(grid, sigma, cell, aliased if said is None else said)
+    aliased = aliased if known_aliased is None else known_aliased
+    space = make_space(grid, sigma, cell, aliased)
     return function(space, *args, **static)
 
   program.__name__ = function.__name__
@@ -67,16 +68,16 @@ def _program(function):
 
 
 @_program
-def _begin(space, density, logits, *, max_atoms, limits):
-  return pursuit.begin(space, density, max_atoms, limits, logits)
+def _begin(space, density, logits, *, max_atoms, config):
+  return pursuit.begin(space, density, max_atoms, config, logits)
 
 
 @_program
-def _look(space, level, state, *, limits):
-  state = pursuit.look(space, level, limits, state)
+def _add(space, level, state, *, config):
+  state = pursuit.add(space, level, config, state)
   return state, state.count()
 
 
 @_program
-def _fit(space, density, target, state, *, limits, size):
-  return pursuit.fit(space, density, target, limits, state, size)
+def _fit(space, density, target, state, *, config, size):
+  return pursuit.fit(space, density, target, config, state, size)

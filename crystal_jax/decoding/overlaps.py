@@ -1,7 +1,7 @@
-"""Normal equations of a cell: the overlaps of its Gaussians.
+"""Normal equations of a cell: overlaps of its Gaussians.
 
-Summed over images, which is fast and right for a grid that resolves them; or
-over the coefficients that a band-limited coarse grid holds.
+They are summed over images, which is fast and exact for a grid that resolves
+the Gaussians; or over the Fourier coefficients of a coarse band-limited grid.
 """
 
 import itertools
@@ -15,11 +15,11 @@ from crystal_jax.density.exact_sums import dot
 
 # Overlaps are followed to exp(-REACH² / 4) = 1e-5 of their height.
 REACH = 6.8
-# Most Fourier coefficients of a coarse grid that are summed over: what a fit
-# has time and memory for. Chosen by hand.
+# Most Fourier coefficients of a coarse grid that are summed over, for the time
+# and memory of a fit. Chosen by hand.
 COEFFICIENTS = 4096
-# Cells up to two away, those up to one away first, and one that is too far to
-# count, so that they are whole sheets of nine.
+# Neighbouring cells up to two away, those up to one away first, and a far one
+# that adds nothing, so that they fill sheets of nine.
 _IMAGES = np.array(
   [
     *sorted(
@@ -39,26 +39,26 @@ def normal(space, positions, weights):
   var = space.sigma**2
   norm = (4 * np.pi * var) ** -1.5 * np.prod(space.grid.shape) / space.volume
   fractional = dot(positions, space.inverse)
-  apart = fractional[:, None] - fractional[None]
-  apart = dot(apart - jnp.round(apart), space.cell)
+  offset = fractional[:, None] - fractional[None]
+  offset = dot(offset - jnp.round(offset), space.cell)
 
-  # Images sheet by sheet, the nearest three of nine first. After wrapping, what
-  # is left out of one cell either way is 1.5 planes away.
+  # Images sheet by sheet, the nearest three of nine sheets first. After
+  # wrapping, images outside of those three are 1.5 planes away.
   planes = jax.lax.rsqrt(jnp.sum(space.inverse**2, axis=0))
   wide = 1.5 * jnp.min(planes) > REACH * space.sigma
-  sheets = dot(jnp.asarray(_IMAGES, apart.dtype), space.cell)
+  sheets = dot(jnp.asarray(_IMAGES, offset.dtype), space.cell)
   sheets = sheets.reshape(-1, 9, 3)
 
   def add(i, total):
     image = sheets[i]
-    d = [apart[None, :, :, i] + image[:, None, None, i] for i in range(3)]
+    d = [offset[None, :, :, i] + image[:, None, None, i] for i in range(3)]
     overlap = jnp.exp(-(d[0] ** 2 + d[1] ** 2 + d[2] ** 2) / (4 * var))
     moments = [overlap] + [overlap * x for x in d]
     moments += [moments[1] * d[0], moments[1] * d[1], moments[1] * d[2]]
     moments += [moments[2] * d[1], moments[2] * d[2], moments[3] * d[2]]
     return total + jnp.stack([jnp.sum(m, axis=0) for m in moments])
 
-  sums = jnp.zeros((10, *apart.shape[:2]), apart.dtype)
+  sums = jnp.zeros((10, *offset.shape[:2]), offset.dtype)
   sums = norm * jax.lax.fori_loop(0, jnp.where(wide, 3, len(sheets)), add, sums)
   second = {(0, 0): 4, (0, 1): 5, (0, 2): 6, (1, 1): 7, (1, 2): 8, (2, 2): 9}
 
@@ -74,7 +74,7 @@ def normal(space, positions, weights):
 
 
 def few(space):
-  """Whether `band_limited` has room for all the coefficients that matter."""
+  """Whether `band_limited` has room for all strong coefficients."""
   return jnp.sum(_strong(space)) <= COEFFICIENTS
 
 

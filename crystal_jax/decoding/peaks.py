@@ -1,4 +1,4 @@
-"""Where atoms may be: noise, local maxima, sub-voxel places."""
+"""Seeds of atoms in a field: noise, local maxima, sub-voxel positions."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 def white_noise(density: Float[Array, 'X Y Z']) -> Float[Array, '']:
   """Standard deviation of the white noise in a smooth density.
 
-  The median of |δx² δy² δz² M|, which a smooth M hardly shows, on every other
+  The median of |δx² δy² δz² M|, which is small for a smooth M, on every other
   voxel of an axis.
   """
   field = density
@@ -22,10 +22,10 @@ def white_noise(density: Float[Array, 'X Y Z']) -> Float[Array, '']:
 
 
 def spread(field: Float[Array, 'X Y Z']) -> Float[Array, '']:
-  """Standard deviation of the bulk of a field, its peaks left out."""
-  some = jnp.abs(field).reshape(-1)
-  some = some[:: max(1, len(some) // 1000)]
-  return jnp.median(some) / 0.6745
+  """Standard deviation of a field without its peaks, from the median."""
+  sample = jnp.abs(field).reshape(-1)
+  sample = sample[:: max(1, len(sample) // 1000)]
+  return jnp.median(sample) / 0.6745
 
 
 def maxima(
@@ -38,17 +38,17 @@ def maxima(
   """The voxels above a threshold and above their 26 neighbours.
 
   Args:
-    field: Where to look.
+    field: The field.
     threshold: Lowest maximum that counts.
     slots: Most maxima that come back, the highest ones. Static.
-    periodic: Whether the neighbours wrap around. At an open wall a voxel need
-      only be above the neighbours that it has.
+    periodic: Whether the neighbours wrap around. At an open wall a voxel has
+      fewer neighbours to be above.
 
   Returns:
     Sub-voxel indices, highest maximum first, heights (0 in empty slots), and
     how many there were.
   """
-  # Twins by exact symmetry: a tilt of a few units in the last place decides.
+  # A tilt of a few units in the last place decides between equal neighbours.
   ramps = [
     jnp.arange(n, dtype=field.dtype) * (1e-5 / (1 + axis) / n)
     for axis, n in enumerate(field.shape)
@@ -64,10 +64,10 @@ def maxima(
 
 
 def compact(flags, slots):
-  """Indices [slots, 3] of the first True voxels, which are there, how many.
+  """Indices [slots, 3] of the first True voxels, which are used, how many.
 
-  Rows first, then places in the rows that hold one: a running sum over all
-  voxels would cost more than everything else here.
+  Rows first, then positions in rows that hold one: a running sum over all
+  voxels would cost more than the rest of the module.
   """
   x, y, z = flags.shape
   lines = flags.reshape(x * y, z)
@@ -77,9 +77,9 @@ def compact(flags, slots):
   row = jnp.minimum(row, x * y - 1).astype(jnp.int32)
   line = lines[row]
   rank = wanted - (before[row] - jnp.sum(line, axis=1))
-  place = jnp.sum(jnp.cumsum(line, axis=1) <= rank[:, None], axis=1)
-  place = jnp.minimum(place, z - 1).astype(jnp.int32)
-  whole = jnp.stack([row // y, row % y, place], axis=-1)
+  column = jnp.sum(jnp.cumsum(line, axis=1) <= rank[:, None], axis=1)
+  column = jnp.minimum(column, z - 1).astype(jnp.int32)
+  whole = jnp.stack([row // y, row % y, column], axis=-1)
   return whole, wanted < before[-1], before[-1]
 
 
@@ -94,7 +94,7 @@ def _highest(field, periodic):
       jax.lax.slice_in_dim(field, i, field.shape[axis] - 2 + i, axis=axis)
       for i in range(3)
     )
-    # `maximum` looks out for NaN, which takes twice the time.
+    # `jnp.maximum` checks for NaN, which takes twice the time.
     field = jnp.where(before > after, before, after)
     field = jnp.where(here > field, here, field)
   return field

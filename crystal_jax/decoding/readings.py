@@ -1,7 +1,7 @@
-"""The two ways to read a CellGrid that does not resolve the atoms.
+"""Band-limited or sampled: two models of a CellGrid too coarse for the atoms.
 
-Its density is either limited to what the grid resolves, or sampled at points,
-and does not say which.
+The density is either limited to the frequencies of the grid, or sampled at
+points, and the numbers alone do not tell which.
 """
 
 import functools
@@ -14,14 +14,14 @@ from crystal_jax.decoding import host_loop
 
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma'))
 def first_reading(density, cell, grid, sigma):
-  """How a grid that may not resolve the atoms is read first.
+  """The model to try first.
 
-  As limited to what the grid resolves, which is the cheaper, but where it would
-  have to ring below zero and does not.
+  The band-limited model is the cheaper one. It is second where the density
+  would have to ring below zero and does not.
 
   Returns:
-    The reading, as `aliased` of a `CellSpace`, and the RMS residual below which
-    the other need not be tried.
+    The model, as `aliased` of a `CellSpace`, and the RMS residual below which
+    the other model need not be tried.
   """
   space = host_loop.make_space(grid, sigma, cell, False)
   rings = jnp.min(density) < -1e-3 * jnp.max(density)
@@ -30,27 +30,27 @@ def first_reading(density, cell, grid, sigma):
 
 
 @jax.jit
-def left(state):
-  """RMS of what a search left unexplained."""
+def residual_rms(state):
+  """RMS of the residual density of a pursuit."""
   return jnp.sqrt(jnp.mean(state.residual**2))
 
 
-def search_both(search, guess, enough):
-  """The better of both readings, written once; see `first_reading`."""
+def pursue_both(pursue, first, enough):
+  """The better of both models, as one program; see `first_reading`."""
 
   def unsure(carry):
     turn, best = carry
-    return (turn == 0) | ((turn == 1) & ~(left(best) < enough))
+    return (turn == 0) | ((turn == 1) & ~(residual_rms(best) < enough))
 
   def attempt(carry):
     turn, best = carry
-    state = search(jnp.where(turn == 0, guess, ~guess))
-    better = (turn == 0) | (left(state) < left(best))
+    state = pursue(jnp.where(turn == 0, first, ~first))
+    better = (turn == 0) | (residual_rms(state) < residual_rms(best))
     best = jax.tree.map(lambda n, o: jnp.where(better, n, o), state, best)
     return turn + 1, best
 
   start = jax.tree.map(
     lambda x: jnp.zeros(x.shape, x.dtype),
-    jax.eval_shape(lambda: search(guess)),
+    jax.eval_shape(lambda: pursue(first)),
   )
   return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]

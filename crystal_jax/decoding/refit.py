@@ -1,8 +1,8 @@
-"""Refit of all positions and weights together, through the exact density.
+"""Joint refinement of all positions and weights through the exact density.
 
-Levenberg-Marquardt on Σ (D - M)²: the normal equations come ready from the
-`Space`. A step moves no atom by more than σ/2, weights
-stay positive, a step that makes the misfit worse is taken back.
+Levenberg-Marquardt on Σ (D - M)²; the `Space` provides the normal equations. A
+step moves no atom by more than σ/2, weights stay positive, and a step that
+increases the residual is undone.
 """
 
 import dataclasses
@@ -14,16 +14,29 @@ from jaxtyping import Array, Bool, Float, Int
 from crystal_jax.decoding.space import Space
 from crystal_jax.density.exact_sums import dot
 
-# Steps at a time, before it is looked for further atoms. As all below, tuned
-# for time on crystals of mp_le20.
-STEPS = 4
-# Slots from which conjugate gradients beat a Cholesky factorization.
-DIRECT = 64
-# How far conjugate gradients go.
-TOLERANCE, MOST = 1e-3, 15
-# Slots are tried in these sizes, so that few atoms don't pay for many slots.
-# Each is there to be compiled, so they are few.
-LADDER = (8, 16, 32, 64, 96, 144, 208, 320)
+
+@dataclasses.dataclass(frozen=True)
+class RefitConfig:
+  """Tuned for time on crystals of mp_le20.
+
+  Attributes:
+    steps: Most steps at a time, before further atoms are added.
+    iterative: Slots from which conjugate gradients beat a Cholesky
+      factorization.
+    tolerance: Relative residual at which conjugate gradients stop.
+    iterations: Most iterations of conjugate gradients.
+    sizes: Numbers of slots that are compiled, so that few atoms don't pay for
+      many slots; few, as each is compiled.
+  """
+
+  steps: int = 4
+  iterative: int = 64
+  tolerance: float = 1e-3
+  iterations: int = 15
+  sizes: tuple[int, ...] = (8, 16, 32, 64, 96, 144, 208, 320)
+
+
+_CONFIG = RefitConfig()
 
 
 def refit(
@@ -37,15 +50,15 @@ def refit(
 
   Args:
     space: Where the density lives.
-    target: What `space.prepare` made of the density.
+    target: The result of `space.prepare` for the density.
     positions: Å.
     weights: Filled slots first, zeros after.
-    size: One of `sizes` that holds all filled slots. Static. None: found here,
-      for which all of them are compiled.
+    size: One of `sizes` that holds all filled slots. Static. None: chosen at
+      run time, for which all of them are compiled.
 
   Returns:
-    Positions, weights, the sum of squares that is left, the residual in the
-    form of the target, and whether the atoms still move.
+    Positions, weights, the sum of squared residuals, the residual in the form
+    of the target, and whether the atoms still move.
   """
 
   def run(size):
@@ -67,24 +80,24 @@ def refit(
 
 
 def sizes(slots: int) -> list[int]:
-  """How many slots are fitted at a time, of so many; ascending."""
-  return [n for n in LADDER if n < slots] + [slots]
+  """The numbers of slots that are compiled, ascending."""
+  return [n for n in _CONFIG.sizes if n < slots] + [slots]
 
 
 def _descend(space, target, positions, weights):
-  """Steps until no atom moves any more, or `STEPS` of them.
+  """Steps until no atom moves any more, at most `RefitConfig.steps`.
 
-  Each turn of the loop judges the last step and takes the next, so that the
-  misfit, which is half of what there is to compile, is written once. The
-  first judges the start.
+  Each turn of the loop evaluates the last step and takes the next, so that the
+  residual, half of the program to compile, is in it once. The first turn
+  evaluates the start.
   """
 
   def unfinished(state):
-    return state.moving & (state.turn <= STEPS)
+    return state.moving & (state.turn <= _CONFIG.steps)
 
   def turn(state):
-    new = space.misfit(target, *state.trial)
-    cost, first = state.seen[0], state.turn == 0
+    new = space.squared_residual(target, *state.trial)
+    cost, first = state.evaluated[0], state.turn == 0
     better = first | (new[0] < cost)
     moving = jnp.where(
       better,
@@ -95,7 +108,7 @@ def _descend(space, target, positions, weights):
     state = dataclasses.replace(
       state,
       atoms=_choose(better, state.trial, state.atoms),
-      seen=_choose(better, new, state.seen),
+      evaluated=_choose(better, new, state.evaluated),
       damping=jnp.where(first, 1e-3, jnp.clip(damping, 1e-7, 1e3)),
       moving=first | moving,
       turn=state.turn + 1,
@@ -103,70 +116,72 @@ def _descend(space, target, positions, weights):
     return jax.lax.cond(unfinished(state), step, lambda s: s, state)
 
   def step(state):
-    (positions, weights), gradient = state.atoms, state.seen[1]
-    move, seen = _solve(space, positions, weights, gradient, state.damping)
+    (positions, weights), gradient = state.atoms, state.evaluated[1]
+    move, visibility = _solve(
+      space, positions, weights, gradient, state.damping
+    )
     shift = move[:3].T
     length = jnp.sqrt(jnp.sum(shift**2, axis=-1, keepdims=True))
     shift = shift * jnp.minimum(1, 0.5 * space.sigma / (length + 1e-9))
     lighter = jnp.maximum(weights + move[3], 1e-3)
     trial = positions + shift, jnp.where(weights > 0, lighter, 0)
-    far = jnp.max(length[:, 0] * seen)
+    far = jnp.max(length[:, 0] * visibility)
     return dataclasses.replace(state, trial=trial, far=far)
 
   atoms = positions, weights
-  shapes = jax.eval_shape(space.misfit, target, *atoms)
+  shapes = jax.eval_shape(space.squared_residual, target, *atoms)
   nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
   zero = jnp.zeros((), weights.dtype)
   state = _Descent(
     trial=atoms,
     far=zero,
     atoms=atoms,
-    seen=nothing,
+    evaluated=nothing,
     damping=zero,
     turn=jnp.int32(0),
     moving=jnp.bool_(True),
   )
   state = jax.lax.while_loop(unfinished, turn, state)
-  cost, _, residual = state.seen
+  cost, _, residual = state.evaluated
   return *state.atoms, cost, residual, state.moving
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Descent:
-  """Atoms to be tried, how far they moved, and the best so far."""
+  """Atoms to try, how far they moved, and the best so far."""
 
   trial: tuple[Float[Array, 'K 3'], Float[Array, 'K']]
   far: Float[Array, '']
   atoms: tuple[Float[Array, 'K 3'], Float[Array, 'K']]
-  seen: tuple[Array, Float[Array, '4 K'], Array]
+  evaluated: tuple[Array, Float[Array, '4 K'], Array]
   damping: Float[Array, '']
   turn: Int[Array, '']
   moving: Bool[Array, '']
 
 
-def _choose(which, new, old):
-  return jax.tree.map(lambda n, o: jnp.where(which, n, o), new, old)
+def _choose(condition, new, old):
+  return jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
 
 
 def _solve(space, positions, weights, gradient, damping):
-  """The damped step [4, K], and how well each atom is seen, 0 to 1."""
+  """The damped step [4, K], and how much of each atom is in the box, 0 to 1."""
   k = len(weights)
   normal = space.normal(positions, weights)
   full = jnp.tile(weights > 0, 4)
   sizes = jnp.where(full, normal.diagonal(), 0)
-  # What a column would weigh for an atom far from walls, of weight ≥ 1: the
-  # yardstick of the damping, so that what is hardly seen hardly moves.
+  # The scale of the damping is the diagonal of an atom of weight one or more,
+  # far from walls, so that an atom that is mostly outside hardly moves.
   units = sizes[3 * k :]
   unit = jnp.max(units)
   bound = jnp.maximum(weights, 1.0) ** 2 / (2 * space.sigma**2)
-  yardstick = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
-  # Equal units before the solution: float32 has no digits to spare. Zero leaves
-  # the rows and columns of empty slots out.
-  scale = jnp.where(full, jax.lax.rsqrt(sizes + damping * yardstick), 0)
-  lift = jnp.where(full, damping * yardstick * scale**2 + 1e-6, 1.0)
+  scales = jnp.concatenate([jnp.tile(bound, 3), jnp.ones_like(bound)]) * unit
+  # Scaled to a unit diagonal, as float32 has few digits. A scale of zero
+  # removes the rows and columns of empty slots.
+  scale = jnp.where(full, jax.lax.rsqrt(sizes + damping * scales), 0)
+  lift = jnp.where(full, damping * scales * scale**2 + 1e-6, 1.0)
   right = gradient.reshape(-1) * scale
-  if k < DIRECT:
+  if k < _CONFIG.iterative:
     matrix = normal * scale[:, None] * scale[None] + jnp.diag(lift)
     factor = jax.scipy.linalg.cho_factor(matrix)
     move = jax.scipy.linalg.cho_solve(factor, right)
@@ -175,9 +190,9 @@ def _solve(space, positions, weights, gradient, damping):
     each = scale.reshape(4, k)
     own = own * each[:, None] * each[None] + _diagonal(lift.reshape(4, k))
     own = jnp.linalg.inv(jnp.moveaxis(own, -1, 0))
-    # An atom near a wall hardly tells its place from its weight; that is solved
-    # atom by atom, and the little that is left between atoms by turns. The
-    # matrix is large: it is not written once more to be scaled.
+    # Position and weight of an atom near a wall are nearly degenerate: the
+    # blocks of single atoms are solved exactly and precondition the coupling of
+    # atoms. The matrix is large and not copied to be scaled.
     move = _conjugate_gradients(
       lambda x: scale * dot(normal, scale * x) + lift * x,
       lambda x: jnp.einsum('kij,jk->ik', own, x.reshape(4, k)).reshape(-1),
@@ -195,15 +210,15 @@ def _diagonal(lines: Float[Array, 'N K']) -> Float[Array, 'N N K']:
 def _conjugate_gradients(product, precondition, right):
   """The x with product(x) near `right`, from zero.
 
-  `jax.scipy.sparse.linalg.cg` multiplies the zeros it starts from by the
-  matrix, which is a tenth of the work here, and again to compile.
+  `jax.scipy.sparse.linalg.cg` multiplies its initial zeros by the matrix, which
+  is a tenth of the work here, and compiles the product twice.
   """
-  enough = TOLERANCE**2 * jnp.vdot(right, right, precision='highest')
+  enough = _CONFIG.tolerance**2 * jnp.vdot(right, right, precision='highest')
 
   def unfinished(state):
     _, left, _, _, turn = state
     size = jnp.vdot(left, left, precision='highest')
-    return (size > enough) & (turn < MOST)
+    return (size > enough) & (turn < _CONFIG.iterations)
 
   def improve(state):
     x, left, gain, along, turn = state

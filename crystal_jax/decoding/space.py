@@ -1,8 +1,8 @@
-"""Where a density lives: what a box with walls and a periodic cell share.
+"""The interface of a grid to the decoder: a box with walls or a periodic cell.
 
-The search (`pursuit`), the refit and the vote on species know no more of a grid
-than this. Two keep it: `box.BoxSpace`, whose sums are over the voxels there
-are, and `cell.CellSpace`, whose sums are over Fourier coefficients.
+`pursuit`, `refit` and `species` know a grid through this interface alone. Two
+classes implement it: `box.BoxSpace`, whose sums are over the voxels of the box,
+and `cell.CellSpace`, whose sums are over Fourier coefficients.
 """
 
 from typing import Protocol
@@ -21,7 +21,7 @@ class Space(Protocol):
   sigma: float
   periodic: bool
 
-  # What the grid resolves.
+  # Resolution.
 
   def coarse(self) -> Bool[Array, '']:
     """Whether voxels lie farther apart than σ."""
@@ -34,22 +34,22 @@ class Space(Protocol):
   def prepare(self, density: Float[Array, 'X Y Z']) -> Float[Array, '*T']:
     """The density in the form that fits are made in, the target."""
 
-  def residual(self, density, target, left) -> Float[Array, 'X Y Z']:
-    """What a fit left unexplained, on the grid.
+  def residual(self, density, target, rest) -> Float[Array, 'X Y Z']:
+    """The residual of a fit, on the grid.
 
     Args:
       density: On the grid.
-      target: What `prepare` made of it.
-      left: What `misfit` left of that.
+      target: The result of `prepare` for it.
+      rest: The residual from `squared_residual`, in the form of the target.
     """
 
-  def misfit(
+  def squared_residual(
     self,
     target: Float[Array, '*T'],
     positions: Float[Array, 'K 3'],
     weights: Float[Array, 'K'],
   ) -> tuple[Float[Array, ''], Float[Array, '4 K'], Float[Array, '*T']]:
-    """The squared misfit, half its gradient, and the misfit.
+    """The sum of squared residuals, half its gradient, and the residual.
 
     Returns:
       The sum of squares over voxels, -½ of its gradient by (x, y, z, w), and
@@ -67,7 +67,7 @@ class Space(Protocol):
   # Filters.
 
   def correlate(self, residual: Float[Array, 'X Y Z']) -> Array:
-    """Weight that one atom would take of the residual alone, here and there.
+    """The fitted weight of a single atom at each voxel.
 
     The matched filter g ⋆ r / g ⋆ g.
     """
@@ -78,25 +78,25 @@ class Space(Protocol):
     levels: list[tuple[float, float]],
     level: Int[Array, ''],
   ) -> Array:
-    """The density as atoms of a narrower width would show it.
+    """The density as it would be if atoms were narrower.
 
     Args:
       density: On the grid.
-      levels: Widths, Å, and the ridges that hold the noise. A width above σ
+      levels: Widths, Å, and the ridges that limit the noise. A width above σ
         blurs instead. Static.
-      level: Which of them.
+      level: Index into the levels.
     """
 
   def gain(self, width: float, ridge: float) -> Float[Array, '']:
-    """What sharpening multiplies white noise with, root mean square."""
+    """Root mean square gain of white noise in sharpening."""
 
   def smooth(self, field: Float[Array, 'X Y Z']) -> Array:
-    """A map of blobs as wide as labels are, made smooth."""
+    """The field blurred by the width of labels."""
 
   def margin(self) -> int:
-    """Voxels past each side that sharpening looks at."""
+    """Voxels by which a sharpened field extends past each wall."""
 
-  # Places.
+  # Positions.
 
   def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
     """Å from (fractional) voxel indices of a sharpened field."""
@@ -107,7 +107,7 @@ class Space(Protocol):
   def distances(
     self, a: Float[Array, 'K 3'], b: Float[Array, 'L 3']
   ) -> Float[Array, 'K L']:
-    """How far apart, Å, the nearest images if it is periodic."""
+    """Distances, Å; to the nearest image if the space is periodic."""
 
   def fold(self, positions: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
     """Positions as they are reported."""
@@ -115,4 +115,4 @@ class Space(Protocol):
   def inside(
     self, positions: Float[Array, 'K 3'], beyond: float = 0.0
   ) -> Bool[Array, 'K']:
-    """Not outside a wall, or not so far, Å."""
+    """Whether positions are inside the walls, or at most `beyond` Å outside."""

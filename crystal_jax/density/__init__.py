@@ -1,9 +1,9 @@
 """Crystal to density: Gaussian atoms, with all their images, on a grid.
 
-`voxelize` is the way in. It has three forms, one for each place where it is the
-fastest: `box_density`, `cell_density` and `wave_density`. `images` finds which
-copies of which atoms reach a grid, `image_counts` how many they are, `labels`
-which species is near a voxel.
+`voxelize` chooses the fastest of four forms: `box_density`, `cell_density`,
+`wave_density` and `separable_density`. `images` lists the periodic images that
+reach a grid, `image_counts` counts them, `labels` gives the species near a
+voxel.
 """
 
 from crystal_jax.density.grids import BoxGrid, CellGrid, Grid

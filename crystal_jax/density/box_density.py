@@ -9,9 +9,9 @@ which is a matrix product of the pairs X Y with Z. Two things make it cheaper:
 
 - Low rank. Gaussians wider than the voxels span few dimensions: on 60 voxels
   of 10 Å all those of σ = 1 Å lie, to 3e-7, in a space of 24. The sum is done
-  there, and the small result is spread over the voxels at the end.
+  there, and the small result is expanded to the voxels at the end.
 - Slabs. Narrow Gaussians reach few planes: with the images sorted along x, a
-  slab of planes needs but a window of them.
+  slab of planes needs a window of them only.
 """
 
 import functools
@@ -26,8 +26,8 @@ from crystal_jax.density.grids import BoxGrid
 from crystal_jax.density.images import cutoff
 from crystal_jax.density.split import Split, split
 
-# Images that one product takes. More come in chunks, which bounds both the
-# workspace and what rounding can add up to.
+# Most images of one product. More images come in chunks of _CHUNK, which bounds
+# the workspace and the rounding error. _MOST is also the base of sort keys.
 _MOST = 1024
 _CHUNK = 64
 
@@ -44,10 +44,10 @@ def box_density(
   """Weight per Å³ at the voxels of a box.
 
   Args:
-    centers: Where the images are [M, 3], Å.
+    centers: Positions of the images [M, 3], Å.
     weights: Their weights, zero in unused slots.
     sigma: Standard deviation, Å.
-    reach: How far a Gaussian is followed, Å.
+    reach: Distance beyond which a Gaussian is neglected, Å.
     basis: From `low_rank_basis`, or None.
     grid: The box. Static.
   """
@@ -55,7 +55,7 @@ def box_density(
   weights = weights * ((2 * np.pi) ** -1.5 / sigma**3)
   plain = functools.partial(product, axis=axis, sigma=sigma, basis=basis)
   windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
-  # Accelerators have the arithmetic to spare, and no liking for branches.
+  # On accelerators arithmetic is cheap and branches are slow.
   cpu = windowed if basis is None else plain
   form = functools.partial(jax.lax.platform_dependent, cpu=cpu, default=plain)
 
@@ -67,7 +67,7 @@ def box_density(
     density = form(centers, weights)
   else:
     density = add_up(form, *jax.tree.map(chunks, (centers, weights)))
-  return density if basis is None else _spread(density, basis)
+  return density if basis is None else _expand(density, basis)
 
 
 @functools.lru_cache(maxsize=256)
@@ -77,8 +77,8 @@ def low_rank_basis(
   """Orthonormal [G, Q] that spans the Gaussians of one axis, on the host.
 
   Returns:
-    None where it would gain nothing, because they span most of the axis, or
-    round too much, because the density may be many single peaks high.
+    None where it would save nothing, because the Gaussians span most of the
+    axis, or would round too much, because the density may be many peaks high.
   """
   reach = cutoff(sigma, dtype)
   peaks = max_images * (2.5 * sigma / (grid.length + 2 * reach)) ** 3
@@ -125,14 +125,14 @@ def _gaussians(a: Split, b: Split, sigma) -> Float[Array, 'A B']:
 
 
 def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
-  """Slab by slab along x, each with the images that reach it."""
+  """Density slab by slab along x, each with the images within reach."""
   points, images, voxels = axis.value, len(weights), len(axis.value)
   first, last = points[0] - reach, points[-1] + reach
   filled = (weights != 0).any(-1)
   along = jnp.where(filled, centers.value[:, 0], jnp.inf)
-  # Place along x and index in one integer: it sorts faster than two arrays.
-  place = 2**20 * jnp.clip((along - first) / (last - first), 0, 1)
-  keys = place.astype(jnp.int32) * _MOST + jnp.arange(images, dtype=jnp.int32)
+  # Position along x and index in one integer: it sorts faster than two arrays.
+  rank = 2**20 * jnp.clip((along - first) / (last - first), 0, 1)
+  keys = rank.astype(jnp.int32) * _MOST + jnp.arange(images, dtype=jnp.int32)
   order = jax.lax.sort(keys) % _MOST
   centers, weights = jax.tree.map(lambda a: a[order], (centers, weights))
 
@@ -153,9 +153,9 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
     )
     return trilinear(x, y_, z_)
 
-  # A window has one of eight lengths, each a product of its own. Derivatives
-  # compute branches again, which else would keep room for all eight, and slabs
-  # too, which else would copy y and z.
+  # A window has one of eight lengths, each with a product of its own. Branches
+  # are recomputed in derivatives, which would otherwise keep memory for all
+  # eight, and so are slabs, which would otherwise copy y and z.
   shares = np.array([2, 4, 5, 6, 7, 8, 11, 16]) / 16
   lengths = np.unique(np.minimum(8 * np.ceil(shares * images / 8), images))
   lengths = lengths.astype(int).tolist()
@@ -171,14 +171,14 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   return density.reshape(voxels, voxels, voxels, -1)
 
 
-def _spread(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
+def _expand(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
   """From a basis of each axis to its voxels, a channel at a time."""
   voxels, rank = basis.shape
 
-  def spread(core):
+  def expand(core):
     # One einsum of all is three times slower at 128 voxels.
     density = jnp.einsum('jb,abc->ajc', basis, core, precision='highest')
     density = dot(density.reshape(-1, rank), basis.T)
     return dot(basis, density.reshape(rank, -1)).reshape((voxels,) * 3)
 
-  return jnp.moveaxis(jax.lax.map(spread, jnp.moveaxis(cores, -1, 0)), 0, -1)
+  return jnp.moveaxis(jax.lax.map(expand, jnp.moveaxis(cores, -1, 0)), 0, -1)

@@ -1,7 +1,7 @@
 """Sums of Gaussians on the unit cell's own grid, image by image.
 
-At the voxels' points and right at any spacing; where voxels are close enough,
-`wave_density.cell_waves` is the same and much faster.
+Exact at the voxels' points at any spacing. Where the grid resolves the
+Gaussians, `wave_density.cell_waves` gives the same and is much faster.
 """
 
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ def cell_density(
   def one(center, weight):
     squares = 0.0
     for i in range(3):
-      # Whole quanta first, which don't round; then all numbers are small.
+      # Whole quanta first, which do not round; all other terms are small.
       coarse = outer_sum(*(axis.coarse[:, i] for axis in axes))
       fine = outer_sum(*(axis.fine[:, i] for axis in axes))
       offset = coarse - center.coarse[i] + (fine - center.fine[i])
@@ -44,7 +44,7 @@ def cell_density(
 
 
 def _steps(vector: Split, voxels: int) -> Split:
-  """Where the voxels along a vector are [G, 3], from the origin."""
+  """Positions of the voxels along a lattice vector [G, 3], Å."""
   step = jnp.arange(voxels, dtype=vector.fine.dtype)
   whole = jnp.outer(step, vector.coarse)
   coarse = quantize(whole / voxels)

@@ -1,4 +1,4 @@
-"""Sums that keep their last digits: products, and densities in a row."""
+"""Accurate float32 sums: full-precision products, compensated summation."""
 
 import functools
 from collections.abc import Callable
@@ -14,14 +14,14 @@ dot = functools.partial(jnp.matmul, precision='highest')
 def add_up(
   form: Callable[..., Num[Array, '*S']], *items: PyTree[Num[Array, 'K ...']]
 ) -> Num[Array, '*S']:
-  """Σ_k form(items[0][k], items[1][k], ..), one after the other.
+  """Σ_k form(items[0][k], items[1][k], ..), by compensated summation.
 
-  Derivatives compute each term again instead of keeping it.
+  Terms are recomputed in derivatives instead of kept.
   """
   form = jax.checkpoint(form)
 
   def add(carry, item):
-    total, surplus = carry  # Kahan: what rounding added goes off the next
+    total, surplus = carry  # Kahan: the rounding error is subtracted next
     part = form(*item) - surplus
     new = total + part
     return (new, jax.lax.stop_gradient(new - total - part)), None

@@ -1,4 +1,4 @@
-"""Where a density is sampled: a cube of space, or the unit cell itself.
+"""Grids of voxels: a cube of space, or the unit cell itself.
 
 A `BoxGrid` is a cube centred on the origin with open walls; its voxels sit at
 `(i + 1/2) * length / size - length / 2` along each axis, so none lies on a
@@ -101,26 +101,12 @@ def points(
   return fractional @ jnp.asarray(cell)
 
 
-def voxel_volume(
-  grid: Grid, cell: Float[ArrayLike, '3 3'] | None = None
-) -> Float[Array, '']:
-  """Volume of one voxel, Å³.
-
-  Raises:
-    ValueError: If a CellGrid comes without a cell.
-  """
-  if isinstance(grid, BoxGrid):
-    return jnp.asarray(grid.spacing**3)
-  if cell is None:
-    raise ValueError('A CellGrid has no voxel volume without a cell.')
-  nx, ny, nz = grid.shape
-  return jnp.abs(jnp.linalg.det(jnp.asarray(cell))) / (nx * ny * nz)
-
-
 def resolves(
-  grid: CellGrid, cell: Float[ArrayLike, '3 3'], sigma: Float[ArrayLike, '']
+  grid: CellGrid,
+  cell: Float[Array | np.ndarray, '3 3'],
+  sigma: Float[ArrayLike, ''],
 ) -> Bool[Array, '']:
-  """Whether a Gaussian has nothing beyond the grid's Nyquist frequency.
+  """Whether a Gaussian vanishes beyond the grid's Nyquist frequency.
 
   The Nyquist planes of a lattice vector of length a on n voxels are π n / a
   away from zero frequency, whatever the angles; exp(-(π/0.6)²/2) is 1e-6.

@@ -33,8 +33,8 @@ def count_images(
   """
   positions = as_numbers('positions', positions)
   cell = None if cell is None else as_numbers('cell', cell)
-  sure = 0.9999 * sigma  # also where the device rounds
-  if isinstance(grid, CellGrid) and resolves(grid, np.asarray(cell), sure):
+  narrow = 0.9999 * sigma  # the device may round
+  if isinstance(grid, CellGrid) and resolves(grid, np.asarray(cell), narrow):
     return max(len(positions), 1)  # a sum over waves, each atom once
   reach = cutoff(np.float64(sigma), jnp.result_type(float))
   return count_reaching(positions, cell, grid=grid, reach=reach)
@@ -49,19 +49,19 @@ def count_reaching(
 ) -> int:
   """Slots that `find_images` needs, found on the host. At least 1."""
   positions = np.asarray(positions, np.float64).reshape(-1, 3)
-  # What is not finite reaches nothing here, and gives NaN later.
+  # Positions that are not finite have no images; the density is NaN.
   positions = positions[np.isfinite(positions).all(-1)]
   if cell is None or not np.isfinite(cell).all():
     return max(len(positions), 1)
   cell = np.asarray(cell, np.float64)
   inverse = np.linalg.inv(cell)
-  reach = 1.0001 * reach  # to be on the safe side of rounding
+  reach = 1.0001 * reach  # the device may round
   order, across, lines = frame_lines(cell, inverse, grid, reach, np)
   each = int(across[1] * across[2])
   atom, rank = np.divmod(np.arange(len(positions) * each), each)
   shifted = (positions @ inverse)[:, order]
   *_, counts = cut_lines(shifted[atom], rank, across, lines, np)
-  # The lines have to fit too; they do but for odd cells.
+  # The lines have to fit too; nearly always they do.
   spare = len(atom) - 4 * len(positions)
   return max(int(counts.sum()), spare // 2 + 1, 1)
 
@@ -69,17 +69,21 @@ def count_reaching(
 def find_max_images(count, positions, weights, cell, width) -> int:
   """`max_images` for the largest of some crystals, rounded up to the ladder.
 
-  What one of them needs is `count(atoms, cell, width)`; they come as positions
-  [*B, N, 3], weights [*B, N, *C] and cells [*B, 3, 3] or None.
+  Args:
+    count: Images of one crystal, `count(atoms, cell, width)`.
+    positions: [*B, N, 3], Å.
+    weights: [*B, N, *C]; zero in empty slots.
+    cell: [*B, 3, 3], Å, or None.
+    width: Standard deviation or radius of an atom, Å.
 
   Raises:
-    ValueError: Where a transformation hides one of them (but the weights).
+    ValueError: If positions, cell or width are traced.
   """
   values = known(positions, cell, width)
   if values is None:
     raise ValueError(
-      'Give max_images= inside jit, vmap or scan, where positions, cell and '
-      'width have no values yet to find it from (count_images does, outside).'
+      'Pass max_images= inside jit, vmap or scan, where positions, cell and '
+      'sigma or radius are traced; count_images finds it outside.'
     )
   positions, cell, width = values
   (weights,) = known(weights) or [np.ones(positions.shape[:-1])]
@@ -94,18 +98,18 @@ def find_max_images(count, positions, weights, cell, width) -> int:
 
 
 def known(*arrays: ArrayLike | None) -> list[np.ndarray | None] | None:
-  """The values of arrays, also under grad; None where one is hidden."""
-  shown = [
+  """The values of arrays, also under grad; None if one is traced by jit."""
+  values = [
     jax.lax.stop_gradient(a) if isinstance(a, jax.core.Tracer) else a
     for a in arrays
   ]
   try:
-    return [None if a is None else np.asarray(a) for a in shown]
+    return [None if a is None else np.asarray(a) for a in values]
   except jax.errors.TracerArrayConversionError:
     return None
 
 
 def ladder(count: int) -> int:
-  """The next of 8, 16, 24, .. 64, 80, .. 128, 160: crystals share a trace."""
+  """The next of 8, 16, 24, .. 64, 80, .. 128, 160: fewer shapes to compile."""
   step = max(8, 1 << max(0, (count - 1).bit_length() - 3))
   return -(-max(count, 1) // step) * step

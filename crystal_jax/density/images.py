@@ -1,16 +1,15 @@
 """Periodic images: which copies of which atoms reach a grid.
 
-A crystal repeats without end, a grid sees a part of it. An image is an atom
-moved by a lattice translation, `position + translation @ cell`; it counts if
-it lies within `reach` of the grid. Choosing the images yields integers (an
-atom's index, three whole numbers), so nothing is differentiated here; placing
-them (`place`) is where derivatives pass.
+An image is an atom moved by a lattice translation, `position + translation @
+cell`; it counts if it lies within `reach` of the grid. Choosing images yields
+integers (an atom's index, three whole numbers), which have no derivatives;
+derivatives pass through their positions (`place`).
 
-Shapes are static under jit, so the images fill `max_images` slots and the
-rest stay empty. `complete` is False when they did not all fit.
+Shapes are static under jit, so the images fill `max_images` slots and the other
+slots stay empty. `complete` is False when not all images fit.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +38,10 @@ class Images(NamedTuple):
   complete: Bool[Array, '']
 
 
-def cutoff(sigma: Float[ArrayLike, ''], dtype: jnp.dtype) -> Array:
+_Scalar = TypeVar('_Scalar', Array, float)
+
+
+def cutoff(sigma: _Scalar, dtype: jnp.dtype) -> _Scalar:
   """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
   return (7.0 if dtype == jnp.float64 else 5.5) * sigma
 
@@ -55,9 +57,9 @@ def find_images(
 ) -> Images:
   """The images of filled slots that lie within `reach` of the grid.
 
-  All images of an atom lie on lines along the lattice vector that has most
-  of them near the grid. Lines are listed first, and what the grid's walls
-  leave of each is an interval of whole numbers.
+  All images of an atom lie on lines along the lattice vector with most images
+  near the grid. Lines are listed first; the grid's walls cut each to an
+  interval of whole numbers.
 
   Args:
     positions: Cartesian positions, Å.
@@ -69,6 +71,8 @@ def find_images(
   """
   positions, cell, reach = jax.lax.stop_gradient((positions, cell, reach))
   if cell is None:
+    if not isinstance(grid, BoxGrid):
+      raise ValueError('A CellGrid needs a cell.')
     far = jnp.abs(positions) > grid.length / 2 + reach  # False for NaN
     return _once(positions, filled & ~far.any(-1), max_images)
   inverse = lattice.invert(cell)
@@ -99,7 +103,7 @@ def each_atom(
   *,
   max_images: int,
 ) -> Images:
-  """Every filled slot once, in the unit cell: for sums over frequencies."""
+  """Every filled slot once, in the unit cell, for sums over frequencies."""
   inverse = lattice.invert(jax.lax.stop_gradient(cell))
   fractional = dot(jax.lax.stop_gradient(positions), inverse)
   images = _once(fractional, filled, max_images)
@@ -119,7 +123,7 @@ def place(images: Images, positions: Split, cell: Split | None) -> Split:
 
 
 def _once(positions, filled, max_images):
-  """Each filled slot where it is."""
+  """Each filled slot at its own position."""
   finite = jnp.isfinite(jnp.where(filled[:, None], positions, 0.0)).all()
   still = jnp.zeros(positions.shape, jnp.int32)
   complete = finite & (filled.sum() <= max_images)
@@ -130,10 +134,10 @@ def frame_lines(cell, inverse, grid, reach, xp):
   """The lines that images may lie on, and the walls that cut them.
 
   Returns:
-    The order of the lattice vectors, the one with most images first; how many
-    steps there may be along each; and what `cut_lines` needs: these vectors in
-    coordinates across the walls, the walls (low, high) in the same, and where
-    the steps begin, in fractional coordinates.
+    The order of the lattice vectors, the one with most images first; the most
+    steps along each; and arguments of `cut_lines`: these vectors in coordinates
+    across the walls, the walls (low, high) in the same coordinates, and the
+    first steps, in fractional coordinates.
   """
   if isinstance(grid, BoxGrid):
     half = xp.full(3, grid.length / 2 + reach, inverse.dtype)
@@ -150,7 +154,7 @@ def frame_lines(cell, inverse, grid, reach, xp):
 
 
 def cut_lines(offset, rank, across, lines, xp):
-  """What the walls leave of some lines.
+  """The interval of whole steps of each line between the walls.
 
   Args:
     offset: Fractional coordinates [L, 3] of each line's atom.
@@ -161,7 +165,7 @@ def cut_lines(offset, rank, across, lines, xp):
 
   Returns:
     Steps [L, 2] along the second and third vector, the first step [L] along
-    the first one, and how many follow.
+    the first vector, and the number of steps [L].
   """
   vectors, walls, first = lines
   rest = xp.stack([rank % across[1], rank // across[1]], -1)

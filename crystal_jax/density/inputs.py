@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
 
-def as_numbers(name: str, value: ArrayLike) -> jax.Array | np.ndarray:
+def as_numbers(
+  name: str, value: ArrayLike | Sequence
+) -> jax.Array | np.ndarray:
   """An array of real numbers that JAX takes.
 
   JAX arrays and tracers pass as they are. Lists, other byte orders, float16 and

@@ -1,4 +1,4 @@
-"""Which species a voxel belongs to: the target of the species network.
+"""Species labels of voxels: the target of the species network.
 
 A voxel within `radius` of an atom, or of one of its periodic images, carries
 the atomic number of the nearest one; every other voxel is background, 0.
@@ -17,10 +17,10 @@ from crystal_jax.density.grids import CellGrid, Grid
 from crystal_jax.density.inputs import as_numbers
 from crystal_jax.density.split import float_type, split
 
-# A voxel this near to an atom, Å, carries its species, as in the paper.
+# Largest distance of a labelled voxel from its atom, Å, as in the paper.
 LABEL_RADIUS = 0.65
 
-# Squared distances closer than this (Å²) are a tie: rounding makes no choice.
+# Squared distances that differ by less are a tie, Å²; rounding decides nothing.
 _TIE = 2e-6
 
 
@@ -39,7 +39,7 @@ def label_species(
     positions: Cartesian positions, Å.
     numbers: Atomic numbers; 0 marks an empty slot.
     cell: Lattice vectors as rows, Å. None: no images (BoxGrid only).
-    grid: Where the labels are wanted. Static.
+    grid: The voxels. Static.
     radius: Farthest distance from an atom, Å.
     max_images: Most images that may reach the grid. Static. None: found here,
       which needs concrete positions and cell.
@@ -87,7 +87,7 @@ def label_species(
 def _label(positions, numbers, cell, radius, *, grid, max_images, voxels):
   if not numbers.size:
     return jnp.zeros(grid.shape, jnp.int32)
-  # Labels are whole numbers; their derivative is zero and never computed.
+  # Labels are whole numbers, whose derivative is zero.
   positions, cell, radius = jax.lax.stop_gradient((positions, cell, radius))
   images = periodic.find_images(
     positions.value,
@@ -112,7 +112,7 @@ def _label(positions, numbers, cell, radius, *, grid, max_images, voxels):
 
   far = jnp.full(grid.shape, jnp.inf, centers.dtype)
   state = jnp.stack([jnp.zeros_like(far), far])
-  # Filled slots come first: no time goes into empty ones.
+  # Filled slots come first, so that empty ones take no time.
   state = jax.lax.fori_loop(0, images.filled.sum(), nearer, state)
   return jnp.where(images.complete, state[0].astype(jnp.int32), -1)
 
@@ -127,10 +127,10 @@ def _across(radius, grid) -> int | None:
 
 
 def _window(grid, cell, radius, voxels, dtype):
-  """Where an atom's voxels are, and how far: squared distances in a window.
+  """Squared distances of voxels from an atom, and the window they are in.
 
-  In a box it is a cube of `voxels` a side, the atom in its midst or cut off
-  by the walls; on a cell's grid, whose shape is not known, it is the whole.
+  In a box the window is a cube of `voxels` a side around the atom, or at the
+  walls; on a cell's grid, whose cell is not static, it is the whole grid.
   """
   if isinstance(grid, CellGrid):
     x, y, z = jnp.moveaxis(grids.points(grid, cell.value), -1, 0)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from crystal_jax.density import wave_density
 from crystal_jax.density.exact_sums import dot
@@ -53,7 +53,7 @@ class AxisFactor(NamedTuple):
 
 def axis_factors(
   fractional: Float[Array, 'N 3'] | Split,
-  widths: Float[ArrayLike, '3'],
+  widths: Float[Array | np.ndarray, '3'],
   grid: CellGrid,
 ) -> tuple[AxisFactor, AxisFactor, AxisFactor]:
   """Each atom as one vector an axis.
@@ -71,16 +71,17 @@ def axis_factors(
   if not isinstance(fractional, Split):
     coarse = quantize(fractional)
     fractional = Split(coarse, fractional - coarse)
-  return tuple(
+  x, y, z = (
     _axis_factor(fractional.coarse[:, i], fractional.fine[:, i], widths[i], n)
     for i, n in enumerate(grid.shape)
   )
+  return x, y, z
 
 
 def separable_density(
   fractional: Float[Array, 'N 3'] | Split,
   weights: Float[Array, 'N C'],
-  widths: Float[ArrayLike, '3'],
+  widths: Float[Array | np.ndarray, '3'],
   grid: CellGrid,
   *,
   double_nyquist: bool = False,
@@ -193,8 +194,8 @@ def _axis_factor(coarse, fine, width, count: int) -> AxisFactor:
 
 
 def _double_nyquist(factors, weights, grid) -> Float[Array, 'X Y Z C'] | float:
-  """What the product of real parts has too much at two Nyquist frequencies."""
-  total = 0.0
+  """The excess of the product of real parts at two Nyquist frequencies."""
+  total: Array | float = 0.0
   for axis in range(3):
     others = [i for i in range(3) if i != axis]
     if any(grid.shape[i] % 2 for i in others):

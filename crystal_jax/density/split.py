@@ -5,15 +5,15 @@ of a power of two and a small rest, the coarse parts add up without rounding and
 the rests hardly round.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-# Coarse parts are whole multiples of this, which add up without rounding in
-# float32 for some 65,000 Å.
+# Coarse parts are whole multiples of this, Å; their sums do not round in
+# float32 up to some 65,000 Å.
 _QUANTUM = 2.0**-8
 
 
@@ -36,7 +36,11 @@ def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
   return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
 
 
-def quantize(x: Float[ArrayLike, '*S']) -> Float[ArrayLike, '*S']:
+@overload
+def quantize(x: Float[Array, '*S']) -> Float[Array, '*S']: ...
+@overload
+def quantize(x: Float[np.ndarray, '*S']) -> Float[np.ndarray, '*S']: ...
+def quantize(x):
   """The nearest whole multiple of the quantum, a constant to derivatives."""
   if isinstance(x, np.ndarray):
     return np.round(x / _QUANTUM) * _QUANTUM

@@ -110,7 +110,7 @@ def voxelize_batch(
   max_images: int | None = None,
   band_limit: bool = False,
 ) -> Float[Array, 'B G G G *C']:
-  """`voxelize` of a batch of crystals, in the form the platform likes.
+  """`voxelize` of a batch of crystals, in the order that suits the platform.
 
   One after the other on a CPU, 32 at once on an accelerator.
 
@@ -124,15 +124,15 @@ def voxelize_batch(
 
 
 class _Atoms(NamedTuple):
-  """What is on the grid, one crystal or a batch, as `voxelize` takes it."""
+  """Atoms of one crystal or a batch, as arguments of `voxelize`."""
 
-  positions: ArrayLike
-  weights: ArrayLike
-  cell: ArrayLike | None
+  positions: Array | np.ndarray
+  weights: Array | np.ndarray
+  cell: Array | np.ndarray | None
 
 
 class _Options(NamedTuple):
-  """How the density is wanted; static."""
+  """Static options of a density."""
 
   grid: Grid
   max_images: int | None
@@ -161,7 +161,7 @@ def _atoms(positions, weights, cell) -> _Atoms:
 
 
 def _checked(form, axes: int, atoms: _Atoms, sigma, options: _Options):
-  """What is done outside of jit: checks, and what needs values."""
+  """Checks arguments and finds static options, outside of jit."""
   sigma = as_numbers('sigma', sigma)
   _check(axes, atoms, sigma, options)
   positions, weights, cell = atoms
@@ -178,13 +178,17 @@ def _checked(form, axes: int, atoms: _Atoms, sigma, options: _Options):
   if band_limit:
     options = _with_separable(options, np.shape(positions)[-2], cell, sigma)
   dtype = float_type(positions, cell)
-  width, basis = known(sigma), None
+  width, basis = _value(sigma), None
   if width is not None and isinstance(grid, BoxGrid):
-    basis = low_rank_basis(grid, float(width[0]), max_images, dtype)
-  positions = split(positions, dtype)
-  cell = None if cell is None else split(cell, dtype)
-  weights, sigma = jnp.asarray(weights, dtype), jnp.asarray(sigma, dtype)
-  return form(positions, weights, cell, sigma, basis, **options._asdict())
+    basis = low_rank_basis(grid, width, max_images, dtype)
+  return form(
+    split(positions, dtype),
+    jnp.asarray(weights, dtype),
+    None if cell is None else split(cell, dtype),
+    jnp.asarray(sigma, dtype),
+    basis,
+    **options._asdict(),
+  )
 
 
 def _with_separable(options: _Options, slots: int, cell, sigma) -> _Options:
@@ -193,14 +197,21 @@ def _with_separable(options: _Options, slots: int, cell, sigma) -> _Options:
   Derivatives by the cell need its angles, and under jit an orthogonal cell is
   not known to be one: both keep the sum over all waves.
   """
-  width = known(sigma)
-  if width is None or isinstance(cell, jax.core.Tracer):
+  width, grid = _value(sigma), options.grid
+  traced = isinstance(cell, jax.core.Tracer)
+  if width is None or traced or not isinstance(grid, CellGrid):
     return options
-  grid, cell, width = options.grid, np.asarray(cell), float(width[0])
+  cell = np.asarray(cell)
   if not is_separable(cell, slots, width):
     return options
   double = needs_double_nyquist(cell, width, grid)
   return options._replace(separable=True, double_nyquist=double)
+
+
+def _value(sigma) -> float | None:
+  """Sigma as a number; None if it is traced."""
+  values = known(sigma)
+  return None if values is None else float(np.asarray(values[0]))
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -210,9 +221,9 @@ def _voxelize_batch(positions, weights, cell, sigma, basis, **static):
 
   args = (positions, weights, cell)
   # A CPU is fastest when one crystal's work stays in its cache.
-  some = functools.partial(jax.lax.map, one, batch_size=32)
+  together = functools.partial(jax.lax.map, one, batch_size=32)
   return jax.lax.platform_dependent(
-    args, cpu=functools.partial(jax.lax.map, one), default=some
+    args, cpu=functools.partial(jax.lax.map, one), default=together
   )
 
 
@@ -240,7 +251,7 @@ def _voxelize(
   box = isinstance(grid, BoxGrid)
 
   def total(form, images, **options):
-    """Sums the images up in one of the forms; NaN if some are missing."""
+    """The density of the images by one form; NaN if some are missing."""
     used = jnp.where(images.complete, 1.0 * images.filled, jnp.nan)
     weight = weights[images.atom] * used.astype(weights.dtype)[:, None]
     centers = periodic.place(images, positions, cell)
@@ -271,20 +282,19 @@ def _voxelize(
   elif box and (cell is None or max_images <= _MANY_IMAGES):
     density = by_images()
   else:
-    # Under vmap, as on an accelerator, both are computed and one is kept: there
-    # `band_limit=True`, or a box that few images reach, has but one form.
+    # Under vmap both are computed and one is kept; `band_limit=True`, and a box
+    # with few images, have one form.
     holds = is_small(vectors, sigma) if box else resolves(grid, vectors, sigma)
     density = jax.lax.cond(holds, by_waves, by_images)
   return density.reshape(shape)
 
 
 def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
-  """Static mistakes, said by name."""
+  """Refuses arguments that can be told wrong without values."""
   positions, weights, cell = atoms
   grid, max_images, band_limit, *_ = options
   shape, slots = np.shape(positions), np.shape(weights)
   square = cell is None or np.shape(cell) == (*shape[:-2], 3, 3)
-  solid = isinstance(cell, np.ndarray) and np.isfinite(cell).all()
   box = isinstance(grid, BoxGrid)
   number = isinstance(sigma, np.ndarray)
   names = 'N 3' if axes == 2 else 'B N 3'
@@ -298,7 +308,10 @@ def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
   fits = slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes)
   need(fits, f'weights [N] or [N, C] for positions {shape}, not {slots}')
   need(square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}')
-  flat = solid and (np.linalg.det(cell) == 0).any()
+  if isinstance(cell, np.ndarray) and np.isfinite(cell).all():
+    flat = bool((np.linalg.det(cell) == 0).any())
+  else:
+    flat = False
   need(not flat, 'a cell with a volume; this one is flat')
   need(box or isinstance(grid, CellGrid), f'a BoxGrid or CellGrid, not {grid}')
   need(box or cell is not None, 'a cell for a CellGrid')

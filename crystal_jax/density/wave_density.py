@@ -4,9 +4,9 @@ By Poisson's formula the sum over all images is one over reciprocal vectors k,
 
   Σ_k S(k) exp(-2π²σ²k²) exp(2πi k·r) / V,  S(k) = Σ_m w_m exp(-2πi k·r_m)
 
-with no more terms than the Gaussian lets through: those that a fine grid of
-the cell carries, which an inverse FFT adds up; or, where the cell is small
-beside sigma and its images go into the thousands, no more than 125.
+over the frequencies at which the Gaussian has not vanished: those of a fine
+grid of the cell, which an inverse FFT sums; or, where the cell is small beside
+sigma and has thousands of images, at most 125.
 """
 
 import itertools
@@ -45,11 +45,11 @@ def cell_waves(
   """
   inverse = lattice.invert(cell.value)
   coarse, fine = fractional(centers, cell)
-  orders = [_orders(n) for n in grid.shape]
-  orders[2] = orders[2][: grid.shape[2] // 2 + 1]  # enough for a real density
-  orders = [jnp.asarray(n, weights.dtype) for n in orders]
+  whole = [_orders(n) for n in grid.shape]
+  whole[2] = whole[2][: grid.shape[2] // 2 + 1]  # enough for a real density
+  orders = [jnp.asarray(n, weights.dtype) for n in whole]
 
-  squares = 0.0
+  squares: Array | float = 0.0
   for row in inverse:
     waves = (n * k for n, k in zip(orders, row, strict=True))
     squares += outer_sum(*waves) ** 2
@@ -118,16 +118,16 @@ def fractional(centers: Split, cell: Split) -> Split:
 def is_small(
   cell: Float[Array, '3 3'], sigma: Float[Array, '']
 ) -> Bool[Array, '']:
-  """Whether the waves of `box_waves` are all that a Gaussian lets through.
+  """Whether the Gaussian vanishes beyond the waves of `box_waves`.
 
-  Those left out have |k| ≥ 3 / a for a vector's length a: with a ≤ 3 σ they
+  All other waves have |k| ≥ 3 / a for a vector's length a: with a ≤ 3 σ they
   are below exp(-2π²), 3e-9 of the mean.
   """
   return jnp.linalg.norm(cell, axis=-1).max() <= 3 * sigma
 
 
 def _add_mean(density, weights, volume: Split):
-  """The wave of zero frequency, Σw / V: last, and as if rounded once."""
+  """Adds the mean Σw / V last, in double length, so that it rounds once."""
   total = weights.sum(0)[None, None, None]
   high = jax.lax.reduce_precision(total / volume.value, 8, 11)
   low = (total - high * volume.coarse - high * volume.fine) / volume.value
@@ -143,8 +143,8 @@ def _orders(count: int) -> np.ndarray:
 def _merge_nyquist(spectrum, grid) -> Complex[Array, 'X Y Z']:
   """Half a spectrum with +n/2 and -n/2 of x and of y averaged.
 
-  Where z's own frequency is 0 or Nyquist nothing is done: there the inverse
-  transform takes the real part by itself.
+  Where z's own frequency is 0 or Nyquist, the inverse transform takes the real
+  part by itself.
   """
   nx, ny, nz = grid.shape
   # The opposite of -n/2 is the last; of all others, itself.

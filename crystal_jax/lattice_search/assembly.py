@@ -49,10 +49,9 @@ def assemble(
         f'No lattice was found in the box (score {fit.score:.3f}); pass a cell '
         '[3, 3] in Å instead of the fit to fold the atoms by it.'
       )
-    fit, centre = fit.cell, fit.centre
+    cell, centre = fit.cell, fit.centre
   else:
-    centre = None
-  cell = np.asarray(fit, np.float64)
+    cell, centre = np.asarray(fit, np.float64), None
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
   positions, numbers, _, inner, _ = box_atoms.reliable(atoms)
@@ -95,11 +94,11 @@ def symmetrize(
   )
   if found is None:
     return crystal
-  cell, fractional, numbers = found
+  vectors, coordinates, species = (np.asarray(each) for each in found)
   return crystal_lib.Crystal(
-    numbers=np.asarray(numbers, np.int32),
-    positions=np.asarray(fractional) @ np.asarray(cell),
-    cell=np.asarray(cell),
+    numbers=species.astype(np.int32),
+    positions=coordinates @ vectors,
+    cell=vectors,
   )
 
 
