@@ -130,7 +130,7 @@ def run(name, crystals, *, noise=None, verbose=False):
     print(f'\n{name}: {grid}, sigma {sigma}, {len(cases)} crystals')
     for key, value in counts.items():
       print(f'  {key:44s} {value:.6g}')
-    missed = [c['crystal'] for c in cases if not c['good']]
+    missed = [c['crystal'] for c in cases if not c['exact']]
     print(f'  missed: {missed[:40]}', flush=True)
   return counts
 
@@ -173,7 +173,7 @@ def score(name, truth, atoms, grid, sigma):
     case['lattice ms'] = 1e3 * (time.process_time() - start)
     reduced = lattice.niggli_reduce(truth.cell, 1e-3)
     case['longest'] = np.linalg.norm(reduced, axis=1).max()
-    case['said'] = fit.found
+    case['found'] = fit.found
     case['strict'] = fit.found and strict(truth, cj.assemble(atoms, fit))[0]
   return case
 
@@ -182,60 +182,62 @@ def score_cell(truth, atoms):
   found = cj.assemble(atoms, truth.cell) if atoms.mask.any() else None
   exact, match, rmse, is_strict = False, False, np.nan, False
   if found is not None:
-    apart = _nearest(found.positions, truth.positions, truth.cell)
-    nearest = apart.argmin(axis=1)
+    distances = _nearest(found.positions, truth.positions, truth.cell)
+    nearest = distances.argmin(axis=1)
     exact = (
       len(found.numbers) == len(truth.numbers)
       and len(set(nearest)) == len(nearest)
       and (found.numbers == truth.numbers[nearest]).all()
-      and apart.min(axis=1).max() < 0.02
+      and distances.min(axis=1).max() < 0.02
     )
     is_strict, rmse = strict(truth, found)
     match = rmse is not None
-  return dict(good=exact, match=match, rmse=rmse, strict=is_strict)
+  return dict(exact=exact, match=match, rmse=rmse, strict=is_strict)
 
 
 def score_atoms(name, truth, atoms, grid, sigma):
   """Found, right and spurious atoms, away from the walls if repeating."""
   depth = grid.length / 2 - (0.5 if name in REPEATING else 0.0)
-  places, numbers = truth.positions, truth.numbers
+  positions, numbers = truth.positions, truth.numbers
   if name in REPEATING:
-    places, numbers = images(truth, grid.length / 2 + 1.0)
-  got, species = atoms.positions[atoms.mask], atoms.numbers[atoms.mask]
-  inner = np.abs(places).max(axis=1) <= depth
-  apart = np.linalg.norm(places[:, None] - got[None], axis=-1)
-  apart = np.concatenate([apart, np.full((len(places), 1), 99.0)], axis=1)
+    positions, numbers = images(truth, grid.length / 2 + 1.0)
+  found, species = atoms.positions[atoms.mask], atoms.numbers[atoms.mask]
+  inner = np.abs(positions).max(axis=1) <= depth
+  distances = np.linalg.norm(positions[:, None] - found[None], axis=-1)
+  distances = np.concatenate(
+    [distances, np.full((len(positions), 1), 99.0)], axis=1
+  )
   species = np.append(species, 0)
-  close = apart.min(axis=1) < CLOSE[sigma]
-  right = close & (species[apart.argmin(axis=1)] == numbers)
-  deep = np.abs(got).max(axis=1) <= depth if len(got) else np.zeros(0, bool)
-  spurious = deep & (apart[:, :-1].min(axis=0) >= CLOSE[sigma])
+  close = distances.min(axis=1) < CLOSE[sigma]
+  right = close & (species[distances.argmin(axis=1)] == numbers)
+  deep = np.abs(found).max(axis=1) <= depth if len(found) else np.zeros(0, bool)
+  spurious = deep & (distances[:, :-1].min(axis=0) >= CLOSE[sigma])
   case = dict(
     atoms=inner.sum(),
     close=(close & inner).sum(),
     right=(right & inner).sum(),
-    got=deep.sum(),
+    decoded=deep.sum(),
     spurious=spurious.sum(),
   )
-  case['good'] = case['right'] == case['atoms'] and not case['spurious']
+  case['exact'] = case['right'] == case['atoms'] and not case['spurious']
   return case
 
 
 def images(crystal, half):
-  """Every image in a cube: places and numbers."""
+  """Positions and atomic numbers of every image in a cube."""
   reach = half * np.sqrt(3)
   inverse = np.linalg.inv(crystal.cell)
   limit = np.ceil(reach * np.linalg.norm(inverse, axis=0)).astype(int) + 2
   ranges = [np.arange(-k, k + 1) for k in limit]
   times = np.stack(np.meshgrid(*ranges), -1).reshape(-1, 3)
-  places = crystal.positions[:, None] + (times @ crystal.cell)[None]
-  inside = (np.abs(places) <= half).all(axis=-1)
+  positions = crystal.positions[:, None] + (times @ crystal.cell)[None]
+  inside = (np.abs(positions) <= half).all(axis=-1)
   numbers = np.broadcast_to(crystal.numbers[:, None], inside.shape)
-  return places[inside], numbers[inside]
+  return positions[inside], numbers[inside]
 
 
 def strict(truth, found):
-  """Whether a strict match (design.md section 2), and the lenient RMSE."""
+  """Whether a strict match (see RESULTS.md), and the lenient RMSE or None."""
   a, b = _structure(truth), _structure(found)
   settings = dict(stol=0.5, angle_tol=10, ltol=0.3)
   lenient = structure_matcher.StructureMatcher(**settings).get_rms_dist(a, b)
@@ -257,34 +259,34 @@ def summarize(name, cases):
   if name == 'cell':
     rmse = [c['rmse'] for c in cases if c['match']]
     return {
-      'all atoms and species exact': np.mean([c['good'] for c in cases]),
+      'all atoms and species exact': np.mean([c['exact'] for c in cases]),
       'match': np.mean([c['match'] for c in cases]),
       'strict match': np.mean([c['strict'] for c in cases]),
       'median RMSE': np.median(rmse),
     }
   total = {
     k: sum(c[k] for c in cases)
-    for k in ('atoms', 'close', 'right', 'got', 'spurious')
+    for k in ('atoms', 'close', 'right', 'decoded', 'spurious')
   }
   out = {
     'atoms found': total['close'] / total['atoms'],
     'atoms found with the right species': total['right'] / total['atoms'],
-    'spurious atoms': total['spurious'] / max(1, total['got']),
-    'crystals without a fault': np.mean([c['good'] for c in cases]),
+    'spurious atoms': total['spurious'] / max(1, total['decoded']),
+    'crystals without a fault': np.mean([c['exact'] for c in cases]),
   }
   if name in REPEATING:
     longest = np.array([c['longest'] for c in cases])
     right = np.array([c['strict'] for c in cases])
-    said = np.array([c['said'] for c in cases])
+    found = np.array([c['found'] for c in cases])
     out['strict match, of all'] = right.mean()
     for limit in (6.67, 10.0):
       some = longest <= limit
       key = f'strict match, Niggli vectors <= {limit}'
       out[f'{key} ({some.sum()})'] = right[some].mean()
-    out['said found, but no strict match'] = (said & ~right).mean()
+    out['found, but no strict match'] = (found & ~right).mean()
     times = [c['lattice ms'] for c in cases]
     out['mean CPU ms of find_lattice'] = np.mean(times)
-    wrong = [c['crystal'] for c in cases if c['said'] and not c['strict']]
+    wrong = [c['crystal'] for c in cases if c['found'] and not c['strict']]
     print(f'wrong lattices: {wrong}')
   return out
 
@@ -299,8 +301,8 @@ def _structure(crystal):
 
 
 def _nearest(a, b, cell):
-  apart = (a[:, None] - b[None]) @ np.linalg.inv(cell)
-  return np.linalg.norm((apart - np.rint(apart)) @ cell, axis=-1)
+  distances = (a[:, None] - b[None]) @ np.linalg.inv(cell)
+  return np.linalg.norm((distances - np.rint(distances)) @ cell, axis=-1)
 
 
 if __name__ == '__main__':

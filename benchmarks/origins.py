@@ -7,7 +7,7 @@ same order, for as many steps: one from standard frames, the other from frames
 with an origin and a basis (of the same metric) drawn anew at each step.
 Held-out crystals then go through as they are given and moved (origin and
 basis). The first network's crystals go to their standard frame beforehand, as
-its codec does; the second takes them as they come, and has to do without.
+in its codec; the second network's do not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main():
     state = train(run, moving)
     rows.append([name, *_scores(run, state, moving)])
   head = 'trained on, match, match moved, RMSE, RMSE moved, '
-  head += 'latents of one crystal apart, nearest of another, KL (nats)'
+  head += 'latent distance to itself moved, to the nearest other, KL (nats)'
   print(f'{args.steps} steps, {args.crystals} held-out crystals\n')
   print(table(head.split(', '), rows))
 
@@ -101,16 +101,16 @@ def _scores(run, state, moving):
       latents[way].extend(np.asarray(result.latent))
       nats.extend(np.asarray(result.kl))
   given, after = (match_summary.summarize(each) for each in compared)
-  apart = cdist(latents[0], latents[1])
-  own = np.median(np.diag(apart))
-  np.fill_diagonal(apart, np.inf)
+  distances = cdist(latents[0], latents[1])
+  own = np.median(np.diag(distances))
+  np.fill_diagonal(distances, np.inf)
   return [
     f'{given["match"]:.1%}',
     f'{after["match"]:.1%}',
     f'{given["rmse"]:.4f}',
     f'{after["rmse"]:.4f}',
     f'{own:.2g}',
-    f'{np.median(apart.min(axis=1)):.3g}',
+    f'{np.median(distances.min(axis=1)):.3g}',
     f'{np.mean(nats):.0f}',
   ]
 
