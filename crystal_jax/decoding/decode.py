@@ -137,25 +137,24 @@ def decode_batch(
   shared by all threads.
   """
   config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
-  density = _floating('density', density)
-  if density.ndim != 4:
+  densities = _floating('density', density)
+  if densities.ndim != 4:
     raise ValueError(
-      f'Need a batch of densities [B, G, G, G], not {density.shape}.'
+      f'Need a batch of densities [B, G, G, G], not {densities.shape}.'
     )
-  cell = _checked_cell(cell, grid, (len(density),))
-  if density.shape[1:] != grid.shape:
-    raise ValueError(f'Densities {density.shape} do not fit {grid}.')
-  if logits is not None:
-    logits = _floating('logits', logits)
-    if logits.shape[:-1] != density.shape:
-      raise ValueError(
-        f'Need logits [*density.shape, classes], not {logits.shape} for a '
-        f'density of shape {density.shape}.'
-      )
+  cell = _checked_cell(cell, grid, (len(densities),))
+  if densities.shape[1:] != grid.shape:
+    raise ValueError(f'Densities {densities.shape} do not fit {grid}.')
+  each_logits = None if logits is None else _floating('logits', logits)
+  if each_logits is not None and each_logits.shape[:-1] != densities.shape:
+    raise ValueError(
+      f'Need logits [B, G, G, G, classes] for densities {densities.shape}, not '
+      f'{each_logits.shape}.'
+    )
   atoms = _decode_batch(
-    density,
+    densities,
     cell,
-    logits,
+    each_logits,
     grid=grid,
     sigma=float(sigma),
     max_atoms=int(max_atoms),

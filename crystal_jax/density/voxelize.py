@@ -307,7 +307,8 @@ def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
   need(fits, f'positions [{names}], not {shape}')
   fits = slots[: axes - 1] == shape[:-1] and len(slots) in (axes - 1, axes)
   need(fits, f'weights [N] or [N, C] for positions {shape}, not {slots}')
-  need(square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}')
+  if cell is not None:
+    need(square, f'a 3×3 cell for positions {shape}, not {np.shape(cell)}')
   if isinstance(cell, np.ndarray) and np.isfinite(cell).all():
     flat = bool((np.linalg.det(cell) == 0).any())
   else:

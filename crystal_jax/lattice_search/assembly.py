@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
@@ -85,9 +87,11 @@ def symmetrize(
   crystal = lattice.right_handed(crystal)
   cell = np.asarray(crystal.cell, np.float64)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
+  # spglib's types want sequences; it takes arrays.
+  structure: Any = cell, fractional, np.asarray(crystal.numbers)
   found = primitive.quietly(
     spglib.standardize_cell,
-    (cell, fractional, np.asarray(crystal.numbers)),
+    structure,
     to_primitive=True,
     no_idealize=False,
     symprec=symprec,
