@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from crystal_jax.codec import loading, shipped, weights_file
 from crystal_jax.codec.config import from_plain
@@ -100,7 +100,7 @@ class FirstStage:
     """Crystals of latents without refinement, or why there is none."""
     return self.model.representation.crystals(self.outputs(z))
 
-  def outputs(self, z: Float[Array, 'B D']) -> dict[str, Array]:
+  def outputs(self, z: Float[Array | np.ndarray, 'B D']) -> dict[str, Array]:
     """Outputs of the codec's networks for latents, by name."""
     return _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
 
