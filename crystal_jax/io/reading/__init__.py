@@ -1,7 +1,9 @@
-"""Crystals of any number of files, on all cores, whatever the files hold.
+"""Reading of many files in worker processes.
 
-`items.find` lists what there is to read; `pool.read` has worker processes read
-it, so that a parse that hangs or crashes costs its file only; what they leave
-are `chunks`, a file each, that an interrupted run finds again. What is no
-crystal of whole atoms is skipped, with its file, its id and the reason.
+`items.find` lists the items of files and folders; `pool.isolated_map` parses
+them in worker processes with limits of time and memory, so that a file that
+hangs or crashes its parser costs itself only. `crystals.read_crystals` yields
+the crystals; `shards` keeps them in files, which an interrupted `prepare` finds
+again. An item that holds no crystal of whole atoms is a `Skip` with its file,
+its id and the reason.
 """
