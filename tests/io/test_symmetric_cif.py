@@ -1,4 +1,4 @@
-"""`write(symprec=)`: a CIF with the space group, the same crystal in readers."""
+"""`write(symprec=)`: a CIF with its space group, which all readers agree on."""
 
 import ase.build
 import numpy as np
