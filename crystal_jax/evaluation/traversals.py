@@ -49,9 +49,9 @@ def sections(
   share = np.linspace(0, 1, _STEPS)[:, None]
   line = (1 - share) * first.latent[None] + share * last.latent[None]
   noise = rng.standard_normal(first.latent.shape)
+  noisy = first.latent[None] + share * noise[None]
   samples = rng.standard_normal((_ROWS, _STEPS, *first.latent.shape))
-  sampled = [_decode(codec, z) for z in samples]
-  between = _decode(codec, line)
+  between, around, *sampled = _decode(codec, [line, noisy, *samples])
   crystals = [crystal for _, row in sampled for crystal in row]
   number = sum(isinstance(crystal, Crystal) for crystal in crystals)
   text = (
@@ -72,22 +72,28 @@ def sections(
     *_row(*between),
     f'<p>{html.escape(first.id)}, its latent with more and more noise, up to '
     'one standard deviation of N(0, I).</p>',
-    *_row(*_decode(codec, first.latent[None] + share * noise[None])),
+    *_row(*around),
     f'<p>{text}</p>',
     *_row(*sampled[0]),
   ]
 
 
-def _decode(codec: Codec, z: Float[np.ndarray, 'B D']) -> Row:
-  """Decodes latents as the networks alone have them."""
-  z = z.astype(np.float32)
+def _decode(
+  codec: Codec, latents: Sequence[Float[np.ndarray, 'B D']]
+) -> list[Row]:
+  """Decodes rows of latents by the networks alone, all at once."""
+  z = np.concatenate(latents).astype(np.float32)
   crystals = codec.decode(z, refine='none', symmetrize=0.0)
   failures = codec.failures
-  outputs = jax.jit(codec.model.decode_arrays)(codec.params, z)
-  return (
-    np.asarray(outputs['occupancy']),
-    [crystal or failures[i] for i, crystal in enumerate(crystals)],
-  )
+  readings = [crystal or failures[i] for i, crystal in enumerate(crystals)]
+  decode = jax.jit(codec.model.decode_arrays)
+  rows, start = [], 0
+  for row in latents:
+    outputs = decode(codec.params, row.astype(np.float32))
+    end = start + len(row)
+    rows.append((np.asarray(outputs['occupancy']), readings[start:end]))
+    start = end
+  return rows
 
 
 def _autocorrelation(rows: Sequence[Row], grid: BoxGrid) -> float:

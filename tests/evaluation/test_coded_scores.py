@@ -9,7 +9,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax import tasks
-from crystal_jax.evaluation import coded_scores, matching
+from crystal_jax.evaluation import coded_scores, matching, traversals
 from crystal_jax.evaluation import metric_labels as labels
 from tests import codecs
 
@@ -35,6 +35,16 @@ def evaluated(run, state, path):
   return results, (path / 'report.html').read_text()
 
 
+@pytest.fixture
+def no_traversals(monkeypatch):
+  """Without latents sampled from N(0, I).
+
+  Of a perfect model they are densities of noise, whose thousands of peaks take
+  minutes to read.
+  """
+  monkeypatch.setattr(traversals, 'sections', lambda *_: [])
+
+
 def perfect(config):
   """A run of a model that loses nothing, and its state."""
   run = tasks.set_up(config)
@@ -42,7 +52,9 @@ def perfect(config):
   return dataclasses.replace(run, model=model), types.SimpleNamespace(ema={})
 
 
-def test_a_perfect_cell_codec_gives_everything_back(tiny_cell_config, tmp_path):
+def test_a_perfect_cell_codec_gives_everything_back(
+  tiny_cell_config, tmp_path, no_traversals
+):
   config = tiny_cell_config
   config.eval.crystals = 6
   run, state = perfect(config)
@@ -55,8 +67,6 @@ def test_a_perfect_cell_codec_gives_everything_back(tiny_cell_config, tmp_path):
     assert row['rmse'] < 1e-3 and row['nearest_p90'] < 1e-2
   assert results['heldout']['networks_strict'] == 1
   assert results['heldout']['reconstruction_mse'] < 1e-10
-  # Its posterior is as wide as a seventh of an atom's height: noise.
-  assert results['heldout']['sampled_match'] < 1
   assert results['baseline']['match'] == 0
   # The files hold the codec's crystals, one for each held-out crystal.
   files = sorted((tmp_path / 'cif').glob('*.cif'))
@@ -95,7 +105,7 @@ def test_an_untrained_codec_gives_nothing_back(tiny_cell_config, tmp_path):
   assert f'<b>{heldout["match"]:.1%}</b> of 4 held-out' in page
 
 
-def test_a_refused_crystal_is_a_miss(tiny_cell_config):
+def test_a_refused_crystal_is_a_miss(tiny_cell_config, no_traversals):
   config = tiny_cell_config
   config.eval.crystals = 3
   run, state = perfect(config)
@@ -109,7 +119,9 @@ def test_a_refused_crystal_is_a_miss(tiny_cell_config):
 
 
 @pytest.mark.slow
-def test_a_perfect_box_loses_nothing_on_the_way(tiny_coded_config, tmp_path):
+def test_a_perfect_box_loses_nothing_on_the_way(
+  tiny_coded_config, tmp_path, no_traversals
+):
   config = tiny_coded_config
   config.model.box.size = 24
   config.model.box.length = 8.0
@@ -127,8 +139,7 @@ def test_a_perfect_box_loses_nothing_on_the_way(tiny_coded_config, tmp_path):
   assert heldout['strict_6.67'] == 1
   assert heldout['nearest_p90'] < 0.02 and heldout['lattice_units'] < 1e-2
   assert results['baseline']['strict'] == 0
-  assert 'of 70 decode to a crystal' in page
-  assert page.count('<img') >= 6 and 'http' not in page
+  assert page.count('<img') >= 4 and 'http' not in page
 
 
 @pytest.mark.slow
@@ -144,6 +155,7 @@ def test_an_untrained_box_gives_nothing_back(tiny_coded_config, tmp_path):
   assert heldout['networks_strict'] == results['baseline']['strict'] == 0
   assert heldout['true_lattice_strict'] == 0
   assert heldout['kl_nats'] > 0 and heldout['lattice_units'] > 1
+  assert 'of 70 decode to a crystal' in page
   assert 'Median autocorrelation' in page
 
 
