@@ -6,14 +6,14 @@ wrong operation would give wrong atoms, so anything unclear is refused.
 
 from __future__ import annotations
 
-import fractions
 import functools
-import re
 from typing import NamedTuple
 
 import ase
 import numpy as np
 from jaxtyping import Float, Int
+
+from crystal_jax.io.operation_text import format_operation, parse_operation
 
 # Images of one site closer than this, Å, are one atom on a special position
 # whose coordinates were rounded.
@@ -28,9 +28,6 @@ _SAME_TRANSLATION = 2e-3
 
 # Most operations: F m -3 m in a cell that is doubled along each axis.
 _MAX_OPERATIONS = 192 * 8
-
-# One term of an operation: sign, axis, number, divisor.
-_TERM = re.compile(r'([+-]?)(?:([xyz])|(\d+\.?\d*|\.\d+)(?:/(\d+))?)')
 
 
 class Operations(NamedTuple):
@@ -122,33 +119,12 @@ def check_lattice(
   """
   changes = _changes(operations, cell)
   if changes.max() > MAX_DISTORTION:
-    operation = describe(operations, int(changes.argmax()))
+    worst = int(changes.argmax())
+    operation = format_operation(*(array[worst] for array in operations))
     raise ValueError(
       f'symmetry operation {operation!r} does not map the lattice onto itself; '
       'correct the operations or the cell'
     )
-
-
-def describe(operations: Operations, index: int) -> str:
-  """One operation as text: '-y+1/2,x,z'."""
-  rows = []
-  rotation, translation = (array[index] for array in operations)
-  for coefficients, shift in zip(rotation, translation, strict=True):
-    row = ''.join(
-      f'{"-" if c < 0 else "+"}{axis}'
-      for c, axis in zip(coefficients, 'xyz', strict=True)
-      if c
-    ).removeprefix('+')
-    rows.append(row + _fraction(shift))
-  return ','.join(rows)
-
-
-def _fraction(shift: float) -> str:
-  """A translation as text: '+1/3'."""
-  fraction = fractions.Fraction(float(shift)).limit_denominator(48)
-  if abs(float(fraction) - shift) > 1e-6:
-    return f'{shift:+.8g}'
-  return f'{"+" if fraction > 0 else ""}{fraction}' if fraction else ''
 
 
 def expand(
@@ -185,7 +161,7 @@ def orbit(
 
 
 def _parse(listed: tuple[str, ...]) -> Operations:
-  parsed = [_parse_operation(text) for text in dict.fromkeys(listed)]
+  parsed = [parse_operation(text) for text in dict.fromkeys(listed)]
   return Operations(*map(np.stack, zip(*parsed, strict=True)))
 
 
@@ -224,39 +200,3 @@ def _are_listed(products, indices, operations) -> bool:
     if not (np.abs(vectors) < _SAME_TRANSLATION).all(axis=1).any():
       return False
   return True
-
-
-@functools.lru_cache(maxsize=4096)
-def _parse_operation(text: str):
-  """The rotation and the translation of '-y+1/2, x, z'."""
-  rotation, translation = np.zeros((3, 3)), np.zeros(3)
-  rows = text.lower().replace(' ', '').split(',')
-  for row, expression in enumerate(rows if len(rows) == 3 else ()):
-    for sign, axis, numerator, divisor in _terms(text, expression):
-      factor = -1 if sign == '-' else 1
-      if axis:
-        rotation[row, 'xyz'.index(axis)] += factor
-      else:
-        divisor = float(divisor or 1)
-        if not divisor:
-          raise ValueError(_malformed(text))
-        translation[row] += factor * float(numerator) / divisor
-  if abs(abs(np.linalg.det(rotation)) - 1) > 1e-6:
-    raise ValueError(_malformed(text))
-  # 0.3333 is a third.
-  nearest = np.round(translation * 24) / 24
-  is_close = np.abs(translation - nearest) < 1e-3
-  return rotation, np.where(is_close, nearest, translation)
-
-
-def _terms(text: str, expression: str) -> list[tuple]:
-  terms = re.split(r'(?=[+-])', expression)
-  matches = [_TERM.fullmatch(term) for term in terms if term]
-  groups = [match.groups() for match in matches if match]
-  if not groups or len(groups) < len(matches):
-    raise ValueError(_malformed(text))
-  return groups
-
-
-def _malformed(text: str) -> str:
-  return f'symmetry operation {text!r} is malformed; write it as -y+1/2,x,z'

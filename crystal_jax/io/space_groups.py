@@ -8,7 +8,6 @@ that fit the cell; the caller chooses or refuses.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from typing import NamedTuple
 
@@ -17,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from crystal_jax.io import operations
+from crystal_jax.io import space_group_tables as tables
 from crystal_jax.io.operations import Operations
-from crystal_jax.structure.primitive import quietly
 
 # Distortion by a setting that the cell has exactly, up to rounding in the file.
 _EXACT_DISTORTION = 1e-3
@@ -82,7 +81,7 @@ def settings(
   if statement.setting:
     code = statement.setting.lower()
     likely, possible = (
-      {name for name in names if code in _codes(name)}
+      {name for name in names if code in tables.codes(name)}
       for names in (likely, possible)
     )
   if len(numbers) > 1 or not possible:
@@ -92,7 +91,7 @@ def settings(
     )
   for limit in _EXACT_DISTORTION, operations.MAX_DISTORTION:
     for names in likely, possible:
-      groups = [_operations(name) for name in sorted(names)]
+      groups = [tables.operations_of(name) for name in sorted(names)]
       fitting = [g for g in groups if operations.distortion(g, cell) <= limit]
       if fitting:
         return fitting
@@ -112,7 +111,7 @@ def stated_number(statement: Statement) -> int | None:
   except ValueError:
     return None
   for name in statement.names if number is None else ():
-    plain = _plain(name)
+    plain = tables.plain(name)
     group = gemmi.find_spacegroup_by_name(plain)
     if group is not None:
       return int(group.number)
@@ -157,24 +156,30 @@ def _by_name(name: str, cell) -> _Settings:
   """Settings of a Hermann-Mauguin name, short or full."""
   import gemmi
 
-  plain = _plain(name)
+  plain = tables.plain(name)
   alpha, _, gamma = ase.cell.Cell(cell).angles()
   group = gemmi.find_spacegroup_by_name(plain, alpha, gamma)
   if group is None:
     return _by_full_name(name)
   if ':' in name or re.search(r'\s[HR]$', plain):
     return _Settings(group.number, {group.xhm()}, {group.xhm()})
-  likely = {o.xhm() for o in _table(group.number) if o.hm == group.hm}
+  likely = {
+    o.xhm() for o in tables.settings_of(group.number) if o.hm == group.hm
+  }
   possible = set(likely)
-  if _squeezed(plain) != _squeezed(group.hm):  # P 2/m for P 1 2/m 1
-    short = _without_ones(group.hm)
-    same = [o for o in _table(group.number) if _without_ones(o.hm) == short]
+  if tables.squeezed(plain) != tables.squeezed(group.hm):  # P 2/m for P 1 2/m 1
+    short = tables.without_ones(group.hm)
+    same = [
+      o
+      for o in tables.settings_of(group.number)
+      if tables.without_ones(o.hm) == short
+    ]
     possible |= {o.xhm() for o in same}
   return _Settings(group.number, likely, possible)
 
 
 def _by_full_name(name: str) -> _Settings:
-  found = _full_names().get(_squeezed(name), ())
+  found = tables.full_names().get(tables.squeezed(name), ())
   settings = [_by_hall(hall) for hall in found]
   if not settings or len({one.number for one in settings}) > 1:
     raise ValueError(_unknown(name))
@@ -188,7 +193,7 @@ def _by_number(number: int) -> _Settings:
   group = gemmi.find_spacegroup_by_number(number)
   if group is None:
     raise ValueError(_unknown(str(number)))
-  table = _table(number)
+  table = tables.settings_of(number)
   likely = {setting.xhm() for setting in table if setting.hm == group.hm}
   return _Settings(number, likely, {setting.xhm() for setting in table})
 
@@ -214,7 +219,7 @@ def _number(statement: Statement) -> int | None:
     numbers.add(int(statement.number))
   if statement.schoenflies:
     symbol = re.sub(r'[\s_{}]', '', statement.schoenflies).lower()
-    found = _schoenflies_numbers().get(symbol)
+    found = tables.schoenflies_numbers().get(symbol)
     if found is None:
       raise ValueError(_unknown(statement.schoenflies))
     numbers.add(found)
@@ -230,65 +235,3 @@ def _unknown(name: str) -> str:
     f'space group {name!r} does not tell which setting is meant; list its '
     'symmetry operations'
   )
-
-
-def _table(number: int) -> list:
-  """Settings of a space group that gemmi knows."""
-  import gemmi
-
-  return [g for g in gemmi.spacegroup_table() if g.number == number]
-
-
-def _codes(hm: str) -> set[str]:
-  """Coordinate system codes of a setting, in lower case."""
-  import gemmi
-
-  group = gemmi.find_spacegroup_by_name(hm)
-  return {group.ext.strip('\0').lower(), group.qualifier.lower()} - {''}
-
-
-@functools.lru_cache(maxsize=64)
-def _operations(hm: str) -> Operations:
-  import gemmi
-
-  group = gemmi.find_spacegroup_by_name(hm).operations()
-  rotations = np.array([op.rot for op in group], float) / gemmi.Op.DEN
-  translations = np.array([op.tran for op in group], float) / gemmi.Op.DEN
-  return Operations(rotations, translations)
-
-
-def _without_ones(hm: str) -> str:
-  """'P 1 21/c 1' and 'P 21/c' are one short name."""
-  centring, *axes = hm.split(':')[0].split()
-  return ' '.join([centring, *(a for a in axes if a != '1')])
-
-
-def _plain(name: str) -> str:
-  """A name without parentheses and underscores: P 6_3 is P 63."""
-  return ' '.join(re.sub('[()_]', '', name).split())
-
-
-def _squeezed(name: str) -> str:
-  return re.sub(r'[\s_]', '', name).lower()
-
-
-@functools.cache
-def _types():
-  import spglib
-
-  return [quietly(spglib.get_spacegroup_type, i) for i in range(1, 531)]
-
-
-@functools.cache
-def _full_names() -> dict[str, set[str]]:
-  """Hall symbols of full Hermann-Mauguin names such as F 4/m -3 2/m."""
-  names: dict[str, set[str]] = {}
-  for one in _types():
-    full = _squeezed(one.international_full)
-    names.setdefault(full, set()).add(one.hall_symbol)
-  return names
-
-
-@functools.cache
-def _schoenflies_numbers() -> dict[str, int]:
-  return {one.schoenflies.lower(): one.number for one in _types()}

@@ -14,6 +14,7 @@ import numpy as np
 import spglib
 
 from crystal_jax.io import operations, space_groups
+from crystal_jax.io.operation_text import format_operation
 from crystal_jax.structure import elements, lattice
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.primitive import quietly
@@ -93,8 +94,8 @@ def text(crystal: Crystal, symprec: float) -> str:
     units=units,
     formula=formula,
     operations='\n'.join(
-      f"{i + 1} '{operations.describe(group, i)}'"
-      for i in range(len(group.rotations))
+      f"{i + 1} '{format_operation(*operation)}'"
+      for i, operation in enumerate(zip(*group, strict=True))
     ),
     sites='\n'.join(_sites(fractional, numbers, found.equivalent_atoms)),
     **dict(zip(names, parameters, strict=True)),
