@@ -243,7 +243,8 @@ def test_threads_share_a_codec(perfect):
 def test_residuals_say_what_is_certain(perfect):
   z = np.repeat(perfect.encode(crystals.perovskite()), 3, axis=0)
   # Of no crystal: one channel of the codes is there in the void as well.
-  z[1, 11 : -6 : codecs.CHANNELS] += 0.8
+  channels = perfect.model.representation.input_shapes['density'][-1]
+  z[1, channels - 1 : -6 : channels] += 0.8
   z[2] = np.nan
   for refine in 'none', 'auto':
     found = perfect.decode(z, refine=refine)
