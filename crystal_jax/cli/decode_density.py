@@ -1,12 +1,13 @@
-"""A density in, a crystal file and a picture out.
+"""A density file to a crystal file and a picture.
 
-  python -m crystal_jax decode-density density.cube --out=out.cif
-  python -m crystal_jax decode-density density.npy --length=10 --out=out.cif
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax voxelize NaCl.cif --out=NaCl.cube
+  python -m crystal_jax decode-density NaCl.cube --out=again.cif
 
 A .npy file holds [G, G, G] and needs --length (a repeating box, Å) or --cell
-(nine numbers, Å); a cube file says both by itself. The density must be
-Z-weighted Gaussians of width --sigma, as `voxelize` makes them; an electron
-density from DFT is something else and gets a warning.
+(nine numbers, Å); a cube file holds either. The density must be Z-weighted
+Gaussians of width --sigma, as `voxelize` makes them; an electron density from
+DFT is something else and gets a warning.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from jaxtyping import ArrayLike, Float
 
 from crystal_jax import decoding, lattice_search
 from crystal_jax.density import grids
-from crystal_jax.io import cube, write
+from crystal_jax.io import atomic, cube, write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     f'{atoms.mask.sum()} atoms, {atoms.inside.sum()} of them inside; '
     f'unexplained: {atoms.residual:.2e} of the density'
   )
-  for doubt in doubts(density, float(atoms.residual)):
+  for reason in reasons_for_doubt(density, float(atoms.residual)):
     print(
-      f'warning: {doubt}. This decoder expects atoms as Gaussians of width '
+      f'warning: {reason}. This decoder expects atoms as Gaussians of width '
       f'{args.sigma} Å with the weight Z, not an electron density.',
       file=sys.stderr,
     )
@@ -81,22 +82,22 @@ def _read(args):
     return density, grids.CellGrid(density.shape), cell
   if not args.length or len(set(density.shape)) > 1:
     raise ValueError(
-      f'{args.density} of shape {density.shape} does not say where it lies: '
-      'give --length of a cubic box, or --cell.'
+      f'{args.density} of shape {density.shape} has no lengths: give --length '
+      'of a cubic box, or --cell.'
     )
   return density, grids.BoxGrid(args.length, density.shape[0]), None
 
 
 def draw(path, density, atoms, grid, cell) -> None:
-  """The density from the top and the front, and the atoms that were found."""
+  """Draws the density and the decoded atoms from the top and the front."""
   from matplotlib import figure
 
   found = atoms.positions[atoms.mask]
   numbers = atoms.numbers[atoms.mask]
   if isinstance(grid, grids.BoxGrid):
-    places, extent, unit = found, [-grid.length / 2, grid.length / 2] * 2, 'Å'
+    points, extent, unit = found, [-grid.length / 2, grid.length / 2] * 2, 'Å'
   else:
-    places = found @ np.linalg.inv(cell) if len(found) else found
+    points = found @ np.linalg.inv(cell) if len(found) else found
     extent, unit = [0, 1, 0, 1], 'fraction of the cell'
   canvas = figure.Figure(figsize=(9, 4.2), layout='constrained')
   views = {'from the top': (0, 1, 2), 'from the front': (0, 2, 1)}
@@ -105,10 +106,10 @@ def draw(path, density, atoms, grid, cell) -> None:
   ):
     shade = np.asarray(density).sum(axis=away).T
     axes.imshow(shade, origin='lower', extent=extent, cmap='gray_r')
-    if len(places):
+    if len(points):
       axes.scatter(
-        places[:, x],
-        places[:, y],
+        points[:, x],
+        points[:, y],
         c=numbers,
         s=12,
         cmap='turbo',
@@ -119,24 +120,26 @@ def draw(path, density, atoms, grid, cell) -> None:
       )
     axes.set(title=title, xlabel=f'{"xyz"[x]}, {unit}')
     axes.set_ylabel(f'{"xyz"[y]}, {unit}')
-  canvas.savefig(path, dpi=120)
+  with atomic.replacing(path) as partial:
+    canvas.savefig(partial, dpi=120)
 
 
-def doubts(
+def reasons_for_doubt(
   density: Float[ArrayLike, 'X Y Z'],
   residual: float,
 ) -> list[str]:
-  """What speaks against a density of Gaussian atoms, in words.
+  """Why a density may not be one of Gaussian atoms, in words.
 
   Args:
     density: The density.
-    residual: What the decoder left unexplained, RMS over RMS.
+    residual: RMS of what the decoder left unexplained, over that of the
+      density.
   """
-  said = []
+  reasons = []
   density = jnp.asarray(density)
-  deepest = float(jnp.min(density) / jnp.maximum(jnp.max(density), 1e-12))
-  if deepest < -0.2:
-    said.append(f'it falls to {deepest:.2f} of its maximum below zero')
+  lowest = float(jnp.min(density) / jnp.maximum(jnp.max(density), 1e-12))
+  if lowest < -0.2:
+    reasons.append(f'it falls to {lowest:.2f} of its maximum below zero')
   if residual > 0.3:
-    said.append(f'Gaussian atoms leave {residual:.0%} of it unexplained')
-  return said
+    reasons.append(f'Gaussian atoms leave {residual:.0%} of it unexplained')
+  return reasons

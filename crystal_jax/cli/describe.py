@@ -1,6 +1,8 @@
-"""What a data set holds, on one page that needs no network.
+"""A data set on one page: counts, elements, sizes, symmetry.
 
-  python -m crystal_jax describe data/mine --out=mine.html
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax prepare NaCl.cif --out=mine
+  python -m crystal_jax describe mine --out=mine.html
 
 Takes what --config.data.builder takes: a prepared folder, a TFDS builder's
 folder, or the stem of compact files.

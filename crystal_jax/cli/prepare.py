@@ -1,12 +1,13 @@
 """Your own crystals to a data set that `--config.data.builder=OUT` trains on.
 
-  python -m crystal_jax prepare my_cifs/ --out=data/mine
-  python -m crystal_jax prepare table.csv --out=data/mine --properties=more.csv
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax prepare NaCl.cif --out=mine
 
 Takes files and folders, with all folders in them: CIF, POSCAR*, CONTCAR*,
 *.vasp, extxyz, ASE databases (.db, .json), CSV with a column `cif`, compact
-npz. What is no crystal of whole atoms is skipped, and named in OUT/skipped.csv
-with the reason. Killed, it goes on when it is started again.
+npz; --properties adds columns of a CSV by id. A file that holds no crystal of
+whole atoms is skipped, and listed in OUT/skipped.csv with the reason. An
+interrupted run continues when it is started again.
 
 Exit status: 0 if every crystal was read, 3 if some were skipped, 1 if nothing
 came out.

@@ -1,7 +1,8 @@
-"""A crystal file in, its density out: a .npy array or a Gaussian cube.
+"""A crystal file to its density: a .npy array or a Gaussian cube.
 
-  python -m crystal_jax voxelize crystal.cif --out=density.cube
-  python -m crystal_jax voxelize crystal.cif --out=density.npy --length=10
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax voxelize NaCl.cif --out=NaCl.npy --length=10
+  python -m crystal_jax voxelize NaCl.cif --out=NaCl.cube
 
 With --length the crystal repeats in a cubic box around the origin; without, the
 grid is the unit cell itself. Values are weight per Å³ of Z-weighted Gaussians,

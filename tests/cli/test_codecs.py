@@ -249,11 +249,16 @@ def test_the_primitive_cell_counts(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-  'verb', ['encode', 'decode', 'reconstruct', 'interpolate']
-)
+  'verb',
+  [
+    'encode', 'decode', 'reconstruct', 'interpolate', 'info', 'describe',
+    'voxelize', 'decode-density',
+  ],
+)  # fmt: skip
 def test_the_example_of_the_help_works_as_pasted(verb, tmp_path, perfect):
   ase = shutil.which('ase', path=sys.executable.rsplit('/', 1)[0])
-  text = __import__(f'crystal_jax.cli.{verb}', fromlist='x').__doc__
+  name = verb.replace('-', '_')
+  text = __import__(f'crystal_jax.cli.{name}', fromlist='x').__doc__
   lines = re.findall(r'^  (ase .*|python -m .*)$', text, re.MULTILINE)
   assert lines[-1].startswith(f'python -m crystal_jax {verb} ')
   with pytest.MonkeyPatch.context() as patch:
