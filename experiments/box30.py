@@ -29,4 +29,5 @@ def get_config():
   config.train.checkpoint_every = 500
   config.train.log_every = 50
   config.train.eval_every = 500
+  config.eval.crystals = 64  # refinement takes two to three seconds each
   return config

@@ -1,6 +1,7 @@
 """Codecs of whole crystals evaluated: perfect ones, and one untrained."""
 
 import dataclasses
+import functools
 import json
 import types
 
@@ -9,7 +10,12 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax import tasks
-from crystal_jax.evaluation import coded_scores, matching, traversals
+from crystal_jax.evaluation import (
+  coded_scores,
+  matching,
+  reconstruction,
+  traversals,
+)
 from crystal_jax.evaluation import metric_labels as labels
 from tests import codecs
 
@@ -43,6 +49,13 @@ def no_traversals(monkeypatch):
   minutes to read.
   """
   monkeypatch.setattr(traversals, 'sections', lambda *_: [])
+
+
+@pytest.fixture
+def unrefined(monkeypatch):
+  """Without refinement, which takes minutes where nothing was learnt."""
+  fast = functools.partial(reconstruction.reconstruct, refine='none')
+  monkeypatch.setattr(coded_scores, 'reconstruct', fast)
 
 
 def perfect(config):
@@ -94,7 +107,9 @@ def test_a_perfect_cell_codec_gives_everything_back(
   assert page.count('<img') >= 2 and 'http' not in page
 
 
-def test_an_untrained_codec_gives_nothing_back(tiny_cell_config, tmp_path):
+def test_an_untrained_codec_gives_nothing_back(
+  tiny_cell_config, tmp_path, unrefined
+):
   run = tasks.set_up(tiny_cell_config)
   results, page = evaluated(run, run.fresh_state(), tmp_path)
   assert results['oracle']['match'] == results['oracle']['strict'] == 1
@@ -143,7 +158,9 @@ def test_a_perfect_box_loses_nothing_on_the_way(
 
 
 @pytest.mark.slow
-def test_an_untrained_box_gives_nothing_back(tiny_coded_config, tmp_path):
+def test_an_untrained_box_gives_nothing_back(
+  tiny_coded_config, tmp_path, unrefined
+):
   config = tiny_coded_config
   config.model.box.size = 24
   config.model.box.length = 8.0
