@@ -82,10 +82,10 @@ def latent_distances(latents: Mapping[str, Float[np.ndarray, 'B D']]) -> str:
   Args:
     latents: By row; the first are those of the crystals as they are given.
   """
-  given, *others = latents
+  given, *changed = latents
   z = latents[given]
   rows = []
-  for name in others:
+  for name in changed:
     distances = np.linalg.norm(latents[name] - z, axis=1)
     rows.append([f'one crystal, {name}', *_quantiles(distances)])
   finite = z[np.isfinite(z).all(axis=1)][:1000]

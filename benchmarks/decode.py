@@ -280,9 +280,9 @@ def summarize(name, cases):
     found = np.array([c['found'] for c in cases])
     out['strict match, of all'] = right.mean()
     for limit in (6.67, 10.0):
-      some = longest <= limit
+      within = longest <= limit
       key = f'strict match, Niggli vectors <= {limit}'
-      out[f'{key} ({some.sum()})'] = right[some].mean()
+      out[f'{key} ({within.sum()})'] = right[within].mean()
     out['found, but no strict match'] = (found & ~right).mean()
     times = [c['lattice ms'] for c in cases]
     out['mean CPU ms of find_lattice'] = np.mean(times)

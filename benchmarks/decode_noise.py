@@ -15,7 +15,7 @@ from matplotlib import figure
 from benchmarks import decode
 
 SHARES = (0.0, 0.01, 0.03, 0.1)
-SHOWN = {
+PANELS = {
   'cell': 'strict match',
   'single': 'atoms found with the right species',
   'repeating': 'strict match, of all',
@@ -32,19 +32,19 @@ def main():
   ):
     axes_of[kind] = axes
     axes.set(title=f'{kind} noise', xlabel='of the peak of carbon, %')
-  print('noise, of a carbon peak | ' + ' | '.join(SHOWN))
+  print('noise, of a carbon peak | ' + ' | '.join(PANELS))
   for kind, axes in axes_of.items():
     table = []
     for share in SHARES:
       noise = maker(kind, share)
       row = [
         decode.run(name, crystals, noise=noise)[key]
-        for name, key in SHOWN.items()
+        for name, key in PANELS.items()
       ]
       table.append(row)
       print(f'{kind} {share:.0%}: ' + '  '.join(f'{x:.3f}' for x in row))
-    for name, values in zip(SHOWN, np.array(table).T, strict=True):
-      label = f'{name}: {SHOWN[name]}'
+    for name, values in zip(PANELS, np.array(table).T, strict=True):
+      label = f'{name}: {PANELS[name]}'
       axes.plot([100 * s for s in SHARES], values, 'o-', label=label)
   axes_of['white'].legend(fontsize=8, loc='lower left')
   path = pathlib.Path(__file__).parent / 'decode_noise.png'

@@ -97,18 +97,18 @@ def _composition(numbers):
 
 def _counts_in_context(elements, counts):
   """Numbers of atoms of all elements but the last, with their contexts."""
-  left, before = int(counts.sum()), ()
+  remaining, before = int(counts.sum()), ()
   for i in range(len(elements) - 1):
     kinds = len(elements) - i
     contexts = [
       kinds,
-      (kinds, left),
-      (kinds, left, before),
-      (kinds, left, before, int(elements[i])),
-      (kinds, left, before, int(elements[i]), int(elements[-1])),
+      (kinds, remaining),
+      (kinds, remaining, before),
+      (kinds, remaining, before, int(elements[i])),
+      (kinds, remaining, before, int(elements[i]), int(elements[-1])),
     ]
     yield int(counts[i]), contexts
-    left, before = left - int(counts[i]), (*before, int(counts[i]))
+    remaining, before = remaining - int(counts[i]), (*before, int(counts[i]))
 
 
 class Lattices:

@@ -92,10 +92,10 @@ def _scores(run, state, moving):
   for ids, batch in predict.batches(run, 'heldout'):
     true = [_crystal(batch, i) for i in range(len(ids))]
     # What comes moved is back in its standard frame before the first network.
-    for way, shown in enumerate(
+    for way, frames in enumerate(
       (batch, moved(rng, batch) if moving else batch)
     ):
-      result = forward(jax.random.key(0), shown)
+      result = forward(jax.random.key(0), frames)
       found = run.model.representation.crystals(result.outputs)[: len(ids)]
       compared[way].extend(matching.compare(true, found))
       latents[way].extend(np.asarray(result.latent))

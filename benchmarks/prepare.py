@@ -77,9 +77,9 @@ def main() -> None:
       'ase.io.read': ase.io.read,
       'pymatgen': _pymatgen,
     }
-    some = paths[:: max(1, len(paths) // flags.readers)][: flags.readers]
+    subset = paths[:: max(1, len(paths) // flags.readers)][: flags.readers]
     for name, read in readers.items():
-      one = _milliseconds(read, some)
+      one = _milliseconds(read, subset)
       print(f'{name}: {one:.2f} ms of CPU each; {one / each:.1f} x prepare')
     _speed_back(folder / 'set')
 

@@ -205,8 +205,8 @@ def gradient(crystals):
 
 def pulled(field, *args, **static):
   """A density, and the derivatives by all of its arguments."""
-  density, pull = jax.vjp(functools.partial(cj.voxelize, **static), *args)
-  return density, pull(field)
+  density, vjp = jax.vjp(functools.partial(cj.voxelize, **static), *args)
+  return density, vjp(field)
 
 
 def batches(crystals):
@@ -217,11 +217,11 @@ def batches(crystals):
   most = ladder(max(counts))
   slots = max(len(n) for _, n, _ in crystals)
   for size in (1, 64, 1024):
-    some = [crystals[i % len(crystals)] for i in range(size)]
+    batch = [crystals[i % len(crystals)] for i in range(size)]
     args = (
-      jnp.stack([pad(p, slots) for p, _, _ in some]),
-      jnp.stack([pad(n, slots) for _, n, _ in some]),
-      jnp.stack([jnp.float32(c) for _, _, c in some]),
+      jnp.stack([pad(p, slots) for p, _, _ in batch]),
+      jnp.stack([pad(n, slots) for _, n, _ in batch]),
+      jnp.stack([jnp.float32(c) for _, _, c in batch]),
     )
     run = jax.jit(
       functools.partial(

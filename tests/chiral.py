@@ -9,14 +9,14 @@ import crystal_jax as cj
 from crystal_jax.structure.primitive import quietly
 
 
-def _both_hands(symbols, basis, right, left, cellpar):
+def _both_hands(symbols, basis, group, mirrored, cellpar):
   """One crystal in P3_121 or the like, and its mirror image."""
   atoms = ase.spacegroup.crystal(
-    symbols, basis, spacegroup=right, cellpar=cellpar
+    symbols, basis, spacegroup=group, cellpar=cellpar
   )
   mirror = atoms.copy()
   mirror.set_scaled_positions(-atoms.get_scaled_positions())
-  return {right: atoms, left: mirror}
+  return {group: atoms, mirrored: mirror}
 
 
 _HEXAGONAL = 90, 90, 120

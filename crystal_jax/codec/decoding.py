@@ -145,8 +145,8 @@ def _restricted(
     return dict(outputs)
   shape = elements.code_table().shape
   offset = np.zeros(shape, np.float32)
-  others = [z for z in range(1, shape[1] + 1) if z not in allowed]
-  offset[:, np.array(others, int) - 1] = _OUT_OF_REACH
+  unknown = [z for z in range(1, shape[1] + 1) if z not in allowed]
+  offset[:, np.array(unknown, int) - 1] = _OUT_OF_REACH
   learnt = outputs.get('code_offsets', jnp.zeros(shape))
   offsets = jnp.broadcast_to(
     learnt + offset, (len(outputs['codes']), *shape[1:])

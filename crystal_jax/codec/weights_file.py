@@ -62,10 +62,10 @@ def write(
     raise ValueError(f"Need {dtype=} to be 'float16' or 'float32'.")
   # Not resolve(): what a link points to is not ours to replace.
   folder = pathlib.Path(os.path.abspath(folder))
-  others = _others(folder)
-  if others:
+  extra = _not_a_codec(folder)
+  if extra:
     raise FileExistsError(
-      f'{folder} holds {others[0]}, which is no part of a codec; choose a new '
+      f'{folder} holds {extra[0]}, which is no part of a codec; choose a new '
       'folder.'
     )
   folder.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ _VALID = {
 }
 
 
-def _others(folder: pathlib.Path) -> list[str]:
+def _not_a_codec(folder: pathlib.Path) -> list[str]:
   """What a folder holds that is no part of a codec."""
   if not folder.exists():
     return []

@@ -216,18 +216,18 @@ def _conjugate_gradients(product, precondition, right):
   enough = _CONFIG.tolerance**2 * jnp.vdot(right, right, precision='highest')
 
   def unfinished(state):
-    _, left, _, _, turn = state
-    size = jnp.vdot(left, left, precision='highest')
+    _, residual, _, _, turn = state
+    size = jnp.vdot(residual, residual, precision='highest')
     return (size > enough) & (turn < _CONFIG.iterations)
 
   def improve(state):
-    x, left, gain, along, turn = state
+    x, residual, gain, along, turn = state
     slope = product(along)
     step = gain / jnp.vdot(along, slope, precision='highest')
-    x, left = x + step * along, left - step * slope
-    better = precondition(left)
-    new = jnp.vdot(left, better, precision='highest')
-    return x, left, new, better + new / gain * along, turn + 1
+    x, residual = x + step * along, residual - step * slope
+    better = precondition(residual)
+    new = jnp.vdot(residual, better, precision='highest')
+    return x, residual, new, better + new / gain * along, turn + 1
 
   first = precondition(right)
   gain = jnp.vdot(right, first, precision='highest')

@@ -197,16 +197,16 @@ def _double_nyquist(factors, weights, grid) -> Float[Array, 'X Y Z C'] | float:
   """The excess of the product of real parts at two Nyquist frequencies."""
   total: Array | float = 0.0
   for axis in range(3):
-    others = [i for i in range(3) if i != axis]
-    if any(grid.shape[i] % 2 for i in others):
+    other_axes = [i for i in range(3) if i != axis]
+    if any(grid.shape[i] % 2 for i in other_axes):
       continue
-    first, second = (factors[i].nyquist for i in others)
+    first, second = (factors[i].nyquist for i in other_axes)
     amplitude = weights * (first * second)[:, None]
     line = dot(factors[axis].values.T, amplitude)  # [G, C]
     shape = [1, 1, 1, line.shape[1]]
     shape[axis] = len(line)
     sign = np.ones(())
-    for i in others:
+    for i in other_axes:
       signs = (-1.0) ** np.arange(grid.shape[i])
       sign = sign * signs.reshape([-1 if j == i else 1 for j in range(4)])
     total = total + jnp.asarray(sign, line.dtype) * line.reshape(shape)

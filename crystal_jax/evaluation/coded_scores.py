@@ -103,17 +103,17 @@ def score(run: Run, state: TrainState) -> Scores:
       results[split] |= prefixed(name, tables[split, name])
   for name, error in ('oracle', 0.0), ('baseline', baseline_error):
     results[name] = {'reconstruction_mse': error} | tables[last, name]
-  shown = [
+  pictured = [
     dataclasses.replace(row, comparison=one)
     for row, one in zip(rows[last], compared[last, 'codec'], strict=True)
   ]
-  decoded = {row.id: row.crystals['codec'] for row in shown}
+  decoded = {row.id: row.crystals['codec'] for row in pictured}
   pictures = run.config.eval.pictures
   return Scores(
     results=results,
     crystals={i: c for i, c in decoded.items() if isinstance(c, Crystal)},
     headline=coded_report.headline(results[last], last),
-    sections=coded_report.sections(codec, view, shown, pictures),
+    sections=coded_report.sections(codec, view, pictured, pictures),
     note='The oracle reads crystals off the true densities; the baseline is '
     'the mean training density, the mean lattice and the commonest element.',
   )

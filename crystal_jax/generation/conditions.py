@@ -87,9 +87,7 @@ def none(batch_size: int, properties: int) -> Conditions:
   )
 
 
-def of_counts(
-  counts: Float[np.ndarray, 'B E'], properties: int
-) -> Conditions:
+def of_counts(counts: Float[np.ndarray, 'B E'], properties: int) -> Conditions:
   """Compositions alone, on the host."""
   empty = jax.tree.map(np.asarray, none(len(counts), properties))
   return empty._replace(counts=np.asarray(counts, np.float32))

@@ -122,13 +122,13 @@ def _columns(block) -> Iterator[tuple[int, tuple[str, Callable]]]:
     if item.loop is not None:
       width, values = item.loop.width(), item.loop.values
       for column, tag in enumerate(item.loop.tags):
-        yield index, (tag, functools.partial(_every, values, column, width))
+        yield index, (tag, functools.partial(_strided, values, column, width))
     elif item.pair is not None:
       tag, value = item.pair
       yield -1, (tag, functools.partial(list, (value,)))
 
 
-def _every(values, first: int, step: int) -> list[str]:
+def _strided(values, first: int, step: int) -> list[str]:
   return list(values)[first::step]
 
 

@@ -180,13 +180,13 @@ class Points:
     """Operations that hold, averaged over their pairs; the number of pairs."""
     shifts = shifts[~self.refuted(shifts, sign)]
     owner, _ = self.match(shifts, sign)
-    every = np.arange(len(self.positions))
-    paired = (owner >= 0) & (owner != every)
+    all_sites = np.arange(len(self.positions))
+    paired = (owner >= 0) & (owner != all_sites)
     counts = paired.sum(axis=1)
     same = paired & (self.numbers[owner] == self.numbers)
     keep = (counts >= 2) & (same.sum(axis=1) >= SEARCH.same_species * counts)
     owner, paired, counts = owner[keep], paired[keep], counts[keep]
-    weight = np.where(paired, self.precision(every, owner) ** 2, 0)
+    weight = np.where(paired, self.precision(all_sites, owner) ** 2, 0)
     offset = self.positions[owner] - sign * self.positions
     means = np.einsum('ta,tak->tk', weight, offset) / weight.sum(1)[:, None]
     return means, counts

@@ -220,8 +220,8 @@ def idealize(
   mean = metrics[change.max(axis=(1, 2)) < 2 * tolerance].mean(axis=0)
   # The rotation that brings the ideal cell closest to the given one.
   ideal = np.linalg.cholesky(mean)
-  left, _, right = np.linalg.svd(np.linalg.inv(ideal) @ cell)
-  return ideal @ left @ right
+  u, _, v = np.linalg.svd(np.linalg.inv(ideal) @ cell)
+  return ideal @ u @ v
 
 
 def _niggli_step(metric, eps):
@@ -232,36 +232,38 @@ def _niggli_step(metric, eps):
   def equal(x, y):
     return abs(x - y) <= eps
 
-  def less(x, y):
+  def is_less(x, y):
     return x < y - eps
 
-  if less(b, a) or (equal(a, b) and less(abs(eta), abs(xi))):  # 1
+  if is_less(b, a) or (equal(a, b) and is_less(abs(eta), abs(xi))):  # 1
     return [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
-  if less(c, b) or (equal(b, c) and less(abs(zeta), abs(eta))):  # 2
+  if is_less(c, b) or (equal(b, c) and is_less(abs(zeta), abs(eta))):  # 2
     return [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]
   signs = _niggli_signs(xi, eta, zeta, eps)  # 3 and 4
   if signs is not None:
     return np.diag(signs)
   if (  # 5
-    less(b, abs(xi))
-    or (equal(b, xi) and less(2 * eta, zeta))
-    or (equal(b, -xi) and less(zeta, 0))
+    is_less(b, abs(xi))
+    or (equal(b, xi) and is_less(2 * eta, zeta))
+    or (equal(b, -xi) and is_less(zeta, 0))
   ):
     return [[1, 0, 0], [0, 1, -int(np.sign(xi))], [0, 0, 1]]
   if (  # 6
-    less(a, abs(eta))
-    or (equal(a, eta) and less(2 * xi, zeta))
-    or (equal(a, -eta) and less(zeta, 0))
+    is_less(a, abs(eta))
+    or (equal(a, eta) and is_less(2 * xi, zeta))
+    or (equal(a, -eta) and is_less(zeta, 0))
   ):
     return [[1, 0, -int(np.sign(eta))], [0, 1, 0], [0, 0, 1]]
   if (  # 7
-    less(a, abs(zeta))
-    or (equal(a, zeta) and less(2 * xi, eta))
-    or (equal(a, -zeta) and less(eta, 0))
+    is_less(a, abs(zeta))
+    or (equal(a, zeta) and is_less(2 * xi, eta))
+    or (equal(a, -zeta) and is_less(eta, 0))
   ):
     return [[1, -int(np.sign(zeta)), 0], [0, 1, 0], [0, 0, 1]]
   total = xi + eta + zeta + a + b
-  if less(total, 0) or (equal(total, 0) and less(0, 2 * (a + eta) + zeta)):
+  if is_less(total, 0) or (
+    equal(total, 0) and is_less(0, 2 * (a + eta) + zeta)
+  ):
     return [[1, 0, 1], [0, 1, 1], [0, 0, 1]]  # 8
   return None
 

@@ -93,7 +93,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
       may_stop = jax.process_count() == 1 or step % config.train.log_every == 0
       stopping = may_stop and parallel.anywhere(terminated.flag)
       last = step == config.train.steps or stopping
-      due = lambda every: last or step % every == 0  # noqa: B023, E731
+      due = lambda interval: last or step % interval == 0  # noqa: B023, E731
       if due(config.train.log_every) or due(config.train.checkpoint_every):
         row = _collect(pending, step, checkpoints)
         seconds = time.monotonic() - begun

@@ -195,9 +195,9 @@ def test_what_is_uncertain_is_marked(
   assert '--overwrite' in capsys.readouterr().err
   strict = [*command, '--overwrite', '--strict', '--json']
   assert main(strict) == outputs.INCOMPLETE
-  said = capsys.readouterr()
-  assert 'uncertain, residual 3' in said.err
-  assert [row['file'] for row in json.loads(said.out)] == [first, None]
+  captured = capsys.readouterr()
+  assert 'uncertain, residual 3' in captured.err
+  assert [row['file'] for row in json.loads(captured.out)] == [first, None]
   assert [p.name for p in out.glob('*.cif')] == [first]
 
 

@@ -121,8 +121,8 @@ def test_none_at_all_and_more_than_chunks_hold(tiny):
   assert tiny.encode([]).shape == (0, tiny.size)
   assert tiny.decode(np.zeros((0, tiny.size))) == []
   assert tiny.reconstruct([]) == [] and tiny.kl([]).shape == (0,)
-  some = crystals.embedded(20)
-  many = [some[i % 20] for i in range(257)]
+  batch = crystals.embedded(20)
+  many = [batch[i % 20] for i in range(257)]
   traced = encoding._encoded._cache_size()
   z, std = tiny.encode(many, std=True)
   assert z.shape == std.shape == (257, tiny.size)
@@ -134,9 +134,9 @@ def test_none_at_all_and_more_than_chunks_hold(tiny):
 
 
 def test_what_is_decoded_does_not_depend_on_its_neighbours(perfect):
-  some = crystals.embedded(5)
-  together = perfect.reconstruct(some)
-  for crystal, expected in zip(some, together, strict=True):
+  batch = crystals.embedded(5)
+  together = perfect.reconstruct(batch)
+  for crystal, expected in zip(batch, together, strict=True):
     (alone,) = perfect.reconstruct(crystal)
     np.testing.assert_array_equal(alone.numbers, expected.numbers)
     np.testing.assert_array_equal(alone.positions, expected.positions)
@@ -177,17 +177,17 @@ def picky():
 
 @pytest.mark.parametrize('reason', BAD)
 def test_what_cannot_be_encoded_is_named_or_skipped(picky, reason):
-  good = crystals.wurtzite()
-  some = [good, BAD[reason](), good]
+  valid = crystals.wurtzite()
+  batch = [valid, BAD[reason](), valid]
   with pytest.raises(ValueError, match=f'Crystal 1 .*{reason}'):
-    picky.encode(some)
-  z = picky.encode(some, skip=True)
+    picky.encode(batch)
+  z = picky.encode(batch, skip=True)
   assert list(picky.failures) == [1] and reason in picky.failures[1]
   assert np.isnan(z[1]).all() and np.isfinite(z[[0, 2]]).all()
   np.testing.assert_array_equal(z[0], z[2])
-  assert np.isnan(picky.kl(some)).tolist() == [False, True, False]
+  assert np.isnan(picky.kl(batch)).tolist() == [False, True, False]
   assert reason in picky.failures[1]
-  assert picky.reconstruct(some)[1] is None
+  assert picky.reconstruct(batch)[1] is None
   assert reason in picky.failures[1]
 
 
@@ -200,11 +200,11 @@ def test_file_names_are_no_crystals(tiny):
 
 @pytest.mark.parametrize('kind', ['cell', 'coded_box'])
 def test_arrays_are_what_crystals_are_and_can_be_differentiated(kind):
-  codec, some = codecs.untrained(kind), crystals.embedded(3)
-  model, batch = codec.to_arrays(some)
+  codec, batch = codecs.untrained(kind), crystals.embedded(3)
+  model, batch = codec.to_arrays(batch)
   encode = jax.jit(lambda b: codec.encode_arrays(b, model=model))
   posterior = encode(batch)
-  z, std = codec.encode(some, std=True)
+  z, std = codec.encode(batch, std=True)
   np.testing.assert_allclose(posterior.mean, z, atol=1e-4)
   np.testing.assert_allclose(np.exp(posterior.log_var / 2), std, rtol=1e-3)
   name = 'fractional'
@@ -219,11 +219,11 @@ def test_arrays_are_what_crystals_are_and_can_be_differentiated(kind):
 def test_threads_share_a_codec(perfect):
   groups = [crystals.embedded(4), [crystals.wurtzite(), 'x', crystals.bcc()]]
 
-  def ask(some):
-    found = perfect.reconstruct(some)
+  def ask(batch):
+    found = perfect.reconstruct(batch)
     return found, perfect.failures, perfect.residuals
 
-  alone = [ask(some) for some in groups]
+  alone = [ask(batch) for batch in groups]
   filters = list(warnings.filters)
   with concurrent.futures.ThreadPoolExecutor(4) as pool:
     together = [*pool.map(ask, groups * 3)]
@@ -295,9 +295,9 @@ def test_interpolation_begins_and_ends_at_the_ends(perfect):
 def test_saved_and_opened_by_another_process(tmp_path, kind):
   # What has learnt nothing draws cells that take long to look at.
   codec = cj.Codec.load('mp_20') if kind == 'cell' else codecs.untrained(kind)
-  some = crystals.embedded(3)
+  batch = crystals.embedded(3)
   codec.save(tmp_path / 'mine', dtype='float32', notes={'licence': 'CC0'})
-  z = codec.encode(some)
+  z = codec.encode(batch)
   assert z.shape == (3, codec.size) == (3, int(np.prod(codec.latent_shape)))
   np.savez(tmp_path / 'z.npz', z=z)
   script = f"""

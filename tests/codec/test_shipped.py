@@ -59,20 +59,20 @@ def test_a_card_says_what_it_is(name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_latents_are_what_they_were(name):
-  some, z = golden(name)
-  np.testing.assert_allclose(load(name).encode(some), z, atol=1e-3)
+  batch, z = golden(name)
+  np.testing.assert_allclose(load(name).encode(batch), z, atol=1e-3)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_every_codec_decodes(name):
-  some = perovskites() if name == 'perov_5' else golden(name)[0][:4]
-  z = load(name).encode(some)
+  batch = perovskites() if name == 'perov_5' else golden(name)[0][:4]
+  z = load(name).encode(batch)
   is_box = load(name).describe()['kind'] == 'coded_box'
   # Refinement in a box takes seconds a crystal; without, a third is lost.
   found = load(name).decode(z, refine='none' if is_box else 'auto')
   least = 2 if is_box else 4
   found = [crystal or 'none' for crystal in found]
-  assert sum(matched(some, found)) >= least
+  assert sum(matched(batch, found)) >= least
 
 
 def perovskites():
@@ -86,11 +86,11 @@ def perovskites():
 
 
 def test_crystals_come_back_from_mp_20():
-  codec, some = load('mp_20'), crystals.embedded(32)
-  found = codec.reconstruct(some)
+  codec, batch = load('mp_20'), crystals.embedded(32)
+  found = codec.reconstruct(batch)
   certain = codec.certain
   found = [c or codec.failures[i] for i, c in enumerate(found)]
-  right = np.array(matched(some, found))
+  right = np.array(matched(batch, found))
   assert right.sum() >= 31
   assert right[certain].all() and certain.sum() >= 31
 

@@ -84,10 +84,12 @@ def test_a_save_that_fails_leaves_the_old_codec(folder, monkeypatch):
 
 
 def test_loaded_it_gives_the_latents_it_gave(tmp_path):
-  codec, some = codecs.untrained(), crystals.embedded(3)
+  codec, batch = codecs.untrained(), crystals.embedded(3)
   codec.save(tmp_path / 'mine')
   again = cj.Codec.load(tmp_path / 'mine')
-  np.testing.assert_allclose(again.encode(some), codec.encode(some), atol=1e-5)
+  np.testing.assert_allclose(
+    again.encode(batch), codec.encode(batch), atol=1e-5
+  )
   assert again.describe()['dtype'] == 'float32'
 
 

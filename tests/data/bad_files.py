@@ -3,7 +3,7 @@
 import gzip
 import os
 
-GOOD = [
+VALID = [
   ('NaCl', 'Na', 'Cl', 3.99), ('MgO', 'Mg', 'O', 2.98),
   ('ZnS', 'Zn', 'S', 3.82), ('CsCl', 'Cs', 'Cl', 4.12),
   ('TiN', 'Ti', 'N', 3.0), ('FeSi', 'Fe', 'Si', 2.8),
@@ -138,7 +138,7 @@ def large(count=22):
 
 def write(folder):
   """Writes all of them."""
-  for name, first, second, a in GOOD:
+  for name, first, second, a in VALID:
     (folder / f'{name}.cif').write_text(cif(first, second, a))
   (folder / 'ein Name mit Ümlaut ☃.cif').write_text(cif('Rb', 'I', 4.3))
   for name, (content, _) in BAD.items():

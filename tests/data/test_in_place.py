@@ -63,12 +63,12 @@ def test_batches_are_those_of_memory_and_each_process_reads_its_own(
   stems, kind, monkeypatch, caplog
 ):
   caplog.set_level(logging.INFO)
-  (plain, left), (mapped, out) = both(
+  (plain, dropped), (mapped, out) = both(
     stems, str(stems / 'a'), kind, monkeypatch
   )
   assert '1 of 50 left out: more than 8 atoms' in caplog.text
-  assert left == out and len(left) == (kind == 'cell')
-  assert len(plain['numbers']) == 49 - len(left)
+  assert dropped == out and len(dropped) == (kind == 'cell')
+  assert len(plain['numbers']) == 49 - len(dropped)
   assert plain.keys() - {'row'} == mapped.keys()
   for name, column in mapped.items():
     assert isinstance(column.base.base, np.memmap)
@@ -96,10 +96,10 @@ def test_batches_are_those_of_memory_and_each_process_reads_its_own(
 
 @pytest.mark.parametrize('weights', [(), (2.0, 3.0)])
 def test_several_sets(stems, weights, monkeypatch):
-  (plain, left), (mapped, out) = both(
+  (plain, dropped), (mapped, out) = both(
     stems, f'{stems / "a"}, {stems / "b"}', 'cell', monkeypatch, weights=weights
   )
-  assert left == out and len(left) == 2
+  assert dropped == out and len(dropped) == 2
   assert len(plain['numbers']) == (48 + 72 if weights else 48 + 11)
   for name, column in mapped.items():
     np.testing.assert_array_equal(column, plain[name])

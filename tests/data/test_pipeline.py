@@ -66,8 +66,8 @@ def test_devices_and_processes_share_the_global_batch(devices, processes):
          share=data.Share(devices, p, processes))
     for p in range(processes)
   ]  # fmt: skip
-  for one, *others in zip(whole, *parts, strict=True):
-    pieces = [flat(other) for other in others]
+  for one, *parts_of_one in zip(whole, *parts, strict=True):
+    pieces = [flat(other) for other in parts_of_one]
     joined = {
       name: np.concatenate([piece[name] for piece in pieces])
       for name in pieces[0]

@@ -203,8 +203,8 @@ def test_a_hash_decides_the_split_and_val_is_not_empty():
   assert 760 < chosen.count('train') < 840 and 70 < chosen.count('val') < 130
   for count in range(2, 12):
     for start in range(0, 100, 10):
-      some = splits.by_formula(formulas[start : start + count])
-      assert {'train', 'val'} <= set(some), some
+      shares = splits.by_formula(formulas[start : start + count])
+      assert {'train', 'val'} <= set(shares), shares
   assert splits.by_formula(['C'] * 5) == ['train'] * 5
   for bad in (1, 0, 1), (0.5, 0.5), (0, 1, 0), (1.5, -0.5, 0):
     with pytest.raises(ValueError, match='three shares'):

@@ -83,5 +83,5 @@ def test_formulas_stay_where_the_embedded_set_has_them(builder):
     columns = np.load(file, allow_pickle=False)
     numbers = columns['numbers'][slice(*columns['offsets'][5:7])]
     assert builder.choose_split(builder.reduced_formula(numbers)) == split
-  others = [builder.choose_split(f'Pu{i}Np') for i in range(2, 200)]
-  assert 100 < others.count('train') < 190 and others.count('test')
+  chosen = [builder.choose_split(f'Pu{i}Np') for i in range(2, 200)]
+  assert 100 < chosen.count('train') < 190 and chosen.count('test')

@@ -34,7 +34,7 @@ PLAIN = synthetic.SupercellConfig(
   exchanged=(0.0,), vacancy_probability=0.0, strain=0.0, displacements=(0.0,)
 )
 SALT = ase.build.bulk('NaCl', 'rocksalt', 5.64)
-OTHERS = [row(ase.build.bulk('KBr', 'rocksalt', 6.6))]
+FURTHER = [row(ase.build.bulk('KBr', 'rocksalt', 6.6))]
 
 
 def test_without_disorder_it_is_the_same_crystal():
@@ -55,7 +55,7 @@ def test_without_disorder_it_is_the_same_crystal():
 
 
 def test_shares_of_disorder():
-  rows = [row(SALT), *OTHERS]
+  rows = [row(SALT), *FURTHER]
   config = synthetic.SupercellConfig(min_atoms=64, exchanged=(0.5,))
   found = list(synthetic.supercells(rows, 200, 1, config=config))
   sizes = np.array([len(record['numbers']) for record in found])
@@ -119,7 +119,7 @@ def test_of_the_embedded_set(builder, split):
 
 def test_the_command(tmp_path, capsys):
   source = tmp_path / 'x'
-  synthetic.write(f'{source}_train.npz', [row(SALT, 'salt'), *OTHERS])
+  synthetic.write(f'{source}_train.npz', [row(SALT, 'salt'), *FURTHER])
   out = tmp_path / 'y_train.npz'
   synthetic.main(
     [str(source), 'train', f'--out={out}', '--count=7', '--exclude', 'train']

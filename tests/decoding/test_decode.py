@@ -33,7 +33,7 @@ def voxelize_cell(crystal):
   )
 
 
-def apart(a, b, cell=None):
+def pair_distances(a, b, cell=None):
   """[len(a), len(b)]: distances, to the nearest image if there is a cell."""
   difference = a[:, None] - b[None]
   if cell is not None:
@@ -45,7 +45,7 @@ def apart(a, b, cell=None):
 def assert_same_atoms(atoms, positions, numbers, cell=None, within=1e-3):
   found = atoms.positions[atoms.mask]
   assert len(found) == len(positions)
-  distances = apart(positions, found, cell)
+  distances = pair_distances(positions, found, cell)
   nearest = distances.argmin(axis=1)
   assert len(set(nearest)) == len(nearest)
   assert distances.min(axis=1).max() < within
@@ -138,7 +138,7 @@ def test_atoms_stand_out_from_noise_of_a_share_of_a_carbon_peak(share, smooth):
   density = voxelize_box(positions, numbers) + share * peak * noise
   atoms = decode_box(density.astype(np.float32))
   found = atoms.positions[atoms.mask]
-  distances = apart(positions, found)
+  distances = pair_distances(positions, found)
   assert distances.min(axis=1).max() < (0.05 if share < 0.05 else 0.15)
   nearest = distances.argmin(axis=1)
   if smooth and share == 0.1:
@@ -157,10 +157,10 @@ def test_logits_decide_between_neighbours_only_where_the_density_may_be_wrong():
   labels = cj.label_species(positions, numbers, None, grid=BOX)
   logits = 6.0 * jax.nn.one_hot(labels, 95)
   noise = np.random.default_rng(0).normal(size=BOX.shape)
-  off = voxelize_box(positions, np.array([25.4, 8.2])) + 0.02 * noise
-  off = np.asarray(off, np.float32)
+  noisy = voxelize_box(positions, np.array([25.4, 8.2])) + 0.02 * noise
+  noisy = np.asarray(noisy, np.float32)
   assert_same_atoms(
-    decode_box(off, logits=logits), positions, numbers, within=0.1
+    decode_box(noisy, logits=logits), positions, numbers, within=0.1
   )
   # A density that fits to the last digit is not overruled.
   wrong = 6.0 * jax.nn.one_hot(jnp.where(labels == 26, 50, labels), 95)
@@ -233,13 +233,13 @@ def test_band_limit_says_how_a_coarse_density_is_to_be_read():
     density = cj.voxelize(
       positions, np.ones(4), band_limit=true, max_images=64, **options
     )
-    left = []
-    for said in (true, not true):
+    residuals = []
+    for stated in (true, not true):
       atoms = cj.decode_density(
-        density, max_atoms=8, band_limit=said, **options
+        density, max_atoms=8, band_limit=stated, **options
       )
-      left.append(atoms.residual)
-    assert left[0] < 1e-4 < 1e-2 < left[1]
+      residuals.append(atoms.residual)
+    assert residuals[0] < 1e-4 < 1e-2 < residuals[1]
 
 
 def test_limits_that_make_no_sense_are_named():

@@ -138,7 +138,7 @@ def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():
 )
 def test_static_mistakes_are_named(change, message):
   positions, weights = crystal()
-  good = {
+  valid = {
     'positions': positions,
     'weights': weights,
     'cell': CELL,
@@ -146,7 +146,7 @@ def test_static_mistakes_are_named(change, message):
     'sigma': 0.5,
   }
   with pytest.raises(ValueError, match=message):
-    cj.voxelize(**(good | change))
+    cj.voxelize(**(valid | change))
 
 
 def test_no_atoms_is_an_empty_box():

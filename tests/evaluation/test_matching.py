@@ -149,10 +149,10 @@ def test_what_cannot_be_compared_is_a_miss():
 
 
 def test_in_processes_it_is_the_same():
-  every = [make() for make in crystals.ALL] * 6
-  found = every[:-1] + ['nothing there']
-  here = matching.compare(every, found, workers=0, progress=False)
-  there = matching.compare(every, found, workers=2, progress=False)
+  all_crystals = [make() for make in crystals.ALL] * 6
+  found = all_crystals[:-1] + ['nothing there']
+  here = matching.compare(all_crystals, found, workers=0, progress=False)
+  there = matching.compare(all_crystals, found, workers=2, progress=False)
   assert [r.reason for r in here] == [''] * 35 + ['no crystal']
   for a, b in zip(here, there, strict=True):
     np.testing.assert_equal(vars(a), vars(b))

@@ -70,15 +70,15 @@ def test_the_first_and_the_best_of_k_candidates():
 
 def test_what_is_invalid_is_counted_and_named():
   pytest.importorskip('smact')
-  good = crystals.perovskite()
-  near = np.array(good.positions)
+  valid = crystals.perovskite()
+  near = np.array(valid.positions)
   near[0] = near[1] + 0.26  # 0.45 Å
-  overlapping = cj.Crystal(good.numbers, near, good.cell)
+  overlapping = cj.Crystal(valid.numbers, near, valid.cell)
   charged = cj.Crystal(
     np.array([11, 17, 17]), np.eye(3) * 3.0, np.diag([6.0, 6, 6])
   )
-  touching = cj.Crystal(good.numbers, 0 * near, good.cell)
-  samples = [good, overlapping, charged, touching, None, 'no peaks']
+  touching = cj.Crystal(valid.numbers, 0 * near, valid.cell)
+  samples = [valid, overlapping, charged, touching, None, 'no peaks']
   scores = scored(samples, ids=list('abcdef'))
   metrics = scores.metrics
   assert metrics['crystals'] == 6
@@ -152,17 +152,22 @@ def test_mistakes_are_named():
     cj.score([crystals.bcc()], './no_such_set')
 
 
-def write_compact(path, some):
-  counts = [len(c.numbers) for c in some]
+def write_compact(path, crystals_of_file):
+  counts = [len(c.numbers) for c in crystals_of_file]
   np.savez(
     path,
-    numbers=np.concatenate([c.numbers for c in some]).astype(np.uint8),
-    frac=np.concatenate(
-      [np.asarray(c.positions) @ np.linalg.inv(c.cell) for c in some]
+    numbers=np.concatenate([c.numbers for c in crystals_of_file]).astype(
+      np.uint8
     ),
-    cell=np.array([c.cell for c in some]),
+    frac=np.concatenate(
+      [
+        np.asarray(c.positions) @ np.linalg.inv(c.cell)
+        for c in crystals_of_file
+      ]
+    ),
+    cell=np.array([c.cell for c in crystals_of_file]),
     offsets=np.cumsum([0, *counts]),
-    ids=np.array([str(i) for i in range(len(some))]),
+    ids=np.array([str(i) for i in range(len(crystals_of_file))]),
   )
 
 

@@ -40,9 +40,9 @@ def test_a_box_shows_images_where_it_repeats(filling, atoms):
   view = BoxView(make(filling, size=24, length=8.0))
   cell = np.diag([2.0, 2.0, 2.0])
   true = cj.Crystal(np.array([26]), np.array([[0.1, 0.1, 0.1]]), cell)
-  shown = view.atoms(true, true)
-  assert shown.inside.sum() == atoms
-  assert view.compare(true, shown).count_exact
+  figure = view.atoms(true, true)
+  assert figure.inside.sum() == atoms
+  assert view.compare(true, figure).count_exact
   moved = cj.Crystal(true.numbers, true.positions + 0.3, cell)
   compared = view.compare(true, view.atoms(moved, true))
   np.testing.assert_allclose(compared.true_distances, 0.3 * np.sqrt(3))

@@ -140,8 +140,8 @@ def test_what_is_written_is_read(tmp_path, name):
   np.testing.assert_allclose(
     again.to_ase().cell.cellpar(), atoms.cell.cellpar(), rtol=1e-9
   )
-  apart = fractional(again) - atoms.get_scaled_positions()
-  np.testing.assert_allclose(apart, np.round(apart), atol=1e-8)
+  difference = fractional(again) - atoms.get_scaled_positions()
+  np.testing.assert_allclose(difference, np.round(difference), atol=1e-8)
   assert [p.name for p in tmp_path.iterdir()] == [name]
 
 

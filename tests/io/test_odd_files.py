@@ -14,7 +14,7 @@ from tests.io.odd_files import KINDS
 from tests.io.test_reports import formula, in_order
 
 # Messages of Python and of libraries that parse, which say nothing to a user.
-FOREIGN = re.compile(
+LIBRARY_WORDS = re.compile(
   'invalid literal|has no attribute|could not convert|out of range|not enough '
   'values|object is not|unexpected keyword|Traceback|NoneType|string:|index '
   r'error|cannot reshape|inhomogeneous|no such group'
@@ -47,7 +47,7 @@ def test_an_odd_file_is_read_rightly_or_refused(
         else:
           found.append(formula(result[0]))
   for outcome in found:
-    assert not FOREIGN.search(outcome), outcome
+    assert not LIBRARY_WORDS.search(outcome), outcome
     if outcome.startswith('refuse'):
       assert right.startswith('refuse') or '|' in right, outcome
       assert any(part.split(': ')[-1] in outcome for part in right.split('|'))

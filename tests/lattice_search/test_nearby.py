@@ -13,9 +13,9 @@ from tests.lattice_search.test_search import images
 
 def prior_of(cell, share, seed=0):
   """The cell with every vector off by a share of its length."""
-  off = np.random.default_rng(seed).normal(size=(3, 3))
-  off /= np.linalg.norm(off, axis=1, keepdims=True)
-  return cell + share * np.linalg.norm(cell, axis=1, keepdims=True) * off
+  direction = np.random.default_rng(seed).normal(size=(3, 3))
+  direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+  return cell + share * np.linalg.norm(cell, axis=1, keepdims=True) * direction
 
 
 @pytest.mark.parametrize('make', [crystals.perovskite, crystals.silicate])

@@ -120,11 +120,11 @@ def test_lattice_of_noisy_atoms_of_which_some_are_taken_for_a_neighbour(make):
 def test_light_atoms_near_the_walls_may_be_off():
   truth = rotated(crystals.hydride(), seed=1)
   atoms = images(truth)
-  off = (np.abs(atoms.positions).max(axis=1) > 4.5) & (atoms.numbers == 1)
-  assert off.any()
+  outside = (np.abs(atoms.positions).max(axis=1) > 4.5) & (atoms.numbers == 1)
+  assert outside.any()
   noise = 0.02 * np.random.default_rng(0).normal(size=atoms.positions.shape)
   atoms = cj.DecodedAtoms(
-    **{**vars(atoms), 'positions': atoms.positions + noise * off[:, None]}
+    **{**vars(atoms), 'positions': atoms.positions + noise * outside[:, None]}
   )
   fit = cj.find_lattice(atoms)
   assert fit.found

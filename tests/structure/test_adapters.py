@@ -41,7 +41,7 @@ def refused_items():
   alloy.info['occupancy'] = {'0': {'Na': 0.5, 'K': 0.5}}
   close = NACL.copy()
   close.positions[1] = close.positions[0] + [0.2, 0, 0]
-  good = cj.Crystal.from_ase(NACL)
+  valid = cj.Crystal.from_ase(NACL)
   return [
     (slab, 'periodic along 2 of 3 axes'),
     (alloy, 'partial occupancy'),
@@ -51,8 +51,8 @@ def refused_items():
     (cj.Crystal(np.array([-1]), np.zeros((1, 3)), np.eye(3)), 'number -1'),
     (cj.Crystal(np.array([119]), np.zeros((1, 3)), np.eye(3)), 'number 119'),
     (cj.Crystal(np.array([0]), np.zeros((1, 3)), np.eye(3)), 'no atoms'),
-    (cj.Crystal(good.numbers, good.positions * np.nan, good.cell), 'finite'),
-    (crystal.stack([good, good]), 'unstack'),
+    (cj.Crystal(valid.numbers, valid.positions * np.nan, valid.cell), 'finite'),
+    (crystal.stack([valid, valid]), 'unstack'),
     (np.zeros(3), 'ndarray is no crystal'),
     (adapters.Refused('no atoms'), 'no atoms'),
     (pymatgen_structure(species=[{'Na': 0.5, 'K': 0.5}, 'Cl']), 'occupancy'),

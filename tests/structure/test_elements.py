@@ -75,11 +75,11 @@ def test_codes_are_white_and_apart():
   np.testing.assert_array_equal(codes[1:, 0], 1)
   covariance = codes[1:].T @ codes[1:] / 94
   np.testing.assert_allclose(covariance, np.eye(12), atol=1e-12)
-  apart = np.linalg.norm(codes[1:, None] - codes[None, 1:], axis=-1)
-  apart += 9 * np.eye(94)
-  assert apart.min() > 1.9
+  distances = np.linalg.norm(codes[1:, None] - codes[None, 1:], axis=-1)
+  distances += 9 * np.eye(94)
+  assert distances.min() > 1.9
   nearest = {
-    elements.symbol(z): elements.symbol(int(apart[z - 1].argmin()) + 1)
+    elements.symbol(z): elements.symbol(int(distances[z - 1].argmin()) + 1)
     for z in (3, 8, 17, 22, 82)
   }
   assert nearest == {'Li': 'Na', 'O': 'S', 'Cl': 'F', 'Ti': 'Hf', 'Pb': 'Ge'}

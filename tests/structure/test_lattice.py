@@ -82,9 +82,9 @@ def test_minkowski_cell_has_the_shortest_vectors(cell):
   np.testing.assert_allclose(reduced, op @ unimodular(7) @ cell, atol=1e-9)
   steps = np.stack(np.meshgrid(*[range(-2, 3)] * 3), -1).reshape(-1, 3)
   steps = steps[np.gcd.reduce(steps, axis=1) == 1]
-  every = np.sort(np.linalg.norm(steps @ reduced, axis=1))
+  lengths = np.sort(np.linalg.norm(steps @ reduced, axis=1))
   lengths = np.linalg.norm(reduced, axis=1)
-  assert lengths[0] <= every[0] + 1e-9
+  assert lengths[0] <= lengths[0] + 1e-9
   assert (np.diff(lengths) >= -1e-9).all()
 
 

@@ -88,11 +88,11 @@ def refine_batch(
       targets[i] = target
   candidates = encoder.representation.candidates(outputs, [*targets])
 
-  def refined(index, others):
+  def refined(index, candidates_of_one):
     target, before = targets[index], results[index]
     try:
       found, after = refine(
-        encoder, [readouts[index], *others], target, config, allowed
+        encoder, [readouts[index], *candidates_of_one], target, config, allowed
       )
       is_exact = after < config.exact_residual
       found = _valid(found, 0 if is_exact else symmetrize)

@@ -20,7 +20,7 @@ from crystal_jax.io import atomic
 from crystal_jax.structure.crystal import Crystal
 
 # Crystals drawn in each section of the page.
-_DRAWN = 10
+_PICTURED = 10
 
 
 def write_report(
@@ -80,7 +80,7 @@ def _sections(
     ('Ten at random', lambda row: True),
   ]
   for title, is_shown in sections:
-    chosen = [i for i in order if is_shown(scores.crystals[i])][:_DRAWN]
+    chosen = [i for i in order if is_shown(scores.crystals[i])][:_PICTURED]
     parts.append(f'<h2>{title}</h2>' + ('' if chosen else '<p>None.</p>'))
     for i in chosen:
       parts += _sample(scores.crystals[i], samples[i])

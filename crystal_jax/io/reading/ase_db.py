@@ -90,11 +90,11 @@ class _Budget:
   """Interrupts queries that take more steps than the file has bytes."""
 
   def __init__(self, size: int):
-    self._left = size + _MIN_STEPS
+    self._remaining = size + _MIN_STEPS
 
   def __call__(self) -> bool:
-    self._left -= _STEPS
-    return self._left < 0
+    self._remaining -= _STEPS
+    return self._remaining < 0
 
 
 def _check_table(connection: sqlite3.Connection) -> None:

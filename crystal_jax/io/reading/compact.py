@@ -151,10 +151,10 @@ def _read_array(file: IO[bytes], size: int) -> np.ndarray:
   if dtype.itemsize == 0 or min(shape, default=0) < 0:
     raise ValueError(f'an array of {dtype} {shape}')
   expected = math.prod(shape) * dtype.itemsize
-  left = size - file.tell()
-  if expected != left:
+  remaining = size - file.tell()
+  if expected != remaining:
     raise ValueError(
-      f'an array of {dtype.str} {shape} needs {expected} bytes, not {left}'
+      f'an array of {dtype.str} {shape} needs {expected} bytes, not {remaining}'
     )
   data = file.read(expected)
   if len(data) != expected or file.read(1):

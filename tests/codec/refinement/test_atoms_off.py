@@ -44,10 +44,10 @@ def with_one_more(crystal):
 def occupancy(encoder, crystal):
   """The occupancy that perfect networks would draw."""
   codes = element_codes()[crystal.numbers][None].astype(np.float32)
-  shown = encoder.representation.encoder_inputs(
+  inputs = encoder.representation.encoder_inputs(
     codes, np.float32(crystal.positions)[None], np.float32(crystal.cell)[None]
   )
-  return np.asarray(shown['density'][..., 0])
+  return np.asarray(inputs['density'][..., 0])
 
 
 @pytest.mark.parametrize('wrong', [exchanged, with_one_more, without])
@@ -57,8 +57,8 @@ def test_an_atom_off_is_found(pair, wrong, monkeypatch):
   target, start = target_of(codec, crystal), wrong(off(crystal, 0.02))
   both = np.concatenate([occupancy(encoder, each) for each in (crystal, start)])
   monkeypatch.setattr(Encoder, 'occupancy', lambda *_: both)
-  found, left = refine(encoder, [start], target, CONFIG)
-  assert left < CONFIG.exact_residual
+  found, residual_after = refine(encoder, [start], target, CONFIG)
+  assert residual_after < CONFIG.exact_residual
   assert sorted(found.numbers) == sorted(crystal.numbers)
   order = [np.argmin(np.linalg.norm(found.positions - x, axis=1))
            for x in crystal.positions]  # fmt: skip
@@ -93,18 +93,18 @@ def test_only_uncertain_crystals_are_refined(pair):
   z = codec.encode([crystal] * 3)
   near = off(crystal, 1e-4)
   given = [near, exchanged(near), 'there is no atom']
-  none, auto, every = (
+  none, auto, every_crystal = (
     finish(encoder, z, given, which) for which in ('none', 'auto', 'all')
   )
-  for found in none, auto, every:
+  for found in none, auto, every_crystal:
     assert found[2] == 'there is no atom'
   np.testing.assert_array_equal(none[1].numbers, given[1].numbers)
   np.testing.assert_allclose(auto[0].positions, none[0].positions)
-  for found in auto[1], *every[:2]:
+  for found in auto[1], *every_crystal[:2]:
     assert sorted(found.numbers) == sorted(crystal.numbers)
-  apart = [np.abs(c.positions - crystal.positions).max()
-           for c in (none[0], every[0])]  # fmt: skip
-  assert apart[1] < 0.5 * apart[0]
+  distances = [np.abs(c.positions - crystal.positions).max()
+           for c in (none[0], every_crystal[0])]  # fmt: skip
+  assert distances[1] < 0.5 * distances[0]
 
 
 def test_what_cannot_be_refined_stays_as_it_was_read(pair, monkeypatch):

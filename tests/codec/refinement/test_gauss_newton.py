@@ -60,36 +60,39 @@ def read(codec, crystal):
 
 def target_of(codec, crystal, noise=0.0):
   z, std = codec.encode(crystal, std=True)
-  drawn = np.random.default_rng(0).normal(size=z.shape)
+  deviate = np.random.default_rng(0).normal(size=z.shape)
   lattice = not codec._model.representation.lattice_is_exact
-  return Target(z[0] + (noise * drawn * std)[0], std[0], lattice)
+  return Target(z[0] + (noise * deviate * std)[0], std[0], lattice)
 
 
-def off(crystal, far=0.05):
+def perturbed(crystal, far=0.05):
   """With atoms a little off."""
   rng = np.random.default_rng(3)
-  moves = rng.normal(0, far, crystal.positions.shape)
-  return cj.Crystal(crystal.numbers, crystal.positions + moves, crystal.cell)
+  shifts = rng.normal(0, far, crystal.positions.shape)
+  return cj.Crystal(crystal.numbers, crystal.positions + shifts, crystal.cell)
 
 
 def test_where_it_was_read_a_crystal_has_the_latent_it_has(pair):
   codec, encoder = pair
-  some = [crystals.perovskite(), crystals.wurtzite()]
-  z, std = codec.encode(some, std=True)
-  mean, deviation = encoder.latents([read(codec, c) for c in some], 3)
+  pair_read = [crystals.perovskite(), crystals.wurtzite()]
+  z, std = codec.encode(pair_read, std=True)
+  mean, deviation = encoder.latents([read(codec, c) for c in pair_read], 3)
   np.testing.assert_allclose(mean, z, atol=1e-4 * np.abs(z).max())
   np.testing.assert_allclose(deviation, std, rtol=1e-3)
 
 
 def test_neighbours_do_not_matter(pair):
   codec, encoder = pair
-  some = [read(codec, c) for c in (crystals.perovskite(), crystals.wurtzite())]
+  pair_read = [
+    read(codec, c) for c in (crystals.perovskite(), crystals.wurtzite())
+  ]
   many = cj.Crystal(
-    np.resize(some[0].numbers, 30), np.resize(some[0].positions, (30, 3)),
-    some[0].cell,
+    np.resize(pair_read[0].numbers, 30),
+    np.resize(pair_read[0].positions, (30, 3)),
+    pair_read[0].cell,
   )  # fmt: skip
-  together, _ = encoder.latents([many, *some], 3)
-  alone, _ = encoder.latents(some[1:], 3)
+  together, _ = encoder.latents([many, *pair_read], 3)
+  alone, _ = encoder.latents(pair_read[1:], 3)
   np.testing.assert_array_equal(together[2], alone[0])
 
 
@@ -110,12 +113,12 @@ def test_atoms_that_are_off_come_back(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   target = target_of(codec, crystal)
-  start = off(crystal)
+  start = perturbed(crystal)
   if target.lattice:
     strain = displacements(start, True)[-9:].sum(axis=0)
     start = displaced(start, 0.01 * strain, CONFIG)
-  found, left = gauss_newton(encoder, start, target, CONFIG)
-  assert left < 1e-5
+  found, residual_after = gauss_newton(encoder, start, target, CONFIG)
+  assert residual_after < 1e-5
   np.testing.assert_allclose(found.positions, crystal.positions, atol=2e-3)
   np.testing.assert_allclose(found.cell, crystal.cell, atol=2e-3)
 
@@ -125,8 +128,8 @@ def test_what_cannot_be_shown_is_left_alone(pair):
   crystal = read(codec, crystals.perovskite())
   target = target_of(codec, crystal)
   broken = cj.Crystal(crystal.numbers, crystal.positions * np.nan, crystal.cell)
-  found, left = gauss_newton(encoder, broken, target, CONFIG)
-  assert left == np.inf and found is broken
+  found, residual_after = gauss_newton(encoder, broken, target, CONFIG)
+  assert residual_after == np.inf and found is broken
 
 
 def test_mean_squared_is_never_nan():

@@ -49,7 +49,7 @@ def test_frames_that_break_off(tmp_path):
   ase.io.write(path, [atoms] * 3, format='extxyz')
   whole = path.read_bytes()
   assert len(list(frames.find(path))) == 3
-  for text, good, bad in [
+  for text, valid, bad in [
     (whole[:-20], 2, 1),
     (whole + b'garbage\n' + whole, 3, 1),
     (b'\n\n' + whole, 3, 0),
@@ -64,7 +64,7 @@ def test_frames_that_break_off(tmp_path):
       else:
         results += parse(item, 10)
     skips = [isinstance(result, items.Skip) for result in results]
-    assert (skips.count(False), skips.count(True)) == (good, bad), text[:20]
+    assert (skips.count(False), skips.count(True)) == (valid, bad), text[:20]
 
 
 def test_tables(tmp_path):
