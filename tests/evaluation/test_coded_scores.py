@@ -108,7 +108,7 @@ def test_a_perfect_cell_codec_gives_everything_back(
 
 
 def test_an_untrained_codec_gives_nothing_back(
-  tiny_cell_config, tmp_path, unrefined
+  tiny_cell_config, tmp_path, unrefined, no_traversals
 ):
   run = tasks.set_up(tiny_cell_config)
   results, page = evaluated(run, run.fresh_state(), tmp_path)
