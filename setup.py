@@ -28,6 +28,9 @@ _TRAIN = [
 # fingerprints of coverage.
 _EVAL = ['smact>=3', 'matminer>=0.9']
 
+# Baselines of fitted properties: gradient boosting on element fractions.
+_PROPERTIES = ['scikit-learn>=1.4']
+
 setuptools.setup(
   name='crystal_jax',
   version='0.1.0',
@@ -65,6 +68,7 @@ setuptools.setup(
     'train': _TRAIN,
     'test': [
       *_TRAIN,
+      *_PROPERTIES,
       'pytest>=8',
       'pytest-xdist>=3.7',
       'hypothesis>=6.100',  # cells of all shapes
@@ -74,6 +78,7 @@ setuptools.setup(
     ],
     'dev': ['ruff==0.17.6', 'mypy>=1.18', 'pre-commit'],
     'eval': _EVAL,
+    'properties': _PROPERTIES,
     'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.29'],
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files

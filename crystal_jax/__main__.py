@@ -17,6 +17,8 @@ VERBS = {
   'sample': 'crystals that nobody has seen',
   'alter': 'neighbours of a crystal',
   'info': 'the shipped codecs',
+  'predict': 'properties of crystal files in a table',
+  'fit-property': 'a property of your own, by crystals and values',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'score': 'generated crystals against a data set',

@@ -19,7 +19,15 @@ from crystal_jax.evaluation import box_scores, coded_scores
 from crystal_jax.evaluation import evaluate as evaluate_lib
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.generation import task as prior_task
-from crystal_jax.training import box_loss, coded_loss, coded_terms, loop, steps
+from crystal_jax.models import property_heads
+from crystal_jax.training import (
+  box_loss,
+  coded_loss,
+  coded_terms,
+  loop,
+  property_terms,
+  steps,
+)
 from crystal_jax.training import run as run_lib
 from crystal_jax.training.state import TrainState
 
@@ -101,8 +109,12 @@ def _box_loss(
 def _cell_loss(
   model: model_lib.Model, config: ConfigDict, *, training: bool
 ) -> coded_loss.CodedLoss:
-  weights = coded_terms.CodedLossWeights(**config.cell_loss)
-  return coded_loss.CodedLoss(model, weights, training)
+  return coded_loss.CodedLoss(
+    model,
+    coded_terms.CodedLossWeights(**config.cell_loss),
+    training,
+    property_terms.PropertyWeights(**config.property_loss),
+  )
 
 
 def _coded_box_loss(
@@ -112,10 +124,16 @@ def _coded_box_loss(
   return coded_loss.CodedLoss(model, weights, training)
 
 
+def _cell_columns(config: ConfigDict) -> tuple[str, ...]:
+  return property_heads.columns_of(tuple(config.model.properties))
+
+
 # By `config.model.representation`.
 TASKS: dict[str, Task] = {
   'box': Task(model_lib.make_box, _box_loss, box_scores.score),
-  'cell': Task(model_lib.make_cell, _cell_loss, coded_scores.score),
+  'cell': Task(
+    model_lib.make_cell, _cell_loss, coded_scores.score, _cell_columns
+  ),
   'coded_box': Task(
     model_lib.make_coded_box, _coded_box_loss, coded_scores.score
   ),

@@ -70,7 +70,13 @@ def _model():
   model.cell_vae.decoder = 'ppp'
   model.cell_vae.factor = 2  # hidden width of a block's MLP, in widths
   model.cell_vae.latent = 15  # latent numbers of a token
+  model.cell_vae.vector = 0  # length of a single latent vector; 0: tokens
   model.cell_vae.learn_codes = True  # learn an offset of each element's code
+  model.cell_vae.conditioned = False  # give the encoder the lattice too
+  # Properties that linear heads read off a cell's latent: element_fractions,
+  # crystal_system (needs the column spacegroup_number), num_atoms,
+  # volume_per_atom, and scalar columns of the data set. (): none
+  model.properties = ()
 
   model.coded_vae = ConfigDict()  # of a coded box, with the fields of `box`
   model.coded_vae.fold = 6  # as in cell_vae
@@ -167,6 +173,13 @@ def _train():
   train.prior_loss.drop.composition = 0.0
   train.prior_loss.drop.space_group = 0.7
   train.prior_loss.drop.other = 0.5
+
+  train.property_loss = ConfigDict()
+  train.property_loss.element_fractions = 0.1  # of their cross entropy
+  train.property_loss.crystal_system = 0.15  # of its cross entropy
+  train.property_loss.num_atoms = 0.05  # of standardised Huber losses
+  train.property_loss.volume_per_atom = 0.05
+  train.property_loss.columns = 0.3  # of each scalar column
   return train
 
 

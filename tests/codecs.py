@@ -58,10 +58,11 @@ def through(elements=None):
   return Codec(perfect_model('cell', cell), {}, {'elements': elements})
 
 
-def tiny_config(representation='cell', vector=0):
+def tiny_config(representation='cell', vector=0, properties=()):
   """A model that is made and compiled in seconds."""
   config = base.get_config()
   config.model.representation = representation
+  config.model.properties = properties
   config.model.cell_vae.width = 32
   config.model.cell_vae.encoder = 'p'
   config.model.cell_vae.decoder = 'p'
@@ -81,9 +82,9 @@ def tiny_config(representation='cell', vector=0):
   return config
 
 
-def untrained(representation='cell', elements=None, vector=0):
+def untrained(representation='cell', elements=None, vector=0, properties=()):
   """A codec that has learnt nothing."""
-  config = tiny_config(representation, vector)
+  config = tiny_config(representation, vector, properties)
   model = make_model(config.model)
   params = jax.jit(model.networks.init)(jax.random.key(0))
   card = make_card(model, params, config, name='tiny', elements=elements)

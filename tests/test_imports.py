@@ -21,8 +21,8 @@ PACKAGE = ROOT / 'crystal_jax'
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
   'structure', 'viewer', 'density', 'io', 'decoding', 'lattice_search',
-  'models', 'representation', 'codec', 'data', 'training', 'evaluation',
-  'generation', 'tasks', '__init__', 'cli', '__main__',
+  'models', 'representation', 'properties', 'codec', 'data', 'training',
+  'evaluation', 'generation', 'tasks', '__init__', 'cli', '__main__',
 )  # fmt: skip
 
 # Methods that import from a higher layer: file, method, layer.
@@ -43,7 +43,8 @@ STRANGERS = {
 # What a plain `pip install` brings is enough for these.
 LIGHT = (
   'structure', 'density', 'io', 'decoding', 'lattice_search', 'models',
-  'representation', 'codec', 'generation', '__init__', '__main__',
+  'representation', 'properties', 'codec', 'generation', '__init__',
+  '__main__',
 )  # fmt: skip
 
 # Imported without any of these.
@@ -61,6 +62,7 @@ ABSENT = (
 # What install_requires does not name: ourselves, and the extras.
 OWN_OR_EXTRA = (
   'crystal_jax', 'experiments', 'smact', 'matminer', 'apache_beam', 'pyarrow',
+  'sklearn',
 )  # fmt: skip
 
 

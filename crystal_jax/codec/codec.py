@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
 from crystal_jax.codec import shipped
+from crystal_jax.codec.property_methods import PropertyMethods
 from crystal_jax.structure import adapters, elements
 from crystal_jax.structure.crystal import Crystal
 
@@ -36,7 +37,7 @@ REFINE = 'auto', 'all', 'none'
 Crystals = Any
 
 
-class Codec:
+class Codec(PropertyMethods):
   """Crystals to latents and back.
 
   Everything that takes crystals takes `Crystal`, `ase.Atoms` and pymatgen's
@@ -60,7 +61,11 @@ class Codec:
     from crystal_jax.codec import refinement
 
     self._model, self._card = model, dict(card)
-    self._params = jax.tree.map(jnp.asarray, params)
+    # Heads that a user fitted, beside the networks' parameters.
+    self._fitted = dict(params.get('fitted', {}))
+    self._params = jax.tree.map(
+      jnp.asarray, {n: x for n, x in params.items() if n != 'fitted'}
+    )
     known = self._card['elements']
     self._known = known and {elements.number(symbol) for symbol in known}
     self._refine_config = refinement.RefineConfig.from_card(self._card)
@@ -123,15 +128,24 @@ class Codec:
 
     name = os.path.basename(os.path.abspath(folder))
     card = {**self._card, 'name': name, **(notes or {})}
-    weights_file.write(folder, self._params, card, dtype=dtype)
+    params = dict(self._params)
+    if self._fitted:
+      params['fitted'] = self._fitted
+    weights_file.write(folder, params, card, dtype=dtype)
 
   def describe(self) -> dict[str, Any]:
     """The card: what the codec is, as JSON.
 
     Among others: config (of the model), elements (seen in training; None if
-    unknown), data (files and their sha256), steps, figures, versions.
+    unknown), data (files and their sha256), steps, figures, versions; and
+    properties: of each that `predict` returns, its units and what is known.
     """
-    return dict(self._card)
+    from crystal_jax.codec import properties
+
+    return {
+      **self._card,
+      'properties': properties.describe(self._model, self._card),
+    }
 
   @property
   def model(self) -> Any:

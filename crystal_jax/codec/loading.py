@@ -45,12 +45,13 @@ def load(folder: pathlib.Path) -> tuple[Model, PyTree, dict[str, Any]]:
       f'{path}: this version of crystal_jax makes no model of its config: '
       f'{type(error).__name__}: {text}'
     ) from error
-  if _shapes(expected) != _shapes(params):
+  networks = {n: tree for n, tree in params.items() if n != 'fitted'}
+  if _shapes(expected) != _shapes(networks):
     raise ValueError(
       f'{folder / weights_file.WEIGHTS}: not the tensors that the config in '
       f'{weights_file.CARD} asks for.'
     )
-  if card.get('fingerprint') not in (None, *fingerprints(params)):
+  if card.get('fingerprint') not in (None, *fingerprints(networks)):
     raise ValueError(
       f'{path}: its latents follow other element codes or another standard '
       f'frame than those of this version of crystal_jax.'

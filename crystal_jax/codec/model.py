@@ -169,13 +169,17 @@ def make_cell(
   fields = dict(config.cell)
   peaks = PeakConfig.of(fields.pop('peaks', {}))
   representation = Cell(**fields, peaks=peaks)
+  options = dict(config.cell_vae)
+  # Cards of earlier codecs do not have these fields.
+  lattice = models.InLatent(options.pop('conditioned', False))
+  heads = models.PropertyHeads(tuple(config.get('properties', ())))
   vae = models.TokenVAE(
     size=config.cell.size,
     channels=representation.input_shapes['density'][-1],
     dtype=jnp.dtype(config.dtype),
-    **config.cell_vae,
+    **options,
   )
-  networks = models.CodedNetworks(vae, models.InLatent())
+  networks = models.CodedNetworks(vae, lattice, heads)
   return Model('cell', representation, networks)
 
 

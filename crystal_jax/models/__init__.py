@@ -10,6 +10,7 @@ from crystal_jax.models.coded_lattice import Head, InLatent
 from crystal_jax.models.coded_networks import CodedNetworks
 from crystal_jax.models.lattice_head import LatticeHead, TokenLatticeHead
 from crystal_jax.models.networks import Networks
+from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.models.token_vae import TokenVAE
 from crystal_jax.models.unet import UNet
 from crystal_jax.models.vae import VAE
@@ -21,6 +22,7 @@ __all__ = [
   'InLatent',
   'LatticeHead',
   'Networks',
+  'PropertyHeads',
   'TokenLatticeHead',
   'TokenVAE',
   'UNet',

@@ -53,7 +53,13 @@ class LatticePart(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class InLatent:
-  """The lattice as six latent numbers, exact up to the posterior's noise."""
+  """The lattice as six latent numbers, exact up to the posterior's noise.
+
+  Attributes:
+    conditioned: Whether the encoder of the density is given the lattice too.
+  """
+
+  conditioned: bool = False
 
   latent_size: ClassVar[int] = 6
   is_learnt: ClassVar[bool] = False
@@ -66,9 +72,8 @@ class InLatent:
   def condition(
     self, whitening: Whitening, inputs: Mapping[str, Array]
   ) -> Float[Array, 'B 6'] | None:
-    """None; see `LatticePart.condition`."""
-    del whitening, inputs
-    return None
+    """The whitened lattice, if conditioned; see `LatticePart.condition`."""
+    return whitening.whiten(inputs['lattice']) if self.conditioned else None
 
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]

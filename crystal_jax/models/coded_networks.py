@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from crystal_jax.models.coded_lattice import LatticePart
 from crystal_jax.models.lattice_latent import Whitening
 from crystal_jax.models.networks import apply
+from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.models.token_vae import TokenVAE
 
 
@@ -25,15 +26,18 @@ class CodedNetworks:
 
   Inputs are density [B, G, G, G, C] and, unless the density shows the lattice,
   lattice [B, 6] (`representation.lattice_numbers`). Parameters are `vae`,
-  `lattice` (the whitening, not learnt) and those of the lattice part.
+  `lattice` (the whitening, not learnt), those of the lattice part, and
+  `properties`, if there are heads.
 
   Attributes:
     vae: Density to latent, latent to what atoms are read from.
     lattice: Where the lattice is kept: `InLatent` or `Head`.
+    heads: Linear heads of the whole latent.
   """
 
   vae: TokenVAE
   lattice: LatticePart
+  heads: PropertyHeads = PropertyHeads(())  # noqa: RUF009
 
   @property
   def latent_shape(self) -> tuple[int, ...]:
@@ -47,8 +51,9 @@ class CodedNetworks:
 
     Args:
       key: PRNG key of all networks.
-      arrays: Prepared training set, on whose lattices the whitening is fitted;
-        None: a wide spread around 6 Å and 90°.
+      arrays: Prepared training set, on which the whitening of lattices and the
+        scales of properties are measured; None: a wide spread around 6 Å and
+        90°.
     """
     vae_key, params = self.lattice.init(key, self.vae)
     vae = self.vae
@@ -60,6 +65,9 @@ class CodedNetworks:
     }
     condition = self.lattice.condition(whitening, inputs)
     vae_params = vae.init(vae_key, inputs['density'], condition)
+    if self.heads.names:
+      (size,) = self.latent_shape
+      params['properties'] = self.heads.init(size, arrays)
     return {'vae': vae_params, 'lattice': constants, **params}
 
   def encode(

@@ -70,7 +70,8 @@ class TokenVAE(nn.Module):
       return self.param(name, init, (number, self.width))
 
     self.encode_in = dense(self.width)
-    self.encode_beside = dense(self.width)
+    # A trained model that is given it from now on starts as it was.
+    self.encode_beside = dense(self.width, kernel_init=nn.initializers.zeros)
     self.encode_places = embedding('encode_places', self.tokens)
     self.encode_trunk = Trunk(self.encoder, self.factor, self.dtype)
     narrow = {

@@ -1,6 +1,7 @@
 """The loss of densities of element codes: atoms, KL and a predicted lattice.
 
-L = L_occupancy + L_species + L_offset (`coded_terms`) + β KL + L_lattice.
+L = L_occupancy + L_species + L_offset (`coded_terms`) + β KL + L_lattice
++ L_properties (`property_terms`).
 
 - `kl`: that of the autoencoder's latent numbers, nats. The KL of a lattice that
   is part of the latent is not learnt: it is in `kl_nats`, not in the loss.
@@ -23,7 +24,7 @@ from crystal_jax.codec.model import Model
 from crystal_jax.models import CodedNetworks
 from crystal_jax.models.lattice_latent import UNITS
 from crystal_jax.representation import Coded, readout
-from crystal_jax.training import coded_terms, losses, metrics
+from crystal_jax.training import coded_terms, losses, metrics, property_terms
 
 # In `lattice_latent.UNITS`: 1 % of a length, 0.9 degrees of an angle.
 _HUBER_DELTA = 3.0
@@ -39,11 +40,13 @@ class CodedLoss:
     training: Whether to sample the latent, jitter the voxels and subsample the
       atoms. Otherwise the posterior's mean is decoded, and every atom is read
       at its nearest voxel.
+    property_weights: Of the terms of property heads, if there are any.
   """
 
   model: Model[Coded, CodedNetworks]
   weights: coded_terms.CodedLossWeights
   training: bool
+  property_weights: property_terms.PropertyWeights | None = None
 
   def __call__(
     self, params: PyTree, key: Array, batch: Mapping[str, Array], step: Array
@@ -83,6 +86,18 @@ class CodedLoss:
         outputs['lattice'], targets['lattice'], valid, weights
       )
       terms, sums = terms | lattice_terms, sums | lattice_sums
+    if networks.heads.names:
+      if self.property_weights is None:
+        raise ValueError('Networks with property heads need property_weights.')
+      head_terms, head_sums = property_terms.property_terms(
+        networks.heads,
+        params['properties'],
+        z,
+        batch,
+        valid,
+        self.property_weights,
+      )
+      terms, sums = terms | head_terms, sums | head_sums
     learnt = networks.vae.latent_size
     nats = losses.kl(mean[:, :learnt], log_var[:, :learnt]) * valid
     exact_nats = losses.kl(mean[:, learnt:], log_var[:, learnt:]) * valid

@@ -46,7 +46,8 @@ def test_every_experiment_builds(name):
     size = config.model.cell.size
     assert outputs['occupancy'].shape == (1, size, size, size)
     assert outputs['codes'].shape == (1, size, size, size, 12)
-    assert set(params) == {'vae', 'lattice'}
+    heads = {'properties'} if config.model.properties else set()
+    assert set(params) == {'vae', 'lattice'} | heads
     return
   size = config.model.box.size
   if config.model.representation == 'coded_box':

@@ -172,3 +172,22 @@ def test_one_lattice_is_a_training_set_too():
   z = whitening.whiten(jnp.ones((1, 6)))
   np.testing.assert_array_equal(z, 0)
   np.testing.assert_allclose(whitening.unwhiten(z), 1, rtol=1e-6)
+
+
+def test_a_lattice_given_to_a_trained_encoder_changes_nothing_at_first():
+  networks, params = make()
+  conditioned = dataclasses.replace(networks, lattice=InLatent(True))
+  fresh = jax.jit(conditioned.init)(jax.random.key(1))
+  layer = fresh['vae']['params']['encode_beside']
+  params['vae']['params']['encode_beside'] = layer
+  lattice = jax.random.normal(jax.random.key(2), (5, 6))
+  inputs = INPUTS | {'lattice': lattice}
+  for found, true in zip(
+    conditioned.encode(params, inputs),
+    networks.encode(params, inputs),
+    strict=True,
+  ):
+    np.testing.assert_allclose(found, true, atol=1e-6)
+  layer['kernel'] = jnp.ones_like(layer['kernel'])
+  moved = conditioned.encode(params, inputs)[0] - found
+  assert jnp.abs(moved[:, :-6]).max() > 1e-3

@@ -43,3 +43,30 @@ def test_a_model_of_another_shape_is_an_error(tiny_cell_config, tmp_path):
 def test_nothing_trained_is_an_error(tiny_cell_config, tmp_path):
   with pytest.raises(FileNotFoundError):
     start_from(fresh(tiny_cell_config, 1), tmp_path)
+
+
+def test_blocks_that_are_new_add_nothing_at_first(tiny_cell_config, tmp_path):
+  config = tiny_cell_config
+  config.model.cell_vae.width = 48  # A multiple of the heads of attention.
+  config.model.cell_vae.encoder, config.model.cell_vae.decoder = 'p', 'pa'
+  old = make_model(config.model).networks
+  trained = fresh(config, 1).params
+  # Norms that can be told apart.
+  trunk = trained['vae']['params']['encode_trunk']
+  for i in range(3):
+    trunk[f'RMSNorm_{i}']['scale'] = trunk[f'RMSNorm_{i}']['scale'] + 0.2 * i
+  card = {'config': {}, 'elements': None}
+  weights_file.write(tmp_path / 'w', trained, card, dtype='float32')
+  config.model.cell_vae.encoder, config.model.cell_vae.decoder = 'pap', 'pap'
+  new = make_model(config.model).networks
+  params = start_from(fresh(config, 2), tmp_path / 'w').params
+  size = config.model.cell.size
+  inputs = {
+    'density': jax.random.normal(jax.random.key(0), (2, *[size] * 3, 12)),
+    'lattice': jax.numpy.zeros((2, 6)),
+  }
+  found, true = new.predict(params, inputs), old.predict(trained, inputs)
+  for name in true:
+    np.testing.assert_allclose(found[name], true[name], atol=1e-5)
+  block = params['vae']['params']['encode_trunk']['Attention_0']
+  assert np.any(block['Dense_0']['kernel'])

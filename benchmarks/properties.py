@@ -1,0 +1,144 @@
+"""What the latent of a codec knows of properties, beside the composition.
+
+  python -m benchmarks.properties --weights=mp_20 \
+      --data=../shared/data/mp_20_part_val.npz --crystals=3000
+
+Crystals are drawn at random and cut in halves that share no formula. Linear
+probes (ridge, the penalty by leave-one-out) and gradient boosting are fitted on
+one half and read on the other, each way round; errors are of all crystals. So
+are the codec's own heads, which were trained on other crystals. The crystal
+system is told from `spacegroup_number`, by a ridge regression of its seven
+shares.
+
+Never choose anything by what this prints for mp_20_part_val: choose on another
+set, such as mp_le20_val with energies added by `data.add_scalars`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from crystal_jax.codec.codec import open_codec
+from crystal_jax.io.reading import compact
+from crystal_jax.models.property_heads import CRYSTAL_SYSTEMS, PropertyHeads
+from crystal_jax.properties import composition, fitting, pooling
+from crystal_jax.properties.ridge import fit_ridge
+from crystal_jax.structure.crystal import Crystal
+
+
+def main():
+  args = _arguments()
+  crystals, columns = read(args.data, args.crystals, args.seed)
+  values = columns[args.column]
+  codec = open_codec(args.weights)
+  z, std = codec.encode(crystals, skip=True, std=True)
+  kept = np.isfinite(z).all(1) & np.isfinite(values)
+  z, values = z[kept], np.asarray(values, np.float64)[kept]
+  numbers = [crystals[i].numbers for i in np.flatnonzero(kept).tolist()]
+  systems = crystal_systems(columns['spacegroup_number'][kept])
+  masks = composition.formula_folds(numbers, 2)
+  fractions = composition.element_fractions(numbers)
+  nats = 0.5 * (z**2 + std[kept] ** 2 - 1 - 2 * np.log(std[kept])).sum(1)
+  print(
+    f'{args.weights}: {codec.size} numbers, {nats.mean():.0f} nats; '
+    f'{len(z)} crystals of {args.data.name}, {args.column}, standard deviation '
+    f'{values.std():.3f}\n'
+  )
+  ways = {
+    'latent': z,
+    'element fractions': fractions,
+    'latent and fractions': np.concatenate([z, fractions], 1),
+  }
+  tokens = getattr(getattr(codec.model.networks, 'vae', None), 'tokens', 0)
+  if tokens and codec.size >= tokens:
+    ways['latent, pooled over tokens'] = pooling.pool_tokens(z, tokens)
+  print('| read from | numbers | R² | MAE | crystal system |')
+  print('|---|---|---|---|---|')
+  for name, x in ways.items():
+    found = fitting.score(values, fitting.held_out(x, values, masks, _ridge))
+    right = system_accuracy(x, systems, masks)
+    row(f'{name}, ridge', x.shape[1], found, right)
+  for name in ('element fractions', 'latent, pooled over tokens'):
+    if name in ways:
+      x = ways[name]
+      read_ = fitting.held_out(x, values, masks, _boosting)
+      row(f'{name}, boosting', x.shape[1], fitting.score(values, read_), None)
+  table = codec.predict(z) if codec.describe()['properties'] else {}
+  if args.column in table:
+    right = (table['crystal_system'] == systems).mean()
+    found = fitting.score(values, table[args.column])
+    row("`predict`: the codec's own heads", codec.size, found, right)
+
+
+def read(
+  path: pathlib.Path, count: int, seed: int
+) -> tuple[list[Crystal], dict[str, np.ndarray]]:
+  """Some crystals of a compact file, at random, and its scalars of them."""
+  columns = compact.read_file(path)
+  chosen = np.random.default_rng(seed).permutation(len(columns['ids']))[:count]
+  crystals = []
+  for i in chosen.tolist():
+    atoms = slice(*columns['offsets'][i : i + 2])
+    cell = columns['cell'][i].astype(np.float64)
+    crystals.append(
+      Crystal(
+        columns['numbers'][atoms].astype(np.int32),
+        columns['frac'][atoms].astype(np.float64) @ cell,
+        cell,
+      )
+    )
+  scalars = compact.scalar_names(columns)
+  return crystals, {name: columns[name][chosen] for name in scalars}
+
+
+def crystal_systems(groups: np.ndarray) -> np.ndarray:
+  """Index of the crystal system of each space group."""
+  heads = PropertyHeads(('crystal_system',))
+  batch = {'spacegroup_number': groups, 'numbers': np.ones((len(groups), 1))}
+  return np.asarray(heads.targets({}, batch)['crystal_system']).argmax(1)
+
+
+def system_accuracy(x, systems, masks) -> float:
+  """Share of crystal systems that a linear probe of the other half gets."""
+  shares = np.eye(len(CRYSTAL_SYSTEMS))[systems]
+  right = np.zeros(len(x), bool)
+  for mask in masks:
+    found = fit_ridge(x[~mask], shares[~mask])(x[mask])
+    right[mask] = found.argmax(1) == systems[mask]
+  return float(right.mean())
+
+
+def row(name, size, score, right) -> None:
+  """A row of the table."""
+  system = '' if right is None else f'{right:.1%}'
+  print(f'| {name} | {size} | {score.r2:.3f} | {score.mae:.3f} | {system} |')
+
+
+def _ridge(x, values):
+  fitted = fit_ridge(x, values[:, None])
+  return lambda x: fitted(x)[:, 0]
+
+
+def _boosting(x, values):
+  from sklearn.ensemble import HistGradientBoostingRegressor
+
+  return HistGradientBoostingRegressor(random_state=0).fit(x, values).predict
+
+
+def _arguments():
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--weights', default='mp_20')
+  parser.add_argument('--data', type=pathlib.Path, required=True)
+  parser.add_argument('--crystals', type=int, default=3000)
+  parser.add_argument('--column', default='formation_energy_per_atom')
+  parser.add_argument('--seed', type=int, default=0)
+  return parser.parse_args()
+
+
+if __name__ == '__main__':
+  main()

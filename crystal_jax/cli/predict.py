@@ -1,0 +1,81 @@
+"""Properties of crystal files, read off their latents, in one table.
+
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax predict NaCl.cif --out=p.csv
+
+One row a crystal: id, and of each property its value and, as NAME_std, what the
+posterior's noise does to it. That is the least that the error can be, not the
+error: what the codec knows of its errors is printed. Heads of your own, which
+`fit-property` saves, are in the table too.
+
+Exit status: 0 if every crystal is in the table, 3 if something was skipped, 1
+if nothing came out.
+"""
+
+import argparse
+import csv
+import pathlib
+
+import numpy as np
+
+from crystal_jax.cli import inputs, outputs
+from crystal_jax.io import atomic
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What the verb takes."""
+  inputs.add_sources(parser)
+  inputs.add_weights(parser)
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='.csv file'
+  )
+
+
+def run(args: argparse.Namespace) -> int:
+  """Writes the table; returns the exit status."""
+  if args.out.suffix != '.csv':
+    raise ValueError(f'{args.out} is no .csv file.')
+  if not args.out.absolute().parent.is_dir():
+    raise ValueError(f'{args.out}: there is no such folder.')
+  codec, skipped = inputs.open_codec(args.weights), outputs.SkipCounter()
+  names: list[str] = []
+
+  def ask(crystals):
+    table = codec.predict(crystals, std=True, skip=True)
+    names[:] = table
+    return np.stack(list(table.values()), axis=1)
+
+  rows = [
+    (id_, values)
+    for id_, _, values in inputs.ask_each(codec, args.sources, skipped, ask)
+  ]
+  if rows:
+    with atomic.replacing(args.out) as partial:
+      _write(partial, names, rows)
+    print(f'wrote {args.out}: {len(rows)} crystals')
+    for name, known in codec.describe()['properties'].items():
+      print(f'  {name} ({known["units"] or "no units given"}){_error(known)}')
+  return skipped.status(len(rows))
+
+
+def _write(path, names, rows) -> None:
+  from crystal_jax.models.property_heads import CRYSTAL_SYSTEMS
+
+  with path.open('w', newline='', encoding='utf-8') as file:
+    writer = csv.writer(file)
+    writer.writerow(['id', *names])
+    for id_, values in rows:
+      cells = [
+        CRYSTAL_SYSTEMS[int(value)]
+        if name == 'crystal_system'
+        else f'{value:.5g}'
+        for name, value in zip(names, values, strict=True)
+      ]
+      writer.writerow([id_, *cells])
+
+
+def _error(known) -> str:
+  """What is known of the error, in words."""
+  heldout = known.get('heldout', {})
+  parts = [f'{name} {value:.3g}' for name, value in heldout.items()]
+  return f': held out {", ".join(parts)}' if parts else ''

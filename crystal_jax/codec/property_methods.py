@@ -1,0 +1,229 @@
+"""Methods of `Codec` that read properties off latents."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, PyTree
+
+from crystal_jax.structure import adapters
+from crystal_jax.structure.crystal import Crystal
+
+if TYPE_CHECKING:
+  from crystal_jax.properties.fitting import Report
+  from crystal_jax.properties.optimization import Optimized
+
+Crystals = Any
+
+
+class PropertyMethods(abc.ABC):
+  """Properties, neighbours and optimisation; part of `Codec`."""
+
+  _model: Any
+  _params: PyTree
+  _card: dict[str, Any]
+  _fitted: dict[str, Mapping[str, np.ndarray]]
+
+  @property
+  @abc.abstractmethod
+  def size(self) -> int:
+    """See `Codec`."""
+
+  @abc.abstractmethod
+  def decode(
+    self, z: Any, *, symmetrize: float | None = None, refine: str = 'auto'
+  ) -> list[Crystal | None]:
+    """See `Codec`."""
+
+  @abc.abstractmethod
+  def _encode(
+    self, crystals: Crystals, *, skip: bool
+  ) -> tuple[Float[np.ndarray, 'B D'], Float[np.ndarray, 'B D']]:
+    """Mean and logarithm of the variance."""
+
+  def predict(
+    self, crystals: Crystals, *, std: bool = False, skip: bool = False
+  ) -> dict[str, Float[np.ndarray, 'B']]:
+    """Properties of crystals or of latents, by the linear heads of the codec.
+
+    Units, and how far each can be trusted, are in `describe()['properties']`.
+
+    Args:
+      crystals: One crystal, or any number; or an array of latents [B, D].
+      std: Add `<name>_std`: what the posterior's noise does to the value. It is
+        the least that the error can be, not the error. Needs crystals.
+      skip: A crystal that cannot be encoded gives NaN, and its reason in
+        `failures`; otherwise it is an error.
+
+    Returns:
+      float32 [B] by property. The crystal system is an index into
+      `models.property_heads.CRYSTAL_SYSTEMS`, with its probability beside it.
+
+    Raises:
+      ValueError: If the codec has no heads, or a crystal cannot be encoded.
+    """
+    from crystal_jax.codec import properties
+
+    if not properties.describe(self._model, self._card):
+      raise ValueError(
+        'This codec has no property heads; fit_head makes one of your values.'
+      )
+    z, spread = self._latents(crystals, skip=skip)
+    if std and spread is None:
+      raise ValueError('Need crystals for std=True: latents have no posterior.')
+    return properties.predict(
+      self._model, self._params, self._fitted, z, spread if std else None
+    )
+
+  def fit_head(
+    self,
+    crystals: Crystals,
+    values: Sequence[float],
+    *,
+    name: str,
+    units: str = '',
+    skip: bool = False,
+  ) -> Report:
+    """Fits a linear head to values of your own; `predict` knows it then.
+
+    `save` writes it with the codec.
+
+    Args:
+      crystals: Crystals; or an array of latents [B, D], whose formulas are then
+        those of the crystals that they decode to.
+      values: A number a crystal; those of NaN are left out.
+      name: Of the property.
+      units: Of the values.
+      skip: Leave out crystals that cannot be encoded; otherwise an error.
+
+    Returns:
+      Errors held out by formula, beside those of the composition alone. Where
+      the head is no better, use the composition.
+
+    Raises:
+      ValueError: If there is such a head already, or fewer than two formulas.
+    """
+    from crystal_jax.codec import properties
+    from crystal_jax.properties import fitting
+
+    if name in properties.describe(self._model, self._card).keys() - set(
+      self._fitted
+    ):
+      raise ValueError(f'The codec has a head called {name!r}; take another.')
+    z, _ = self._latents(crystals, skip=skip)
+    rows = properties.known_rows(values, z)
+    if isinstance(crystals, (np.ndarray, jax.Array)):
+      atoms: list[Any] = self.decode(z, refine='none')
+    else:
+      atoms = adapters.to_crystals(crystals)
+    rows &= np.array([isinstance(each, Crystal) for each in atoms])
+    value = np.asarray(values, np.float64)[rows]
+    head, report = fitting.fit(
+      z[rows],
+      value,
+      [atoms[i].numbers for i in np.flatnonzero(rows).tolist()],
+    )
+    self._fitted[name], entry = properties.fitted_entry(
+      head, value, report, units
+    )
+    noted = self._card.get('fitted_properties', {})
+    self._card['fitted_properties'] = {**noted, name: entry}
+    return report
+
+  def nearest(
+    self, query: Crystals, crystals: Crystals, k: int = 10
+  ) -> tuple[Int[np.ndarray, 'Q K'], Float[np.ndarray, 'Q K']]:
+    """The crystals whose latents are nearest to those of others.
+
+    Squared differences are weighted by what the posterior knows of each number;
+    see `properties.neighbors`.
+
+    Args:
+      query: Crystals to find neighbours of; or their latents [Q, D].
+      crystals: Crystals to find them among; or their latents [B, D].
+      k: Neighbours of each.
+
+    Returns:
+      Indices into `crystals`, nearest first, and distances. A crystal that is
+      among them itself is its own first neighbour, at distance zero.
+    """
+    from crystal_jax.properties import neighbors
+
+    z, std = self._latents(crystals, skip=True)
+    ask, ask_std = self._latents(query, skip=False)
+    std = ask_std if std is None else std[np.isfinite(std).all(1)]
+    known = np.ones(self.size) if std is None else neighbors.known_share(std)
+    return neighbors.nearest(ask, z, k, known)
+
+  def optimize(
+    self,
+    crystals: Crystals,
+    name: str,
+    *,
+    steps: int = 10,
+    maximize: bool = False,
+    refine: str = 'auto',
+  ) -> list[Optimized]:
+    """Crystals of a lower property than given ones, by a head.
+
+    Args:
+      crystals: Where to start: one crystal, or any number.
+      name: A scalar property of `predict`.
+      steps: Steps from each crystal; each is decoded and encoded again.
+      maximize: Look for a higher property.
+      refine: See `decode`.
+
+    Returns:
+      Of each the best crystal and what the head reads off its own latent; see
+      `properties.optimization`. A head is a guide, not a calculation.
+
+    Raises:
+      KeyError: If there is no such head.
+      ValueError: If a crystal cannot be encoded.
+    """
+    from crystal_jax.codec import properties
+    from crystal_jax.properties import optimization
+
+    head = properties.linear_head(self._model, self._params, self._fitted, name)
+    sign = -1.0 if maximize else 1.0
+
+    def encode(some: Sequence[Crystal | None]) -> np.ndarray:
+      z = np.full((len(some), self.size), np.nan, np.float32)
+      rows = [i for i, crystal in enumerate(some) if crystal is not None]
+      if rows:
+        z[rows] = self._encode([some[i] for i in rows], skip=True)[0]
+      return z
+
+    start = [c for c in adapters.to_crystals(crystals)]
+    self._encode(start, skip=False)  # An error, if one cannot be.
+    kernel = head.kernel
+    found = optimization.optimize(
+      start,
+      encode,
+      lambda z: self.decode(z, refine=refine),
+      lambda z: sign * self.predict(z)[name],
+      -sign * (head.std * kernel / np.sum(kernel**2)).astype(np.float32),
+      steps=steps,
+    )
+    return [
+      dataclasses.replace(
+        each, before=sign * each.before, after=sign * each.after
+      )
+      for each in found
+    ]
+
+  def _latents(self, crystals, *, skip):
+    """Latents as they are given, or mean and deviation of crystals."""
+    if isinstance(crystals, (np.ndarray, jax.Array)):
+      z = np.asarray(crystals, np.float32)
+      z = z[None] if z.ndim == 1 else z
+      if z.ndim != 2 or z.shape[1] != self.size:
+        raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
+      return z, None
+    mean, log_var = self._encode(crystals, skip=skip)
+    return mean, np.exp(0.5 * log_var)
