@@ -192,11 +192,11 @@ class PropertyMethods(abc.ABC):
     head = properties.linear_head(self._model, self._params, self._fitted, name)
     sign = -1.0 if maximize else 1.0
 
-    def encode(some: Sequence[Crystal | None]) -> np.ndarray:
-      z = np.full((len(some), self.size), np.nan, np.float32)
-      rows = [i for i, crystal in enumerate(some) if crystal is not None]
+    def encode(batch: Sequence[Crystal | None]) -> np.ndarray:
+      z = np.full((len(batch), self.size), np.nan, np.float32)
+      rows = [i for i, crystal in enumerate(batch) if crystal is not None]
       if rows:
-        z[rows] = self._encode([some[i] for i in rows], skip=True)[0]
+        z[rows] = self._encode([batch[i] for i in rows], skip=True)[0]
       return z
 
     start = [c for c in adapters.to_crystals(crystals)]

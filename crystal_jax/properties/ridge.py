@@ -63,8 +63,8 @@ def fit_ridge(x: Float[ArrayLike, 'B D'], y: Float[ArrayLike, 'B K']) -> Ridge:
     shrink = s**2 / (s**2 + alpha)
     residual = y - middle - u @ (shrink[:, None] * target)
     leverage = 1 / len(x) + np.square(u) @ shrink
-    left = np.maximum(1 - leverage, 1e-9)
-    errors.append(np.mean(np.square(residual / left[:, None])))
+    influence = np.maximum(1 - leverage, 1e-9)
+    errors.append(np.mean(np.square(residual / influence[:, None])))
   alpha = float(ALPHAS[int(np.argmin(errors))])
   kernel = vt.T @ ((s / (s**2 + alpha))[:, None] * target) / scale[:, None]
   return Ridge(kernel, middle - mean @ kernel, alpha)
