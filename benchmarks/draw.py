@@ -66,7 +66,7 @@ def _arguments():
   parser.add_argument('--by-formula', type=int, default=0)
   parser.add_argument('--guidance', type=float, default=sampling.GUIDANCE)
   parser.add_argument('--steps', type=int, default=sampling.STEPS)
-  parser.add_argument('--temperature', type=float, default=1.0)
+  parser.add_argument('--temperature', type=float, default=sampling.TEMPERATURE)
   parser.add_argument('--refine', default='none')
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--workers', type=int, default=0)
@@ -155,8 +155,8 @@ def free(codec, prior, args) -> None:
     f'{sum(balanced) / args.free:.1%}, both {len(valid) / args.free:.1%}; '
     f'{1000 * seconds / args.free:.0f} s for 1,000'
   )
-  some = np.random.default_rng(0).permutation(len(reference))[:2000]
-  reference = [reference[i] for i in some]
+  chosen = np.random.default_rng(0).permutation(len(reference))[:2000]
+  reference = [reference[i] for i in chosen]
   share = np.mean([_balanced(c) for c in reference])
   for name, measure in ('density', _density), ('elements', _elements):
     distance = scipy.stats.wasserstein_distance(
@@ -258,7 +258,7 @@ def _balanced(crystal) -> bool:
 def _balanced_unit(unit) -> bool:
   from crystal_jax.structure.elements import symbol
 
-  return validity.balances(
+  return validity.is_charge_balanced(
     [symbol(z) for z, _ in unit], [count for _, count in unit]
   )
 
@@ -287,8 +287,8 @@ def _unique_and_novel(valid, seen) -> tuple[float, float, float]:
   return tuple(float(np.mean(x)) for x in (unique, novel, both))
 
 
-def _any_match(crystal, others) -> bool:
-  pairs = ((other, crystal) for other in others)
+def _any_match(crystal, candidates) -> bool:
+  pairs = ((other, crystal) for other in candidates)
   return any(matching.compare_one(pair).match for pair in pairs)
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from crystal_jax.cli import inputs, outputs
+from crystal_jax.io import atomic
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
-TABLE = 'table.csv'
-_FIELDS = (
-  'id', 'formula', 'atoms', 'space_group', 'symbol', 'density', 'closest',
-  'residual', 'unmet',
+# Columns of `outputs.TABLE`, as the verbs here write it.
+COLUMNS = (
+  'id', 'file', 'formula', 'atoms', 'space_group', 'symbol', 'density',
+  'closest', 'residual', 'unmet', 'reason',
 )  # fmt: skip
+# Atomic mass units in an Å³ that are a gram in a cm³.
+_PER_CM3 = 0.60221408
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
+  parser.add_argument(
+    '--overwrite',
+    action='store_true',
+    help='write into a folder that is not empty',
+  )
+  parser.add_argument(
+    '--json', action='store_true', help='print the table as JSON'
+  )
 
 
 def conditions(args: argparse.Namespace) -> dict[str, Any]:
@@ -73,37 +86,48 @@ def conditions(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def open_codec(args: argparse.Namespace) -> Any:
-  """The codec, with the prior that is asked for."""
+  """The codec, with the prior that is asked for; and an empty folder.
+
+  Raises:
+    ValueError: If the folder holds something, or there is no such codec.
+    OSError: If there is no such prior.
+  """
   codec = inputs.open_codec(args.weights)
   if args.prior is not None:
     codec.load_prior(args.prior)
+  outputs.empty_folder(args.out, overwrite=args.overwrite)
   return codec
 
 
-def write(args: argparse.Namespace, codec: Any, crystals) -> int:
+def write(
+  args: argparse.Namespace, codec: Any, crystals: Sequence[Crystal | None]
+) -> int:
   """Writes CIFs and the table; returns the exit status."""
   from crystal_jax.generation.symmetry import symmetrized
 
-  skipped, rows = outputs.SkipCounter(), []
-  failures, residuals = codec.failures, codec.residuals
-  folder = Folder(args.out)
+  skipped = outputs.SkipCounter()
+  rows: list[dict[str, Any]] = []
+  failures, unmet = codec.failures, codec.unmet
+  residuals, folder = codec.residuals, Folder(args.out)
   width = len(str(len(crystals) - 1))
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
       skipped.skip(f'draw {name}', failures[index])
+      rows.append({'id': name, 'reason': failures[index]})
       continue
     if args.symmetrize:
       crystal = symmetrized(crystal, args.symmetrize)
-    row = _row(name, crystal, residuals[index], codec.unmet.get(index, []))
-    folder.write(f'{name}_{row["formula"]}', crystal)
+    row = _row(name, crystal, float(residuals[index]), unmet.get(index, []))
+    row['file'] = folder.write(f'{name}_{row["formula"]}', crystal).name
     rows.append(row)
-  if rows:
-    _write_table(args.out / TABLE, rows)
-  unmet = sum(bool(row['unmet']) for row in rows)
-  said = f', {unmet} of them not in all as asked' if unmet else ''
-  print(f'wrote {len(rows)} of {len(crystals)} draws to {args.out}{said}')
-  return skipped.status(len(rows))
+  _write_table(args.out / outputs.TABLE, rows)
+  written = [row for row in rows if 'file' in row]
+  if args.json:
+    print(json.dumps(rows, indent=1, ensure_ascii=False))
+  else:
+    _print(args, written, len(crystals))
+  return skipped.status(len(written))
 
 
 def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
@@ -112,31 +136,40 @@ def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
 
   atoms = crystal.to_ase()
   number, symbol = checks.space_group(crystal)
+  density = atoms.get_masses().sum() / atoms.get_volume() / _PER_CM3
   return {
     'id': name,
     'formula': atoms.symbols.formula.reduce()[0].format('metal'),
     'atoms': len(atoms),
     'space_group': number,
     'symbol': symbol,
-    'density': f'{atoms.get_masses().sum() / atoms.get_volume() * 1.66054:.3f}',
-    'closest': f'{checks.closest(crystal):.2f}',
-    'residual': '' if np.isnan(residual) else f'{residual:.2f}',
+    'density': round(float(density), 3),
+    'closest': round(checks.closest(crystal), 3),
+    'residual': round(residual, 3) if np.isfinite(residual) else None,
     'unmet': '; '.join(unmet),
   }
 
 
 def _write_table(path: pathlib.Path, rows) -> None:
-  with path.open('w', newline='', encoding='utf-8') as file:
-    writer = csv.DictWriter(file, _FIELDS)
-    writer.writeheader()
-    writer.writerows(rows)
-  print(f'{"id":>4} {"formula":16} {"N":>3} {"group":12} {"Å":>5} {"g/cm³":>6}')
+  with atomic.replacing(path) as partial:
+    with open(partial, 'w', newline='', encoding='utf-8') as file:
+      writer = csv.DictWriter(file, COLUMNS, delimiter='\t')
+      writer.writeheader()
+      writer.writerows(rows)
+
+
+def _print(args: argparse.Namespace, rows, draws: int) -> None:
+  """The table for people, and what came of all."""
+  print('id    formula            N  group            Å   g/cm³')
   for row in rows:
     group = f'{row["symbol"]} ({row["space_group"]})'
     print(
-      f'{row["id"]:>4} {row["formula"]:16} {row["atoms"]:3} {group:12} '
-      f'{row["closest"]:>5} {row["density"]:>6} {row["unmet"]}'
+      f'{row["id"]:5} {row["formula"]:16} {row["atoms"]:3}  {group:13} '
+      f'{row["closest"]:5.2f}  {row["density"]:6.2f}  {row["unmet"]}'.rstrip()
     )
+  unmet = sum(bool(row['unmet']) for row in rows)
+  note = f', {unmet} of them not in all as asked' if unmet else ''
+  print(f'wrote {len(rows)} of {draws} draws to {args.out}{note}')
 
 
 def _symbols(text: str | None) -> set[str] | None:

@@ -4,7 +4,7 @@
   python -m crystal_jax sample --composition=LiCoO2 --n=20 --out=licoo2
   python -m crystal_jax sample --elements=Li,Co,O --n=20 --out=oxides
 
-Writes a CIF for each draw and `table.csv`: formula, space group (within 0.1 Å),
+Writes a CIF for each draw and `index.tsv`: formula, space group (within 0.1 Å),
 density (g/cm³), shortest distance (Å), how far the crystal's own latent is from
 the one that was drawn (`residual`; about 1 is as in the data), and what was
 asked and is not so. A draw of which no valid crystal comes is listed on stderr

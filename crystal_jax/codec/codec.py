@@ -527,9 +527,9 @@ class Codec(PropertyMethods):
       FileNotFoundError: If there is none.
       ValueError: If it is the prior of another codec.
     """
-    from crystal_jax.generation import opening
+    from crystal_jax.generation import loading
 
-    self._prior = opening.open_prior(path, self._card.get('fingerprint'))
+    self._prior = loading.load_prior(path, self._card.get('fingerprint'))
 
   @property
   def unmet(self) -> dict[int, list[str]]:

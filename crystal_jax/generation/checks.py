@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import spglib
@@ -57,9 +58,8 @@ def space_group(
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.get_symmetry_dataset(
-      (cell, fractional, np.asarray(crystal.numbers)), symprec=tolerance
-    )
+    atoms: Any = (cell, fractional, np.asarray(crystal.numbers))
+    found = spglib.get_symmetry_dataset(atoms, symprec=tolerance)
   return (0, '') if found is None else (found.number, found.international)
 
 

@@ -88,14 +88,14 @@ class Compositions:
     rows = np.arange(len(counts))
     shares = _log_softmax(found[0])[rows, total - 1].astype(np.float64)
     for step in range(int((counts > 0).sum(1).max())):
-      place = np.cumsum(counts > 0, axis=1) - 1
-      here = (counts > 0) & (place == step)
-      before = np.where((counts > 0) & (place < step), counts, 0)
-      element, left = here.argmax(1), total - before.sum(1)
+      order_index = np.cumsum(counts > 0, axis=1) - 1
+      here = (counts > 0) & (order_index == step)
+      before = np.where((counts > 0) & (order_index < step), counts, 0)
+      element, remaining = here.argmax(1), total - before.sum(1)
       _, which, many = self._logits(before, total, element, given)
       which = np.where(_after(before), which, -np.inf)
       atoms = np.arange(1, many.shape[1] + 1)
-      many = np.where(atoms[None] <= left[:, None], many, -np.inf)
+      many = np.where(atoms[None] <= remaining[:, None], many, -np.inf)
       index = np.maximum(counts[rows, element] - 1, 0)
       # Rows that ended before have nothing open: their shares are not used.
       ended = ~here.any(1, keepdims=True)
@@ -132,8 +132,8 @@ class Compositions:
     counts = np.zeros((size, len(sequence)), np.int64)
     total = self._totals(generators, given, choice, int(required.sum()))
     rows = np.arange(size)
-    while (left := total - counts.sum(1)).any():
-      active = left > 0
+    while (remaining := total - counts.sum(1)).any():
+      active = remaining > 0
       ones = np.zeros(size, np.int64)
       _, which, _ = self._logits(counts, total, ones, given)
       open_ = _after(counts) & allowed[None]
@@ -144,13 +144,13 @@ class Compositions:
       element = _choices(generators, which, open_, active)
       _, _, many = self._logits(counts, total, element, given)
       atoms = np.arange(1, most + 1)[None]
-      later = (missing.sum(1) - 1 if required.any() else 0 * left)[:, None]
-      open_ = atoms <= left[:, None] - later
+      later = (missing.sum(1) - 1 if required.any() else 0 * remaining)[:, None]
+      open_ = atoms <= remaining[:, None] - later
       follows = (np.arange(len(sequence))[None] > element[:, None]) & allowed
       is_last = ~follows.any(1)
       if required.any():
         is_last = missing.sum(1) <= 1
-      open_ &= (atoms == left[:, None]) | ~is_last[:, None]
+      open_ &= (atoms == remaining[:, None]) | ~is_last[:, None]
       number = 1 + _choices(generators, many, open_, active)
       counts[rows[active], element[active]] = number[active]
     found = np.zeros((size, elements.MAX_NUMBER), np.int64)

@@ -89,11 +89,11 @@ def _integrated(
 
   def velocity(x, time):
     time = jnp.full(len(x), time)
-    told = networks.velocity(params, x, time, given)
+    conditioned = networks.velocity(params, x, time, given)
     if not guided:
-      return told
-    untold = networks.velocity(params, x, time, nothing)
-    return untold + guidance * (told - untold)
+      return conditioned
+    unconditioned = networks.velocity(params, x, time, nothing)
+    return unconditioned + guidance * (conditioned - unconditioned)
 
   width = (1.0 - begin) / steps
 

@@ -96,14 +96,14 @@ class PriorLoss:
   def _velocity_error(self, params, keys, x, kept) -> Float[Array, 'B D']:
     """Squared errors at one random time."""
 
-    def drawn(key):
+    def noise_and_time(key):
       noise_key, time_key = jax.random.split(key)
       logit = self.weights.time_mean + self.weights.time_deviation * (
         jax.random.normal(time_key)
       )
       return jax.random.normal(noise_key, x.shape[1:]), jax.nn.sigmoid(logit)
 
-    noise, time = jax.vmap(drawn)(keys)
+    noise, time = jax.vmap(noise_and_time)(keys)
     at = time[:, None] * x + (1 - time[:, None]) * noise
     velocity = self.model.networks.velocity(
       params, at, time, kept, training=self.training
@@ -130,22 +130,24 @@ def composition_nats(
   sequence = jnp.asarray(order() - 1)
   counts = given.counts[:, sequence]
   present = counts > 0
-  place = jnp.cumsum(present, axis=-1) - 1
+  order_index = jnp.cumsum(present, axis=-1) - 1
   steps = jnp.maximum(present.sum(-1), 1)
   u = jax.vmap(jax.random.uniform)(keys)
   step = jnp.floor(u * steps).astype(jnp.int32)[:, None]
-  before = jnp.where(present & (place < step), counts, 0)
-  element = jnp.argmax(present & (place == step), axis=-1)
+  before = jnp.where(present & (order_index < step), counts, 0)
+  element = jnp.argmax(present & (order_index == step), axis=-1)
   total = counts.sum(-1).astype(jnp.int32)
   total_logits, element_logits, atom_logits = networks.composition_logits(
     params, before, total, element, kept
   )
-  left = total - before.sum(-1).astype(jnp.int32)
+  remaining = total - before.sum(-1).astype(jnp.int32)
   atoms = jnp.take_along_axis(counts, element[:, None], axis=-1)[:, 0]
   nats = cross_entropy(total_logits, total - 1)
   step_nats = cross_entropy(
     after_last(element_logits, before), element
-  ) + cross_entropy(at_most(atom_logits, left), atoms.astype(jnp.int32) - 1)
+  ) + cross_entropy(
+    at_most(atom_logits, remaining), atoms.astype(jnp.int32) - 1
+  )
   return nats + steps * step_nats
 
 
@@ -158,10 +160,12 @@ def after_last(
   return jnp.where(index > last, logits, _IMPOSSIBLE)
 
 
-def at_most(logits: Float[Array, 'B N'], left: Array) -> Float[Array, 'B N']:
+def at_most(
+  logits: Float[Array, 'B N'], remaining: Array
+) -> Float[Array, 'B N']:
   """Logits of 1, 2, .. atoms, no more than are left."""
   atoms = 1 + jnp.arange(logits.shape[-1])[None]
-  return jnp.where(atoms <= left[:, None], logits, _IMPOSSIBLE)
+  return jnp.where(atoms <= remaining[:, None], logits, _IMPOSSIBLE)
 
 
 def cross_entropy(logits: Float[Array, 'B C'], label: Array) -> Array:

@@ -113,14 +113,14 @@ class CompositionNet(nn.Module):
     width, most = self.width, self.max_atoms
     given = nn.Dense(width)(nn.gelu(nn.Dense(width)(features)))
     totals = nn.Dense(most)(nn.gelu(given))
-    left = total - before.sum(-1).astype(jnp.int32)
+    remaining = total - before.sum(-1).astype(jnp.int32)
     x = jnp.concatenate(
       [
         before / jnp.maximum(total, 1)[:, None],
         jnp.log1p(before),
         (before > 0).astype(before.dtype),
         jax.nn.one_hot(total, most + 1),
-        jax.nn.one_hot(left, most + 1),
+        jax.nn.one_hot(remaining, most + 1),
       ],
       axis=-1,
     )

@@ -62,14 +62,14 @@ class PriorNetworks:
     flow_key, composition_key = jax.random.split(key)
     given = conditions_lib.none(1, len(self.properties))
     features = conditions_lib.features(given, self.max_atoms)
-    others = conditions_lib.other_features(given)
+    other_features = conditions_lib.other_features(given)
     x, time = jnp.zeros((1, self.size)), jnp.zeros(1)
     one = jnp.ones(1, jnp.int32)
     before = jnp.zeros((1, elements.MAX_NUMBER))
     return {
       'flow': self._velocity().init(flow_key, x, time, features),
       'composition': self._compositions().init(
-        composition_key, before, one, one, others
+        composition_key, before, one, one, other_features
       ),
       'statistics': self._statistics(arrays),
     }
@@ -106,9 +106,9 @@ class PriorNetworks:
     given: Conditions,
   ) -> tuple[Float[Array, 'B N'], Float[Array, 'B E'], Float[Array, 'B N']]:
     """Logits of a step of a composition; see `CompositionNet`."""
-    others = conditions_lib.other_features(given)
+    other_features = conditions_lib.other_features(given)
     return self._compositions().apply(
-      params['composition'], before, total, element, others
+      params['composition'], before, total, element, other_features
     )
 
   def predict(

@@ -28,6 +28,10 @@ CARD, WEIGHTS = 'prior.json', 'prior.safetensors'
 
 # Tensors of fewer numbers keep float32, as statistics have to.
 _FEW = 2048
+# Kernels of so many numbers and at most so many inputs, which modulate by the
+# conditions, are a byte each and a scale for each output.
+_MANY, _INPUTS = 1 << 17, 256
+_SCALE = '/scale'
 
 
 def write(
@@ -36,7 +40,7 @@ def write(
   params: PyTree,
   card: Mapping[str, Any],
 ) -> None:
-  """Writes a prior into the folder of its codec, in float16.
+  """Writes a prior into the folder of its codec: float16, and bytes.
 
   Args:
     folder: Has to exist; an older prior in it is replaced.
@@ -46,10 +50,10 @@ def write(
       latents these are, has to be there.
   """
   folder = pathlib.Path(folder)
-  tensors = {
-    jax.tree_util.keystr(path, simple=True, separator='/'): _narrowed(leaf)
-    for path, leaf in jax.tree.leaves_with_path(params)
-  }
+  tensors: dict[str, np.ndarray] = {}
+  for path, leaf in jax.tree.leaves_with_path(params):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    tensors |= _narrowed(name, np.asarray(leaf, np.float32))
   weights = safetensors.numpy.save(tensors)
   fields = {
     name: getattr(networks, name) for name in networks.__dataclass_fields__
@@ -142,6 +146,8 @@ def _filled(networks, tensors) -> PyTree:
   def leaf(path, shape):
     name = jax.tree_util.keystr(path, simple=True, separator='/')
     found = tensors[name]
+    if found.dtype == np.int8:
+      found = found * tensors[name + _SCALE]
     if found.shape != shape.shape:
       raise KeyError(f'{name} {found.shape}, where {shape.shape} is needed')
     return found.astype(np.float32)
@@ -149,6 +155,14 @@ def _filled(networks, tensors) -> PyTree:
   return jax.tree.map_with_path(leaf, shapes)
 
 
-def _narrowed(leaf) -> np.ndarray:
-  leaf = np.asarray(leaf, np.float32)
-  return leaf if leaf.size < _FEW else leaf.astype(np.float16)
+def _narrowed(name, leaf) -> dict[str, np.ndarray]:
+  """The tensors that a leaf is kept as."""
+  if leaf.size < _FEW:
+    return {name: leaf}
+  if leaf.ndim != 2 or leaf.size < _MANY or len(leaf) > _INPUTS:
+    return {name: leaf.astype(np.float16)}
+  scale = np.maximum(np.abs(leaf).max(axis=0, keepdims=True), 1e-12) / 127
+  return {
+    name: np.rint(leaf / scale).astype(np.int8),
+    name + _SCALE: scale.astype(np.float32),
+  }

@@ -20,13 +20,16 @@ from jaxtyping import Float
 
 from crystal_jax.generation import checks, integration
 from crystal_jax.generation.compositions import Compositions, known_numbers
-from crystal_jax.generation.opening import Prior
+from crystal_jax.generation.loading import Prior
 from crystal_jax.generation.request import Request, resolve
 from crystal_jax.structure import composition as composition_lib
 from crystal_jax.structure.crystal import Crystal
 
-# Strength of the conditions where nothing is said; benchmarks/RESULTS.md.
+# Strength of the conditions where nothing is said, and scale of the noise that
+# latents start from (1: the prior itself; less: nearer to its modes). Chosen on
+# 96 compositions of mp_20_part_val; benchmarks/RESULTS.md.
 GUIDANCE = 2.0
+TEMPERATURE = 0.7
 # Steps of Heun's method.
 STEPS = 25
 # Draws that `exact` may take for each crystal asked for.
@@ -103,15 +106,15 @@ def sample(
   request = _request(codec, prior, asked)
   guidance = _guidance(guidance)
 
-  def drawn(index):
+  def draw_batch(index):
     given, contents = _compositions(prior, request, seed, index)
-    start = integration.noise(seed, index, prior.networks.size)
+    start = TEMPERATURE * integration.noise(seed, index, prior.networks.size)
     z = integration.integrate(
       prior.networks, prior.params, start, given, guidance=guidance, steps=steps
     )
     return _decoded(codec, z, contents, request, refine)
 
-  return _collect(drawn, n, exact)
+  return _collect(draw_batch, n, exact)
 
 
 def alter(
@@ -170,10 +173,10 @@ def alter(
   known = np.asarray(statistics.apply(jnp.asarray(mean)))
   spread = std / np.asarray(statistics.deviation)[None]
 
-  def drawn(index):
+  def draw_batch(index):
     given, contents = _compositions(prior, request, seed, index)
     size = prior.networks.size
-    noise = integration.noise(seed, index, size)
+    noise = TEMPERATURE * integration.noise(seed, index, size)
     posterior = known + spread * integration.noise(seed + 1, index, size)
     start = (1 - strength) * posterior + strength * noise
     z = integration.integrate(
@@ -187,7 +190,7 @@ def alter(
     )
     return _decoded(codec, z, contents, request, refine)
 
-  return _collect(drawn, n, exact)
+  return _collect(draw_batch, n, exact)
 
 
 def _request(codec, prior, asked) -> Request:
@@ -247,9 +250,9 @@ def _decoded(codec, z, contents, request, refine) -> Draws:
   return Draws(crystals, failures, unmet, z, np.array(residuals), len(z))
 
 
-def _collect(drawn, n: int, exact: bool) -> Draws:
+def _collect(draw_batch, n: int, exact: bool) -> Draws:
   """Draws 0 to n - 1; with `exact` further ones in place of those that fail."""
-  found = drawn(np.arange(n))
+  found = draw_batch(np.arange(n))
   used, last = n, n * BUDGET
   while exact and used < last:
     wrong = [
@@ -259,21 +262,21 @@ def _collect(drawn, n: int, exact: bool) -> Draws:
       break
     index = np.arange(used, min(last, used + len(wrong)))
     used += len(index)
-    _replace(found, wrong, drawn(index))
+    _replace(found, wrong, draw_batch(index))
   found.draws = used
   return found
 
 
-def _replace(found: Draws, places: Sequence[int], fresh: Draws) -> None:
+def _replace(found: Draws, indices: Sequence[int], fresh: Draws) -> None:
   """Puts fresh draws where they are better than what is there."""
-  for new, place in enumerate(places[: len(fresh.crystals)]):
+  for new, index in enumerate(indices[: len(fresh.crystals)]):
     crystal, missed = fresh.crystals[new], fresh.unmet.get(new)
-    if crystal is None or (missed and found.crystals[place] is not None):
+    if crystal is None or (missed and found.crystals[index] is not None):
       continue
-    found.crystals[place] = crystal
-    found.latents[place] = fresh.latents[new]
-    found.residuals[place] = fresh.residuals[new]
-    found.failures.pop(place, None)
-    found.unmet.pop(place, None)
+    found.crystals[index] = crystal
+    found.latents[index] = fresh.latents[new]
+    found.residuals[index] = fresh.residuals[new]
+    found.failures.pop(index, None)
+    found.unmet.pop(index, None)
     if missed:
-      found.unmet[place] = missed
+      found.unmet[index] = missed

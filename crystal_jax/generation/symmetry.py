@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import spglib
@@ -29,7 +30,8 @@ def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', DeprecationWarning)
-    found = spglib.get_symmetry_dataset((cell, fractional, numbers), tolerance)
+    atoms: Any = (cell, fractional, numbers)
+    found = spglib.get_symmetry_dataset(atoms, tolerance)
   if found is None:
     return crystal
   # x' = R x leaves distances as they are if Rᵀ G R = G, with G = cell cellᵀ.

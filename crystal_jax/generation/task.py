@@ -68,9 +68,9 @@ def score(run: Run, state: TrainState) -> Scores:
   results = {}
   for split, arrays in run.arrays.items():
     true = _true(arrays, run.config.eval.crystals)
-    drawn = _draw(run, params, true)
-    compared = matching.compare(true, drawn, workers=0, progress=False)
-    crystals = [c for c in drawn if isinstance(c, Crystal)]
+    sampled = _draw(run, params, true)
+    compared = matching.compare(true, sampled, workers=0, progress=False)
+    crystals = [c for c in sampled if isinstance(c, Crystal)]
     valid = [checks.why_invalid(c) is None for c in crystals]
     results[split] = {
       'crystals': float(len(true)),

@@ -39,7 +39,7 @@ _RIDGE = 1e-3
 # Newton steps of all positions, and the longest along an axis.
 _STEPS, _MAX_STEP = 12, 0.5
 # Attempts to move the atom that explains least to where most is unexplained.
-_MOVES = 2
+_RELOCATIONS = 2
 
 
 @functools.partial(jax.jit, static_argnames=('sigma', 'slots'))
@@ -67,7 +67,7 @@ def find_counted(
   gains = jnp.asarray(np.stack([gain for gain, _ in filters]), occupancy.dtype)
   lines = jnp.asarray(np.stack([line for _, line in filters]), occupancy.dtype)
 
-  def one(pair):
+  def one_field(pair):
     field, count = pair
     filled = jnp.arange(slots) < count
 
@@ -79,7 +79,7 @@ def find_counted(
     rms = jnp.sqrt(costs[best] / field.size)
     return positions[best] / size % 1.0, filled, rms
 
-  return jax.lax.map(one, (occupancy, counts))
+  return jax.lax.map(one_field, (occupancy, counts))
 
 
 def count_atoms(
@@ -184,18 +184,18 @@ def _pursued(field, filled, sigma, gain, line):
   def refined(positions):
     def step(_, positions):
       residual, factors = residual_field(field, positions, filled, sigma)
-      move = newton_steps(residual, factors)
-      return positions + jnp.clip(move, -_MAX_STEP, _MAX_STEP)
+      steps = newton_steps(residual, factors)
+      return positions + jnp.clip(steps, -_MAX_STEP, _MAX_STEP)
 
     return jax.lax.fori_loop(0, _STEPS, step, positions)
 
-  def take(slot, state):
-    left, positions = state
-    found = _highest(left)
-    left = left - filled[slot] * _filtered_atom(found, line)
-    return left, positions.at[slot].set(found)
+  def take_highest(slot, state):
+    remainder, positions = state
+    found = _highest(remainder)
+    remainder = remainder - filled[slot] * _filtered_atom(found, line)
+    return remainder, positions.at[slot].set(found)
 
-  def move(_, state):
+  def relocate(_, state):
     positions, before = state
     residual, factors = residual_field(field, positions, filled, sigma)
     # The sum of squares grows by this if an atom goes.
@@ -204,19 +204,21 @@ def _pursued(field, filled, sigma, gain, line):
     norm = jnp.prod(jnp.sum(jnp.square(factors.values), -1), axis=0)
     loss = jnp.where(filled, 2 * alone + norm, jnp.inf)
     slot = jnp.argmin(loss)
-    others = positions.at[slot].set(_highest(filtered(residual)))
-    others = refined(others)
-    after = cost(others)
+    relocated = positions.at[slot].set(_highest(filtered(residual)))
+    relocated = refined(relocated)
+    after = cost(relocated)
     better = after < before
     return (
-      jnp.where(better, others, positions),
+      jnp.where(better, relocated, positions),
       jnp.where(better, after, before),
     )
 
   start = filtered(field), jnp.zeros((len(filled), 3), field.dtype)
-  _, positions = jax.lax.fori_loop(0, len(filled), take, start)
+  _, positions = jax.lax.fori_loop(0, len(filled), take_highest, start)
   positions = refined(positions)
-  return jax.lax.fori_loop(0, _MOVES, move, (positions, cost(positions)))
+  return jax.lax.fori_loop(
+    0, _RELOCATIONS, relocate, (positions, cost(positions))
+  )
 
 
 def _highest(field):

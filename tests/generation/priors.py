@@ -2,7 +2,7 @@
 
 import jax
 
-from crystal_jax.generation.opening import Prior
+from crystal_jax.generation.loading import Prior
 from crystal_jax.generation.prior import PriorNetworks
 
 SMALL = {
@@ -13,9 +13,12 @@ SMALL = {
 }
 
 
-def networks(size=6, max_atoms=20, properties=('energy',)):
+def networks(size=6, max_atoms=20, properties=('energy',), **options):
   return PriorNetworks(
-    size=size, max_atoms=max_atoms, properties=properties, **SMALL
+    size=size,
+    max_atoms=max_atoms,
+    properties=properties,
+    **(SMALL | options),
   )
 
 

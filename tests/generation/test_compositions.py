@@ -14,7 +14,7 @@ from crystal_jax.generation.networks import order
 from crystal_jax.structure.composition import contents
 from tests.generation import priors
 
-EVERY = compositions.known_numbers(None)
+ALL_NUMBERS = compositions.known_numbers(None)
 
 
 @pytest.fixture(scope='module')
@@ -31,7 +31,7 @@ def generators(number):
   return [np.random.default_rng([0, i]) for i in range(number)]
 
 
-def draw(sampler, number=40, required=None, allowed=EVERY, **options):
+def draw(sampler, number=40, required=None, allowed=ALL_NUMBERS, **options):
   required = required and frozenset(required)
   choice = Choice(contents(**options), frozenset(allowed), required)
   return sampler.draw(generators(number), given(), choice)
@@ -39,8 +39,14 @@ def draw(sampler, number=40, required=None, allowed=EVERY, **options):
 
 def test_every_element_once_in_the_order():
   assert sorted(order()) == list(range(1, 95))
-  place = {z: i for i, z in enumerate(order().tolist())}
-  assert place[3] < place[26] < place[15] < place[8] < place[9]
+  order_index = {z: i for i, z in enumerate(order().tolist())}
+  assert (
+    order_index[3]
+    < order_index[26]
+    < order_index[15]
+    < order_index[8]
+    < order_index[9]
+  )
 
 
 def test_a_number_of_atoms_is_kept(sampler):
@@ -58,7 +64,7 @@ def test_required_elements_are_all_there_and_no_others(sampler):
 
 def test_excluded_elements_are_not_there(sampler):
   few = {1, 2, 3}
-  assert not draw(sampler, allowed=EVERY - few)[:, :3].any()
+  assert not draw(sampler, allowed=ALL_NUMBERS - few)[:, :3].any()
   found = draw(sampler, allowed=few, num_atoms=4)
   assert (found[:, :3].sum(1) == 4).all()
 
@@ -95,9 +101,9 @@ def test_probabilities_sum_to_one():
   shares = np.exp(sampler.log_shares(np.array(rows), given()))
   assert shares.sum() == pytest.approx(1, abs=1e-4)
   # One random step counts for all: right in the mean.
-  some = np.array(rows)[[5, 700, 3000, -1]]
-  batch = conditions_lib.none(4, 1)._replace(counts=some.astype(np.float32))
-  told = conditions_lib.none(4, 1)
+  chosen = np.array(rows)[[5, 700, 3000, -1]]
+  batch = conditions_lib.none(4, 1)._replace(counts=chosen.astype(np.float32))
+  unknown = conditions_lib.none(4, 1)
   nats = np.mean(
     [
       composition_nats(
@@ -105,11 +111,11 @@ def test_probabilities_sum_to_one():
         prior.params,
         jax.random.split(jax.random.key(i), 4),
         batch,
-        told,
+        unknown,
       )
       for i in range(60)
     ],
     axis=0,
   )
-  expected = -sampler.log_shares(some, given())
+  expected = -sampler.log_shares(chosen, given())
   np.testing.assert_allclose(nats, expected, rtol=0.05)

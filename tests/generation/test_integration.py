@@ -23,9 +23,9 @@ class Gaussian:
     t = time[:, None]
     spread = jnp.square(t * SCALE) + jnp.square(1 - t)
     slope = (t * SCALE**2 - (1 - t)) / spread
-    told = MEAN + slope * (x - t * MEAN)
+    conditioned = MEAN + slope * (x - t * MEAN)
     still = (2 * t - 1) / (jnp.square(t) + jnp.square(1 - t)) * x
-    return jnp.where(given.counts.any(1, keepdims=True), told, still)
+    return jnp.where(given.counts.any(1, keepdims=True), conditioned, still)
 
   def latent_statistics(self, params):
     return Standardization(jnp.zeros(4), jnp.full(4, 2.0))
@@ -82,11 +82,13 @@ def test_guidance_counts_the_difference():
 
 
 def test_no_draw_depends_on_the_others():
-  every = integration.noise(3, np.arange(130), 4)
+  all_noise = integration.noise(3, np.arange(130), 4)
   np.testing.assert_array_equal(
-    integration.noise(3, np.arange(5), 4), every[:5]
+    integration.noise(3, np.arange(5), 4), all_noise[:5]
   )
-  z = integration.integrate(Gaussian(), {}, every, conditions(130), steps=4)
-  few = integration.integrate(Gaussian(), {}, every[:5], conditions(5), steps=4)
+  z = integration.integrate(Gaussian(), {}, all_noise, conditions(130), steps=4)
+  few = integration.integrate(
+    Gaussian(), {}, all_noise[:5], conditions(5), steps=4
+  )
   np.testing.assert_array_equal(few, z[:5])
-  assert integration.noise(4, np.arange(2), 4)[0] != pytest.approx(every[0])
+  assert integration.noise(4, np.arange(2), 4)[0] != pytest.approx(all_noise[0])

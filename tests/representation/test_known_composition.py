@@ -12,7 +12,7 @@ from crystal_jax.structure.composition import Contents
 CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
 
 
-def fields(rng, number, atoms, apart=2.2):
+def fields(rng, number, atoms, spacing=2.2):
   """Random atoms on the cube, at least so many voxels from each other."""
   found = []
   while len(found) < number:
@@ -22,7 +22,7 @@ def fields(rng, number, atoms, apart=2.2):
       steps -= np.rint(steps)
       if (
         len(kept) < atoms
-        and (np.linalg.norm(steps, axis=1) * CELL.size > apart).all()
+        and (np.linalg.norm(steps, axis=1) * CELL.size > spacing).all()
       ):
         kept = np.vstack([kept, point])
     if len(kept) == atoms:
@@ -37,8 +37,8 @@ def occupancy(fractional):
 
 def errors(found, filled, true):
   """Distance in voxels from each true atom to the nearest found one."""
-  for places, mask, wanted in zip(found, filled, true, strict=True):
-    steps = wanted[:, None] - np.asarray(places)[np.asarray(mask)]
+  for positions, mask, wanted in zip(found, filled, true, strict=True):
+    steps = wanted[:, None] - np.asarray(positions)[np.asarray(mask)]
     steps = steps - np.rint(steps)
     yield np.linalg.norm(steps, axis=-1).min(1) * CELL.size
 
@@ -74,12 +74,12 @@ def test_atoms_are_counted_by_the_sum():
   np.testing.assert_allclose(estimate, 11, atol=0.05)
 
 
-def outputs(numbers, fractional, noise, rng):
+def network_outputs(numbers, fractional, noise, rng):
   """What a decoder says of atoms, codes being off by noise."""
   codes = elements.element_codes()[numbers]
   grid = np.zeros((1, 16, 16, 16, 12), np.float32)
-  for place, code in zip(fractional, codes, strict=True):
-    voxel = tuple(np.rint(place * 16).astype(int) % 16)
+  for position, code in zip(fractional, codes, strict=True):
+    voxel = tuple(np.rint(position * 16).astype(int) % 16)
     grid[(0, *voxel)] = code + noise * rng.standard_normal(12)
   return {
     'occupancy': occupancy(fractional[None]),
@@ -92,27 +92,27 @@ def test_species_are_assigned_together():
   rng = np.random.default_rng(3)
   numbers = np.array([3, 3, 27, 27, 8, 8, 8, 8])
   (fractional,) = fields(rng, 1, 8)
-  said = outputs(numbers, fractional, 1.5, rng)
-  (alone,) = CELL.crystals(said)
+  outputs = network_outputs(numbers, fractional, 1.5, rng)
+  (alone,) = CELL.crystals(outputs)
   wanted = composition.contents('LiCoO2', num_atoms=8)
-  (found,) = known_composition.crystals(CELL, said, [wanted])
+  (found,) = known_composition.crystals(CELL, outputs, [wanted])
   assert sorted(alone.numbers) != sorted(numbers)
   assert sorted(found.numbers) == sorted(numbers)
   # A ratio: the field says how many formula units there are.
   wanted = composition.contents('LiCoO2')
-  (found,) = known_composition.crystals(CELL, said, [wanted])
+  (found,) = known_composition.crystals(CELL, outputs, [wanted])
   assert sorted(found.numbers) == sorted(numbers)
-  (found,) = known_composition.crystals(CELL, said, [Contents(None, 7)])
+  (found,) = known_composition.crystals(CELL, outputs, [Contents(None, 7)])
   assert len(found.numbers) == 7
 
 
 def test_what_cannot_be_is_said():
   rng = np.random.default_rng(4)
   (fractional,) = fields(rng, 1, 4)
-  said = outputs(np.array([3, 27, 8, 8]), fractional, 0.0, rng)
+  outputs = network_outputs(np.array([3, 27, 8, 8]), fractional, 0.0, rng)
   many = composition.contents('LiCoO2', num_atoms=24)
-  assert '24 atoms' in known_composition.crystals(CELL, said, [many])[0]
-  said['occupancy'] = said['occupancy'] * jnp.nan
+  assert '24 atoms' in known_composition.crystals(CELL, outputs, [many])[0]
+  outputs['occupancy'] = outputs['occupancy'] * jnp.nan
   wanted = composition.contents('LiCoO2')
-  found = known_composition.crystals(CELL, said, [wanted])
+  found = known_composition.crystals(CELL, outputs, [wanted])
   assert 'not finite' in found[0]

@@ -31,7 +31,7 @@ class Prior:
   card: Mapping[str, Any]
 
 
-def open_prior(
+def load_prior(
   path: str | os.PathLike[str], fingerprint: str | None = None
 ) -> Prior:
   """The prior of a folder or of a run.

@@ -1,0 +1,86 @@
+"""Draws from the shell: files, table, exit status."""
+
+import csv
+
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.__main__ import main
+from crystal_jax.cli import inputs
+from crystal_jax.generation import checks
+from crystal_jax.structure.composition import unit_of
+from tests import codecs, crystals
+from tests.generation import priors
+
+
+@pytest.fixture(autouse=True)
+def codec(monkeypatch):
+  """`--weights` gives an untrained codec and prior; any distance is valid."""
+  made = codecs.untrained(elements=['Fe', 'O'])
+  made._prior = priors.untrained(made.size, made.describe()['fingerprint'])
+  monkeypatch.setattr(inputs, 'open_codec', lambda name: made)
+  monkeypatch.setattr(checks, 'why_invalid', lambda crystal: None)
+  monkeypatch.setattr(
+    'crystal_jax.structure.validation.check_decoded', lambda crystal: crystal
+  )
+  return made
+
+
+def table(folder):
+  with (folder / 'index.tsv').open() as file:
+    return list(csv.DictReader(file, delimiter='\t'))
+
+
+def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
+  out = tmp_path / 'out'
+  asked = ['--composition=Fe2O3', '--num-atoms=5', '--n=2']
+  assert main(['sample', *asked, f'--out={out}']) == 0
+  rows = table(out)
+  assert [row['id'] for row in rows] == ['0', '1']
+  assert {row['formula'] for row in rows} == {'Fe2O3'}
+  for row in rows:
+    crystal = cj.read(out / row['file'])
+    assert unit_of(crystal.numbers) == ((8, 3), (26, 2))
+    assert float(row['density']) > 0 and float(row['closest']) > 0
+  assert 'wrote 2 of 2 draws' in capsys.readouterr().out
+  assert main(['sample', *asked, f'--out={out}']) == 1
+  assert 'not empty' in capsys.readouterr().err
+
+
+def test_what_is_not_as_asked_is_said(tmp_path, capsys):
+  asked = ['--space-group=225', '--num-atoms=5', '--n=1']
+  assert main(['sample', *asked, f'--out={tmp_path / "out"}']) == 0
+  assert '1 of them not in all as asked' in capsys.readouterr().out
+  assert table(tmp_path / 'out')[0]['unmet'] == 'space_group=225'
+
+
+def test_what_is_not_valid_is_listed(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(checks, 'why_invalid', lambda crystal: 'too near')
+  out = f'--out={tmp_path / "out"}'
+  assert main(['sample', '--num-atoms=2', '--n=2', out]) == 1
+  assert 'skipped draw 0: too near' in capsys.readouterr().err
+
+
+def test_alter_keeps_the_formula(tmp_path):
+  path, out = tmp_path / 'fe.cif', tmp_path / 'out'
+  cj.write(path, crystals.bcc())
+  asked = ['--n=2', '--strength=0.5', '--composition=Fe', '--num-atoms=2']
+  assert main(['alter', str(path), *asked, f'--out={out}']) == 0
+  assert {row['formula'] for row in table(out)} == {'Fe'}
+
+
+@pytest.mark.parametrize(
+  'asked',
+  [
+    ['--composition=FeX'],
+    ['--composition=Fe2O3', '--num-atoms=4'],
+    ['--property=colour'],
+    ['--property=colour=1'],
+    ['--elements=Fe,Zz'],
+    ['--n=0'],
+    ['--prior=no_such'],
+  ],
+)
+def test_mistakes_are_one_line(asked, tmp_path, capsys):
+  assert main(['sample', *asked, f'--out={tmp_path / "out"}']) == 1
+  assert capsys.readouterr().err.count('\n') == 1
