@@ -10,6 +10,7 @@ import pytest
 from crystal_jax import tasks
 from crystal_jax.models import TokenVAE
 from crystal_jax.models.coded_lattice import LatticePart
+from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.structure import elements
 from crystal_jax.training.coded_loss import CodedLoss
 from tests.conftest import make_tiny_cell_config, make_tiny_coded_config
@@ -40,6 +41,7 @@ class Oracle:
   lattice: LatticePart
   periodic: bool
   targets: dict
+  heads: PropertyHeads = PropertyHeads(())
 
   def encode(self, params, inputs):
     zeros = jnp.zeros((len(inputs['density']), 7))
