@@ -8,9 +8,15 @@ import pathlib
 FOLDER = pathlib.Path(__file__).parents[1] / 'weights'
 
 
-def names() -> list[str]:
-  """Names of the shipped codecs."""
-  return sorted(path.parent.name for path in FOLDER.glob('*/card.json'))
+def names(*, retired: bool = False) -> list[str]:
+  """Names of the shipped codecs.
+
+  Args:
+    retired: Whether to name former versions ('mp_20@1') too, which open latents
+      that were made with them.
+  """
+  found = sorted(path.parent.name for path in FOLDER.glob('*/card.json'))
+  return [name for name in found if retired or '@' not in name]
 
 
 def find(name: str | os.PathLike[str]) -> pathlib.Path:
@@ -27,7 +33,7 @@ def find(name: str | os.PathLike[str]) -> pathlib.Path:
   separators = {os.sep, os.altsep or os.sep}
   if not isinstance(name, str) or separators & set(name):
     return pathlib.Path(name)
-  if name in names():
+  if name in names(retired=True):
     return FOLDER / name
   raise FileNotFoundError(
     f'No codec {name!r} is shipped, only {", ".join(names()) or "none"}; for a '

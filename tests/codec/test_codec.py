@@ -200,11 +200,11 @@ def test_file_names_are_no_crystals(tiny):
 
 @pytest.mark.parametrize('kind', ['cell', 'coded_box'])
 def test_arrays_are_what_crystals_are_and_can_be_differentiated(kind):
-  codec, batch = codecs.untrained(kind), crystals.embedded(3)
-  model, batch = codec.to_arrays(batch)
+  codec, examples = codecs.untrained(kind), crystals.embedded(3)
+  model, batch = codec.to_arrays(examples)
   encode = jax.jit(lambda b: codec.encode_arrays(b, model=model))
   posterior = encode(batch)
-  z, std = codec.encode(batch, std=True)
+  z, std = codec.encode(examples, std=True)
   np.testing.assert_allclose(posterior.mean, z, atol=1e-4)
   np.testing.assert_allclose(np.exp(posterior.log_var / 2), std, rtol=1e-3)
   name = 'fractional'
