@@ -86,8 +86,8 @@ def predict(
     kernel = np.asarray(head['kernel'], np.float64)[:, 0]
     table[name] = (z @ kernel + float(head['bias'][0])).astype(np.float32)
     if std is not None:
-      spread = np.sqrt(np.square(std) @ np.square(kernel))
-      table[f'{name}_std'] = spread.astype(np.float32)
+      deviations = np.sqrt(np.square(std) @ np.square(kernel))
+      table[f'{name}_std'] = deviations.astype(np.float32)
   return table
 
 

@@ -199,8 +199,12 @@ class PropertyMethods(abc.ABC):
         z[rows] = self._encode([batch[i] for i in rows], skip=True)[0]
       return z
 
-    start = [c for c in adapters.to_crystals(crystals)]
-    self._encode(start, skip=False)  # An error, if one cannot be.
+    self._encode(crystals, skip=False)  # An error, if one cannot be.
+    start = [
+      each
+      for each in adapters.to_crystals(crystals)
+      if isinstance(each, Crystal)
+    ]
     kernel = head.kernel
     found = optimization.optimize(
       start,

@@ -173,13 +173,14 @@ class PropertyHeads:
       if kind.name in ('distribution', 'class'):
         found[name] = jax.nn.softmax(output), None
         continue
-      value, spread = output[:, 0] * head['std'] + head['mean'], None
+      value = output[:, 0] * head['std'] + head['mean']
       if kind.name == 'log':
         value = jnp.exp(value)
+      spread: Array | None = None
       if std is not None:
         variance = jnp.square(std) @ jnp.square(head['kernel'][:, 0])
-        spread = jnp.sqrt(variance) * head['std']
-        spread = spread * value if kind.name == 'log' else spread
+        scale = head['std'] * (value if kind.name == 'log' else 1.0)
+        spread = jnp.sqrt(variance) * scale
       found[name] = value, spread
     return found
 

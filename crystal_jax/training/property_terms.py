@@ -66,7 +66,8 @@ def property_terms(
   """
   outputs = heads.outputs(params, z)
   targets = heads.targets(params, batch)
-  terms, sums = {}, {}
+  terms: metrics.Sums = {}
+  sums: metrics.Sums = {}
   for name in heads.names:
     output, target, kind = outputs[name], targets[name], kind_of(name)
     known = jnp.isfinite(target).all(1)
