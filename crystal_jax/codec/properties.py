@@ -122,12 +122,12 @@ def fitted_entry(
   head: Ridge, values: Float[np.ndarray, 'B'], report: Report, units: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
   """A fitted head as arrays of the weights' file, and its entry of the card."""
-  arrays = {
+  arrays: dict[str, np.ndarray] = {
     'kernel': head.kernel.astype(np.float32),
     'bias': head.bias.astype(np.float32),
-    'std': np.float32(max(float(np.std(values)), 1e-9)),
+    'std': np.asarray(max(float(np.std(values)), 1e-9), np.float32),
   }
-  entry = {
+  entry: dict[str, Any] = {
     'units': units,
     'fitted_on': report.crystals,
     'heldout': dataclasses.asdict(report.latent),

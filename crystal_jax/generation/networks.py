@@ -139,7 +139,7 @@ class CompositionNet(nn.Module):
 def order() -> Int[np.ndarray, 'E']:
   """Atomic numbers from metals to anions: by column, then by period."""
   numbers = range(1, elements.MAX_NUMBER + 1)
-  key = {z: (elements.column(z), elements.period(z)) for z in numbers}
+  key = {z: (float(elements.column(z)), elements.period(z)) for z in numbers}
   key[1] = (29.5, 1)  # Hydrogen: after carbon's column, before nitrogen's.
   return np.array(sorted(numbers, key=key.__getitem__), np.int32)
 

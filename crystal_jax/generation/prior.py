@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -93,9 +94,9 @@ class PriorNetworks:
       training: Whether `operands` are used, or float32.
     """
     operands = self.operands if training else 'float32'
-    return self._velocity(operands).apply(
-      params['flow'], x, time, conditions_lib.features(given, self.max_atoms)
-    )
+    features = conditions_lib.features(given, self.max_atoms)
+    velocity: Any = self._velocity(operands)
+    return velocity.apply(params['flow'], x, time, features)
 
   def composition_logits(
     self,
@@ -107,7 +108,8 @@ class PriorNetworks:
   ) -> tuple[Float[Array, 'B N'], Float[Array, 'B E'], Float[Array, 'B N']]:
     """Logits of a step of a composition; see `CompositionNet`."""
     other_features = conditions_lib.other_features(given)
-    return self._compositions().apply(
+    composition: Any = self._compositions()
+    return composition.apply(
       params['composition'], before, total, element, other_features
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms, search
 from crystal_jax.structure import crystal as crystal_lib
 from crystal_jax.structure import lattice, primitive
@@ -21,7 +22,7 @@ class LatticeNotFoundError(ValueError):
 
 
 def assemble(
-  atoms,
+  atoms: DecodedAtoms,
   fit: search.LatticeFit | Float[ArrayLike, '3 3'],
   *,
   symprec: float | None = None,

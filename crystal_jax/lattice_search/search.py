@@ -41,6 +41,7 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import ArrayLike, Float
 
+from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms, candidates, support
 from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.structure import lattice
@@ -66,7 +67,7 @@ class LatticeFit:
 
 
 def find_lattice(
-  atoms,
+  atoms: DecodedAtoms,
   density: Float[ArrayLike, 'G G G'] | None = None,
   sigma: float | None = None,
   prior: Float[ArrayLike, '3 3'] | None = None,
