@@ -42,11 +42,13 @@ def matched(true, found):
 @pytest.mark.parametrize('name', NAMES)
 def test_a_card_says_what_it_is(name):
   folder = shipped.FOLDER / name
-  sizes = [path.stat().st_size for path in folder.iterdir()]
+  sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+  prior = [sizes.pop(f'prior.{kind}', 0) for kind in ('json', 'safetensors')]
+  assert all(prior) == any(prior) and sum(prior) < 40e6
   codec = load(name)
   card = codec.describe()
   most = 8e6 if card['kind'] == 'cell' else 11e6
-  assert len(sizes) == 2 and sum(sizes) < most
+  assert len(sizes) == 2 and sum(sizes.values()) < most
   assert card['name'] == name and card['licence'] and card['steps'] > 0
   assert codec.latent_shape == tuple(card['latent_shape'])
   assert card['elements'] and card['data']['files']
