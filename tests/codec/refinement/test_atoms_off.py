@@ -10,7 +10,12 @@ from crystal_jax.codec.refinement.gauss_newton import mean_squared
 from crystal_jax.codec.refinement.refine import converged, refine
 from crystal_jax.structure.elements import element_codes
 from tests import crystals
-from tests.codec.refinement.test_gauss_newton import make, off, read, target_of
+from tests.codec.refinement.test_gauss_newton import (
+  make,
+  perturbed,
+  read,
+  target_of,
+)
 
 CONFIG = RefineConfig()
 
@@ -54,7 +59,7 @@ def occupancy(encoder, crystal):
 def test_an_atom_off_is_found(pair, wrong, monkeypatch):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
-  target, start = target_of(codec, crystal), wrong(off(crystal, 0.02))
+  target, start = target_of(codec, crystal), wrong(perturbed(crystal, 0.02))
   both = np.concatenate([occupancy(encoder, each) for each in (crystal, start)])
   monkeypatch.setattr(Encoder, 'occupancy', lambda *_: both)
   found, residual_after = refine(encoder, [start], target, CONFIG)
@@ -91,7 +96,7 @@ def test_only_uncertain_crystals_are_refined(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   z = codec.encode([crystal] * 3)
-  near = off(crystal, 1e-4)
+  near = perturbed(crystal, 1e-4)
   given = [near, exchanged(near), 'there is no atom']
   none, auto, every_crystal = (
     finish(encoder, z, given, which) for which in ('none', 'auto', 'all')
