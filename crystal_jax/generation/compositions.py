@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Collection, Sequence
 
 import jax
@@ -23,6 +24,9 @@ from crystal_jax.structure.composition import Contents
 
 # Rows that go through the network together.
 _ROWS = 64
+# Up to so many required elements, all their compositions are compared; four
+# have 4,845 in a cell of 20 atoms.
+_ENUMERATED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Compositions:
     """
     if choice.contents.unit is not None:
       return self._multiples(generators, given, choice.contents)
+    if choice.required is not None and len(choice.required) <= _ENUMERATED:
+      return self._of_elements(generators, given, choice)
     return self._formulas(generators, given, choice)
 
   def log_shares(
@@ -118,6 +124,29 @@ class Compositions:
         [1 + r.choice(most, p=shares / shares.sum()) for r in generators]
       )
     return np.stack([_counts(contents, int(n)) for n in units])
+
+  def _of_elements(self, generators, given, choice):
+    """Exactly the required elements: all their compositions, by probability.
+
+    Element by element, a draw would not know that no further one may come.
+    """
+    numbers = sorted(choice.required & choice.allowed)
+    units, most = choice.contents.units, self._networks.max_atoms
+    if len(numbers) < len(choice.required):
+      raise ValueError('No element is left to draw from.')
+    if units is not None and units < len(numbers):
+      raise ValueError(f'{units} atoms cannot be of {len(numbers)} elements.')
+    totals = range(len(numbers), most + 1) if units is None else [units]
+    cells = [
+      np.diff([0, *cut, total])
+      for total in totals
+      for cut in itertools.combinations(range(1, total), len(numbers) - 1)
+    ]
+    counts = np.zeros((len(cells), elements.MAX_NUMBER), np.int64)
+    counts[:, np.array(numbers) - 1] = cells
+    shares = np.exp(_log_softmax(self.log_shares(counts, given)[None])[0])
+    chosen = [r.choice(len(counts), p=shares) for r in generators]
+    return counts[chosen]
 
   def _formulas(self, generators, given, choice):
     """Element by element."""

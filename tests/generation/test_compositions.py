@@ -62,6 +62,19 @@ def test_required_elements_are_all_there_and_no_others(sampler):
   assert (tight[:, [2, 26, 7]] == 1).all()
 
 
+def test_required_elements_come_as_the_prior_has_them(sampler):
+  """As often as their compositions are probable among those of the elements."""
+  pairs = [(a, b) for a in range(1, 6) for b in range(1, 7 - a)]
+  counts = np.zeros((len(pairs), 94), int)
+  counts[:, [10, 16]] = pairs
+  shares = np.exp(sampler.log_shares(counts, given()))
+  shares /= shares.sum()
+  found = draw(sampler, 400, required={11, 17})[:, [10, 16]].tolist()
+  seen = np.array([found.count(list(pair)) for pair in pairs]) / 400
+  assert seen.sum() == pytest.approx(1)
+  np.testing.assert_allclose(seen, shares, atol=0.1)
+
+
 def test_excluded_elements_are_not_there(sampler):
   few = {1, 2, 3}
   assert not draw(sampler, allowed=ALL_NUMBERS - few)[:, :3].any()
@@ -99,7 +112,8 @@ def test_probabilities_sum_to_one():
     rows.append(row)
   rows += list(np.eye(94, dtype=int))
   shares = np.exp(sampler.log_shares(np.array(rows), given()))
-  assert shares.sum() == pytest.approx(1, abs=1e-4)
+  # What is missing: one atom of the last element and another one to follow.
+  assert 1 - 1e-3 < shares.sum() < 1 + 1e-5
   # One random step counts for all: right in the mean.
   chosen = np.array(rows)[[5, 700, 3000, -1]]
   batch = conditions_lib.none(4, 1)._replace(counts=chosen.astype(np.float32))
