@@ -26,7 +26,8 @@ _TRAIN = [
 
 # Published metrics of generated crystals: validity of compositions, and the
 # fingerprints of coverage.
-_EVAL = ['smact>=3', 'matminer>=0.9']
+_SMACT = 'smact>=3'
+_EVAL = [_SMACT, 'matminer>=0.9']
 
 # Baselines of fitted properties: gradient boosting on element fractions.
 _PROPERTIES = ['scikit-learn>=1.4']
@@ -69,6 +70,7 @@ setuptools.setup(
     'test': [
       *_TRAIN,
       *_PROPERTIES,
+      _SMACT,
       'pytest>=8',
       'pytest-xdist>=3.7',
       'hypothesis>=6.100',  # cells of all shapes
