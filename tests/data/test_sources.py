@@ -129,6 +129,7 @@ def _spawn(tiny, out, **environment):
   )
 
 
+@pytest.mark.clock
 def test_kill_and_two_at_once(tiny, tmp_path):
   """Killed in the middle, then prepared by two processes at the same time."""
   killed = _spawn(tiny, tmp_path / 'out', DIE='kill')
