@@ -7,7 +7,7 @@ Crystals are drawn at random and cut in halves that share no formula. Linear
 probes (ridge, the penalty by leave-one-out) and gradient boosting are fitted on
 one half and read on the other, each way round; errors are of all crystals. So
 are the codec's own heads, which were trained on other crystals. The crystal
-system is told from `spacegroup_number`, by a ridge regression of its seven
+system follows from `spacegroup_number`, by a ridge regression of its seven
 shares.
 
 Never choose anything by what this prints for mp_20_part_val: choose on another

@@ -29,7 +29,7 @@ CRYSTAL_SYSTEMS = (
 )  # fmt: skip
 # The highest space group of each system but the last.
 _LAST_GROUPS = np.array([2, 15, 74, 142, 167, 194])
-# The scalar column that the crystal system is told from.
+# The scalar column that gives the crystal system.
 SPACE_GROUP = 'spacegroup_number'
 
 
