@@ -101,6 +101,37 @@ class Encoder:
       jacobian += np.tensordot(displacements[:, size:], by_cell, 2)
     return jacobian
 
+  def gauss_newton_step(
+    self,
+    crystal: Crystal,
+    residual: Float[np.ndarray, 'L'],
+    std: Float[np.ndarray, 'L'],
+    iterations: int,
+  ) -> Float[np.ndarray, 'N 3']:
+    """Displacements of the atoms that lower a residual, by conjugate gradients.
+
+    An approximate least-squares solution, in products with the Jacobian: for
+    many atoms, a fraction of the time that the Jacobian itself takes.
+
+    Args:
+      crystal: N atoms, without empty slots.
+      residual: Difference of latents, in `std`.
+      std: Standard deviations of the posterior.
+      iterations: Products with the Jacobian and its transpose.
+    """
+    representation, slots = self._sized(crystal)
+    atoms = _padded(crystal, slots)
+    step = _gauss_newton_step(
+      representation,
+      self.networks,
+      self.params,
+      atoms,
+      residual.astype(np.float32),
+      std.astype(np.float32),
+      iterations,
+    )
+    return np.asarray(step, np.float64)[: len(crystal.numbers)]
+
   def code_gradient(
     self, crystal: Crystal, cotangent: Float[np.ndarray, 'L']
   ) -> Float[np.ndarray, 'N C']:
@@ -197,6 +228,29 @@ def _cell_jacobian(representation, networks, params, atoms):
 
   _, jvp = jax.linearize(mean, atoms['cell'])
   return jax.vmap(jax.vmap(jvp))(jnp.eye(9).reshape(3, 3, 3, 3))
+
+
+@functools.partial(
+  jax.jit, static_argnames=('representation', 'networks', 'iterations')
+)
+def _gauss_newton_step(
+  representation, networks, params, atoms, residual, std, iterations
+):
+  def scaled_mean(positions):
+    inputs = _inputs(representation, atoms | {'positions': positions})
+    return _flat_mean(networks, params, inputs) / std
+
+  positions = atoms['positions']
+  _, jvp = jax.linearize(scaled_mean, positions)
+  transpose = jax.linear_transpose(jvp, positions)
+
+  def normal(step):
+    return transpose(jvp(step))[0]
+
+  step, _ = jax.scipy.sparse.linalg.cg(
+    normal, -transpose(residual)[0], maxiter=iterations
+  )
+  return step
 
 
 @_jit

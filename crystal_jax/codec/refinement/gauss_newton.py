@@ -7,6 +7,7 @@ one or two steps reach the precision of float32.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -70,22 +71,19 @@ def gauss_newton(
     before.
   """
   residual = _residual(encoder, crystal, target)
-  best, inverse, share = float(mean_squared(residual)), None, 1.0
+  best, solve, share = float(mean_squared(residual)), None, 1.0
   for _ in range(config.max_steps if steps is None else steps):
     if best < config.float_residual or not np.isfinite(best):
       break
-    is_fresh = inverse is None
-    if inverse is None:
-      basis = displacements(crystal, target.lattice)
-      jacobian = encoder.jacobian(crystal, basis) / target.std
-      inverse = pseudoinverse(jacobian, config.singular_cutoff)
-    step = np.tensordot(-inverse @ residual, basis, 1)
-    moved = displaced(crystal, share * step, config)
+    is_fresh = solve is None
+    if solve is None:
+      solve = _solver(encoder, crystal, target, config)
+    moved = displaced(crystal, share * solve(residual), config)
     residual_after = _residual(encoder, moved, target)
     after = float(mean_squared(residual_after))
     if after < best:
       if after > config.reuse_share * best:
-        inverse = None
+        solve = None
       is_slow = after > config.stop_share * best
       crystal, residual, best, share = moved, residual_after, after, 1.0
       if is_slow and is_fresh:
@@ -95,8 +93,32 @@ def gauss_newton(
       if share < _SMALLEST:
         break
     else:
-      inverse = None
+      solve = None
   return crystal, best
+
+
+def _solver(
+  encoder: Encoder, crystal: Crystal, target: Target, config: RefineConfig
+) -> Callable[[Float[np.ndarray, 'L']], Float[np.ndarray, 'M 3']]:
+  """The function from a residual at the crystal to the step against it."""
+  if is_large(crystal, target, config):
+
+    def by_products(residual):
+      step = encoder.gauss_newton_step(
+        crystal, residual, target.std, config.iterations
+      )
+      return np.pad(step, ((0, 3), (0, 0)))
+
+    return by_products
+  basis = displacements(crystal, target.lattice)
+  jacobian = encoder.jacobian(crystal, basis) / target.std
+  inverse = pseudoinverse(jacobian, config.singular_cutoff)
+  return lambda residual: np.tensordot(-inverse @ residual, basis, 1)
+
+
+def is_large(crystal: Crystal, target: Target, config: RefineConfig) -> bool:
+  """Whether steps come from products with the Jacobian, not from itself."""
+  return len(crystal.numbers) > config.dense_atoms and not target.lattice
 
 
 def _residual(encoder, crystal, target) -> np.ndarray:

@@ -19,6 +19,7 @@ from crystal_jax.codec.refinement.gauss_newton import (
   displaced,
   displacements,
   gauss_newton,
+  is_large,
   mean_squared,
   pseudoinverse,
 )
@@ -55,7 +56,8 @@ def refine(
     mean = encoder.latents([crystal])[0][0]
     if not np.isfinite(best) or converged(target.residual(mean), config):
       break
-    edited, after = _best_edit(encoder, crystal, target, mean, config, allowed)
+    edit = _joint_edits if is_large(crystal, target, config) else _best_edit
+    edited, after = edit(encoder, crystal, target, mean, config, allowed)
     if after > config.addition_share * best:
       added = _additions(encoder, crystal, target, mean, config)
       edited, after = min([(edited, after), *added], key=_second)
@@ -126,6 +128,46 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
   ((edited, _),) = edits
   residual = target.residual(encoder.latents([edited])[0][0])
   return edited, float(mean_squared(residual))
+
+
+def _joint_edits(encoder, crystal, target, mean, config, allowed):
+  """The best crystal with some atoms substituted or removed, and its residual.
+
+  Of a large crystal: atoms that are far from each other are wrong each by
+  itself, and the other atoms take no step. The best edit of each atom is ranked
+  alone; the first of them are made together, as many as lower the residual.
+  """
+  cotangent = target.residual(mean) / target.std
+  edits = [
+    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed)
+  ]
+  if not edits:
+    return crystal, np.inf
+  means, _ = encoder.latents([c for c, _ in edits], batching.SIZE)
+  numbers_by_atom: dict[int, int] = {}
+  for i in np.argsort(mean_squared(target.residual(means))):
+    atom, number = _changed(crystal, *edits[i])
+    numbers_by_atom.setdefault(atom, number)
+  joint, numbers = [], np.array(crystal.numbers)
+  for atom, number in [*numbers_by_atom.items()][: config.joint_edits]:
+    numbers[atom] = number  # 0: removed
+    kept = numbers > 0
+    if kept.any():
+      joint.append(
+        Crystal(numbers[kept], crystal.positions[kept], crystal.cell)
+      )
+  means, _ = encoder.latents(joint, batching.SIZE)
+  residuals = mean_squared(target.residual(means))
+  best = int(np.argmin(residuals))
+  return joint[best], float(residuals[best])
+
+
+def _changed(crystal, edited, kept):
+  """The atom that an edit changes, and its atomic number; 0: removed."""
+  numbers = np.zeros_like(crystal.numbers)
+  numbers[kept] = edited.numbers
+  atom = int(np.argmax(numbers != crystal.numbers))
+  return atom, int(numbers[atom])
 
 
 def _stepped(crystal, kept, step, config):

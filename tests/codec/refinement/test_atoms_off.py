@@ -18,6 +18,8 @@ from tests.codec.refinement.test_gauss_newton import (
 )
 
 CONFIG = RefineConfig()
+# Refines every crystal as large ones are.
+LARGE = RefineConfig(dense_atoms=0)
 
 
 @pytest.fixture(scope='module')
@@ -55,15 +57,32 @@ def occupancy(encoder, crystal):
   return np.asarray(inputs['density'][..., 0])
 
 
-@pytest.mark.parametrize('wrong', [exchanged, with_one_more, without])
-def test_an_atom_off_is_found(pair, wrong, monkeypatch):
+def two_exchanged(crystal):
+  numbers = np.array(crystal.numbers)
+  numbers[[0, 3]] = numbers[[3, 0]]
+  return cj.Crystal(numbers, crystal.positions, crystal.cell)
+
+
+@pytest.mark.parametrize(
+  'wrong, config',
+  [
+    (exchanged, CONFIG),
+    (with_one_more, CONFIG),
+    (without, CONFIG),
+    (exchanged, LARGE),
+    (two_exchanged, LARGE),
+    (with_one_more, LARGE),
+    (without, LARGE),
+  ],
+)
+def test_atoms_off_are_found(pair, wrong, config, monkeypatch):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
   target, start = target_of(codec, crystal), wrong(perturbed(crystal, 0.02))
   both = np.concatenate([occupancy(encoder, each) for each in (crystal, start)])
   monkeypatch.setattr(Encoder, 'occupancy', lambda *_: both)
-  found, residual_after = refine(encoder, [start], target, CONFIG)
-  assert residual_after < CONFIG.exact_residual
+  found, residual_after = refine(encoder, [start], target, config)
+  assert residual_after < config.exact_residual
   assert sorted(found.numbers) == sorted(crystal.numbers)
   order = [np.argmin(np.linalg.norm(found.positions - x, axis=1))
            for x in crystal.positions]  # fmt: skip

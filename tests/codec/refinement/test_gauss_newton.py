@@ -123,6 +123,18 @@ def test_atoms_that_are_off_come_back(pair):
   np.testing.assert_allclose(found.cell, crystal.cell, atol=2e-3)
 
 
+def test_conjugate_gradients_give_the_step_of_the_jacobian():
+  codec, encoder = make('cell')
+  crystal = read(codec, crystals.perovskite())
+  target, start = target_of(codec, crystal), perturbed(crystal)
+  residual = target.residual(encoder.latents([start])[0][0])
+  jacobian = encoder.jacobian(start, displacements(start, False)) / target.std
+  expected = -np.linalg.lstsq(jacobian.T, residual, rcond=None)[0]
+  found = encoder.gauss_newton_step(start, residual, target.std, 30)
+  limit = 0.02 * np.abs(expected).max()
+  np.testing.assert_allclose(found, expected.reshape(-1, 3), atol=limit)
+
+
 def test_what_cannot_be_shown_is_left_alone(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
