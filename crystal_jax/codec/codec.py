@@ -25,9 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
-from crystal_jax.codec import shipped
+from crystal_jax.codec import shipped, summary
 from crystal_jax.codec.property_methods import PropertyMethods
-from crystal_jax.structure import adapters, elements
+from crystal_jax.structure import adapters, display, elements
 from crystal_jax.structure.crystal import Crystal
 
 # Which crystals `decode` refines.
@@ -146,6 +146,19 @@ class Codec(PropertyMethods):
       **self._card,
       'properties': properties.describe(self._model, self._card),
     }
+
+  def __repr__(self) -> str:
+    """Name, size of a latent, what is taken, and what it was trained on."""
+    return f'Codec({summary.sentence(self._card, self.size)})'
+
+  def _repr_html_(self) -> str:
+    """A table for notebooks."""
+    return display.html_table(
+      f'Codec {summary.title(self._card)}',
+      summary.facts(self._card, self.size)
+      | summary.figures(self._card)
+      | {'properties': ', '.join(self.describe()['properties']) or 'none'},
+    )
 
   @property
   def model(self) -> Any:

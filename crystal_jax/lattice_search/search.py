@@ -44,7 +44,7 @@ from jaxtyping import ArrayLike, Float
 from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms, candidates, support
 from crystal_jax.lattice_search.config import SEARCH
-from crystal_jax.structure import lattice
+from crystal_jax.structure import display, lattice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,27 @@ class LatticeFit:
   score: float
   found: bool
   centre: Float[np.ndarray, '3'] | None = None
+
+  def __repr__(self) -> str:
+    """Whether a lattice is found, its score and parameters."""
+    rows = ', '.join(f'{name} {text}' for name, text in self._rows().items())
+    return f'LatticeFit({self._title()}, {rows})'
+
+  def _repr_html_(self) -> str:
+    """A table for notebooks."""
+    return display.html_table(self._title(), self._rows())
+
+  def _title(self) -> str:
+    return 'found' if self.found else 'not found'
+
+  def _rows(self) -> dict[str, str]:
+    rows = {'score': f'{float(self.score):.2f}'}
+    if np.isfinite(self.cell).all():
+      lengths, angles = display.lattice(np.asarray(self.cell))
+      rows |= {'lengths': lengths, 'angles': angles}
+    if self.centre is not None:
+      rows['inversion'] = 'yes'
+    return rows
 
 
 def find_lattice(

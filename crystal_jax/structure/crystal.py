@@ -18,6 +18,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from crystal_jax.structure import display
+
 # Shortest distance of two atoms, images included, Å.
 MIN_DISTANCE = 0.4
 
@@ -94,15 +96,38 @@ class Crystal:
 
   def __repr__(self) -> str:
     """Formula, number of atoms and lattice parameters; shapes of a batch."""
-    if isinstance(self.numbers, jax.core.Tracer) or np.ndim(self.numbers) != 1:
-      return f'Crystal(numbers {np.shape(self.numbers)})'
-    atoms = self.to_ase()
-    lengths = ', '.join(f'{length:.3f}' for length in atoms.cell.lengths())
-    angles = ', '.join(f'{angle:.1f}' for angle in atoms.cell.angles())
+    leaves = vars(self)
+    if not display.is_concrete(*leaves.values()) or np.ndim(self.numbers) != 1:
+      return display.shapes('Crystal', leaves)
     return (
-      f'Crystal({atoms.get_chemical_formula()}, {len(atoms)} atoms, '
-      f'{lengths} Å, {angles}°)'
+      f'Crystal({self._formula()}, {self._counts()}, '
+      f'{", ".join(display.lattice(np.asarray(self.cell)))})'
     )
+
+  def _repr_html_(self) -> str | None:
+    """A table for notebooks; `show` draws the crystal."""
+    if not display.is_concrete(*vars(self).values()) or self.numbers.ndim != 1:
+      return None
+    cell = np.asarray(self.cell, np.float64)
+    lengths, angles = display.lattice(cell)
+    return display.html_table(
+      self._formula(),
+      {
+        'atoms': self._counts(),
+        'lengths': lengths,
+        'angles': angles,
+        'volume': f'{abs(np.linalg.det(cell)):.2f} Å³',
+      },
+    )
+
+  def _formula(self) -> str:
+    return display.formula(np.asarray(self.numbers))
+
+  def _counts(self) -> str:
+    """Atoms, and slots where some are empty."""
+    slots = len(self.numbers)
+    text = f'{self.num_atoms} atom' + 's' * (self.num_atoms != 1)
+    return text if slots == self.num_atoms else f'{text} in {slots} slots'
 
   def pad(self, max_atoms: int) -> Crystal:
     """The same crystal in `max_atoms` slots.
