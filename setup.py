@@ -32,6 +32,9 @@ _EVAL = [_SMACT, 'matminer>=0.9']
 # Baselines of fitted properties: gradient boosting on element fractions.
 _PROPERTIES = ['scikit-learn>=1.4']
 
+# `cj.plots`: figures, and t-SNE for maps of latents.
+_PLOTS = ['matplotlib>=3.8', *_PROPERTIES]
+
 setuptools.setup(
   name='crystal_jax',
   version='0.1.0',
@@ -81,6 +84,7 @@ setuptools.setup(
     'dev': ['ruff==0.17.6', 'mypy>=1.18', 'pre-commit'],
     'eval': _EVAL,
     'properties': _PROPERTIES,
+    'plots': _PLOTS,
     'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.29'],
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files

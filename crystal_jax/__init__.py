@@ -1,5 +1,8 @@
 """3-D crystals to densities, latents and back, in JAX."""
 
+import importlib
+from typing import TYPE_CHECKING
+
 from crystal_jax.codec.codec import Codec
 from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
 from crystal_jax.density import (
@@ -19,6 +22,9 @@ from crystal_jax.lattice_search import (
   find_lattice,
 )
 from crystal_jax.structure.crystal import Crystal
+
+if TYPE_CHECKING:
+  from crystal_jax import plots as plots
 
 __all__ = [
   'BoxGrid',
@@ -44,3 +50,10 @@ __all__ = [
 ]
 
 __version__ = '0.1.0'
+
+
+def __getattr__(name: str) -> object:
+  """Imports `plots` when it is first used, since it needs matplotlib."""
+  if name == 'plots':
+    return importlib.import_module('crystal_jax.plots')
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -20,7 +20,7 @@ PACKAGE = ROOT / 'crystal_jax'
 # A module imports from those above it only. So decoding never sees networks,
 # data never sees models, and the voxelizer sees neither files nor data sets.
 LAYERS = (
-  'structure', 'viewer', 'density', 'io', 'decoding', 'lattice_search',
+  'structure', 'viewer', 'plots', 'density', 'io', 'decoding', 'lattice_search',
   'models', 'representation', 'properties', 'codec', 'data', 'training',
   'evaluation', 'generation', 'tasks', '__init__', 'cli', '__main__',
 )  # fmt: skip

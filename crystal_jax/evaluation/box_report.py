@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from crystal_jax.evaluation import figures
+from crystal_jax import plots
+from crystal_jax.evaluation import paper_figures
 from crystal_jax.evaluation.atoms import Atoms
 from crystal_jax.evaluation.box_reconstruction import BoxReconstruction
 from crystal_jax.evaluation.report import formula, image
@@ -44,7 +45,10 @@ def sections(rows: Sequence[BoxReconstruction], length: float) -> list[str]:
   for row in rows:
     if row.picture is not None:
       parts += _box(row, row.picture, length)
-  return [*parts, '<h2>The worst</h2>', _worst(rows)]
+  parts += ['<h2>The worst</h2>', _worst(rows)]
+  return parts + paper_figures.sections(
+    [row.compare(row.decoded) for row in rows]
+  )
 
 
 def _box(
@@ -65,25 +69,29 @@ def _box(
     f'{_formula_inside(row.decoded) or "nothing"}. Squared error of the '
     f'density {row.mse:.4g} (weight/Å³)². {text}</p>',
     image(
-      figures.densities(
-        picture['density'], picture['predicted_density'], 'weight/Å³'
+      plots.densities(
+        {
+          'target': picture['density'],
+          'decoded': picture['predicted_density'],
+        },
+        views=('largest', 'top', 'front'),
       )
     ),
   ]
   if 'predicted_labels' in picture:
-    maps = figures.species_maps(picture['labels'], picture['predicted_labels'])
+    maps = plots.species_maps(picture['labels'], picture['predicted_labels'])
     parts.append(image(maps))
   scenes = {
     'target': _scene(row.true, length),
     'decoded': _scene(row.decoded, length),
   }
-  parts.append(image(figures.atoms(scenes)))
+  parts.append(image(plots.atoms(scenes)))
   return parts
 
 
-def _scene(atoms: Atoms, length: float) -> figures.Scene:
+def _scene(atoms: Atoms, length: float) -> plots.Scene:
   """The atoms inside the box, and its edges."""
-  return figures.Scene(
+  return plots.Scene(
     positions=atoms.positions[atoms.inside],
     numbers=atoms.numbers[atoms.inside],
     origin=np.full(3, -length / 2),

@@ -16,7 +16,7 @@ from crystal_jax.evaluation.comparison import (
   AtomComparison,
   compare_atoms,
 )
-from crystal_jax.evaluation.figures import Scene
+from crystal_jax.plots import Scene
 from crystal_jax.representation import CodedBox
 from crystal_jax.structure.crystal import Crystal
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from crystal_jax import plots
 from crystal_jax.codec.codec import Codec
-from crystal_jax.evaluation import figures, paper_figures, traversals
+from crystal_jax.evaluation import paper_figures, traversals
 from crystal_jax.evaluation.pair_matching import Comparison
 from crystal_jax.evaluation.reconstruction import Reconstruction
 from crystal_jax.evaluation.report import formula, image
@@ -93,14 +94,18 @@ def _crystal(row: Reconstruction, view: View) -> list[str]:
     f'<h3>{html.escape(row.id)}</h3>',
     f'<p>True: {_description(row.true)}<br>Decoded: {_description(crystal)}'
     f'<br>It {verdict}.</p>',
-    image(figures.densities(row.occupancy[0], row.occupancy[1], 'occupancy')),
+    image(
+      plots.densities(
+        {'target': row.occupancy[0], 'decoded': row.occupancy[1]}, 'occupancy'
+      )
+    ),
   ]
   if isinstance(crystal, Crystal):
     scenes = {
       'target': view.scene(row.true, row.true),
       'decoded': view.scene(crystal, row.true),
     }
-    parts.append(image(figures.atoms(scenes)))
+    parts.append(image(plots.atoms(scenes)))
   return parts
 
 

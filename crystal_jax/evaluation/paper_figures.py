@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax.evaluation import plots
+from crystal_jax import plots
 from crystal_jax.evaluation.comparison import AtomComparison
 from crystal_jax.evaluation.report import image
 
 
 def sections(comparisons: Sequence[AtomComparison]) -> list[str]:
-  """HTML of one picture with three panels.
+  """HTML of the figures.
 
   Args:
     comparisons: Decoded atoms against the true ones, one for each crystal.
@@ -41,4 +41,11 @@ def sections(comparisons: Sequence[AtomComparison]) -> list[str]:
   return [
     '<h2>Counts, species and distances</h2>',
     image(plots.scatter(panels)),
+    image(
+      plots.nearest_atoms(
+        np.concatenate([c.true_distances for c in comparisons]),
+        np.concatenate([c.decoded_distances for c in comparisons]),
+      )
+    ),
+    image(plots.species_confusion(numbers, nearest_numbers)),
   ]

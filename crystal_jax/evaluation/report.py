@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
-from crystal_jax.evaluation import figures, plots
+from crystal_jax import plots
 from crystal_jax.evaluation.metric_labels import format_value, label
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.io import atomic
@@ -76,7 +76,7 @@ def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
 
 def image(figure: Figure) -> str:
   """A figure as HTML that needs no other file."""
-  return f'<img alt="" src="{figures.to_data_uri(figure)}">'
+  return f'<img alt="" src="{plots.to_data_uri(figure)}">'
 
 
 def formula(numbers: Int[np.ndarray, 'N']) -> str:

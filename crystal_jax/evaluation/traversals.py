@@ -16,9 +16,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from crystal_jax import plots
 from crystal_jax.codec.codec import Codec
 from crystal_jax.density import BoxGrid
-from crystal_jax.evaluation import figures
 from crystal_jax.evaluation.reconstruction import Reconstruction
 from crystal_jax.evaluation.report import formula, image
 from crystal_jax.evaluation.views import View
@@ -126,4 +126,4 @@ def _row(
     else f'none ({html.escape(crystal)})'
     for crystal in crystals
   )
-  return [image(figures.occupancy_row(fields)), f'<p>{"; ".join(texts)}</p>']
+  return [image(plots.occupancy_row(fields)), f'<p>{"; ".join(texts)}</p>']

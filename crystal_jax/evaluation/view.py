@@ -10,7 +10,7 @@ from jaxtyping import Array
 from crystal_jax.density import BoxGrid
 from crystal_jax.evaluation.atoms import Atoms
 from crystal_jax.evaluation.comparison import AtomComparison
-from crystal_jax.evaluation.figures import Scene
+from crystal_jax.plots import Scene
 from crystal_jax.structure.crystal import Crystal
 
 

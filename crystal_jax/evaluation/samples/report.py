@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.evaluation import figures
+from crystal_jax import plots
 from crystal_jax.evaluation.matching import to_host
 from crystal_jax.evaluation.report import image, write_page
 from crystal_jax.evaluation.samples import table
@@ -109,7 +109,7 @@ def _sample(row: Mapping[str, Any], sample: Crystal | str) -> list[str]:
     return [title, f'<p>No crystal: {html.escape(sample)}.</p>']
   crystal = to_host(sample)
   cell = np.asarray(crystal.cell)
-  scene = figures.Scene(
+  scene = plots.Scene(
     np.asarray(crystal.positions),
     np.asarray(crystal.numbers),
     np.zeros(3),
@@ -118,5 +118,5 @@ def _sample(row: Mapping[str, Any], sample: Crystal | str) -> list[str]:
   return [
     title,
     f'<p>{text}.</p>',
-    image(figures.atoms({'sample': scene})),
+    image(plots.atoms({'sample': scene})),
   ]

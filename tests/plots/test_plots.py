@@ -1,0 +1,150 @@
+"""Figures of arrays: what is drawn, and what is refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import crystal_jax as cj
+from crystal_jax import plots
+
+
+def blob(at, height=1.0):
+  """A density of 12³ voxels with one Gaussian."""
+  axes = np.meshgrid(*[np.arange(12)] * 3, indexing='ij')
+  squares = sum((x - c) ** 2 for x, c in zip(axes, at, strict=True))
+  return height * np.exp(-squares / 4)
+
+
+def images(figure):
+  """Arrays that are shown, and the end of their scale, panel by panel."""
+  return [
+    (im.get_array(), im.get_clim()[1]) for ax in figure.axes for im in ax.images
+  ]
+
+
+def test_densities_show_the_atom_where_it_is():
+  target, decoded = blob((2, 5, 8)), blob((2, 5, 8), height=0.5)
+  figure = plots.densities(
+    {'target': target, 'decoded': decoded}, views=('largest', 'top', 'front')
+  )
+  panels = images(figure)
+  assert len(panels) == 12
+  for row, peak in zip(range(3), [(5, 2), (5, 2), (8, 2)], strict=True):
+    for array, _ in panels[4 * row : 4 * row + 4]:
+      assert np.unravel_index(np.argmax(array), (12, 12)) == peak
+    ends = [end for _, end in panels[4 * row : 4 * row + 4]]
+    np.testing.assert_allclose(ends, [1, 1, 1, 0.5])
+
+
+@pytest.mark.parametrize(
+  'fields, options, reason',
+  [
+    ({}, {}, 'one shape'),
+    ({'a': np.zeros((2, 2, 2)), 'b': np.zeros((3, 3, 3))}, {}, 'one shape'),
+    ({'a': np.zeros((2, 2, 2))}, {'views': ('left',)}, "'largest', 'top'"),
+  ],
+)
+def test_densities_that_cannot_be_compared(fields, options, reason):
+  with pytest.raises(ValueError, match=reason):
+    plots.densities(fields, **options)
+
+
+def test_distances_stand_beside_the_papers():
+  figure = plots.nearest_atoms(np.array([0.1, 0.2, 3.0]), np.array([0.02]))
+  texts = [
+    text.get_text() for ax in figure.axes for text in ax.get_legend().texts
+  ]
+  assert texts.count('median, paper: 0.095 Å') == 2
+  assert texts.count('90 %, paper: 0.26 Å') == 2
+  assert 'median: 0.200 Å' in texts and 'median: 0.020 Å' in texts
+  assert '1 of 3 farther' in figure.axes[0].get_title()
+  counts = [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes]
+  assert counts == [2, 1]
+  plots.nearest_atoms(np.zeros(2), np.zeros(0))  # Nothing was decoded.
+
+
+def test_confusion_is_of_each_true_element():
+  figure = plots.species_confusion(
+    np.array([8, 8, 8, 22]), np.array([8, 8, 7, 0])
+  )
+  ax = figure.axes[0]
+  assert [t.get_text() for t in ax.get_yticklabels()] == ['O', 'Ti']
+  assert [t.get_text() for t in ax.get_xticklabels()] == [
+    'none', 'N', 'O', 'Ti',
+  ]  # fmt: skip
+  np.testing.assert_allclose(
+    ax.images[0].get_array(), [[0, 1 / 3, 2 / 3, 0], [1, 0, 0, 0]]
+  )
+  assert '50.0% of 4' in ax.get_title()
+  with pytest.raises(ValueError, match='not 1 for 2'):
+    plots.species_confusion(np.array([8, 8]), np.array([8]))
+
+
+def two_groups():
+  """Latents of two groups, ten each."""
+  rng = np.random.default_rng(0)
+  z = rng.normal(size=(20, 30))
+  z[10:, 3] += 40
+  return z
+
+
+def test_principal_components_keep_variances():
+  z = two_groups()
+  points = plots.project(z)
+  first, second = np.linalg.eigvalsh(np.cov(z.T))[[-1, -2]]
+  np.testing.assert_allclose(
+    points.var(axis=0, ddof=1), [first, second], rtol=1e-6
+  )
+  assert points[:10, 0].max() < points[10:, 0].min() or (
+    points[10:, 0].max() < points[:10, 0].min()
+  )
+
+
+def test_neighbours_stay_neighbours_on_a_map():
+  pytest.importorskip('sklearn')
+  z = two_groups()
+  points = plots.project(z, method='t-sne')
+  distances = np.linalg.norm(points[:, None] - points, axis=-1)
+  np.fill_diagonal(distances, np.inf)
+  assert (distances.argmin(axis=1) // 10 == np.arange(20) // 10).all()
+
+
+def test_maps_are_coloured_by_numbers_or_classes():
+  z = two_groups()
+  z[4] = np.nan  # A crystal that could not be encoded.
+  figure = plots.latent_map(z, np.arange(20.0), label='energy, eV')
+  (cloud,) = figure.axes[0].collections
+  assert cloud.get_array().tolist() == [*range(4), *range(5, 20)]
+  assert figure.axes[1].get_ylabel() == 'energy, eV'
+  classes = ['cubic'] * 10 + ['other'] * 10
+  legend = plots.latent_map(z, classes).axes[0].get_legend()
+  assert [t.get_text() for t in legend.texts] == ['other', 'cubic']
+  with pytest.raises(ValueError, match='20 values, not 3'):
+    plots.latent_map(z, [1, 2, 3])
+  with pytest.raises(ValueError, match='three latents'):
+    plots.latent_map(z[:2])
+  with pytest.raises(ValueError, match='umap'):
+    plots.latent_map(z, method='umap')
+
+
+def test_plots_are_imported_when_they_are_used():
+  script = """
+import sys
+import crystal_jax as cj
+assert 'matplotlib' not in sys.modules
+assert cj.plots.latent_map and 'matplotlib.pyplot' not in sys.modules
+sys.modules['matplotlib'] = None
+for name in [n for n in sys.modules if n.startswith('crystal_jax.plots')]:
+  del sys.modules[name]
+try:
+  cj.__getattr__('plots')
+except ModuleNotFoundError as error:
+  assert 'crystal_jax[plots]' in str(error)
+else:
+  raise AssertionError
+"""
+  subprocess.run([sys.executable, '-c', script], check=True, timeout=120)
+  with pytest.raises(AttributeError, match='no_such'):
+    cj.no_such  # noqa: B018
