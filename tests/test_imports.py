@@ -27,7 +27,7 @@ LAYERS = (
 
 # Methods that import from a higher layer: file, method, layer.
 UPWARD = (
-  ('codec/codec.py', 'from_run', 'training'),
+  ('codec/array_codec.py', 'from_run', 'training'),
   ('codec/codec.py', 'sample', 'generation'),
   ('codec/codec.py', 'alter', 'generation'),
   ('codec/codec.py', 'load_prior', 'generation'),

@@ -12,8 +12,9 @@ import numpy as np
 import tqdm
 
 from crystal_jax.codec import coverage
-from crystal_jax.codec.codec import REFINE, Codec
+from crystal_jax.codec.codec import Codec
 from crystal_jax.codec.codec import open_codec as open_codec
+from crystal_jax.codec.crystal_codec import REFINE
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements, primitive

@@ -1,16 +1,17 @@
-"""Methods of `Codec` that read properties off latents."""
+"""Properties, neighbours and optimisation, by heads on the latents."""
 
 from __future__ import annotations
 
-import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Float, Int
 
+from crystal_jax.codec.array_codec import Crystals
+from crystal_jax.codec.crystal_codec import CrystalCodec
 from crystal_jax.structure import adapters
 from crystal_jax.structure.crystal import Crystal
 
@@ -18,33 +19,9 @@ if TYPE_CHECKING:
   from crystal_jax.properties.fitting import Report
   from crystal_jax.properties.optimization import Optimized
 
-Crystals = Any
 
-
-class PropertyMethods(abc.ABC):
-  """Properties, neighbours and optimisation; part of `Codec`."""
-
-  _model: Any
-  _params: PyTree
-  _card: dict[str, Any]
-  _fitted: dict[str, Mapping[str, np.ndarray]]
-
-  @property
-  @abc.abstractmethod
-  def size(self) -> int:
-    """See `Codec`."""
-
-  @abc.abstractmethod
-  def decode(
-    self, z: Any, *, symmetrize: float | None = None, refine: str = 'auto'
-  ) -> list[Crystal | None]:
-    """See `Codec`."""
-
-  @abc.abstractmethod
-  def _encode(
-    self, crystals: Crystals, *, skip: bool
-  ) -> tuple[Float[np.ndarray, 'B D'], Float[np.ndarray, 'B D']]:
-    """Mean and logarithm of the variance."""
+class PropertyCodec(CrystalCodec):
+  """Reads properties off latents; the part of `Codec` with linear heads."""
 
   def predict(
     self, crystals: Crystals, *, std: bool = False, skip: bool = False
@@ -73,7 +50,7 @@ class PropertyMethods(abc.ABC):
       raise ValueError(
         'This codec has no property heads; fit_head makes one of your values.'
       )
-    z, spread = self._latents(crystals, skip=skip)
+    z, spread = self._given_latents(crystals, skip=skip)
     if std and spread is None:
       raise ValueError('Need crystals for std=True: latents have no posterior.')
     return properties.predict(
@@ -115,7 +92,7 @@ class PropertyMethods(abc.ABC):
       self._fitted
     ):
       raise ValueError(f'The codec has a head called {name!r}; take another.')
-    z, _ = self._latents(crystals, skip=skip)
+    z, _ = self._given_latents(crystals, skip=skip)
     rows = properties.known_rows(values, z)
     if isinstance(crystals, (np.ndarray, jax.Array)):
       atoms: list[Any] = self.decode(z, refine='none')
@@ -154,8 +131,8 @@ class PropertyMethods(abc.ABC):
     """
     from crystal_jax.properties import neighbors
 
-    z, std = self._latents(crystals, skip=True)
-    ask, ask_std = self._latents(query, skip=False)
+    z, std = self._given_latents(crystals, skip=True)
+    ask, ask_std = self._given_latents(query, skip=False)
     std = ask_std if std is None else std[np.isfinite(std).all(1)]
     known = np.ones(self.size) if std is None else neighbors.known_share(std)
     return neighbors.nearest(ask, z, k, known)
@@ -221,13 +198,9 @@ class PropertyMethods(abc.ABC):
       for each in found
     ]
 
-  def _latents(self, crystals, *, skip):
+  def _given_latents(self, crystals, *, skip):
     """Latents as they are given, or mean and deviation of crystals."""
     if isinstance(crystals, (np.ndarray, jax.Array)):
-      z = np.asarray(crystals, np.float32)
-      z = z[None] if z.ndim == 1 else z
-      if z.ndim != 2 or z.shape[1] != self.size:
-        raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
-      return z, None
+      return self._latents(crystals), None
     mean, log_var = self._encode(crystals, skip=skip)
     return mean, np.exp(0.5 * log_var)

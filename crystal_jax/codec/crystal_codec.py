@@ -1,0 +1,251 @@
+"""Crystals to latents and back, and how far each can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike, Float, PyTree
+
+from crystal_jax.codec.array_codec import ArrayCodec, Crystals
+from crystal_jax.codec.last_call import LastCall
+from crystal_jax.structure import adapters
+from crystal_jax.structure.crystal import Crystal
+
+# Which crystals `decode` refines.
+REFINE = 'auto', 'all', 'none'
+
+
+class CrystalCodec(ArrayCodec):
+  """Crystals to latents and back; the part of `Codec` on which others build."""
+
+  def __init__(self, model: Any, params: PyTree, card: Mapping[str, Any]):
+    """See `ArrayCodec`.
+
+    Raises:
+      ValueError: If the card's `refine` has fields that do not exist.
+    """
+    from crystal_jax.codec import refinement
+
+    super().__init__(model, params, card)
+    self._refine_config = refinement.RefineConfig.from_card(self._card)
+    self._last = LastCall()
+
+  def encode(
+    self, crystals: Crystals, *, skip: bool = False, std: bool = False
+  ) -> (
+    Float[np.ndarray, 'B D']
+    | tuple[Float[np.ndarray, 'B D'], Float[np.ndarray, 'B D']]
+  ):
+    """Latents of crystals: the mean of the posterior q(z|crystal).
+
+    Supercells, other bases, origins and orders of the atoms of one crystal give
+    the same latent, with codecs of a cell.
+
+    Args:
+      crystals: One crystal, or any number.
+      skip: A crystal that cannot be encoded gives NaN, and its reason in
+        `failures`; otherwise it is an error.
+      std: Return the posterior's standard deviation too.
+
+    Returns:
+      float32 [B, D], all that `decode` needs; with `std` two of them.
+
+    Raises:
+      ValueError: If a crystal cannot be encoded: its index and the reason.
+    """
+    mean, log_var = self._encode(crystals, skip=skip)
+    return (mean, np.exp(0.5 * log_var)) if std else mean
+
+  def kl(self, crystals: Crystals) -> Float[np.ndarray, 'B']:
+    """KL(q(z|crystal) ‖ N(0, I)) in nats: the information in a latent.
+
+    NaN for a crystal that cannot be encoded, the reason in `failures`.
+    """
+    mean, log_var = self._encode(crystals, skip=True)
+    terms = np.square(mean) + np.exp(log_var) - 1 - log_var
+    return 0.5 * terms.sum(axis=1, dtype=np.float64).astype(np.float32)
+
+  def decode(
+    self,
+    z: Float[ArrayLike, 'B D'],
+    *,
+    composition: Any = None,
+    num_atoms: Any = None,
+    symmetrize: float | None = None,
+    refine: str = 'auto',
+  ) -> list[Crystal | None]:
+    """Crystals of latents.
+
+    Each decoded crystal is encoded again. If the two latents disagree, the
+    crystal is refined: Gauss-Newton steps on positions and lattice, and atoms
+    substituted, removed and added. Only elements of the card are decoded.
+
+    Args:
+      z: Latents as `encode` gives them; one alone may be [D].
+      composition: Formula of all crystals, such as 'LiFePO4', or a list with
+        one for each latent: exactly these atoms are decoded, in as many formula
+        units as there are in the latent or as `num_atoms` says. A codec of
+        cells.
+      num_atoms: Atoms of each primitive cell, or a list with one for each.
+      symmetrize: Å. Atoms move to the symmetric positions (spglib) that they
+        have within this, which removes much of the networks' error; a smaller
+        distortion is lost. 0: none move. None: what the card says, or 0.2. A
+        refined crystal that has exactly this latent stays as it is.
+      refine: Which crystals are refined: 'auto' (those whose latent disagrees),
+        'all' (positions are then exact to float32) or 'none', the fastest.
+
+    Returns:
+      The primitive cells in a reduced basis, which need not be the cells that
+      were encoded; None where no crystal came out, the reason in `failures`.
+      `residuals` and `certain` say how far each can be trusted.
+
+    Raises:
+      ValueError: If the latents are not of this codec's size, `refine` is none
+        of the three, or composition and number of atoms are at odds.
+    """
+    z = self._latents(z)
+    if refine not in REFINE:
+      raise ValueError(f'Need {refine=} to be one of {REFINE}.')
+    from crystal_jax.codec import decoding
+    from crystal_jax.representation import symmetric_positions
+    from crystal_jax.structure.composition import contents_of
+
+    if symmetrize is None:
+      symmetrize = self._card.get('symmetrize', symmetric_positions.TOLERANCE)
+    results = decoding.decode_latents(
+      self._model,
+      self._params,
+      z,
+      symmetrize=symmetrize,
+      refine=refine,
+      config=self._refine_config,
+      allowed=self._known,
+      contents=contents_of(composition, num_atoms, len(z)),
+    )
+    crystals = [
+      result.crystal if isinstance(result.crystal, Crystal) else None
+      for result in results
+    ]
+    failures = {
+      index: result.crystal
+      for index, result in enumerate(results)
+      if isinstance(result.crystal, str)
+    }
+    compared = None
+    if refine != 'none':
+      compared = (
+        np.array([result.residual for result in results], np.float64),
+        np.array([result.certain for result in results], bool),
+      )
+    self._last.set(failures, compared, z, crystals)
+    return crystals
+
+  def reconstruct(
+    self, crystals: Crystals, *, refine: str = 'auto'
+  ) -> list[Crystal | None]:
+    """`decode(encode(crystals))`: None where either fails, and `failures`.
+
+    Args:
+      crystals: One crystal, or any number.
+      refine: See `decode`.
+    """
+    mean, _ = self._encode(crystals, skip=True)
+    failures = self.failures
+    decoded = self.decode(mean, refine=refine)
+    # Why there was no latent, where there was none.
+    self._last.failures = {**self._last.failures, **failures}
+    return decoded
+
+  def interpolate(
+    self, a: Crystals, b: Crystals, steps: int = 9
+  ) -> list[Crystal | None]:
+    """Crystals along the straight line between two latents, ends included.
+
+    Args:
+      a: One crystal.
+      b: Another.
+      steps: How many crystals, at least two.
+
+    Raises:
+      ValueError: If there are fewer steps, or an end cannot be encoded.
+    """
+    if steps < 2:
+      raise ValueError(f'Need {steps=} to be at least 2, the two ends.')
+    ends = [*adapters.to_crystals(a), *adapters.to_crystals(b)]
+    if len(ends) != 2:
+      raise ValueError(f'Need two crystals to go between, not {len(ends)}.')
+    first, last = self._encode(ends, skip=False)[0]
+    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    return self.decode((1 - share) * first[None] + share * last[None])
+
+  @property
+  def failures(self) -> dict[int, str]:
+    """Of this thread's last call: the reason by index where nothing came."""
+    return self._last.failures
+
+  @property
+  def residuals(self) -> Float[np.ndarray, 'B']:
+    """Of this thread's last decoding: distance of own and given latent.
+
+    The mean over the latent of ((mean - z) / std)², where mean and std are of
+    the decoded crystal's own posterior. 0: its latent is exactly the given one.
+    About 1: the given one is a sample of its posterior. NaN where nothing came,
+    and of codecs that cannot encode a crystal where it was decoded.
+    """
+    return self._compared()[0]
+
+  @property
+  def certain(self) -> np.ndarray:
+    """Of this thread's last decoding: which crystals can be trusted, bool [B].
+
+    Those whose residual is that of the right crystal: nearly 0 after a
+    refinement and small without one, or like noise of the posterior.
+    benchmarks/RESULTS.md has the share that is right. False where nothing came.
+    """
+    return self._compared()[1]
+
+  def _latents(self, z: ArrayLike) -> Float[np.ndarray, 'B D']:
+    """Latents as float32 rows; an error if they are of another size."""
+    z = np.asarray(z, np.float32)
+    z = z[None] if z.ndim == 1 else z
+    if z.ndim != 2 or z.shape[1] != self.size:
+      raise ValueError(f'Need latents [B, {self.size}], not {list(z.shape)}.')
+    return z
+
+  def _encode(self, crystals, *, skip):
+    """Mean and logarithm of the variance, [B, D] each."""
+    from crystal_jax.codec import encoding
+
+    mean, log_var, failures = encoding.encode_crystals(
+      self._model,
+      self._params,
+      adapters.to_crystals(crystals),
+      self._known,
+      skip=skip,
+    )
+    self._last.failures = failures
+    return mean, log_var
+
+  def _compared(self) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of the last decoding, and which crystals are certain.
+
+    With `refine='none'` they are encoded when this is first asked.
+    """
+    from crystal_jax.codec import refinement
+    from crystal_jax.representation import Invertible
+
+    last, model = self._last, self._model
+    if last.compared is None:
+      if isinstance(model.representation, Invertible):
+        encoder = refinement.Encoder(
+          model.representation, model.networks, self._params
+        )
+        last.compared = refinement.compare(
+          encoder, last.z, last.crystals, self._refine_config
+        )
+      else:
+        size = len(last.crystals)
+        last.compared = np.full(size, np.nan), np.zeros(size, bool)
+    return last.compared
