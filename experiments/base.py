@@ -161,7 +161,7 @@ def _train():
   train.cell_loss = _coded_loss()
   train.coded_box_loss = _coded_loss()
   train.coded_box_loss.lattice = 0.01  # of its error, 0.3 % and 0.3 degrees
-  train.coded_box_loss.atoms = 96  # random atoms of a step; 0: all
+  train.coded_box_loss.atoms = 96
 
   train.prior_loss = ConfigDict()
   train.prior_loss.lattice = 0.1  # share of the lattice's six; 0: none there
@@ -192,6 +192,7 @@ def _coded_loss():
   loss.offset = 0.3  # weight of its squared error (voxels²), a mean over atoms
   loss.sharpness = 2.0  # scale of the logits: squared distances of codes
   loss.jitter = 0.3  # voxels, deviation of the voxel at which an atom is read
+  loss.atoms = 0  # random atoms of a step; 0: all
   return loss
 
 

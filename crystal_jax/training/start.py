@@ -13,7 +13,7 @@ import ml_collections
 
 from crystal_jax.codec import weights_file
 from crystal_jax.codec.model import Model, make_model
-from crystal_jax.training import checkpoints, longer_trunk
+from crystal_jax.training import checkpoints, longer_trunk, other_grid
 from crystal_jax.training.state import TrainState
 
 
@@ -25,7 +25,8 @@ def start_from(
   """A fresh state with the parameters of a trained model.
 
   Parameters that the trained model does not have keep their fresh values;
-  blocks that a trunk has more than its own add nothing at first.
+  blocks that a trunk has more than its own add nothing at first; layers between
+  tokens fit another grid (`other_grid`).
 
   Args:
     state: A fresh state of the model that is to be trained.
@@ -42,6 +43,7 @@ def start_from(
     _, _, trained = checkpoints.load_model(folder, make_model=make_model)
   else:
     trained, _ = weights_file.read(folder)
+  trained = other_grid.regrid(trained, state.params)
   trained, params = longer_trunk.lengthen(trained, state.params)
   flat, tree = jax.tree.flatten_with_path(params)
   fresh = {jax.tree_util.keystr(path): leaf for path, leaf in flat}

@@ -1,0 +1,102 @@
+"""Trained token networks on a grid of more tokens a side.
+
+What a token means stays: a block of as many voxels, with atoms as wide in
+voxels. So layers of single tokens are kept, and layers between tokens are
+averaged: a map over token positions (`PlaceMix`) becomes one that depends on
+their offset alone, and reaches the nearest neighbours; position embeddings are
+interpolated. mp_20's layers give 47 of 48 crystals of 22 to 80 atoms back in
+this way, on 24³ voxels, before any training (benchmarks/RESULTS.md).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+_EMBEDDINGS = 'encode_places', 'decode_places'
+_MIX = 'PlaceMix'
+
+
+def regrid(trained: PyTree, fresh: PyTree) -> PyTree:
+  """Trained parameters in the shapes of a model on another grid.
+
+  Args:
+    trained: Trees of dicts.
+    fresh: Of the model that is to be trained.
+
+  Returns:
+    `trained`, with layers between tokens averaged, and without property heads,
+    which read another latent; as it is, where the grids are the same.
+  """
+  found, changed = _regrid(trained, fresh)
+  if changed:
+    found.pop('properties', None)
+  return found
+
+
+def _regrid(trained, fresh) -> tuple[dict[str, PyTree], bool]:
+  found, changed = dict(trained), False
+  for name, part in trained.items():
+    other = fresh.get(name)
+    if isinstance(part, Mapping) and isinstance(other, Mapping):
+      if name.startswith(_MIX) and _differ(part['kernel'], other['kernel']):
+        kernel = _averaged(np.asarray(part['kernel']), other['kernel'].shape[1])
+        found[name], changed = {**part, 'kernel': kernel}, True
+      else:
+        found[name], inner = _regrid(part, other)
+        changed |= inner
+    elif name in _EMBEDDINGS and other is not None and _differ(part, other):
+      found[name] = _interpolated(np.asarray(part), len(other))
+      changed = True
+  return found, changed
+
+
+def _differ(trained: Array, fresh: Array) -> bool:
+  return trained.shape != fresh.shape
+
+
+def _averaged(
+  kernel: Float[np.ndarray, 'K S S'], tokens: int
+) -> Float[np.ndarray, 'K T T']:
+  """A map over token positions, as a mean over pairs of the same offset."""
+  before, after = _side(kernel.shape[1]), _side(tokens)
+  old, new = _indices(before), _indices(after)
+  found = np.zeros((len(kernel), tokens, tokens), np.float32)
+  for offset in itertools.product((-1, 0, 1), repeat=3):
+    pairs = kernel[:, _flat(old, before), _flat(old + offset, before)]
+    rows, columns = _flat(new, after), _flat(new + offset, after)
+    found[:, rows, columns] += pairs.mean(axis=1, keepdims=True)
+  return found
+
+
+def _interpolated(
+  embedding: Float[np.ndarray, 'S W'], tokens: int
+) -> Float[np.ndarray, 'T W']:
+  """Position embeddings, linear between those of a periodic grid."""
+  before, after = _side(len(embedding)), _side(tokens)
+  at = _indices(after) * before / after
+  corner = np.floor(at).astype(int)
+  share = at - corner
+  found = np.zeros((tokens, embedding.shape[1]), np.float32)
+  for step in itertools.product((0, 1), repeat=3):
+    weight = np.prod(np.where(step, share, 1 - share), axis=1)
+    found += weight[:, None] * embedding[_flat(corner + step, before)]
+  return found
+
+
+def _side(tokens: int) -> int:
+  """Tokens a side of a cube of tokens."""
+  return round(tokens ** (1 / 3))
+
+
+def _indices(side: int) -> Int[np.ndarray, 'T 3']:
+  """The indices of all tokens along each axis."""
+  return np.stack(np.unravel_index(np.arange(side**3), [side] * 3), axis=-1)
+
+
+def _flat(index: Int[np.ndarray, 'T 3'], side: int) -> Int[np.ndarray, 'T']:
+  """Index in a flattened periodic cube."""
+  return np.ravel_multi_index(tuple((index % side).T), [side] * 3)
