@@ -31,6 +31,7 @@ from benchmarks.crystals import read
 from crystal_jax.codec.codec import Codec
 from crystal_jax.evaluation import match_summary, matching, validity
 from crystal_jax.generation import sampling
+from crystal_jax.generation.request import Criteria, resolve
 from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
 
@@ -137,8 +138,8 @@ def free(codec, prior, args) -> None:
   """Draws without conditions."""
   begun, crystals = time.time(), []
   draws = sampling.sample(
-    codec, prior, args.free, seed=args.seed, guidance=args.guidance,
-    steps=args.steps, refine=args.refine,
+    codec, prior, args.free, Criteria(), seed=args.seed,
+    guidance=args.guidance, steps=args.steps, refine=args.refine,
   )  # fmt: skip
   crystals, seconds = draws.crystals, time.time() - begun
   _, reference, _ = read(pathlib.Path(args.reference))
@@ -183,11 +184,9 @@ def free(codec, prior, args) -> None:
 def compositions_alone(prior, args) -> None:
   """Compositions of the model without any structure."""
   from crystal_jax.generation import compositions
-  from crystal_jax.generation.request import resolve
 
-  request = resolve(
-    prior.networks, prior.params, compositions.known_numbers(None)
-  )
+  known = compositions.known_numbers(None)
+  request = resolve(prior.networks, prior.params, known, Criteria())
   generators = [
     np.random.default_rng([args.seed, i, 1]) for i in range(args.by_formula)
   ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import pathlib
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from crystal_jax.cli import inputs, outputs
-from crystal_jax.io import atomic
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
@@ -56,17 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '--symmetrize', type=float, default=0.0, metavar='Å',
     help='make lattice and positions as symmetric as they are within this',
   )  # fmt: skip
-  parser.add_argument(
-    '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
-  )
-  parser.add_argument(
-    '--overwrite',
-    action='store_true',
-    help='write into a folder that is not empty',
-  )
-  parser.add_argument(
-    '--json', action='store_true', help='print the table as JSON'
-  )
+  outputs.add_folder_arguments(parser)
 
 
 def conditions(args: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +109,7 @@ def write(
     row = _row(name, crystal, float(residuals[index]), unmet.get(index, []))
     row['file'] = folder.write(f'{name}_{row["formula"]}', crystal).name
     rows.append(row)
-  _write_table(args.out / outputs.TABLE, rows)
+  outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   written = [row for row in rows if 'file' in row]
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -148,14 +136,6 @@ def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
     'residual': round(residual, 3) if np.isfinite(residual) else None,
     'unmet': '; '.join(unmet),
   }
-
-
-def _write_table(path: pathlib.Path, rows) -> None:
-  with atomic.replacing(path) as partial:
-    with open(partial, 'w', newline='', encoding='utf-8') as file:
-      writer = csv.DictWriter(file, COLUMNS, delimiter='\t')
-      writer.writeheader()
-      writer.writerows(rows)
 
 
 def _print(args: argparse.Namespace, rows, draws: int) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 import pathlib
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tqdm
@@ -105,11 +106,7 @@ class CrystalFolder(SkipCounter):
     """
     written = [row for row in self._rows if row['file']]
     uncertain = [row['file'] for row in written if not row['certain']]
-    with atomic.replacing(self._path / TABLE) as partial:
-      with open(partial, 'w', encoding='utf-8', newline='') as file:
-        table = csv.DictWriter(file, COLUMNS, delimiter='\t')
-        table.writeheader()
-        table.writerows(map(_as_text, self._rows))
+    write_table(self._path / TABLE, COLUMNS, map(_as_text, self._rows))
     if self._json:
       print(json.dumps(self._rows, indent=1, ensure_ascii=False))
     else:
@@ -124,6 +121,14 @@ class CrystalFolder(SkipCounter):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """The options of a verb that writes a folder of decoded crystals."""
+  add_folder_arguments(parser)
+  parser.add_argument(
+    '--strict', action='store_true', help='leave uncertain crystals out'
+  )
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
   """The options of a verb that writes a folder of crystals."""
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
@@ -134,11 +139,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='write into a folder that is not empty',
   )
   parser.add_argument(
-    '--strict', action='store_true', help='leave uncertain crystals out'
-  )
-  parser.add_argument(
     '--json', action='store_true', help='print the table as JSON'
   )
+
+
+def write_table(
+  path: pathlib.Path,
+  columns: Sequence[str],
+  rows: Iterable[Mapping[str, Any]],
+) -> None:
+  """Writes rows as a file of columns, separated by tabs."""
+  with atomic.replacing(path) as partial:
+    with open(partial, 'w', encoding='utf-8', newline='') as file:
+      table = csv.DictWriter(file, columns, delimiter='\t')
+      table.writeheader()
+      table.writerows(rows)
 
 
 def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:

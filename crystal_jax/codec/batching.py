@@ -6,9 +6,10 @@ Shapes depend on each crystal alone, so results do not depend on the batch.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import ArrayLike
 
 from crystal_jax.representation.protocol import Representation
 from crystal_jax.structure import elements
@@ -92,11 +93,39 @@ def one_batch(
   if dropped:
     index, reason = dropped[0]
     raise ValueError(f'Crystal {index} cannot be encoded: {reason}.')
-  batch = {n: _single(column) for n, column in columns.items() if n != 'id'}
-  batch['index'] = np.arange(len(crystals), dtype=np.int32)
-  batch['sample'] = np.zeros(len(crystals), np.int32)
-  batch['mask'] = np.ones(len(crystals), bool)
+  batch = full_batch(columns, np.arange(len(crystals)), len(crystals))
   return representation.sized(arrays), batch
+
+
+def full_batch(
+  columns: Mapping[str, np.ndarray],
+  rows: np.ndarray,
+  size: int,
+  *,
+  sample: ArrayLike = 0,
+) -> dict[str, np.ndarray]:
+  """Some rows of prepared columns as a batch of a fixed size.
+
+  Args:
+    columns: Prepared crystals.
+    rows: Which of them, at most `size`; they are repeated to fill the batch.
+    size: Rows of the batch.
+    sample: Number of the sample of each crystal, one or [size].
+
+  Returns:
+    The columns but text, floats as float32, and index, sample and mask [size].
+    The mask is false where rows are repeated.
+  """
+  padded = np.resize(rows, size)
+  batch = {
+    name: _single(column[padded])
+    for name, column in columns.items()
+    if column.dtype.kind in 'biuf'
+  }
+  batch['index'] = np.arange(size, dtype=np.int32)
+  batch['sample'] = np.full(size, sample, np.int32)
+  batch['mask'] = np.arange(size) < len(rows)
+  return batch
 
 
 def _arrays(crystals: Sequence[Crystal]) -> dict[str, np.ndarray]:
@@ -113,19 +142,13 @@ def _arrays(crystals: Sequence[Crystal]) -> dict[str, np.ndarray]:
 
 
 def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:
-  """Indices, and a batch of `SIZE` rows; the first is repeated to fill it."""
-  indices = [index for index, _ in rows]
-  filled = [columns for _, columns in rows]
-  filled += filled[:1] * (SIZE - len(filled))
-  batch = {
-    name: _single(np.concatenate([columns[name] for columns in filled]))
-    for name in filled[0]
-    if name != 'id'
+  """Indices, and a batch of `SIZE` rows."""
+  indices, columns = zip(*rows, strict=True)
+  stacked = {
+    name: np.concatenate([each[name] for each in columns])
+    for name in columns[0]
   }
-  batch['index'] = np.arange(SIZE, dtype=np.int32)
-  batch['sample'] = np.zeros(SIZE, np.int32)
-  batch['mask'] = np.arange(SIZE) < len(rows)
-  return indices, batch
+  return list(indices), full_batch(stacked, np.arange(len(rows)), SIZE)
 
 
 def _single(column):

@@ -88,22 +88,26 @@ class Codec(PropertyCodec):
       ValueError: If a condition is unknown, or two are at odds.
     """
     from crystal_jax.generation import sampling
+    from crystal_jax.generation.request import Criteria
 
+    criteria = Criteria(
+      composition=composition,
+      num_atoms=num_atoms,
+      formula_units=formula_units,
+      elements=elements,
+      exclude_elements=exclude_elements,
+      space_group=space_group,
+      crystal_system=crystal_system,
+      properties=properties,
+      experimental=experimental,
+    )
     return self._draws(
       sampling.sample(
         self,
         self._opened_prior(),
         n,
+        criteria,
         seed=seed,
-        composition=composition,
-        num_atoms=num_atoms,
-        formula_units=formula_units,
-        elements=elements,
-        exclude_elements=exclude_elements,
-        space_group=space_group,
-        crystal_system=crystal_system,
-        properties=properties,
-        experimental=experimental,
         guidance=guidance,
         exact=exact,
       )
@@ -115,7 +119,10 @@ class Codec(PropertyCodec):
     n: int,
     strength: float = 0.3,
     seed: int = 0,
-    **conditions: Any,
+    *,
+    guidance: float | None = None,
+    exact: bool = False,
+    **criteria: Any,
   ) -> list[Crystal | None]:
     """Neighbours of a crystal: noise on its latent, and the way back.
 
@@ -125,7 +132,9 @@ class Codec(PropertyCodec):
       strength: Share of the way to noise: near 0 the crystal itself comes back,
         1 is a draw that has forgotten it.
       seed: Of all random numbers.
-      **conditions: As of `sample`; without `composition`, `elements` and
+      guidance: As of `sample`.
+      exact: As of `sample`.
+      **criteria: Conditions of `sample`; without `composition`, `elements` and
         `num_atoms` the atoms stay those of the crystal.
 
     Returns:
@@ -136,6 +145,7 @@ class Codec(PropertyCodec):
       ValueError: If the crystal cannot be encoded, or as `sample`.
     """
     from crystal_jax.generation import sampling
+    from crystal_jax.generation.request import Criteria
 
     return self._draws(
       sampling.alter(
@@ -143,9 +153,11 @@ class Codec(PropertyCodec):
         self._opened_prior(),
         crystal,
         n,
+        Criteria(**criteria),
         strength=strength,
         seed=seed,
-        **conditions,
+        guidance=guidance,
+        exact=exact,
       )
     )
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from crystal_jax.codec import batching
-from crystal_jax.codec.model import Model
+from crystal_jax.codec.model import Model, decode_batch
 from crystal_jax.codec.refinement import (
   Encoder,
   RefineConfig,
@@ -113,7 +111,7 @@ def _readouts(
   def read(batch):
     # Always full, so that one size is compiled.
     rows = np.resize(batch, batching.SIZE)
-    outputs = _decoded(model, params, z[rows])
+    outputs = decode_batch(model, params, z[rows])
     outputs = _restricted(outputs, allowed)
     if contents is None:
       return outputs, model.representation.crystals(outputs)
@@ -165,8 +163,3 @@ def _known(
     return crystal
   symbols = ', '.join(elements.symbol(number) for number in unseen)
   return f'the decoded crystal holds {symbols}, never seen in training'
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _decoded(model, params, z):
-  return model.decode_arrays(params, z)

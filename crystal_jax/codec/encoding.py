@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Collection, Sequence
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from crystal_jax.codec import batching
-from crystal_jax.codec.model import Model
+from crystal_jax.codec.model import Model, encode_batch
 from crystal_jax.structure.adapters import Refused
 from crystal_jax.structure.crystal import Crystal
 
@@ -52,7 +51,7 @@ def encode_crystals(
     model.representation, crystals, known, fail
   ):
     sized = dataclasses.replace(model, representation=representation)
-    posterior = jax.device_get(_encoded(sized, params, batch))
+    posterior = jax.device_get(encode_batch(sized, params, batch))
     valid = (posterior.valid > 0) & np.isfinite(posterior.mean).all(axis=1)
     for row, index in enumerate(indices):
       if valid[row]:
@@ -61,8 +60,3 @@ def encode_crystals(
       else:
         fail(index, 'its density has more images than the model has room for')
   return mean, log_var, dict(sorted(failures.items()))
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _encoded(model, params, batch):
-  return model.encode_arrays(params, batch)

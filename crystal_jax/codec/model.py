@@ -7,13 +7,15 @@ parameters, so that a trained model can be loaded where its data set is not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
@@ -92,6 +94,22 @@ class Model(Generic[R, N]):
     """
     z = z.reshape(len(z), *self.networks.latent_shape)
     return self.networks.decode(params, z)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def encode_batch(
+  model: Model, params: PyTree, batch: Mapping[str, ArrayLike]
+) -> Posterior:
+  """`Model.encode_arrays`, compiled once for each model and shape."""
+  return model.encode_arrays(params, batch)
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def decode_batch(
+  model: Model, params: PyTree, z: Float[ArrayLike, 'B D']
+) -> dict[str, Array]:
+  """`Model.decode_arrays`, compiled once for each model and shape."""
+  return model.decode_arrays(params, z)
 
 
 def make_model(config: ml_collections.ConfigDict) -> Model:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from crystal_jax.codec import batching
 from crystal_jax.representation import Examples
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
@@ -83,9 +84,6 @@ def full_batches(
   """
   for start in range(0, len(rows), batch_size):
     part = rows[start : start + batch_size]
-    padded = np.resize(part, batch_size)
-    batch = {n: c[padded] for n, c in columns.items() if n != 'id'}
-    batch['index'] = np.arange(batch_size, dtype=np.int32)
-    batch['sample'] = (start + np.arange(batch_size, dtype=np.int32)) % origins
-    batch['mask'] = np.arange(batch_size) < len(part)
+    sample = (start + np.arange(batch_size)) % origins
+    batch = batching.full_batch(columns, part, batch_size, sample=sample)
     yield [str(name) for name in columns['id'][part]], batch

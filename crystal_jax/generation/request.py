@@ -17,8 +17,23 @@ from crystal_jax.structure import elements as elements_lib
 
 
 @dataclasses.dataclass(frozen=True)
+class Criteria:
+  """What users ask of every draw; None: anything. See `Codec.sample`."""
+
+  composition: composition_lib.Composition | None = None
+  num_atoms: int | None = None
+  formula_units: int | None = None
+  elements: Collection[str] | None = None
+  exclude_elements: Collection[str] | None = None
+  space_group: int | None = None
+  crystal_system: str | None = None
+  properties: Mapping[str, float] | None = None
+  experimental: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Request:
-  """What is asked of every draw.
+  """Criteria of every draw, checked and resolved.
 
   Attributes:
     choice: Which compositions may be drawn.
@@ -37,49 +52,36 @@ def resolve(
   networks: PriorNetworks,
   params: Any,
   known: frozenset[int],
-  *,
-  composition: composition_lib.Composition | None = None,
-  num_atoms: int | None = None,
-  formula_units: int | None = None,
-  elements: Collection[str] | None = None,
-  exclude_elements: Collection[str] | None = None,
-  space_group: int | None = None,
-  crystal_system: str | None = None,
-  properties: Mapping[str, float] | None = None,
-  experimental: bool | None = None,
+  criteria: Criteria,
 ) -> Request:
-  """A request of the arguments of `Codec.sample`.
+  """A request that a prior can meet.
 
   Args:
     networks: Of the prior.
     params: Its parameters.
     known: Atomic numbers that the codec knows.
-    composition: See `Codec.sample`, as all that follow.
-    num_atoms: Atoms of the primitive cell.
-    formula_units: Formula units of the primitive cell.
-    elements: Elements that have to be there, and no others.
-    exclude_elements: Elements that may not be there.
-    space_group: Number of the space group.
-    crystal_system: Name of the crystal system.
-    properties: Values by name.
-    experimental: Whether it was seen in an experiment.
+    criteria: What users ask for.
 
   Raises:
     ValueError: If something is unknown, or two things are at odds.
   """
-  contents = composition_lib.contents(composition, num_atoms, formula_units)
-  wanted, unwanted = _numbers(elements), _numbers(exclude_elements)
+  wanted = _numbers(criteria.elements)
+  unwanted = _numbers(criteria.exclude_elements)
+  contents = composition_lib.contents(
+    criteria.composition, criteria.num_atoms, criteria.formula_units
+  )
   _check_elements(contents, wanted, unwanted, known)
   _check_size(contents, wanted, networks.max_atoms)
-  group, system = _symmetry(space_group, crystal_system)
-  values = _properties(networks, params, properties or {})
+  group, system = _symmetry(criteria.space_group, criteria.crystal_system)
+  values = _properties(networks, params, criteria.properties or {})
+  experimental = (
+    np.nan if criteria.experimental is None else float(criteria.experimental)
+  )
   given = Conditions(
     counts=np.zeros((1, elements_lib.MAX_NUMBER), np.float32),
     space_group=np.full(1, group, np.int32),
     system=np.full(1, system, np.int32),
-    experimental=np.full(
-      1, np.nan if experimental is None else float(experimental), np.float32
-    ),
+    experimental=np.full(1, experimental, np.float32),
     properties=values[None],
   )
   choice = Choice(contents, frozenset(known - (unwanted or set())), wanted)

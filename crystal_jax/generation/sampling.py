@@ -21,7 +21,7 @@ from jaxtyping import Float
 from crystal_jax.generation import checks, integration
 from crystal_jax.generation.compositions import Compositions, known_numbers
 from crystal_jax.generation.loading import Prior
-from crystal_jax.generation.request import Request, resolve
+from crystal_jax.generation.request import Criteria, Request, resolve
 from crystal_jax.structure import composition as composition_lib
 from crystal_jax.structure.crystal import Crystal
 
@@ -76,13 +76,13 @@ def sample(
   codec: Any,
   prior: Prior,
   n: int,
+  criteria: Criteria,
   *,
   seed: int = 0,
   guidance: float | None = None,
   exact: bool = False,
   steps: int = STEPS,
   refine: str = 'none',
-  **asked: Any,
 ) -> Draws:
   """Draws crystals; see `Codec.sample`.
 
@@ -90,20 +90,20 @@ def sample(
     codec: Decodes.
     prior: Of the codec.
     n: How many crystals.
+    criteria: Of each.
     seed: Of all random numbers.
     guidance: Strength of the conditions; None: `GUIDANCE`.
     exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
       for each crystal.
     steps: Of Heun's method.
     refine: See `Codec.decode`.
-    **asked: Conditions; see `request.resolve`.
 
   Raises:
     ValueError: If conditions are unknown or at odds.
   """
   if n < 1:
     raise ValueError(f'Need {n=} to be at least 1.')
-  request = _request(codec, prior, asked)
+  request = _request(codec, prior, criteria)
   guidance = _guidance(guidance)
 
   def draw_batch(index):
@@ -122,6 +122,7 @@ def alter(
   prior: Prior,
   crystal: Any,
   n: int,
+  criteria: Criteria,
   *,
   strength: float = 0.3,
   seed: int = 0,
@@ -129,7 +130,6 @@ def alter(
   exact: bool = False,
   steps: int = STEPS,
   refine: str = 'none',
-  **asked: Any,
 ) -> Draws:
   """Neighbours of a crystal; see `Codec.alter`.
 
@@ -141,13 +141,14 @@ def alter(
     prior: Of the codec.
     crystal: One crystal.
     n: How many neighbours.
+    criteria: Of each; without composition, elements and number of atoms, the
+      composition of the crystal.
     strength: Above 0, which gives the crystal back, to 1, which forgets it.
     seed: Of all random numbers.
     guidance: See `sample`.
     exact: See `sample`.
     steps: Of Heun's method over the whole time.
     refine: See `Codec.decode`.
-    **asked: Conditions; without a composition or elements that of the crystal.
 
   Raises:
     ValueError: If the crystal cannot be encoded, or as `sample`.
@@ -159,15 +160,17 @@ def alter(
   mean, std = codec.encode(crystal, std=True)
   if len(mean) != 1:
     raise ValueError(f'Need one crystal to alter, not {len(mean)}.')
-  if not {'composition', 'elements', 'num_atoms'} & {
-    name for name, value in asked.items() if value is not None
-  }:
+  given = criteria.composition, criteria.elements, criteria.num_atoms
+  if given == (None, None, None):
     (same,) = codec.decode(mean)
     if same is None:
       raise ValueError(f'The crystal does not come back: {codec.failures[0]}.')
-    unit = composition_lib.unit_of(same.numbers)
-    asked = {**asked, 'composition': dict(unit), 'num_atoms': len(same.numbers)}
-  request = _request(codec, prior, asked)
+    criteria = dataclasses.replace(
+      criteria,
+      composition=dict(composition_lib.unit_of(same.numbers)),
+      num_atoms=len(same.numbers),
+    )
+  request = _request(codec, prior, criteria)
   guidance = _guidance(guidance)
   statistics = prior.networks.latent_statistics(prior.params)
   known = np.asarray(statistics.apply(jnp.asarray(mean)))
@@ -193,9 +196,9 @@ def alter(
   return _collect(draw_batch, n, exact)
 
 
-def _request(codec, prior, asked) -> Request:
+def _request(codec, prior, criteria) -> Request:
   known = known_numbers(codec.describe().get('elements'))
-  return resolve(prior.networks, prior.params, known, **asked)
+  return resolve(prior.networks, prior.params, known, criteria)
 
 
 def _guidance(guidance: float | None) -> float:

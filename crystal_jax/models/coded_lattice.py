@@ -22,6 +22,10 @@ class LatticePart(Protocol):
   """How coded networks encode and decode the lattice."""
 
   @property
+  def conditioned(self) -> bool:
+    """Whether each token of the encoder gets the whitened lattice too."""
+
+  @property
   def latent_size(self) -> int:
     """Numbers of the lattice at the end of the latent."""
 
@@ -31,11 +35,6 @@ class LatticePart(Protocol):
 
   def init(self, key: Array, vae: TokenVAE) -> tuple[Array, dict[str, PyTree]]:
     """The key of the autoencoder, and fresh parameters by name."""
-
-  def condition(
-    self, whitening: Whitening, inputs: Mapping[str, Array]
-  ) -> Float[Array, 'B 6'] | None:
-    """What every token of the encoder gets besides the density; or None."""
 
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]
@@ -68,12 +67,6 @@ class InLatent:
     """Nothing to learn; see `LatticePart.init`."""
     del vae
     return key, {}
-
-  def condition(
-    self, whitening: Whitening, inputs: Mapping[str, Array]
-  ) -> Float[Array, 'B 6'] | None:
-    """The whitened lattice, if conditioned; see `LatticePart.condition`."""
-    return whitening.whiten(inputs['lattice']) if self.conditioned else None
 
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]
@@ -115,12 +108,6 @@ class Head:
     vae_key, head_key = jax.random.split(key)
     tokens = jnp.zeros((1, vae.tokens, vae.width))
     return vae_key, {'head': self.network.init(head_key, tokens)}
-
-  def condition(
-    self, whitening: Whitening, inputs: Mapping[str, Array]
-  ) -> Float[Array, 'B 6'] | None:
-    """The whitened lattice, if conditioned; see `LatticePart.condition`."""
-    return whitening.whiten(inputs['lattice']) if self.conditioned else None
 
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]

@@ -63,7 +63,7 @@ class CodedNetworks:
       'density': jnp.zeros((1, *[vae.size] * 3, vae.channels)),
       'lattice': jnp.zeros((1, 6)),
     }
-    condition = self.lattice.condition(whitening, inputs)
+    condition = self._condition(whitening, inputs)
     vae_params = vae.init(vae_key, inputs['density'], condition)
     if self.heads.names:
       (size,) = self.latent_shape
@@ -79,7 +79,7 @@ class CodedNetworks:
       self.vae,
       params['vae'],
       inputs['density'],
-      self.lattice.condition(whitening, inputs),
+      self._condition(whitening, inputs),
       method=self.vae.encode,
     )
     lattice = self.lattice.encode(whitening, inputs)
@@ -121,6 +121,14 @@ class CodedNetworks:
     """`decode` of the posterior's mean."""
     mean, _ = self.encode(params, inputs)
     return self.decode(params, mean)
+
+  def _condition(
+    self, whitening: Whitening, inputs: Mapping[str, Array]
+  ) -> Float[Array, 'B 6'] | None:
+    """What the encoder gets besides the density: the lattice, or nothing."""
+    if not self.lattice.conditioned:
+      return None
+    return whitening.whiten(inputs['lattice'])
 
 
 def _whitening(params: PyTree) -> Whitening:

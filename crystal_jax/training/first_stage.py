@@ -29,9 +29,14 @@ import ml_collections
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from crystal_jax.codec import loading, shipped, weights_file
+from crystal_jax.codec import batching, loading, shipped, weights_file
 from crystal_jax.codec.config import from_plain
-from crystal_jax.codec.model import Model, make_model
+from crystal_jax.codec.model import (
+  Model,
+  decode_batch,
+  encode_batch,
+  make_model,
+)
 from crystal_jax.io import atomic
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation import Arrays, Representation
@@ -102,7 +107,7 @@ class FirstStage:
 
   def outputs(self, z: Float[Array | np.ndarray, 'B D']) -> dict[str, Array]:
     """Outputs of the codec's networks for latents, by name."""
-    return _decoded(self.model, self.params, jnp.asarray(z, jnp.float32))
+    return decode_batch(self.model, self.params, jnp.asarray(z, jnp.float32))
 
 
 @functools.lru_cache(maxsize=2)
@@ -151,29 +156,12 @@ def _encode(stage, columns) -> Float[np.ndarray, 'M 2 D']:
   latents = np.empty((count, 2, model.latent_size), np.float32)
   for start in range(0, count, _BATCH):
     rows = np.arange(start, min(start + _BATCH, count))
-    batch = {
-      name: column[np.resize(rows, _BATCH)]
-      for name, column in columns.items()
-      if column.dtype.kind in 'biuf'
-    }
-    batch['index'] = np.arange(_BATCH, dtype=np.int32)
-    batch['sample'] = np.zeros(_BATCH, np.int32)
-    batch['mask'] = np.arange(_BATCH) < len(rows)
-    found = jax.device_get(_encoded(model, stage.params, batch))
+    batch = batching.full_batch(columns, rows, _BATCH)
+    found = jax.device_get(encode_batch(model, stage.params, batch))
     pair = np.stack([found.mean, np.exp(0.5 * found.log_var)], axis=1)
     pair[found.valid == 0] = np.nan
     latents[rows] = pair[: len(rows)]
   return latents
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _encoded(model, params, batch):
-  return model.encode_arrays(params, batch)
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _decoded(model, params, z):
-  return model.decode_arrays(params, z)
 
 
 def _digest(stage, columns) -> str:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crystal_jax as cj
-from crystal_jax.codec import encoding
+from crystal_jax.codec import model
 from tests import codecs, crystals
 
 STRUCTURE = pytest.importorskip('pymatgen.core').Structure
@@ -123,11 +123,11 @@ def test_none_at_all_and_more_than_chunks_hold(tiny):
   assert tiny.reconstruct([]) == [] and tiny.kl([]).shape == (0,)
   batch = crystals.embedded(20)
   many = [batch[i % 20] for i in range(257)]
-  traced = encoding._encoded._cache_size()
+  traced = model.encode_batch._cache_size()
   z, std = tiny.encode(many, std=True)
   assert z.shape == std.shape == (257, tiny.size)
   assert z.dtype == np.float32 and np.isfinite(z).all() and (std > 0).all()
-  assert encoding._encoded._cache_size() <= traced + 1
+  assert model.encode_batch._cache_size() <= traced + 1
   for i in 0, 31, 32, 256:
     np.testing.assert_array_equal(tiny.encode(many[i])[0], z[i])
   np.testing.assert_array_equal(tiny.encode(many[::-1])[::-1], z)
