@@ -11,7 +11,7 @@ from crystal_jax.codec.codec import Codec
 from crystal_jax.codec.model import Model, make_model
 from crystal_jax.representation.cell import Cell
 from experiments import base
-from tests.conftest import shrink_coded
+from tests import tiny_configs
 
 # Voxels a side: coarse enough to be quick.
 SIZE = 16
@@ -63,22 +63,8 @@ def tiny_config(representation='cell', vector=0, properties=()):
   config = base.get_config()
   config.model.representation = representation
   config.model.properties = properties
-  config.model.cell_vae.width = 32
-  config.model.cell_vae.encoder = 'p'
-  config.model.cell_vae.decoder = 'p'
-  config.model.cell_vae.latent = 4
-  shrink_coded(config.model.coded_vae)
+  tiny_configs.shrink(config.model)
   config.model.coded_vae.vector = vector
-  config.model.box.size = 12
-  config.model.box.length = 6.0
-  config.model.vae.widths = (16,)
-  config.model.vae.fold = 6
-  config.model.vae.latent = 8
-  config.model.vae.spatial = True
-  config.model.unet.widths = (16,)
-  config.model.unet.fold = 6
-  config.model.unet.features = 4
-  config.model.box.max_decoded = 64
   return config
 
 

@@ -20,7 +20,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
 
-from experiments import base  # noqa: E402
+from tests import tiny_configs  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TEMPORARY = pathlib.Path(tempfile.gettempdir())
@@ -93,77 +93,17 @@ def data_dir() -> pathlib.Path:
 
 @pytest.fixture
 def tiny_config(data_dir):
-  """See `make_tiny_config`."""
-  return make_tiny_config(data_dir)
-
-
-def make_tiny_config(data_dir):
-  """The whole system in seconds: real crystals, 12³ voxels, two batches."""
-  config = base.get_config()
-  config.data.data_dir = str(data_dir)
-  config.data.train_split = 'train[:64]'
-  config.data.heldout_split = 'val[:64]'
-  config.model.box.size = 12
-  config.model.box.length = 6.0
-  config.model.vae.widths = (16,)
-  config.model.vae.fold = 6
-  config.model.vae.latent = 8
-  config.model.vae.spatial = True
-  config.model.unet.widths = (16,)
-  config.model.unet.fold = 6
-  config.model.unet.features = 4
-  config.train.box_loss.beta = 1e-8
-  config.train.box_loss.species_voxels = 256
-  config.train.steps = 6
-  config.train.batch_size = 4
-  config.train.warmup_steps = 1
-  config.train.log_every = 2
-  config.train.eval_every = 3
-  config.train.eval_batches = 1
-  config.train.checkpoint_every = 3
-  config.eval.crystals = 4
-  config.eval.batch_size = 2
-  config.model.box.max_decoded = 64
-  config.eval.pictures = 1
-  return config
+  """See `tiny_configs`; of the box."""
+  return tiny_configs.tiny_config(data_dir)
 
 
 @pytest.fixture
 def tiny_cell_config(data_dir):
-  """See `make_tiny_cell_config`."""
-  return make_tiny_cell_config(data_dir)
-
-
-def make_tiny_cell_config(data_dir):
-  """The cell model in seconds."""
-  config = make_tiny_config(data_dir)
-  config.model.representation = 'cell'
-  config.model.cell_vae.width = 32
-  config.model.cell_vae.encoder = 'p'
-  config.model.cell_vae.decoder = 'p'
-  config.data.origins = 1
-  return config
+  """See `tiny_configs`; of the cell."""
+  return tiny_configs.tiny_config(data_dir, 'cell')
 
 
 @pytest.fixture
 def tiny_coded_config(data_dir):
-  """See `make_tiny_coded_config`."""
-  return make_tiny_coded_config(data_dir)
-
-
-def make_tiny_coded_config(data_dir):
-  """The coded box in seconds."""
-  config = make_tiny_config(data_dir)
-  config.model.representation = 'coded_box'
-  shrink_coded(config.model.coded_vae)
-  config.data.origins = 1
-  return config
-
-
-def shrink_coded(vae):
-  """Networks of a coded box that compile in seconds."""
-  vae.width = 32
-  vae.encoder = 'p'
-  vae.decoder = 'p'
-  vae.latent = 4
-  vae.head_width = 16
+  """See `tiny_configs`; of the coded box."""
+  return tiny_configs.tiny_config(data_dir, 'coded_box')

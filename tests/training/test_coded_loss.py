@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from crystal_jax import tasks
@@ -13,8 +12,7 @@ from crystal_jax.models.coded_lattice import LatticePart
 from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.structure import elements
 from crystal_jax.training.coded_loss import CodedLoss
-from tests.conftest import make_tiny_cell_config, make_tiny_coded_config
-from tests.training.test_steps import assert_alike, two_steps
+from tests import tiny_configs
 
 # Atoms of a box that are read in a step.
 ATOMS = 5
@@ -23,14 +21,12 @@ ATOMS = 5
 @pytest.fixture(scope='module')
 def runs(data_dir):
   """A run of each coded task."""
-  configs = make_tiny_cell_config(data_dir), make_tiny_coded_config(data_dir)
-  configs[1].train.coded_box_loss.atoms = ATOMS
-  return {c.model.representation: tasks.set_up(c) for c in configs}
-
-
-@pytest.fixture(scope='module')
-def cell_on_two_devices(runs):
-  return two_steps(runs['cell'], 2)
+  configs = {
+    name: tiny_configs.tiny_config(data_dir, name)
+    for name in ('cell', 'coded_box')
+  }
+  configs['coded_box'].train.coded_box_loss.atoms = ATOMS
+  return {name: tasks.set_up(config) for name, config in configs.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,23 +92,3 @@ def test_perfect_outputs_cost_nothing(runs, name, training):
   if training and name == 'coded_box':
     atoms = jnp.minimum(atoms, ATOMS)
   assert sums['species_accuracy'][1] == atoms.sum()
-
-
-def test_a_cell_on_two_devices_equals_one(runs, cell_on_two_devices):
-  assert_alike(two_steps(runs['cell'], 1), cell_on_two_devices)
-
-
-@pytest.mark.slow
-def test_a_box_on_two_devices_equals_one(runs):
-  run = runs['coded_box']
-  assert_alike(two_steps(run, 1), two_steps(run, 2))
-
-
-def test_the_whitening_is_fitted_on_the_training_set_and_stays(
-  runs, cell_on_two_devices
-):
-  lattices = runs['cell'].arrays['train']['lattice']
-  fresh = runs['cell'].fresh_state().params['lattice']
-  np.testing.assert_allclose(fresh['mean'], lattices.mean(0), rtol=1e-5)
-  trained = cell_on_two_devices[0]['lattice']
-  jax.tree.map(np.testing.assert_array_equal, fresh, trained)

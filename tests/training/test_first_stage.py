@@ -10,8 +10,7 @@ import crystal_jax as cj
 from crystal_jax import data, tasks
 from crystal_jax.models.standardization import Standardization
 from crystal_jax.training import checkpoints, first_stage, logs
-from tests import codecs
-from tests.conftest import make_tiny_config
+from tests import codecs, tiny_configs
 from tests.training import linear_stage
 
 
@@ -20,7 +19,7 @@ def frozen(data_dir, tmp_path_factory):
   """A config of the linear second stage, on an untrained codec."""
   folder = tmp_path_factory.mktemp('codec') / 'tiny'
   codecs.untrained().save(folder)
-  config = make_tiny_config(data_dir)
+  config = tiny_configs.tiny_config(data_dir)
   config.model.representation = 'linear'
   config.train.learning_rate = 0.01
   config.train.ema_decay = 0.9

@@ -18,7 +18,7 @@ from crystal_jax import tasks
 from crystal_jax.codec.config import to_json
 from crystal_jax.codec.model import make_model
 from crystal_jax.training import checkpoints, logs, loop
-from tests.conftest import make_tiny_config
+from tests import tiny_configs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def _leaves(state):
 @pytest.fixture(scope='module')
 def unbroken(data_dir, tmp_path_factory):
   """A config, the workdir of a whole run of it, and its last state."""
-  config = make_tiny_config(data_dir)
+  config = tiny_configs.tiny_config(data_dir)
   workdir = tmp_path_factory.mktemp('unbroken')
   _, state = tasks.train(config, workdir)
   return config, workdir, state

@@ -1,0 +1,37 @@
+"""Training on two devices equals training on one, whatever the task."""
+
+import jax
+import numpy as np
+import pytest
+
+from crystal_jax import tasks
+from tests import tiny_configs
+from tests.training.two_devices import assert_alike, two_steps
+
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param('box', marks=slow),
+    'cell',
+    pytest.param('coded_box', marks=slow),
+  ],
+)
+def test_two_devices_equal_one_and_are_traced_once(data_dir, name):
+  run, traces = tasks.set_up(tiny_configs.tiny_config(data_dir, name)), []
+  fresh = run.fresh_state().params
+  one, two = two_steps(run, 1), two_steps(run, 2, traces)
+  assert traces == [2]
+  assert_alike(one, two)
+  loss = next(pair for term, pair in two[2].items() if 'loss_' in term)
+  assert loss[0] / loss[1] > 0
+  if name == 'cell':
+    # The whitening is fitted on the training set and stays.
+    lattices = run.arrays['train']['lattice']
+    np.testing.assert_allclose(
+      fresh['lattice']['mean'], lattices.mean(0), rtol=1e-5
+    )
+    trained = two[0]['lattice']
+    jax.tree.map(np.testing.assert_array_equal, fresh['lattice'], trained)
