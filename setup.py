@@ -76,6 +76,7 @@ setuptools.setup(
       _SMACT,
       'pytest>=8',
       'pytest-xdist>=3.7',
+      'beartype>=0.19',  # checks shapes of public functions
       'hypothesis>=6.100',  # cells of all shapes
       'nbformat>=5.7',  # reads the notebooks
       'nbclient>=0.8',  # runs them

@@ -172,3 +172,48 @@ def test_the_tolerance_does_not_let_the_description_in():
       *rewritten(rng, *atoms, cell), niggli_tolerance=0.2
     )
     assert same(first, again)
+
+
+def test_the_frame_is_the_cell_of_spglib_and_of_pymatgen():
+  """The same primitive volume, Niggli lengths and crystal, by other code."""
+  pymatgen = pytest.importorskip('pymatgen.core')
+  matcher = pytest.importorskip('pymatgen.analysis.structure_matcher')
+  same_crystal = matcher.StructureMatcher(
+    ltol=0.01, stol=0.01, angle_tol=0.1, primitive_cell=True, scale=False
+  )
+  rng = np.random.default_rng(1)
+  for crystal in crystals.embedded(20):
+    numbers, positions, cell = rewritten(
+      rng,
+      np.asarray(crystal.numbers),
+      fractional(crystal),
+      np.asarray(crystal.cell),
+      double=True,
+    )
+    frame_numbers, frame_positions, frame_cell = frame.standard_frame(
+      numbers, positions, cell
+    )
+    ours = pymatgen.Structure(frame_cell, frame_numbers, frame_positions)
+    primitive_cell, _, species = spglib.standardize_cell(
+      (cell, positions, numbers),
+      to_primitive=True,
+      no_idealize=True,
+      symprec=primitive.SYMPREC,
+    )
+    assert len(frame_numbers) == len(species)
+    assert abs(np.linalg.det(primitive_cell)) == pytest.approx(ours.volume)
+    theirs = pymatgen.Structure(cell, numbers, positions)
+    reduced = theirs.get_primitive_structure(primitive.SYMPREC)
+    assert reduced.volume == pytest.approx(ours.volume)
+    # Edges are continuous in the lattice; at ties angles are not.
+    lengths = np.linalg.norm(frame_cell, axis=1)
+    for niggli in (
+      spglib.niggli_reduce(primitive_cell),
+      reduced.lattice.get_niggli_reduced_lattice().matrix,
+    ):
+      np.testing.assert_allclose(
+        np.sort(np.linalg.norm(niggli, axis=1)),
+        np.sort(lengths),
+        rtol=2 * frame.METRIC,
+      )
+    assert same_crystal.fit(ours, theirs)
