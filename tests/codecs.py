@@ -1,6 +1,7 @@
 """Codecs for tests: one that loses nothing, and one that has learnt nothing."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -61,17 +62,23 @@ def through(elements=None):
 def tiny_config(representation='cell', vector=0, properties=()):
   """A model that is made and compiled in seconds."""
   config = base.get_config()
+  tiny_configs.shrink(config.model)
   config.model.representation = representation
   config.model.properties = properties
-  tiny_configs.shrink(config.model)
   config.model.coded_vae.vector = vector
   return config
 
 
 def untrained(representation='cell', elements=None, vector=0, properties=()):
   """A codec that has learnt nothing."""
-  config = tiny_config(representation, vector, properties)
-  model = make_model(config.model)
-  params = jax.jit(model.networks.init)(jax.random.key(0))
+  config, model, params = _fresh(representation, vector, properties)
   card = make_card(model, params, config, name='tiny', elements=elements)
   return Codec(model, params, card)
+
+
+@functools.cache
+def _fresh(representation, vector, properties):
+  """A config, its model and parameters; made and compiled once."""
+  config = tiny_config(representation, vector, properties)
+  model = make_model(config.model)
+  return config, model, jax.jit(model.networks.init)(jax.random.key(0))

@@ -34,24 +34,38 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 # What is tested is hardly ever a matter of how well XLA makes use of the
 # processor, and compilation is most of the time: with less effort it takes a
-# half. Not of these; and what runs as a process of its own, as users run it, is
-# compiled as for them.
-_WELL = ('density',)
+# half. Not of these files, which hold rounding and memory; and what runs as a
+# process of its own, as users run it, is compiled as for them.
+_COMPILED_WELL = (
+  'density/test_labels.py', 'density/test_separable.py',
+  'density/test_voxelize.py', 'density/test_voxelize_in_jax.py',
+)  # fmt: skip
 # These take longest, so they begin: two workers then end together.
 _LONGEST = (
-  'density/test_voxelize.py', 'density/test_derivatives.py',
-  'density/test_voxelize_in_jax.py', 'training/test_loop.py',
-  'decoding/test_decode.py', 'test_codec.py',
-  'representation/test_coded_box.py', 'evaluation/test_cell_scores.py',
-  'training/test_steps.py', 'test_readme.py', 'training/test_coded_loss.py',
-  'models/test_vae.py', 'test_coded_codec.py', 'shell/test_densities.py',
+  'density/test_voxelize.py', 'density/test_voxelize_in_jax.py',
+  'density/test_derivatives.py', 'training/test_loop.py',
+  'codec/test_codec.py', 'codec/test_shipped.py',
+  'evaluation/test_coded_scores.py', 'decoding/test_decode.py',
+  'evaluation/test_samples.py', 'codec/test_properties.py',
+  'representation/test_coded_box.py', 'codec/test_coded_codec.py',
+  'cli/test_codecs.py', 'training/test_steps.py', 'cli/test_densities.py',
+  'training/test_coded_loss.py', 'models/test_vae.py', 'docs/test_pages.py',
 )  # fmt: skip
+
+
+def _files(names):
+  """Paths of files of tests; an error if one has moved."""
+  paths = [ROOT / 'tests' / name for name in names]
+  missing = [str(path) for path in paths if not path.is_file()]
+  if missing:
+    raise pytest.UsageError(f'conftest.py names files that moved: {missing}')
+  return paths
 
 
 def pytest_collection_modifyitems(items):
   """Files in the order of their time, as far as `_LONGEST` tells."""
-  places = {ROOT / 'tests' / name: i for i, name in enumerate(_LONGEST)}
-  items.sort(key=lambda item: places.get(item.path, len(places)))
+  order = {path: i for i, path in enumerate(_files(_LONGEST))}
+  items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 jax.config.update('jax_disable_most_optimizations', True)
@@ -59,8 +73,8 @@ jax.config.update('jax_disable_most_optimizations', True)
 
 @pytest.fixture(autouse=True, scope='module')
 def compiled_well(request):
-  """Of the modules in `_WELL`; others do not find what they compiled."""
-  well = request.path.parent.name in _WELL
+  """Of `_COMPILED_WELL`; other files do not find what they compiled."""
+  well = request.path in _files(_COMPILED_WELL)
   if well:
     jax.config.update('jax_disable_most_optimizations', False)
     jax.clear_caches()

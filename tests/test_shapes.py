@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+import jax
 import jaxtyping
 import numpy as np
 import pytest
@@ -33,61 +34,76 @@ def predictor():
   return codecs.untrained(properties=('num_atoms',))
 
 
-def arrays():
-  crystal = crystals.perovskite()
+def arrays(crystal=None):
+  crystal = crystal or crystals.perovskite()
   return crystal.positions, crystal.numbers, crystal.cell
 
 
-def density():
-  return cj.voxelize(*arrays(), grid=CELL, sigma=0.5)
+def traced(function, *args, **options):
+  """Shapes of the result, without compilation."""
+  return jax.eval_shape(functools.partial(function, **options), *args)
 
 
-def decoded(function, *, batch):
-  values, cell = np.asarray(density()), crystals.perovskite().cell
-  if batch:
-    values, cell = values[None], cell[None]
-  return function(values, grid=CELL, sigma=0.5, cell=cell, max_atoms=8)
+def batched(args):
+  return [np.stack([x, x]) for x in args]
 
 
-def fit(function):
-  crystal = crystals.bcc()
-  box = cj.BoxGrid(6.0, 24)
-  there = cj.voxelize(*crystal_arrays(crystal), grid=box, sigma=0.5)
-  return function(cj.decode_density(there, grid=box, sigma=0.5), there)
+def decoded(function, shape=(8, 8, 8)):
+  density, cell = (
+    np.zeros(shape),
+    np.broadcast_to(np.eye(3), (*shape[:-3], 3, 3)),
+  )
+  return jax.eval_shape(
+    lambda d, c: function(d, cell=c, grid=CELL, sigma=0.5, max_atoms=8),
+    density,
+    cell,
+  )
 
 
-def crystal_arrays(crystal):
-  return crystal.positions, crystal.numbers, crystal.cell
+def alone(crystal):
+  """The atoms of one cell, as a decoder gives them."""
+  size = len(crystal.numbers)
+  return cj.DecodedAtoms(
+    positions=crystal.positions,
+    numbers=crystal.numbers,
+    weights=crystal.numbers.astype(float),
+    mask=np.ones(size, bool),
+    inside=np.ones(size, bool),
+    residual=np.zeros(()),
+    overflow=np.zeros((), bool),
+    length=6.0,
+  )
 
 
-def posterior(function):
-  model, batch = codec().to_arrays(crystals.bcc())
-  return function(codec(), batch, model=model)
+def encoded(function):
+  model, batch = predictor().to_arrays(crystals.bcc())
+  return traced(functools.partial(function, predictor(), model=model), batch)
 
 
 CALLS = {
-  'voxelize': lambda f: f(*arrays(), grid=BOX, sigma=0.5),
-  'voxelize_batch': lambda f: f(
-    *(np.stack([x, x]) for x in arrays()), grid=CELL, sigma=0.5
+  'BoxGrid.axis': lambda f: f(BOX),
+  'voxelize': lambda f: traced(
+    f, *arrays(), grid=BOX, sigma=0.5, max_images=64
+  ),
+  'voxelize_batch': lambda f: traced(
+    f, *batched(arrays()), grid=CELL, sigma=0.5, max_images=64
   ),
   'count_images': lambda f: f(arrays()[0], arrays()[2], grid=BOX, sigma=0.5),
-  'label_species': lambda f: f(*arrays(), grid=BOX),
-  'decode_density': lambda f: decoded(f, batch=False),
-  'decode_batch': lambda f: decoded(f, batch=True),
-  'find_lattice': fit,
-  'assemble': lambda f: f(
-    decoded(cj.decode_density, batch=False), crystals.perovskite().cell
-  ),
+  'label_species': lambda f: traced(f, *arrays(), grid=BOX, max_images=64),
+  'decode_density': decoded,
+  'decode_batch': lambda f: decoded(f, (2, 8, 8, 8)),
+  'find_lattice': lambda f: f(alone(crystals.bcc()), prior=np.eye(3)),
+  'assemble': lambda f: f(alone(crystals.perovskite()), 3.905 * np.eye(3)),
   'Codec.encode': lambda f: f(codec(), crystals.bcc(), std=True),
   'Codec.decode': lambda f: f(codec(), codec().encode(crystals.bcc())),
   'Codec.kl': lambda f: f(codec(), [crystals.bcc(), crystals.hydride()]),
-  'Codec.encode_arrays': posterior,
-  'Codec.decode_arrays': lambda f: f(
-    predictor(), predictor().encode(crystals.bcc())
+  'Codec.encode_arrays': encoded,
+  'Codec.decode_arrays': lambda f: traced(
+    functools.partial(f, predictor()), np.zeros((2, predictor().size))
   ),
   'Codec.residuals': lambda f: f(codec()),
   'Codec.certain': lambda f: f(codec()),
-  'Codec.predict': lambda f: f(predictor(), crystals.bcc()),
+  'Codec.predict': lambda f: f(predictor(), np.zeros((2, predictor().size))),
   'Codec.nearest': lambda f: f(
     codec(), crystals.bcc(), [crystals.hydride(), crystals.bcc()], k=1
   ),

@@ -11,7 +11,7 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import ArrayLike, Float, PyTree
 
 from crystal_jax.codec import shipped, summary
 from crystal_jax.structure import adapters, display, elements
@@ -201,7 +201,7 @@ class ArrayCodec:
     return (model or self._model).encode_arrays(params, batch)
 
   def decode_arrays(
-    self, z: Float[jax.Array, 'B D'], *, params: Any = None
+    self, z: Float[ArrayLike, 'B D'], *, params: Any = None
   ) -> dict[str, jax.Array]:
     """Outputs of the networks for latents; pure, for jit, vmap and grad.
 
@@ -217,4 +217,4 @@ class ArrayCodec:
       host.
     """
     params = self._params if params is None else params
-    return self._model.decode_arrays(params, z)
+    return self._model.decode_arrays(params, jnp.asarray(z))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
@@ -98,7 +98,7 @@ class Model(Generic[R, N]):
 
 @functools.partial(jax.jit, static_argnames='model')
 def encode_batch(
-  model: Model, params: PyTree, batch: Mapping[str, ArrayLike]
+  model: Model, params: PyTree, batch: Mapping[str, Array]
 ) -> Posterior:
   """`Model.encode_arrays`, compiled once for each model and shape."""
   return model.encode_arrays(params, batch)
@@ -106,7 +106,7 @@ def encode_batch(
 
 @functools.partial(jax.jit, static_argnames='model')
 def decode_batch(
-  model: Model, params: PyTree, z: Float[ArrayLike, 'B D']
+  model: Model, params: PyTree, z: Float[Array, 'B D']
 ) -> dict[str, Array]:
   """`Model.decode_arrays`, compiled once for each model and shape."""
   return model.decode_arrays(params, z)
