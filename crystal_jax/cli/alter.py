@@ -1,12 +1,12 @@
 """Neighbours of a crystal: its latent with noise, brought back by the prior.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
-  python -m crystal_jax alter NaCl.cif --strength=0.3 --n=10 --out=like_nacl
+  python -m crystal_jax alter NaCl.cif --strength=0.3 --n=4 --out=like_nacl
 
 At a small strength the crystal itself comes back, at 1 a draw that has
 forgotten it. The atoms stay those of the crystal if neither a composition nor
-elements nor a number of atoms is given. Files, table and exit status as of
-`sample`.
+elements nor a number of atoms is given. Files, table, page and exit status as
+of `sample`.
 """
 
 import argparse
@@ -39,4 +39,6 @@ def run(args: argparse.Namespace) -> int:
       seed=args.seed,
       **draws.conditions(args),
     )
-  return draws.write(args, codec, crystals)
+  return draws.write(
+    args, codec, crystals, f'Neighbours of {args.crystal.name}', crystal
+  )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs, outputs, pages
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='make lattice and positions as symmetric as they are within this',
   )  # fmt: skip
   outputs.add_folder_arguments(parser)
+  pages.add_arguments(parser)
 
 
 def conditions(args: argparse.Namespace) -> dict[str, Any]:
@@ -88,9 +89,21 @@ def open_codec(args: argparse.Namespace) -> Any:
 
 
 def write(
-  args: argparse.Namespace, codec: Any, crystals: Sequence[Crystal | None]
+  args: argparse.Namespace,
+  codec: Any,
+  crystals: Sequence[Crystal | None],
+  title: str,
+  given: Crystal | None = None,
 ) -> int:
-  """Writes CIFs and the table; returns the exit status."""
+  """Writes CIFs, the table and a gallery; returns the exit status.
+
+  Args:
+    args: Of `add_arguments`.
+    codec: What sampled them.
+    crystals: The crystals.
+    title: Of the gallery.
+    given: What they were altered from; the first of the gallery.
+  """
   from crystal_jax.generation.symmetry import symmetrized
 
   skipped = outputs.SkipCounter()
@@ -98,6 +111,9 @@ def write(
   failures, unmet = codec.failures, codec.unmet
   residuals, folder = codec.residuals, Folder(args.out)
   width = len(str(len(crystals) - 1))
+  page = pages.Page(args)
+  if given is not None and page.is_open:
+    page.add(pages.panel(pages.in_frame(codec, given), 'given'))
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
@@ -109,12 +125,17 @@ def write(
     row = _row(name, crystal, float(residuals[index]), unmet.get(index, []))
     row['file'] = folder.write(f'{name}_{row["formula"]}', crystal).name
     rows.append(row)
+    if page.is_open:
+      page.add(pages.panel(crystal, name))
+  look = page.write(title, gallery=True)
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   written = [row for row in rows if 'file' in row]
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
   else:
     _print(args, written, len(crystals))
+    if look and written:
+      print(look)
   return skipped.status(len(written))
 
 

@@ -1,13 +1,15 @@
 """A property of your own, fitted to the latents of your crystals.
 
-  python -m crystal_jax fit-property table.csv --property=hardness \\
-      --units=GPa --out=my_codec
-  python -m crystal_jax predict new_cifs/ --weights=./my_codec --out=p.csv
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  ase build -x rocksalt -a 4.21 MgO MgO.cif
+  printf 'file,hardness\\nNaCl.cif,2.5\\nMgO.cif,6\\n' > table.csv
+  python -m crystal_jax fit-property table.csv --units=Mohs --out=my_codec
 
 The table has a column of values and names a crystal in each row: `file`, a path
 beside the table; or `cif`, the text of a file, as CDVAE's tables have it. A
 linear head is fitted, and its error held out by formula is printed beside the
-errors of the composition alone. The codec is saved with the head.
+errors of the composition alone. The codec is saved with the head: `predict
+--weights=./my_codec` knows the property. Two values are an example, not a fit.
 
 Exit status: 0 if every row was fitted, 3 if something was skipped, 1 if there
 is no head.

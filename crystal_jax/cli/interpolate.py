@@ -4,10 +4,11 @@
   ase build -x rocksalt -a 6.60 KBr KBr.cif
   python -m crystal_jax interpolate NaCl.cif KBr.cif --steps=9 --out=between
 
-Writes 00.cif (the first, as the codec gives it back) to 08.cif (the last), and
-index.tsv. Between two crystals most latents are of no crystal: the nearest one
-is written as *.uncertain.cif, or left out with --strict. A step at which there
-is no crystal is listed on stderr with the reason.
+Writes 00.cif (the first, as the codec gives it back) to 08.cif (the last),
+index.tsv, and index.html: a film strip between the two. Between two crystals
+most latents are of no crystal: the nearest one is written as *.uncertain.cif,
+or left out with --strict. A step at which there is no crystal is listed on
+stderr with the reason.
 
 Exit status: 0 if every step gave a certain crystal, 3 if some did not, 1 if
 none gave a crystal.
@@ -16,7 +17,7 @@ none gave a crystal.
 import argparse
 import pathlib
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs, outputs, pages
 from crystal_jax.io import read
 
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_weights(parser)
   parser.add_argument('--steps', type=int, default=9, help='ends included')
   outputs.add_arguments(parser)
+  pages.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,10 +38,18 @@ def run(args: argparse.Namespace) -> int:
   crystals = codec.interpolate(*ends, steps=args.steps)
   certain, residuals = codec.certain, codec.residuals
   folder = outputs.CrystalFolder(args)
+  page = pages.Page(args)
+  first, last = (
+    pages.panel(pages.in_frame(codec, crystal), path.name)
+    for crystal, path in zip(ends, (args.first, args.last), strict=True)
+  )
   for step, crystal in enumerate(crystals):
     name = f'{step:02d}'
     if crystal is None:
       folder.skip(name, codec.failures[step])
     else:
       folder.write(name, crystal, bool(certain[step]), float(residuals[step]))
-  return folder.finish()
+      doubt = '' if certain[step] else ', uncertain'
+      page.add(first, pages.panel(crystal, f'{name}{doubt}'), last)
+  look = page.write(f'From {args.first.name} to {args.last.name}')
+  return folder.finish(look=look)

@@ -18,6 +18,7 @@ from typing import Any
 
 import tqdm
 
+from crystal_jax.cli import pages
 from crystal_jax.io import atomic
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
@@ -98,11 +99,12 @@ class CrystalFolder(SkipCounter):
     row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
     self._rows.append(row)
 
-  def finish(self, note: str = '') -> int:
+  def finish(self, note: str = '', look: str = '') -> int:
     """Writes the table, prints what came out, and returns the exit status.
 
     Args:
       note: Said at the end of the line, if any.
+      look: Said on a line of its own, if any.
     """
     written = [row for row in self._rows if row['file']]
     uncertain = [row['file'] for row in written if not row['certain']]
@@ -116,6 +118,8 @@ class CrystalFolder(SkipCounter):
           f'uncertain: {len(uncertain)} of them, {uncertain[0]} for one: their '
           f'own latents are not the given ones; see {TABLE}'
         )
+      if look:
+        print(look)
     status = self.status(len(written))
     return INCOMPLETE if uncertain and not status else status
 
@@ -179,6 +183,7 @@ def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
     # Only files that such a table can name: no path, and no other suffix.
     if name and pathlib.PurePath(name).name == name and name.endswith('.cif'):
       (path / name).unlink(missing_ok=True)
+  (path / pages.NAME).unlink(missing_ok=True)
 
 
 def _as_text(row: dict[str, Any]) -> dict[str, str]:

@@ -3,10 +3,12 @@
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax reconstruct NaCl.cif --weights=mp_20 --out=again
 
-Writes a CIF of each crystal's primitive cell in a reduced basis, and index.tsv:
-how far each can be trusted. Prints how many have the composition they came
-with. Uncertain crystals are written as *.uncertain.cif, or left out with
---strict; what does not come back is listed on stderr with the reason.
+Writes a CIF of each crystal's primitive cell in a reduced basis, index.tsv (how
+far each can be trusted) and index.html: each crystal beside the one that came
+back, on a page that opens without a network. Prints how many have the
+composition they came with. Uncertain crystals are written as *.uncertain.cif,
+or left out with --strict; what does not come back is listed on stderr with the
+reason.
 
 Exit status: 0 if everything came back, 3 if something was skipped or is
 uncertain, 1 if nothing came out.
@@ -16,7 +18,7 @@ import argparse
 
 import numpy as np
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs, outputs, pages
 from crystal_jax.io.reading.parse import reduced_formula
 
 
@@ -26,12 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_weights(parser)
   inputs.add_refine(parser)
   outputs.add_arguments(parser)
+  pages.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Reconstructs crystals; returns the exit status."""
   codec = inputs.open_codec(args.weights)
   folder, same = outputs.CrystalFolder(args), 0
+  page = pages.Page(args)
 
   def ask(crystals):
     found = codec.reconstruct(crystals, refine=args.refine)
@@ -42,7 +46,15 @@ def run(args: argparse.Namespace) -> int:
   ):
     folder.write(id_, decoded, bool(certain), float(residual))
     same += _formula(crystal) == _formula(decoded)
-  return folder.finish(f', {same} with the composition they came with')
+    if page.is_open:
+      doubt = '' if certain else ', uncertain'
+      page.add(
+        pages.panel(pages.in_frame(codec, crystal), id_),
+        pages.panel(decoded, f'decoded{doubt}'),
+      )
+  look = page.write('Crystals and what came back')
+  note = f', {same} with the composition they came with'
+  return folder.finish(note, look)
 
 
 def _formula(crystal) -> str:

@@ -1,14 +1,14 @@
 """Crystals that nobody has seen, drawn from a codec's prior.
 
-  python -m crystal_jax sample --n=20 --out=free
-  python -m crystal_jax sample --composition=LiCoO2 --n=20 --out=licoo2
-  python -m crystal_jax sample --elements=Li,Co,O --n=20 --out=oxides
+  python -m crystal_jax sample --n=4 --out=free
+  python -m crystal_jax sample --composition=LiCoO2 --n=4 --out=licoo2
+  python -m crystal_jax sample --elements=Li,Co,O --n=4 --out=oxides
 
-Writes a CIF for each draw and `index.tsv`: formula, space group (within 0.1 Å),
-density (g/cm³), shortest distance (Å), how far the crystal's own latent is from
-the one that was drawn (`residual`; about 1 is as in the data), and what was
-asked and is not so. A draw of which no valid crystal comes is listed on stderr
-with the reason.
+Writes a CIF for each draw, index.html (a gallery of the first 100) and
+index.tsv: formula, space group (within 0.1 Å), density (g/cm³), shortest
+distance (Å), how far the crystal's own latent is from the one that was drawn
+(`residual`; about 1 is as in the data), and what was asked and is not so. A
+draw of which no valid crystal comes is listed on stderr with the reason.
 
 Exit status: 0 if every draw gave a crystal, 3 if some did not, 1 if none did.
 """
@@ -36,4 +36,5 @@ def run(args: argparse.Namespace) -> int:
       formula_units=args.formula_units,
       **draws.conditions(args),
     )
-  return draws.write(args, codec, crystals)
+  title = f'Draws of {args.composition or args.elements or "any composition"}'
+  return draws.write(args, codec, crystals, title)

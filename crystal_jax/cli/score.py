@@ -1,6 +1,9 @@
 """Scores of generated crystals against a data set, whoever generated them.
 
-  python -m crystal_jax score samples/ --reference=data/mp_le20 --out=scores
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  ase build -x rocksalt -a 4.21 MgO MgO.cif
+  python -m crystal_jax prepare NaCl.cif MgO.cif --out=mine
+  python -m crystal_jax score NaCl.cif --reference=mine --out=scores
 
 Prints validity, uniqueness, novelty, coverage (with matminer installed),
 Wasserstein distances and, for held-out crystals with a sample of their formula,

@@ -1,6 +1,7 @@
 """A crystal file as an interactive page: atoms, bonds, cell, isosurface.
 
-  python -m crystal_jax show x.cif --out=x.html
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax show NaCl.cif --out=NaCl.html
 
 The page is one HTML file that opens in any browser without a network.
 `--density` adds an isosurface of the Gaussian density. Several files, or a file

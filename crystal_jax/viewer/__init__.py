@@ -7,6 +7,6 @@ A page is one HTML file that needs no network: 3Dmol.js (BSD-3-Clause, version
 """
 
 from crystal_jax.viewer.page import Display, page, show, write_page
-from crystal_jax.viewer.scene import Panel
+from crystal_jax.viewer.scene import Panel, caption
 
-__all__ = ['Display', 'Panel', 'page', 'show', 'write_page']
+__all__ = ['Display', 'Panel', 'caption', 'page', 'show', 'write_page']

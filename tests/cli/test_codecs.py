@@ -3,9 +3,6 @@
 import csv
 import json
 import re
-import shutil
-import subprocess
-import sys
 
 import ase.build
 import numpy as np
@@ -101,6 +98,39 @@ def test_reconstruct_counts_what_came_back(folder, tmp_path, perfect, capsys):
   assert len(list((tmp_path / 'o').glob('*.cif'))) == 2
 
 
+def data_of(page):
+  """What a page draws."""
+  text = page.read_text('utf-8')
+  assert len(text) < 1e6 and 'https://' not in text.split('const data')[1]
+  (found,) = re.findall(r'const data = (.*?);\n', text)
+  return json.loads(found)['rows']
+
+
+def test_pairs_are_seen_in_one_frame(folder, tmp_path, perfect, capsys):
+  out = tmp_path / 'o'
+  supercell = crystals.wurtzite().to_ase() * (2, 1, 1)
+  supercell.rotate(40, (1, 1, 0), rotate_cell=True)
+  cj.write(folder / 'a.cif', cj.Crystal.from_ase(supercell))
+  assert main(['reconstruct', str(folder), f'--out={out}']) == 0
+  assert f'look at {out / "index.html"}' in capsys.readouterr().out
+  (pair, _) = data_of(out / 'index.html')
+  assert pair[0]['title'].startswith('a: ZnO')
+  assert pair[1]['title'].startswith('decoded: ZnO')
+  given, decoded = (
+    np.array(sorted((a['elem'], a['x'], a['y'], a['z']) for a in each['atoms']))
+    for each in pair
+  )
+  np.testing.assert_array_equal(given[:, 0], decoded[:, 0])
+  ends = [np.array(each['edges']) for each in pair]
+  np.testing.assert_allclose(*ends, atol=0.02)
+  for i in range(1, 4):  # Atoms may come in another order.
+    values = [np.sort(each[:, i].astype(float)) for each in (given, decoded)]
+    np.testing.assert_allclose(*values, atol=0.05)
+  again = ['reconstruct', str(folder), f'--out={out}', '--overwrite']
+  assert main([*again, '--no-page']) == 0
+  assert not (out / 'index.html').exists()
+
+
 def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
   ends = [str(folder / 'a.cif')] * 2
   out = tmp_path / 'o'
@@ -108,6 +138,9 @@ def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
   assert sorted(p.name for p in out.glob('*.cif')) == [
     '00.cif', '01.cif', '02.cif'
   ]  # fmt: skip
+  rows = data_of(out / 'index.html')
+  assert [len(row) for row in rows] == [3, 3, 3]
+  assert rows[1][1]['title'].startswith('01: ZnO')
   assert main(['interpolate', *ends, '--steps=1', f'--out={out}']) == 1
   assert capsys.readouterr().err.count('\n') == 1
 
@@ -246,26 +279,3 @@ def test_the_primitive_cell_counts(tmp_path, capsys):
   cj.write(tmp_path / 'x.cif', cj.Crystal.from_ase(atoms))
   out = f'--out={tmp_path / "z.npz"}'
   assert main(['encode', str(tmp_path / 'x.cif'), out]) == 0
-
-
-@pytest.mark.parametrize(
-  'verb',
-  [
-    'encode', 'decode', 'reconstruct', 'interpolate', 'info', 'describe',
-    'voxelize', 'decode-density',
-  ],
-)  # fmt: skip
-def test_the_example_of_the_help_works_as_pasted(verb, tmp_path, perfect):
-  ase = shutil.which('ase', path=sys.executable.rsplit('/', 1)[0])
-  name = verb.replace('-', '_')
-  text = __import__(f'crystal_jax.cli.{name}', fromlist='x').__doc__
-  lines = re.findall(r'^  (ase .*|python -m .*)$', text, re.MULTILINE)
-  assert lines[-1].startswith(f'python -m crystal_jax {verb} ')
-  with pytest.MonkeyPatch.context() as patch:
-    patch.chdir(tmp_path)
-    for line in lines:
-      program, *arguments = line.split()
-      if program == 'ase':
-        subprocess.run([ase, *arguments], check=True)
-      else:
-        assert main(arguments[2:]) == 0

@@ -43,6 +43,8 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
     assert unit_of(crystal.numbers) == ((8, 3), (26, 2))
     assert float(row['density']) > 0 and float(row['closest']) > 0
   assert 'wrote 2 of 2 draws' in capsys.readouterr().out
+  page = (out / 'index.html').read_text('utf-8')
+  assert len(page) < 1e6 and page.count('"title":') == 2
   assert main(['sample', *asked, f'--out={out}']) == 1
   assert 'not empty' in capsys.readouterr().err
 
@@ -67,6 +69,8 @@ def test_alter_keeps_the_formula(tmp_path):
   asked = ['--n=2', '--strength=0.5', '--composition=Fe', '--num-atoms=2']
   assert main(['alter', str(path), *asked, f'--out={out}']) == 0
   assert {row['formula'] for row in table(out)} == {'Fe'}
+  page = (out / 'index.html').read_text('utf-8')
+  assert page.count('"title":') == 3 and '"title":"given: Fe' in page
 
 
 @pytest.mark.parametrize(

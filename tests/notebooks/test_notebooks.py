@@ -38,6 +38,8 @@ def execute(tmp_path, data_dir, monkeypatch):
   }
   folder = tmp_path / 'notebooks'
   folder.mkdir()
+  # As in a clone, but what a notebook writes stays here.
+  (tmp_path / 'datasets').symlink_to(ROOT / 'datasets')
 
   def run(name):
     notebook = nbformat.read(ROOT / 'notebooks' / f'{name}.ipynb', 4)
@@ -95,11 +97,38 @@ def test_a_run_stops_and_goes_on(execute):
   assert _number(r'at first, ([\d.]+) at last', printed) < 0.9 * first
 
 
+@pytest.mark.slow
+def test_a_map_shows_energies_and_neighbours(execute):
+  printed, pictures = execute('04_latent')
+  assert pictures == 2
+  assert _number(r'(\d+) of 303 crystals encoded', printed) > 290
+  error = _number(r'mean absolute error ([\d.]+)', printed)
+  assert error < 0.5 * _number(r'mean alone ([\d.]+)', printed)
+  assert len(re.findall(r'space group +225 ', printed)) >= 2
+  before = _number(r'from (-[\d.]+) to', printed)
+  assert _number(r'to (-[\d.]+) eV/atom', printed) < before
+  assert 'C.cif,10' in printed and 'The latent is' in printed
+  assert 2 < _number(r'boron nitride: ([\d.]+) Mohs', printed) < 15
+
+
+@pytest.mark.slow
+def test_crystals_are_drawn_as_asked(execute):
+  printed, _ = execute('05_draw')
+  assert len(re.findall(r'^\d  ', printed, re.MULTILINE)) == 18
+  assert 'LiCoO2' in printed
+  near = _number(r'strength 0.1: ([\d.]+)', printed)
+  assert near < _number(r'strength 0.8: ([\d.]+)', printed)
+
+
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=_IDS)
 def test_notebooks_are_stripped_and_install_first(path):
   notebook = nbformat.read(path, 4)
   nbformat.validate(notebook)
   cells = [cell for cell in notebook.cells if cell.cell_type == 'code']
-  assert '%pip install' in cells[0].source
+  # Of a clone or a wheel, with the extra that brings what it imports: the
+  # package is on no index.
+  extra = 'plots' if path.stem in ('04_latent', '05_draw') else 'train'
+  install = r'%pip install -q "{(PACKAGE|CHECKOUT)}\[' + extra + r'\]"'
+  assert re.search(install, cells[0].source)
   for cell in cells:
     assert not cell.outputs and cell.execution_count is None

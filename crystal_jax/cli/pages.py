@@ -1,0 +1,98 @@
+"""`index.html` beside written crystals: pairs, a film strip or a gallery."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ase
+import ase.cell
+import numpy as np
+
+from crystal_jax import viewer
+from crystal_jax.structure.crystal import Crystal
+
+# Name of the page in the folder.
+NAME = 'index.html'
+# Crystals of one page, which is then 2 MB at most.
+MAX_CRYSTALS = 100
+# Panels of a gallery that are on the screen together. Browsers draw up to 16.
+_GALLERY = 6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """The option that leaves the page out."""
+  parser.add_argument(
+    '--no-page',
+    action='store_true',
+    help=f'write no {NAME}, the interactive page of the first {MAX_CRYSTALS} '
+    'crystals',
+  )
+
+
+class Page:
+  """Collects the first crystals of a run, and writes their page."""
+
+  def __init__(self, args: argparse.Namespace):
+    """Starts empty.
+
+    Args:
+      args: Of `add_arguments`, and the folder `out`.
+    """
+    self._path: pathlib.Path | None = None if args.no_page else args.out / NAME
+    self._rows: list[list[viewer.Panel]] = []
+
+  @property
+  def is_open(self) -> bool:
+    """Whether another crystal would be drawn."""
+    return self._path is not None and len(self._rows) < MAX_CRYSTALS
+
+  def add(self, *panels: viewer.Panel) -> None:
+    """Takes one crystal and what is drawn beside it."""
+    if self.is_open:
+      self._rows.append([*panels])
+
+  def write(self, title: str, *, gallery: bool = False) -> str:
+    """Writes the page, and returns what to tell the user.
+
+    Args:
+      title: Of the page.
+      gallery: Whether several crystals are on the screen together.
+    """
+    if self._path is None or not self._rows:
+      return ''
+    rows = self._rows
+    if gallery:
+      rows = [*_grouped([panel for row in rows for panel in row])]
+    viewer.write_page(self._path, rows, title=title)
+    return f'look at {self._path}'
+
+
+def panel(crystal: Crystal, label: str) -> viewer.Panel:
+  """A panel whose caption begins with a label."""
+  return viewer.Panel(crystal, f'{label}: {viewer.caption(crystal.to_ase())}')
+
+
+def in_frame(codec: Any, crystal: Crystal) -> Crystal:
+  """A crystal as its codec would decode it, if it lost nothing.
+
+  The primitive cell, basis, origin and orientation of a codec of cells, so that
+  the pictures of a crystal and of the decoded one are alike. With a codec of
+  boxes, which has none, the crystal as it is.
+  """
+  _, batch = codec.to_arrays([crystal])
+  if 'fractional' not in batch:
+    return crystal
+  numbers = np.asarray(batch['numbers'][0])
+  filled = numbers > 0
+  parameters = ase.cell.Cell(np.asarray(batch['cell'][0], float)).cellpar()
+  cell = ase.cell.Cell.fromcellpar(parameters)[:]
+  fractional = np.asarray(batch['fractional'][0], float)[filled] % 1.0
+  return Crystal(numbers[filled], fractional @ cell, cell)
+
+
+def _grouped(panels: Sequence[viewer.Panel]) -> Iterator[list[viewer.Panel]]:
+  for start in range(0, len(panels), _GALLERY):
+    yield [*panels[start : start + _GALLERY]]

@@ -1,0 +1,63 @@
+"""The examples in the help of every verb work as pasted."""
+
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import crystal_jax as cj
+from crystal_jax.__main__ import VERBS, main
+from crystal_jax.cli import inputs, outputs
+from tests import codecs
+
+# These run with a codec that loses nothing, the rest with shipped weights.
+QUICK = (
+  'encode', 'decode', 'reconstruct', 'interpolate', 'info', 'describe', 'show',
+  'prepare', 'voxelize', 'decode-density',
+)  # fmt: skip
+# A draw may give no crystal.
+MAY_MISS = 'sample', 'alter'
+
+
+def example(verb):
+  """Lines of a verb's help that are to be pasted."""
+  module = importlib.import_module(f'crystal_jax.cli.{verb.replace("-", "_")}')
+  pattern = r'^  ((?:ase|python|printf) .*)$'
+  return re.findall(pattern, module.__doc__, re.MULTILINE)
+
+
+def paste(line):
+  """Runs a line; returns the exit status."""
+  program, *arguments = shlex.split(line)
+  if program == 'python':
+    assert arguments[:2] == ['-m', 'crystal_jax'], line
+    return main(arguments[2:])
+  folder = sys.executable.rsplit('/', 1)[0]
+  if program == 'ase':
+    line = f'{shutil.which("ase", path=folder)} {shlex.join(arguments)}'
+  return subprocess.run(line, shell=True, check=True).returncode
+
+
+@pytest.mark.parametrize(
+  'verb',
+  [
+    verb if verb in QUICK else pytest.param(verb, marks=pytest.mark.slow)
+    for verb in VERBS
+  ],
+)
+def test_the_example_of_the_help_works_as_pasted(verb, tmp_path, monkeypatch):
+  lines = example(verb)
+  assert lines[-1].startswith(f'python -m crystal_jax {verb}')
+  monkeypatch.chdir(tmp_path)
+  if verb in QUICK:
+    card = {'name': 'perfect', 'fingerprint': 'f', 'elements': None}
+    codec = cj.Codec(codecs.through()._model, {}, card)
+    monkeypatch.setattr(inputs, 'open_codec', lambda name: codec)
+  for line in lines:
+    status = paste(line)
+    misses = line.split()[3:4] and line.split()[3] in MAY_MISS
+    assert status == 0 or (misses and status == outputs.INCOMPLETE), line
