@@ -6,7 +6,7 @@ A verb is a file in `crystal_jax/cli`, imported when it is asked for.
 import argparse
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 # Each is the file of its name in `crystal_jax/cli`, - for _.
 VERBS = {
@@ -64,8 +64,27 @@ def main(argv: list[str] | None = None) -> int:
     )
     return 1
   except (ValueError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'error: {_text(error)}', file=sys.stderr)
     return 1
+
+
+def _text(error: Exception) -> str:
+  """What an error says, without the number that the system gives it."""
+  if isinstance(error, OSError) and error.filename and error.strerror:
+    return f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}.'
+  return str(error)
+
+
+class _Parser(argparse.ArgumentParser):
+  """Says in one line what is wrong, and where an example is."""
+
+  def error(self, message: str) -> NoReturn:
+    """Prints the line and exits with status 2."""
+    print(
+      f'error: {message}; `{self.prog} --help` has an example.',
+      file=sys.stderr,
+    )
+    sys.exit(2)
 
 
 def _run(name: str, rest: list[str]) -> int:
@@ -73,7 +92,7 @@ def _run(name: str, rest: list[str]) -> int:
   verb: Any = importlib.import_module(
     f'crystal_jax.cli.{name.replace("-", "_")}'
   )
-  parser = argparse.ArgumentParser(
+  parser = _Parser(
     prog=f'python -m crystal_jax {name}',
     description=verb.__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -13,7 +13,7 @@ import argparse
 import pathlib
 import warnings
 
-from crystal_jax.cli import draws
+from crystal_jax.cli import draws, inputs
 from crystal_jax.io import read
 
 
@@ -30,6 +30,10 @@ def run(args: argparse.Namespace) -> int:
   """Alters a crystal; returns the exit status."""
   crystal = read(args.crystal)
   codec = draws.open_codec(args)
+  codec.encode(crystal, skip=True)
+  if codec.failures:
+    reason = codec.failures[0] + inputs.advice(crystal, codec)
+    raise ValueError(f'{args.crystal}: {reason}.')
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # The table says it.
     crystals = codec.alter(

@@ -43,6 +43,11 @@ def run(args: argparse.Namespace) -> int:
       f'{args.latents}: latents of another codec, {name}; decode them with its '
       'weights.'
     )
+  if z.shape[1] != codec.size:
+    raise ValueError(
+      f'{args.latents}: latents of {z.shape[1]} numbers, where those of '
+      f'{args.weights} have {codec.size}; name the codec that made them.'
+    )
   folder = outputs.CrystalFolder(args)
   bar = tqdm.tqdm(
     total=len(ids), unit=' crystals', disable=not sys.stderr.isatty()
@@ -66,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(path: pathlib.Path) -> tuple[list[str], np.ndarray, str, str]:
   """Ids, latents, the codec's name and fingerprint ('' where unknown)."""
+  if path.is_dir():
+    raise ValueError(f'{path} is a folder; name the .npz file of `encode`.')
   if not path.is_file():
     raise ValueError(f'{path}: no such file; `encode` writes one.')
   if path.suffix != '.npz':

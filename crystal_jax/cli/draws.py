@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.evaluation import pairs
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
@@ -113,7 +114,7 @@ def write(
   width = len(str(len(crystals) - 1))
   page = pages.Page(args)
   if given is not None and page.is_open:
-    page.add(pages.panel(pages.in_frame(codec, given), 'given'))
+    page.add(pairs.panel(pairs.in_frame(codec, given), 'given'))
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
@@ -126,7 +127,7 @@ def write(
     row['file'] = folder.write(f'{name}_{row["formula"]}', crystal).name
     rows.append(row)
     if page.is_open:
-      page.add(pages.panel(crystal, name))
+      page.add(pairs.panel(crystal, name))
   look = page.write(title, gallery=True)
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   written = [row for row in rows if 'file' in row]

@@ -110,10 +110,12 @@ def _only_values(table: pathlib.Path, rows: list[dict[str, str]]) -> str:
     if name not in _NOT_VALUES
     and any(_number(row[name]) is not None for row in rows)
   ]
+  if not found:
+    raise ValueError(f'{table}: no column but names of crystals holds numbers.')
   if len(found) != 1:
     raise ValueError(
       f'{table}: say which column is fitted, --property=NAME, of '
-      f'{", ".join(found) or "none that holds numbers"}.'
+      f'{", ".join(found)}.'
     )
   return found[0]
 

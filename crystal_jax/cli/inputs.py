@@ -87,7 +87,7 @@ def ask_each(
     failures = codec.failures
     for index, each in enumerate(zip(ids, crystals, answers, strict=True)):
       if index in failures:
-        log.skip(ids[index], failures[index] + _advice(crystals[index], codec))
+        log.skip(ids[index], failures[index] + advice(crystals[index], codec))
       else:
         yield each
 
@@ -133,8 +133,8 @@ def read(
     )
 
 
-def _advice(crystal: Crystal, codec: Codec) -> str:
-  """The shipped codecs that take a crystal which this one refuses."""
+def advice(crystal: Crystal, codec: Codec) -> str:
+  """Which shipped codec takes a crystal that this one refuses, if any."""
   numbers, _, _ = primitive.primitive_cell(
     np.asarray(crystal.numbers),
     np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell),
@@ -142,5 +142,9 @@ def _advice(crystal: Crystal, codec: Codec) -> str:
   )
   symbols = {elements.symbol(number) for number in numbers.tolist()}
   name = codec.describe().get('name')
-  names = [n for n in coverage.covering(symbols, len(numbers)) if n != name]
-  return f'; --weights={names[0]} takes it' if names else ''
+  names = coverage.covering(symbols, len(numbers))
+  if name in names:  # It was refused for another reason.
+    return ''
+  if not names:
+    return '; no shipped codec of cells takes it'
+  return f'; --weights={names[0]} takes it'

@@ -18,6 +18,7 @@ import argparse
 import pathlib
 
 from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.evaluation import pairs
 from crystal_jax.io import read
 
 
@@ -35,12 +36,16 @@ def run(args: argparse.Namespace) -> int:
   """Interpolates; returns the exit status."""
   ends = read(args.first), read(args.last)
   codec = inputs.open_codec(args.weights)
+  codec.encode(ends, skip=True)
+  for end, reason in codec.failures.items():
+    path = (args.first, args.last)[end]
+    raise ValueError(f'{path}: {reason}{inputs.advice(ends[end], codec)}.')
   crystals = codec.interpolate(*ends, steps=args.steps)
   certain, residuals = codec.certain, codec.residuals
   folder = outputs.CrystalFolder(args)
   page = pages.Page(args)
   first, last = (
-    pages.panel(pages.in_frame(codec, crystal), path.name)
+    pairs.panel(pairs.in_frame(codec, crystal), path.name)
     for crystal, path in zip(ends, (args.first, args.last), strict=True)
   )
   for step, crystal in enumerate(crystals):
@@ -50,6 +55,6 @@ def run(args: argparse.Namespace) -> int:
     else:
       folder.write(name, crystal, bool(certain[step]), float(residuals[step]))
       doubt = '' if certain[step] else ', uncertain'
-      page.add(first, pages.panel(crystal, f'{name}{doubt}'), last)
+      page.add(first, pairs.panel(crystal, f'{name}{doubt}'), last)
   look = page.write(f'From {args.first.name} to {args.last.name}')
   return folder.finish(look=look)

@@ -112,7 +112,8 @@ class CrystalFolder(SkipCounter):
     if self._json:
       print(json.dumps(self._rows, indent=1, ensure_ascii=False))
     else:
-      print(f'wrote {len(written)} crystals to {self._path}{note}')
+      crystals = f'crystal{"s" * (len(written) != 1)}'
+      print(f'wrote {len(written)} {crystals} to {self._path}{note}')
       if uncertain:
         print(
           f'uncertain: {len(uncertain)} of them, {uncertain[0]} for one: their '
@@ -168,8 +169,10 @@ def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
   """
   if path.exists() and not path.is_dir():
     raise ValueError(f'{path} is a file; name a folder.')
-  if not path.is_dir() or not any(path.iterdir()):
+  if not path.is_dir():
     return
+  if {entry.name for entry in path.iterdir()} <= {TABLE}:
+    return  # Empty, or of a run of which no crystal came.
   if not overwrite:
     raise ValueError(
       f'{path} is not empty; name another folder, or give --overwrite.'

@@ -5,14 +5,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import ase
-import ase.cell
-import numpy as np
 
 from crystal_jax import viewer
-from crystal_jax.structure.crystal import Crystal
 
 # Name of the page in the folder.
 NAME = 'index.html'
@@ -68,29 +62,6 @@ class Page:
       rows = [*_grouped([panel for row in rows for panel in row])]
     viewer.write_page(self._path, rows, title=title)
     return f'look at {self._path}'
-
-
-def panel(crystal: Crystal, label: str) -> viewer.Panel:
-  """A panel whose caption begins with a label."""
-  return viewer.Panel(crystal, f'{label}: {viewer.caption(crystal.to_ase())}')
-
-
-def in_frame(codec: Any, crystal: Crystal) -> Crystal:
-  """A crystal as its codec would decode it, if it lost nothing.
-
-  The primitive cell, basis, origin and orientation of a codec of cells, so that
-  the pictures of a crystal and of the decoded one are alike. With a codec of
-  boxes, which has none, the crystal as it is.
-  """
-  _, batch = codec.to_arrays([crystal])
-  if 'fractional' not in batch:
-    return crystal
-  numbers = np.asarray(batch['numbers'][0])
-  filled = numbers > 0
-  parameters = ase.cell.Cell(np.asarray(batch['cell'][0], float)).cellpar()
-  cell = ase.cell.Cell.fromcellpar(parameters)[:]
-  fractional = np.asarray(batch['fractional'][0], float)[filled] % 1.0
-  return Crystal(numbers[filled], fractional @ cell, cell)
 
 
 def _grouped(panels: Sequence[viewer.Panel]) -> Iterator[list[viewer.Panel]]:

@@ -19,6 +19,7 @@ import argparse
 import numpy as np
 
 from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.evaluation import pairs
 from crystal_jax.io.reading.parse import reduced_formula
 
 
@@ -48,10 +49,7 @@ def run(args: argparse.Namespace) -> int:
     same += _formula(crystal) == _formula(decoded)
     if page.is_open:
       doubt = '' if certain else ', uncertain'
-      page.add(
-        pages.panel(pages.in_frame(codec, crystal), id_),
-        pages.panel(decoded, f'decoded{doubt}'),
-      )
+      page.add(*pairs.pair(codec, id_, crystal, decoded, doubt))
   look = page.write('Crystals and what came back')
   note = f', {same} with the composition they came with'
   return folder.finish(note, look)

@@ -48,7 +48,8 @@ class PropertyCodec(CrystalCodec):
 
     if not properties.describe(self._model, self._card):
       raise ValueError(
-        'This codec has no property heads; fit_head makes one of your values.'
+        'This codec has no property heads; mp_20 has. fit_head (in the shell '
+        'fit-property) makes one of your values.'
       )
     z, spread = self._given_latents(crystals, skip=skip)
     if std and spread is None:

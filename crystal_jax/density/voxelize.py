@@ -319,4 +319,4 @@ def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
   need(not (box and band_limit), 'a CellGrid for band_limit=True')
   need(max_images is None or max_images >= 1, f'a positive {max_images=}')
   need(np.shape(sigma) == (), f'one sigma for all, not {np.shape(sigma)}')
-  need(not number or np.all(sigma > 0), f'a positive {sigma=} in Å')
+  need(not number or np.all(sigma > 0), f'a positive sigma in Å, not {sigma}')

@@ -29,6 +29,7 @@ from crystal_jax.evaluation import (
   match_summary,
   matching,
 )
+from crystal_jax.evaluation.pairs import pair
 from crystal_jax.evaluation.predict import averaged_params, batches
 from crystal_jax.evaluation.reconstruction import (
   ABLATIONS,
@@ -42,6 +43,8 @@ from crystal_jax.structure.elements import element_codes
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
+# Held-out crystals on the page of pairs.
+_PAIRS = 40
 # Shares of which a refused crystal is a miss.
 _SHARES = 'match', 'strict', 'formula_exact', 'match_gated', 'cell_count_exact'
 # What is given of an ablation in the column of its split.
@@ -109,6 +112,11 @@ def score(run: Run, state: TrainState) -> Scores:
   ]
   decoded = {row.id: row.crystals['codec'] for row in pictured}
   pictures = run.config.eval.pictures
+  pairs = [
+    pair(codec, row.id, row.true, crystal)
+    for row in pictured[:_PAIRS]
+    if isinstance(crystal := row.crystals['codec'], Crystal)
+  ]
   return Scores(
     results=results,
     crystals={i: c for i, c in decoded.items() if isinstance(c, Crystal)},
@@ -116,6 +124,7 @@ def score(run: Run, state: TrainState) -> Scores:
     sections=coded_report.sections(codec, view, pictured, pictures),
     note='The oracle reads crystals off the true densities; the baseline is '
     'the mean training density, the mean lattice and the commonest element.',
+    pairs=pairs,
   )
 
 

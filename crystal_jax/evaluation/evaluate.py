@@ -12,6 +12,7 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping
 
+from crystal_jax import viewer
 from crystal_jax.evaluation import report
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.io import atomic
@@ -29,7 +30,10 @@ def evaluate(
   workdir: str | os.PathLike[str],
   score: Callable[[Run, TrainState], Scores],
 ) -> Mapping[str, Mapping[str, float]]:
-  """Writes `metrics.json`, `cif/` and `report.html` into `workdir`.
+  """Writes metrics, crystals and two pages into `workdir`.
+
+  `metrics.json`, `cif/`, `report.html`, and `pairs.html`, on which held-out
+  crystals rotate beside the decoded ones.
 
   Args:
     run: What was trained.
@@ -51,9 +55,17 @@ def evaluate(
     _log.info('%s: %s', column, text)
   _write_json(workdir / 'metrics.json', scores.results)
   _write_cifs(workdir / 'cif', scores.crystals)
+  _write_pairs(workdir / report.PAIRS, scores)
   report.write(workdir, run.config, scores)
   _log.info('Report: %s', workdir / 'report.html')
   return scores.results
+
+
+def _write_pairs(path: pathlib.Path, scores: Scores) -> None:
+  """Writes the page of held-out crystals and what came back, if any."""
+  path.unlink(missing_ok=True)
+  if scores.pairs:
+    viewer.write_page(path, scores.pairs, title='Held-out crystals, decoded')
 
 
 def _write_json(

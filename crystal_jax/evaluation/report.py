@@ -18,6 +18,9 @@ from crystal_jax.io import atomic
 from crystal_jax.structure import elements
 from crystal_jax.training import logs
 
+# The interactive page beside the report.
+PAIRS = 'pairs.html'
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -48,6 +51,11 @@ def write(
     f'<p class="headline">{scores.headline}</p>',
     f'<p>Held-out crystals were never trained on. {scores.note}</p>',
   ]
+  if scores.pairs:
+    parts.append(
+      f'<p><a href="{PAIRS}">Held-out crystals beside the decoded ones</a>, '
+      'rotating.</p>'
+    )
   parts += scores.sections
   parts += ['<h2>All metrics</h2>', metrics_table(scores.results)]
   if rows:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.viewer import Panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Scores:
     headline: The main figure and what it is of, one sentence of HTML.
     sections: Further sections of the report, HTML.
     note: What the columns mean, a sentence or two of HTML.
+    pairs: Rows of a page: held-out crystals and what came back. Empty: no page.
   """
 
   results: Mapping[str, Mapping[str, float]]
@@ -24,3 +26,4 @@ class Scores:
   headline: str
   sections: Sequence[str]
   note: str
+  pairs: Sequence[Sequence[Panel]] = ()

@@ -116,8 +116,8 @@ def _read_card(folder) -> dict[str, Any]:
   path = folder / CARD
   if not path.is_file():
     raise FileNotFoundError(
-      f'{path}: no such file: nothing is drawn without a prior. Train one: '
-      'docs/draw.md.'
+      f'{path}: no such file; a codec draws with a prior. mp_20 has one, and '
+      'docs/draw.md says how to train one.'
     )
   try:
     card = json.loads(path.read_text(encoding='utf-8'))

@@ -172,6 +172,9 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys):
     ['reconstruct', str(folder), f'--out={folder}'],
     ['reconstruct', str(empty), f'--out={tmp_path / "o"}'],
     ['interpolate', 'no.cif', 'no.cif', f'--out={tmp_path}'],
+    ['decode', str(empty), f'--out={tmp_path / "o"}'],
+    ['fit-property', 'no.csv', f'--out={tmp_path / "o"}'],
+    ['show', str(folder / 'a.cif'), f'--out={tmp_path / "no" / "x.html"}'],
   ):
     assert main(arguments) == 1, arguments
     err = capsys.readouterr().err
@@ -272,6 +275,15 @@ def test_who_takes_what_this_one_refuses_is_said(tmp_path, capsys):
   command = ['encode', str(tmp_path / 'x.cif'), out, '--weights=carbon_24']
   assert main(command) == 1
   assert '--weights=mp_20 takes it' in capsys.readouterr().err
+  polonium = cj.Crystal.from_ase(ase.build.bulk('Po', 'sc', a=3.4))
+  cj.write(tmp_path / 'po.cif', polonium)
+  path = str(tmp_path / 'po.cif')
+  assert main(['encode', path, out, '--weights=carbon_24']) == 1
+  error = capsys.readouterr().err
+  assert 'Po was never seen in training; no shipped codec' in error
+  ends = [str(tmp_path / 'x.cif'), path]
+  assert main(['interpolate', *ends, f'--out={tmp_path / "o"}']) == 1
+  assert f'{path}: Po was never seen' in capsys.readouterr().err
 
 
 def test_the_primitive_cell_counts(tmp_path, capsys):

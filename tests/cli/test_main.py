@@ -12,6 +12,16 @@ def test_an_unknown_verb_names_those_there_are(capsys):
   assert 'no verb dance' in capsys.readouterr().err
 
 
+def test_a_missing_argument_is_one_line(capsys):
+  with pytest.raises(SystemExit) as status:
+    command.main(['reconstruct', 'x.cif'])
+  assert status.value.code == 2
+  assert capsys.readouterr().err == (
+    'error: the following arguments are required: -o/--out; `python -m '
+    'crystal_jax reconstruct --help` has an example.\n'
+  )
+
+
 @pytest.mark.parametrize(
   'package, extra', [('tensorflow_datasets', 'train'), ('pyarrow', 'beam')]
 )

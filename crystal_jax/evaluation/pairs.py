@@ -1,0 +1,49 @@
+"""Crystals beside the ones that came back, for an interactive page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ase.cell
+import numpy as np
+
+from crystal_jax import viewer
+from crystal_jax.structure.crystal import Crystal
+
+
+def pair(
+  codec: Any, id_: str, true: Crystal, decoded: Crystal, note: str = ''
+) -> list[viewer.Panel]:
+  """Panels of a crystal and of the decoded one, in the same frame.
+
+  Args:
+    codec: What decoded it.
+    id_: Of the crystal.
+    true: The crystal.
+    decoded: What came back.
+    note: Said of the decoded one.
+  """
+  return [panel(in_frame(codec, true), id_), panel(decoded, f'decoded{note}')]
+
+
+def panel(crystal: Crystal, label: str) -> viewer.Panel:
+  """A panel whose caption begins with a label."""
+  return viewer.Panel(crystal, f'{label}: {viewer.caption(crystal.to_ase())}')
+
+
+def in_frame(codec: Any, crystal: Crystal) -> Crystal:
+  """A crystal as its codec would decode it, if it lost nothing.
+
+  The primitive cell, basis, origin and orientation of a codec of cells, so that
+  the pictures of a crystal and of the decoded one are alike. With a codec of
+  boxes, which has none, the crystal as it is.
+  """
+  _, batch = codec.to_arrays([crystal])
+  if 'fractional' not in batch:
+    return crystal
+  numbers = np.asarray(batch['numbers'][0])
+  filled = numbers > 0
+  parameters = ase.cell.Cell(np.asarray(batch['cell'][0], float)).cellpar()
+  cell = ase.cell.Cell.fromcellpar(parameters)[:]
+  fractional = np.asarray(batch['fractional'][0], float)[filled] % 1.0
+  return Crystal(numbers[filled], fractional @ cell, cell)
