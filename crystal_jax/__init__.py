@@ -1,7 +1,7 @@
 """3-D crystals to densities, latents and back, in JAX."""
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 from crystal_jax.codec.codec import Codec
 from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
@@ -22,9 +22,6 @@ from crystal_jax.lattice_search import (
   find_lattice,
 )
 from crystal_jax.structure.crystal import Crystal
-
-if TYPE_CHECKING:
-  from crystal_jax import plots as plots
 
 __all__ = [
   'BoxGrid',
@@ -52,7 +49,7 @@ __all__ = [
 __version__ = '0.1.0'
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
   """Imports `plots` when it is first used, since it needs matplotlib."""
   if name == 'plots':
     return importlib.import_module('crystal_jax.plots')

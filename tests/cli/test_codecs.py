@@ -114,8 +114,8 @@ def test_pairs_are_seen_in_one_frame(folder, tmp_path, perfect, capsys):
   assert main(['reconstruct', str(folder), f'--out={out}']) == 0
   assert f'look at {out / "index.html"}' in capsys.readouterr().out
   (pair, _) = data_of(out / 'index.html')
-  assert pair[0]['title'].startswith('a: ZnO')
-  assert pair[1]['title'].startswith('decoded: ZnO')
+  assert pair[0]['title'].startswith('a: Zn2O2')
+  assert pair[1]['title'].startswith('decoded: Zn2O2')
   given, decoded = (
     np.array(sorted((a['elem'], a['x'], a['y'], a['z']) for a in each['atoms']))
     for each in pair
@@ -140,7 +140,7 @@ def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
   ]  # fmt: skip
   rows = data_of(out / 'index.html')
   assert [len(row) for row in rows] == [3, 3, 3]
-  assert rows[1][1]['title'].startswith('01: ZnO')
+  assert rows[1][1]['title'].startswith('01: Zn2O2')
   assert main(['interpolate', *ends, '--steps=1', f'--out={out}']) == 1
   assert capsys.readouterr().err.count('\n') == 1
 
