@@ -37,15 +37,17 @@ class RefineConfig:
       residual.
     max_edits: Substitutions, removals and additions of one atom, in sequence.
     substitutions: Substituted crystals that are encoded, by the gradient.
-    joint_edits: Most atoms of a large crystal that are substituted or removed
-      together (hand).
+    joint_edits: Most edits of a large crystal that are made together (hand).
+    exchanges: Pairs of neighbours of a large crystal that are exchanged, by the
+      gradient (hand).
+    exchange: Å; longest distance of such a pair (hand).
     removals: Crystals without one atom that are encoded, by the gradient.
     additions: Positions at which an atom is added.
     peak_distance: Å; shortest distance between two of these (hand).
     peak_occupancy: Least missing occupancy there; a lone atom's is 1 (hand).
     encoded_twice: Edited crystals that are encoded again after a linear step.
     refined_additions: Added atoms whose crystal takes Gauss-Newton steps.
-    addition_steps: How many.
+    addition_steps: How many; joint edits of a large crystal take as many.
     addition_share: Atoms are added if the best other edit keeps more than this
       share of the residual.
     min_gain: An edit has to lower the sum of squared residuals by this,
@@ -75,6 +77,8 @@ class RefineConfig:
   max_edits: int = 6
   substitutions: int = 24
   joint_edits: int = 8
+  exchanges: int = 8
+  exchange: float = 2.0
   removals: int = 8
   additions: int = 4
   peak_distance: float = 0.7

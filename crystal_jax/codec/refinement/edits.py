@@ -1,4 +1,4 @@
-"""Crystals that differ by one atom: substituted, removed or added.
+"""Edits of crystals: atoms that are substituted, exchanged, removed or added.
 
 Substitutions and removals are ranked by the gradient of the squared residual
 by the atoms' element codes; additions by the occupancy that the networks decode
@@ -45,6 +45,50 @@ def substitutions_and_removals(
     yield (
       Crystal(crystal.numbers[kept], crystal.positions[kept], crystal.cell),
       kept,
+    )
+
+
+def exchanges(
+  encoder: Encoder,
+  crystal: Crystal,
+  cotangent: Float[np.ndarray, 'L'],
+  config: RefineConfig,
+) -> Iterator[tuple[Crystal, Int[np.ndarray, 'M']]]:
+  """The likeliest crystals with two neighbours of different elements exchanged.
+
+  Where two atoms are nearly in one voxel, each may be read with the species of
+  the other; then neither substitution alone lowers the residual.
+
+  Args:
+    encoder: Gives the gradient.
+    crystal: Without empty slots.
+    cotangent: Gradient of the squared residual by the latent.
+    config: How many, and the longest distance of the two.
+
+  Yields:
+    A crystal, and the indices in `crystal` of its atoms.
+  """
+  numbers = np.asarray(crystal.numbers)
+  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
+  offsets = fractional[:, None] - fractional[None]
+  offsets -= np.rint(offsets)
+  is_near = np.linalg.norm(offsets @ crystal.cell, axis=-1) < config.exchange
+  first, second = np.nonzero(
+    np.triu(is_near & (numbers[:, None] != numbers[None]))
+  )
+  if not len(first):
+    return
+  gradient = encoder.code_gradient(crystal, cotangent.astype(np.float32))
+  codes = elements.element_codes()[numbers]
+  change = codes[second] - codes[first]
+  gain = -np.sum((gradient[first] - gradient[second]) * change, axis=1)
+  for pair in np.argsort(-gain)[: config.exchanges]:
+    exchanged = numbers.copy()
+    exchanged[first[pair]] = numbers[second[pair]]
+    exchanged[second[pair]] = numbers[first[pair]]
+    yield (
+      Crystal(exchanged, crystal.positions, crystal.cell),
+      np.arange(len(numbers)),
     )
 
 

@@ -11,6 +11,7 @@ from crystal_jax.codec import batching
 from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.edits import (
   additions,
+  exchanges,
   substitutions_and_removals,
 )
 from crystal_jax.codec.refinement.encoder import Encoder
@@ -131,43 +132,41 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
 
 
 def _joint_edits(encoder, crystal, target, mean, config, allowed):
-  """The best crystal with some atoms substituted or removed, and its residual.
+  """The best crystal with some atoms edited, and its residual.
 
   Of a large crystal: atoms that are far from each other are wrong each by
-  itself, and the other atoms take no step. The best edit of each atom is ranked
-  alone; the first of them are made together, as many as lower the residual.
+  itself. The best edit of each atom is ranked alone; the first of them are made
+  together, as many as lower the residual, and then all atoms take some steps.
   """
   cotangent = target.residual(mean) / target.std
   edits = [
-    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed)
+    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed),
+    *exchanges(encoder, crystal, cotangent, config),
   ]
   if not edits:
     return crystal, np.inf
   means, _ = encoder.latents([c for c, _ in edits], batching.SIZE)
-  numbers_by_atom: dict[int, int] = {}
+  joint: list[Crystal] = []
+  before = np.asarray(crystal.numbers)
+  numbers = before.copy()  # 0: removed
   for i in np.argsort(mean_squared(target.residual(means))):
-    atom, number = _changed(crystal, *edits[i])
-    numbers_by_atom.setdefault(atom, number)
-  joint, numbers = [], np.array(crystal.numbers)
-  for atom, number in [*numbers_by_atom.items()][: config.joint_edits]:
-    numbers[atom] = number  # 0: removed
-    kept = numbers > 0
-    if kept.any():
+    edited, kept = edits[i]
+    after = np.zeros_like(before)
+    after[kept] = edited.numbers
+    is_changed = after != before
+    if len(joint) == config.joint_edits:
+      break
+    merged = np.where(is_changed, after, numbers)
+    rest = merged > 0
+    if (numbers == before)[is_changed].all() and rest.any():
+      numbers = merged
       joint.append(
-        Crystal(numbers[kept], crystal.positions[kept], crystal.cell)
+        Crystal(numbers[rest], crystal.positions[rest], crystal.cell)
       )
   means, _ = encoder.latents(joint, batching.SIZE)
   residuals = mean_squared(target.residual(means))
-  best = int(np.argmin(residuals))
-  return joint[best], float(residuals[best])
-
-
-def _changed(crystal, edited, kept):
-  """The atom that an edit changes, and its atomic number; 0: removed."""
-  numbers = np.zeros_like(crystal.numbers)
-  numbers[kept] = edited.numbers
-  atom = int(np.argmax(numbers != crystal.numbers))
-  return atom, int(numbers[atom])
+  best = joint[int(np.argmin(residuals))]
+  return gauss_newton(encoder, best, target, config, config.addition_steps)
 
 
 def _stepped(crystal, kept, step, config):

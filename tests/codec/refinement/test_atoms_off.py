@@ -63,6 +63,15 @@ def two_exchanged(crystal):
   return cj.Crystal(numbers, crystal.positions, crystal.cell)
 
 
+def neighbours_exchanged(crystal):
+  """Titanium and an oxygen beside it, 1.95 Å apart."""
+  distances = np.linalg.norm(crystal.positions - crystal.positions[1], axis=1)
+  neighbour = np.argsort(distances)[1]
+  numbers = np.array(crystal.numbers)
+  numbers[[1, neighbour]] = numbers[[neighbour, 1]]
+  return cj.Crystal(numbers, crystal.positions, crystal.cell)
+
+
 @pytest.mark.parametrize(
   'wrong, config',
   [
@@ -71,6 +80,7 @@ def two_exchanged(crystal):
     (without, CONFIG),
     (exchanged, LARGE),
     (two_exchanged, LARGE),
+    (neighbours_exchanged, LARGE),
     (with_one_more, LARGE),
     (without, LARGE),
   ],
