@@ -114,7 +114,8 @@ def _readouts(
     outputs = decode_batch(model, params, z[rows])
     outputs = _restricted(outputs, allowed)
     if contents is None:
-      return outputs, model.representation.crystals(outputs)
+      read_from = _without_padding(outputs, len(batch))
+      return outputs, model.representation.crystals(read_from)
     from crystal_jax.representation import known_composition
 
     return outputs, known_composition.crystals(
@@ -150,6 +151,18 @@ def _restricted(
     learnt + offset, (len(outputs['codes']), *shape[1:])
   )
   return {**outputs, 'code_offsets': offsets}
+
+
+def _without_padding(outputs: Mapping[str, Any], count: int) -> dict[str, Any]:
+  """Outputs that hold no atoms from row `count` on: nothing is read there."""
+  if 'occupancy' not in outputs:
+    return dict(outputs)
+  occupancy = jnp.asarray(outputs['occupancy'])
+  filled = jnp.asarray(np.arange(len(occupancy)) < count)
+  return {
+    **outputs,
+    'occupancy': jnp.where(filled[:, None, None, None], occupancy, 0),
+  }
 
 
 def _known(
