@@ -20,6 +20,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
 
+from crystal_jax.io.reading import pool  # noqa: E402
 from tests import tiny_configs  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -103,6 +104,20 @@ def data_dir() -> pathlib.Path:
     if path.suffix in ('.py', '.npz'):
       digest.update(path.read_bytes())
   return _TEMPORARY / f'crystal_jax_test_data_{digest.hexdigest()[:16]}'
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+  """No worker processes: they start more slowly than a few items are done."""
+
+  class Here:
+    def __init__(self, function, items, *_):
+      self._function, self._items = function, items
+
+    def results(self):
+      return (pool.call(self._function, item) for item in self._items)
+
+  monkeypatch.setattr(pool, '_Pool', Here)
 
 
 @pytest.fixture

@@ -105,13 +105,13 @@ class CrystalCodec(ArrayCodec):
       ValueError: If the latents are not of this codec's size, `refine` is none
         of the three, or composition and number of atoms are at odds.
     """
-    z = self._latents(z)
-    if refine not in REFINE:
-      raise ValueError(f'Need {refine=} to be one of {REFINE}.')
     from crystal_jax.codec import decoding
     from crystal_jax.representation import symmetric_positions
     from crystal_jax.structure.composition import contents_of
 
+    z = self._latents(z)
+    if refine not in REFINE:
+      raise ValueError(f'Need {refine=} to be one of {REFINE}.')
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', symmetric_positions.TOLERANCE)
     results = decoding.decode_latents(

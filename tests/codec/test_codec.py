@@ -1,10 +1,6 @@
 """Crystals to latents and back, whatever they look like."""
 
 import concurrent.futures
-import os
-import subprocess
-import sys
-import textwrap
 import warnings
 
 import ase
@@ -13,8 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import crystal_jax as cj
 from crystal_jax.codec import model
@@ -83,38 +77,6 @@ def _same(a, b):
   matcher = StructureMatcher(stol=0.1, scale=False)
   found = matcher.get_rms_dist(a, b)
   assert found is not None and found[0] < 0.01
-
-
-def test_a_latent_is_of_the_crystal_not_of_how_it_is_written(perfect):
-  crystal = crystals.wurtzite()
-  order = np.random.default_rng(1).permutation(len(crystal.numbers))
-  doubled = cj.Crystal.from_ase(crystal.to_ase().repeat((2, 1, 1)))
-  ways = [
-    crystal,
-    cj.Crystal(
-      crystal.numbers[order], crystal.positions[order] + 0.3, crystal.cell
-    ),
-    doubled,
-    bent(crystal, np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]])),
-  ]
-  z = perfect.encode(ways)
-  np.testing.assert_allclose(z[1:], np.stack([z[0]] * 3), atol=2e-4)
-
-
-def test_three_libraries_give_one_latent(perfect):
-  crystal = crystals.perovskite()
-  structure = STRUCTURE(
-    crystal.cell,
-    [ase.data.chemical_symbols[z] for z in crystal.numbers],
-    crystal.positions,
-    coords_are_cartesian=True,
-  )
-  charged = structure.copy().add_oxidation_state_by_guess() or structure
-  z = perfect.encode([crystal, crystal.to_ase(), structure, charged])
-  for other in z[1:]:
-    np.testing.assert_array_equal(other, z[0])
-  for alone in crystal, crystal.to_ase(), structure:
-    assert perfect.encode(alone).shape == (1, perfect.size)
 
 
 def test_none_at_all_and_more_than_chunks_hold(tiny):
@@ -287,93 +249,3 @@ def test_interpolation_begins_and_ends_at_the_ends(perfect):
   )
   with pytest.raises(ValueError, match='steps'):
     perfect.interpolate(a, b, steps=1)
-
-
-@pytest.mark.parametrize(
-  'kind', ['cell', pytest.param('box', marks=pytest.mark.slow)]
-)
-def test_saved_and_opened_by_another_process(tmp_path, kind):
-  # What has learnt nothing draws cells that take long to look at.
-  codec = cj.Codec.load('mp_20') if kind == 'cell' else codecs.untrained(kind)
-  batch = crystals.embedded(3)
-  codec.save(tmp_path / 'mine', dtype='float32', notes={'licence': 'CC0'})
-  z = codec.encode(batch)
-  assert z.shape == (3, codec.size) == (3, int(np.prod(codec.latent_shape)))
-  np.savez(tmp_path / 'z.npz', z=z)
-  script = f"""
-    import numpy as np
-    import crystal_jax as cj
-    codec = cj.Codec.load({str(tmp_path / 'mine')!r})
-    assert codec.describe()['licence'] == 'CC0'
-    z = np.load({str(tmp_path / 'z.npz')!r})['z']
-    found = codec.decode(z, refine='none')
-    np.savez(
-      {str(tmp_path / 'out.npz')!r},
-      failures=sorted(codec.failures),
-      **{{str(i): c.positions for i, c in enumerate(found) if c}},
-    )
-  """
-  subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(script)],
-    check=True,
-    cwd=crystals.ROOT,
-    timeout=300,
-    env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
-  )
-  here = codec.decode(z, refine='none')
-  there = np.load(tmp_path / 'out.npz')
-  assert there['failures'].tolist() == sorted(codec.failures)
-  for i, crystal in enumerate(here):
-    if crystal is not None:
-      np.testing.assert_allclose(there[str(i)], crystal.positions, atol=1e-5)
-
-
-def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
-  from crystal_jax import tasks
-
-  tiny_cell_config.train.steps = 2
-  tiny_cell_config.train.checkpoint_every = 2
-  run, state = tasks.train(tiny_cell_config, tmp_path)
-  codec = cj.Codec.from_run(tmp_path)
-  card = codec.describe()
-  assert card['steps'] == 2 and card['data']['crystals'] <= 64
-  seen = np.unique(run.arrays['train']['numbers'])
-  assert len(card['elements']) == len(seen[seen > 0])
-  assert str(tmp_path.parent) not in str(card)
-  codec.save(tmp_path / 'half', dtype='float16')
-  half = cj.Codec.load(tmp_path / 'half')
-  assert half.describe()['fingerprint'] == card['fingerprint']
-  known = [c for c in crystals.embedded(20) if set(c.numbers) <= set(seen)]
-  z = codec.encode(known)
-  assert len(known) > 2
-  np.testing.assert_allclose(half.encode(known), z, atol=5e-3)
-  with pytest.raises(ValueError, match='Pu was never seen'):
-    half.encode(ase.build.bulk('Pu', 'fcc', a=4.6))
-  with pytest.raises(FileNotFoundError, match='from_run'):
-    cj.Codec.load(tmp_path)
-
-
-@given(data=st.data())
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_the_latent_is_of_the_crystal(data):
-  """Supercell, basis, origin and order of the atoms do not matter."""
-  codec, kinds = codecs.through(), (crystals.perovskite, crystals.wurtzite)
-  crystal = data.draw(st.sampled_from([*kinds, crystals.bcc]))()
-  matrix = data.draw(st.sampled_from(BASES))
-  origin = data.draw(st.tuples(*[st.floats(-9, 9)] * 3))
-  atoms = crystal.to_ase().repeat(data.draw(st.sampled_from(REPEATS)))
-  order = data.draw(st.permutations(range(len(atoms))))
-  atoms = atoms[order]
-  other = cj.Crystal(
-    atoms.numbers, atoms.positions + origin, matrix @ atoms.cell[:]
-  )
-  z = codec.encode([crystal, other])
-  np.testing.assert_allclose(z[1], z[0], atol=2e-4)
-
-
-REPEATS = (1, 1, 1), (2, 1, 1), (1, 1, 2)
-BASES = [
-  matrix
-  for matrix in np.random.default_rng(0).integers(-2, 3, (400, 3, 3))
-  if round(np.linalg.det(matrix)) == 1
-]

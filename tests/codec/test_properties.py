@@ -118,7 +118,7 @@ def test_optimize_never_returns_what_the_head_finds_worse(codec, crystals):
     codec.optimize(crystals[:1], 'hardness')
 
 
-def test_the_verbs(codec, crystals, tmp_path, capsys):
+def test_the_verbs(codec, crystals, tmp_path, capsys, in_process):
   codec.save(tmp_path / 'codec')
   rows = []
   for i, crystal in enumerate(crystals):

@@ -19,6 +19,8 @@ from crystal_jax.evaluation import (
 from crystal_jax.evaluation import metric_labels as labels
 from tests import codecs
 
+pytestmark = pytest.mark.usefixtures('in_process')
+
 COLUMNS = 'train', 'heldout', 'oracle', 'baseline'
 NAMES = {
   'crystals', 'reconstruction_mse', 'species_accuracy', 'count_exact',

@@ -171,7 +171,7 @@ def write_compact(path, crystals_of_file):
   )
 
 
-def test_a_folder_is_scored_from_the_shell(tmp_path, capsys):
+def test_a_folder_is_scored_from_the_shell(tmp_path, capsys, in_process):
   write_compact(tmp_path / 'known_train.npz', TRAIN)
   write_compact(tmp_path / 'known_val.npz', HELD_OUT)
   assert len(load_reference(tmp_path / 'known').train) == 3

@@ -6,7 +6,6 @@ reason'. Each kind was reported to some reader of crystals as silently wrong.
 
 _CUBIC = (5.64, 5.64, 5.64, 90, 90, 90)
 NACL = 'Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5'
-QUARTER = 'Na1 Na 0 0 0\nCl1 Cl 0.25 0.25 0.25'
 _COLUMNS = 'label type_symbol fract_x fract_y fract_z'
 
 

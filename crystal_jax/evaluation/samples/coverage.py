@@ -45,8 +45,6 @@ class CutOffs:
 
 
 MP_20 = CutOffs(0.4, 10.0)
-# Those of Perov-5 and Carbon-24.
-NARROW = CutOffs(0.2, 4.0)
 
 
 @dataclasses.dataclass(frozen=True)
