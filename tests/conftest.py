@@ -45,7 +45,7 @@ _COMPILED_WELL = (
 _LONGEST = (
   'density/test_voxelize.py', 'density/test_voxelize_in_jax.py',
   'density/test_derivatives.py', 'training/test_loop.py',
-  'codec/test_codec.py', 'codec/test_shipped.py',
+  'codec/test_codec.py', 'codec/test_shipped.py', 'codec/test_saved.py',
   'evaluation/test_coded_scores.py', 'decoding/test_decode.py',
   'evaluation/test_samples.py', 'codec/test_properties.py',
   'representation/test_coded_box.py', 'codec/test_coded_codec.py',

@@ -109,6 +109,7 @@ def test_a_perfect_cell_codec_gives_everything_back(
   assert page.count('<img') >= 2 and 'http' not in page
 
 
+@pytest.mark.slow
 def test_an_untrained_codec_gives_nothing_back(
   tiny_cell_config, tmp_path, unrefined, no_traversals
 ):
