@@ -86,6 +86,8 @@ def test_a_perfect_cell_codec_gives_everything_back(
   # The files hold the codec's crystals, one for each held-out crystal.
   files = sorted((tmp_path / 'cif').glob('*.cif'))
   assert len(files) == 6
+  pairs = (tmp_path / 'pairs.html').read_text('utf-8')
+  assert pairs.count('"title":"decoded: ') == 6 and 'href="pairs.html"' in page
   decoded = [cj.read(path) for path in files]
   true = {
     str(i): (n[n > 0], f[n > 0], c)
