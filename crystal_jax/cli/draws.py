@@ -128,15 +128,15 @@ def write(
     rows.append(row)
     if page.is_open:
       page.add(pairs.panel(crystal, name))
-  look = page.write(title, gallery=True)
+  where = page.write(title, gallery=True)
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   written = [row for row in rows if 'file' in row]
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
   else:
     _print(args, written, len(crystals))
-    if look and written:
-      print(look)
+    if where and written:
+      print(where)
   return skipped.status(len(written))
 
 

@@ -56,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
       folder.write(name, crystal, bool(certain[step]), float(residuals[step]))
       doubt = '' if certain[step] else ', uncertain'
       page.add(first, pairs.panel(crystal, f'{name}{doubt}'), last)
-  look = page.write(f'From {args.first.name} to {args.last.name}')
-  return folder.finish(look=look)
+  where = page.write(f'From {args.first.name} to {args.last.name}')
+  return folder.finish(where=where)

@@ -99,12 +99,12 @@ class CrystalFolder(SkipCounter):
     row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
     self._rows.append(row)
 
-  def finish(self, note: str = '', look: str = '') -> int:
+  def finish(self, note: str = '', where: str = '') -> int:
     """Writes the table, prints what came out, and returns the exit status.
 
     Args:
       note: Said at the end of the line, if any.
-      look: Said on a line of its own, if any.
+      where: Said on a line of its own, if any.
     """
     written = [row for row in self._rows if row['file']]
     uncertain = [row['file'] for row in written if not row['certain']]
@@ -119,8 +119,8 @@ class CrystalFolder(SkipCounter):
           f'uncertain: {len(uncertain)} of them, {uncertain[0]} for one: their '
           f'own latents are not the given ones; see {TABLE}'
         )
-      if look:
-        print(look)
+      if where:
+        print(where)
     status = self.status(len(written))
     return INCOMPLETE if uncertain and not status else status
 

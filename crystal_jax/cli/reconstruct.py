@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     if page.is_open:
       doubt = '' if certain else ', uncertain'
       page.add(*pairs.pair(codec, id_, crystal, decoded, doubt))
-  look = page.write('Crystals and what came back')
+  where = page.write('Crystals and what came back')
   note = f', {same} with the composition they came with'
-  return folder.finish(note, look)
+  return folder.finish(note, where)
 
 
 def _formula(crystal) -> str:

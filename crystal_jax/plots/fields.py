@@ -57,9 +57,9 @@ def densities(
     images = {n: _view(array, view, plane) for n, array in arrays.items()}
     maximum = float(images[next(iter(images))].max()) or 1.0
     for ax, (name, image) in zip(row, images.items(), strict=False):
-      shown = _draw(ax, image, maximum)
+      mappable = _draw(ax, image, maximum)
       ax.set_title(f'{name}, {unit}', fontsize=9)
-    figure.colorbar(shown, ax=row[: len(images)], shrink=0.8)
+    figure.colorbar(mappable, ax=row[: len(images)], shrink=0.8)
     for ax, (name, image) in zip(
       row[len(images) :], images.items(), strict=True
     ):
