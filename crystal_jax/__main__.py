@@ -6,6 +6,7 @@ A verb is a file in `crystal_jax/cli`, imported when it is asked for.
 import argparse
 import importlib
 import sys
+import warnings
 from typing import Any, NoReturn
 
 # Each is the file of its name in `crystal_jax/cli`, - for _.
@@ -51,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     return 2
   try:
-    return _run(name, rest)
+    with warnings.catch_warnings():
+      warnings.showwarning = _show
+      return _run(name, rest)
   except ModuleNotFoundError as error:
     package = (error.name or '').split('.')[0]
     if package in ('', 'crystal_jax'):
@@ -85,6 +88,12 @@ class _Parser(argparse.ArgumentParser):
       file=sys.stderr,
     )
     sys.exit(2)
+
+
+def _show(message, category, filename, lineno, file=None, line=None) -> None:
+  """A warning in one line, without the place in the code."""
+  del category, filename, lineno, line
+  print(f'warning: {message}', file=file or sys.stderr)
 
 
 def _run(name: str, rest: list[str]) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import decoding, lattice_search
+from crystal_jax.cli import outputs
 from crystal_jax.density import grids
 from crystal_jax.io import atomic, cube, write
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--length', type=float, help='side of the box, Å')
   parser.add_argument('--cell', type=float, nargs=9, help='rows, Å')
   parser.add_argument('--max-atoms', type=int, default=512)
-  parser.add_argument('--symprec', type=float, help='symmetrize within this, Å')
+  outputs.add_symmetrize(parser, '--symprec')
   parser.add_argument('--picture', type=pathlib.Path, help='default: OUT.png')
 
 
@@ -62,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
       atoms, density=density, sigma=args.sigma
     )
     print(f'lattice: found {lattice.found}, score {lattice.score:.2f}')
-  crystal = lattice_search.assemble(atoms, lattice, symprec=args.symprec)
-  write(args.out, crystal)
+  crystal = lattice_search.assemble(atoms, lattice, symprec=args.symmetrize)
+  # Other formats than CIF hold no space group.
+  symprec = args.symmetrize if '.cif' in args.out.suffixes else None
+  write(args.out, crystal, symprec=symprec)
   print(f'wrote {args.out}: {crystal.to_ase().get_chemical_formula()}')
   return 0
 

@@ -51,10 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--exact', action='store_true', help='draw again what is not as asked'
   )
-  parser.add_argument(
-    '--symmetrize', type=float, default=0.0, metavar='Å',
-    help='make lattice and positions as symmetric as they are within this',
-  )  # fmt: skip
+  outputs.add_symmetrize(parser)
   outputs.add_folder_arguments(parser)
   pages.add_arguments(parser)
 
@@ -121,10 +118,12 @@ def write(
       skipped.skip(f'draw {name}', failures[index])
       rows.append({'id': name, 'reason': failures[index]})
       continue
-    if args.symmetrize:
+    if args.symmetrize is not None:
       crystal = symmetrized(crystal, args.symmetrize)
     row = _row(name, crystal, float(residuals[index]), unmet.get(index, []))
-    row['file'] = folder.write(f'{name}_{row["formula"]}', crystal).name
+    row['file'] = folder.write(
+      f'{name}_{row["formula"]}', crystal, symprec=args.symmetrize
+    ).name
     rows.append(row)
     if page.is_open:
       page.add(pairs.panel(crystal, name))

@@ -68,6 +68,7 @@ class CrystalFolder(SkipCounter):
     super().__init__()
     self._path: pathlib.Path = args.out
     self._strict, self._json = args.strict, args.json
+    self._symprec = args.symmetrize
     self._rows: list[dict[str, Any]] = []
     empty_folder(self._path, overwrite=args.overwrite)
     self._folder = Folder(self._path)
@@ -80,7 +81,7 @@ class CrystalFolder(SkipCounter):
       self.skip(id_, f'uncertain, residual {residual:.3g}')
       return
     name = id_ if certain else f'{id_[:_MAX_ID]}.uncertain'
-    file = self._folder.write(name, crystal)
+    file = self._folder.write(name, crystal, symprec=self._symprec)
     self._rows.append(
       {
         'id': id_,
@@ -146,6 +147,33 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--json', action='store_true', help='print the table as JSON'
   )
+  add_symmetrize(parser)
+
+
+def add_symmetrize(parser: argparse.ArgumentParser, *names: str) -> None:
+  """The option that writes CIFs with their space groups.
+
+  Args:
+    parser: Of the verb.
+    *names: Other names of the option.
+  """
+  parser.add_argument(
+    '--symmetrize',
+    *names,
+    type=_tolerance,
+    metavar='Å',
+    help='write each CIF with the space group that the crystal has within '
+    'this tolerance (0.01 to 0.1 are typical), exactly symmetric and in its '
+    'standard setting',
+  )
+
+
+def _tolerance(text: str) -> float:
+  """A positive, finite number."""
+  value = float(text)
+  if not 0 < value < math.inf:
+    raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+  return value
 
 
 def write_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -216,15 +217,16 @@ class CrystalCodec(ArrayCodec):
 
   def _encode(self, crystals, *, skip):
     """Mean and logarithm of the variance, [B, D] each."""
-    from crystal_jax.codec import encoding
+    from crystal_jax.codec import encoding, unseen
 
+    found = adapters.to_crystals(crystals)
     mean, log_var, failures = encoding.encode_crystals(
-      self._model,
-      self._params,
-      adapters.to_crystals(crystals),
-      self._known,
-      skip=skip,
+      self._model, self._params, found, self._known, skip=skip
     )
+    encoded = [None if i in failures else c for i, c in enumerate(found)]
+    warning = unseen.message(encoded, self._card)
+    if warning:
+      warnings.warn(warning, stacklevel=3)
     self._last.failures = failures
     return mean, log_var
 

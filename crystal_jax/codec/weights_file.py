@@ -22,6 +22,7 @@ import safetensors.numpy
 from flax import traverse_util
 from jaxtyping import PyTree
 
+from crystal_jax.codec import unseen
 from crystal_jax.structure import elements
 
 FORMAT = 1
@@ -214,6 +215,7 @@ _VALID = {
   'sha256': _is_text,
   'elements': _are_elements,
   'symmetrize': _is_length,
+  unseen.ENTRY: unseen.is_valid,
   'config': lambda value: isinstance(value, dict) and _is_plain(value),
   'refine': lambda value: isinstance(value, dict) and _is_plain(value),
 }

@@ -26,12 +26,20 @@ class Folder:
     self._path.mkdir(parents=True, exist_ok=True)
     self._taken: set[str] = set()
 
-  def write(self, id_: str, crystal: Crystal) -> pathlib.Path:
+  def write(
+    self, id_: str, crystal: Crystal, *, symprec: float | None = None
+  ) -> pathlib.Path:
     """Writes one crystal and returns its file.
 
     Characters other than ASCII letters, digits and `._+#-` become `_`, so that
     no id leads out of the folder. A name that this object has already written
     gets a number; files of an earlier run are replaced.
+
+    Args:
+      id_: The crystal's id.
+      crystal: One crystal.
+      symprec: Å. If given, the file holds the space group that the crystal has
+        within this tolerance; where spglib finds none, the crystal as it is.
     """
     stem = safe_name(id_)
     name, number = stem, 1
@@ -40,7 +48,12 @@ class Folder:
       name = f'{stem}-{number}'
     self._taken.add(name.lower())
     path = self._path / f'{name}.cif'
-    write(path, crystal)
+    try:
+      write(path, crystal, symprec=symprec)
+    except ValueError:
+      if symprec is None:
+        raise
+      write(path, crystal)
     return path
 
 

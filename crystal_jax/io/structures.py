@@ -43,6 +43,7 @@ _SUFFIXES = {
   '.ent': 'pdb',
   '.json': 'json',
 }
+_VASP = 'POSCAR', 'CONTCAR'  # Anywhere in a name, as ASE has it.
 _OF_ASE = {'res': 'shelx', 'proteindatabank': 'pdb', 'xyz': 'extxyz'}
 _PARSED_HERE = frozenset({*_SUFFIXES.values()})
 _COMPRESSED = '.gz', '.bz2', '.xz'
@@ -57,6 +58,11 @@ class Convertible(Protocol):
 
 
 Structure = ase.Atoms | Convertible
+
+
+def is_parsed_here(path: str | os.PathLike[str]) -> bool:
+  """Whether a file's name gives a format that this package parses itself."""
+  return _format_by_name(pathlib.Path(path)) is not None
 
 
 def load(
@@ -89,6 +95,16 @@ def load(
     raise ValueError(f'{path}: cannot be read: {reason}') from error
   if not found:
     raise ValueError(f'{path}: holds no structure with atoms.')
+  return found
+
+
+def load_atoms(path: str | os.PathLike[str]) -> list[Structure]:
+  """As `load`, without calculators and constraints, so that all can be sent."""
+  found = load(path)
+  for structure in found:
+    if isinstance(structure, ase.Atoms):
+      structure.calc = None
+      structure.set_constraint()
   return found
 
 
@@ -139,12 +155,9 @@ def describe(error: Exception, file_format: str) -> str:
 
 def _format(path: pathlib.Path) -> str:
   """The format of a file, by its name or content."""
-  name = path.name
-  for suffix in _COMPRESSED:
-    name = name.removesuffix(suffix)
-  suffix = os.path.splitext(name)[1].lower()
-  if suffix in _SUFFIXES:
-    return _SUFFIXES[suffix]
+  named = _format_by_name(path)
+  if named is not None:
+    return named
   try:
     found = str(ase.io.formats.filetype(str(path)))
   except ase.io.formats.UnknownFileTypeError:
@@ -154,6 +167,17 @@ def _format(path: pathlib.Path) -> str:
       'no known format by its name or content; name it .cif, .vasp or .extxyz'
     )
   return found
+
+
+def _format_by_name(path: pathlib.Path) -> str | None:
+  """The format that is parsed here and that a file's name gives."""
+  name = path.name
+  for suffix in _COMPRESSED:
+    name = name.removesuffix(suffix)
+  suffix = os.path.splitext(name)[1].lower()
+  if suffix in _SUFFIXES:
+    return _SUFFIXES[suffix]
+  return 'vasp' if any(word in name for word in _VASP) else None
 
 
 def _parse(path: pathlib.Path, file_format: str) -> Iterable[Structure]:

@@ -27,6 +27,13 @@ class SearchConfig:
     min_inverted: Fewest atoms that an inversion relates.
     rival_sites: A lattice with this many times the sites is no rival.
     rival_rank: A lattice that ranks lower by this much is no rival.
+    sharper: A lattice is refused if another one, of a finer tolerance, has an
+      rms distance less than this share of its own.
+    shifted: Median distance of images from their atoms along a direction, in
+      expected errors of exact atoms, above which it is a pseudo-translation:
+      0.16 at most for 680 true lattices.
+    stray: Two sites nearer than atoms can be, but further apart than this many
+      times the tolerance and their errors, make a pseudo-lattice.
     idealize: Lattice vectors whose lengths differ by less (relative) are made
       equal.
     carried: Correlation of a density with itself, moved by a lattice vector,
@@ -67,6 +74,9 @@ class SearchConfig:
   min_inverted: int = 3
   rival_sites: float = 1.5
   rival_rank: float = 0.2
+  sharper: float = 0.25
+  shifted: float = 0.2
+  stray: float = 6.0
   idealize: float = 1e-3
   carried: float = 0.7
   shortest: float = 1.8

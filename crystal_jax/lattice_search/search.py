@@ -111,6 +111,7 @@ def find_lattice(
   """
   del sigma
   best: tuple[float, support.Support] | None = None
+  sharper: list[support.Support] = []
   for tolerances in _tolerance_steps(atoms):
     points = box_atoms.Points.of(atoms, *tolerances)
     if points is None:
@@ -119,6 +120,9 @@ def find_lattice(
     if candidate is None:
       continue
     score = candidate.score(points)
+    if any(_is_sharper(other, candidate) for other in sharper):
+      score = 0.0
+    sharper.append(candidate)
     if density is not None and not _maps_density(
       np.asarray(density, np.float64), points, candidate.cell
     ):
@@ -133,6 +137,19 @@ def find_lattice(
   cell = lattice.niggli_reduce(candidate.cell, 1e-3)
   cell = lattice.idealize(cell, SEARCH.idealize)
   return LatticeFit(cell, float(score), bool(score >= 0.5), candidate.centre)
+
+
+def _is_sharper(other: support.Support, candidate: support.Support) -> bool:
+  """Whether another lattice maps the atoms so much more exactly.
+
+  Then a candidate of a wider tolerance is a pseudo-lattice, even if the other
+  one is not supported enough to be found.
+  """
+  return (
+    other.sites >= SEARCH.sites
+    and other.rms < SEARCH.sharper * candidate.rms
+    and not candidates.is_known(candidate.cell, [other.cell])
+  )
 
 
 def _tolerance_steps(atoms) -> list[tuple[float, int, float]]:
@@ -173,7 +190,8 @@ def _tolerance_steps(atoms) -> list[tuple[float, int, float]]:
   for each in [noisy] if has_wrong_species else [exact[1:], noisy]:
     wide = [step for step in each if step[0] >= 3 * typical]
     steps += wide[:2] or each[-1:]
-  return steps
+  # Pseudo-translations of many pairs may hide true ones of few.
+  return exact[:1] + steps
 
 
 def _search(points, prior) -> support.Support | None:
@@ -250,6 +268,8 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
     return candidate.rank - penalty
 
   best = max(found, key=rank)
+  if best.sites <= SEARCH.sites:
+    found += _neighbours(points, vectors, best)
   rival = any(
     other.sites >= best.sites
     and other.count < SEARCH.rival_sites * best.count
@@ -258,6 +278,37 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
     for other in found
   )
   return dataclasses.replace(best, rival=rival)
+
+
+def _neighbours(points, vectors, best) -> list[support.Support]:
+  """Lattices with a translation that a weakly supported lattice lacks.
+
+  The triples of `candidates` leave out sums of shorter translations: where
+  those are pseudo-translations, the true lattice is among the left out.
+  """
+  steps = vectors @ np.linalg.inv(best.cell)
+  lacking = np.abs(steps - np.rint(steps)).max(axis=1) > 0.1
+  vectors, steps = vectors[lacking], steps[lacking]
+  if not len(vectors):
+    return []
+  paired = points.match(vectors)[0] >= 0
+  sites = support.fold(points, best.cell)
+  found: list[support.Support] = []
+  for vector, step, own in zip(vectors, steps, paired, strict=True):
+    if len(np.unique(sites[own])) < best.sites:
+      continue
+    for k in range(3):
+      cell = best.cell.copy()
+      cell[k] = vector
+      # The step along the replaced vector is the ratio of the volumes.
+      if not 0.5 < abs(step[k]) < SEARCH.rival_sites or candidates.is_known(
+        cell, [other.cell for other in found]
+      ):
+        continue
+      other = support.measure(points, cell)
+      if other is not None:
+        found.append(other)
+  return found
 
 
 def _difference(cell, prior) -> float:

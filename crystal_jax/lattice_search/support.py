@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from crystal_jax.lattice_search import box_atoms
 from crystal_jax.lattice_search.config import SEARCH
+from crystal_jax.structure.crystal import MIN_DISTANCE
 
 # A lattice has seven sublattices of index two; each leaves out the translations
 # with an odd step along one of these combinations of axes.
@@ -89,6 +90,10 @@ def measure(
     return None
   cell, centre, translations, inversions, rms = fit
   folded = fold(points, cell)
+  if points.tolerance <= SEARCH.exact and (
+    _is_shifted(points, cell, translations) or _touches(points, cell, folded)
+  ):
+    return None
   sites, pairs = _weakest(translations, inversions, folded)
   all_sites = folded if centre is None else fold(points, cell, centre)
   count = int(all_sites.max()) + 1
@@ -147,6 +152,39 @@ def _fit(points, cell, centre):
     cell, centre = fit[:3], None if inversions is None else fit[3]
   rms = np.sqrt(np.mean(np.sum((values - rows @ fit) ** 2, axis=1)))
   return cell, centre, translations, inversions, float(rms)
+
+
+def _is_shifted(points, cell, translations) -> bool:
+  """Whether most images along a direction miss their atoms.
+
+  The errors of exact atoms are those of a few light ones and of those near
+  walls; a pseudo-translation misses by about the same for all.
+  """
+  first, second, steps = translations
+  misfit = points.positions[second] - points.positions[first] - steps @ cell
+  errors = np.linalg.norm(misfit, axis=1) * points.precision(first, second)
+  odd = steps @ _PARITIES.T % 2 == 1
+  return any(
+    np.median(errors[each]) > SEARCH.shifted for each in odd.T if each.any()
+  )
+
+
+def _touches(points, cell, folded) -> bool:
+  """Whether two sites are too near for two atoms, and too far for one.
+
+  A true lattice has one site there, and a stray atom near a wall at most.
+  """
+  # The most exact atom of each site, the sites in order.
+  order = np.lexsort((points.errors, folded))
+  best = order[np.unique(folded[order], return_index=True)[1]]
+  i, j = np.triu_indices(len(best), 1)
+  i, j = best[i], best[j]
+  offset = (points.positions[i] - points.positions[j]) @ np.linalg.inv(cell)
+  distance = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1)
+  within = 2 * points.tolerance + points.errors[i] + points.errors[j]
+  return bool(
+    np.any((distance > SEARCH.stray * within) & (distance < MIN_DISTANCE))
+  )
 
 
 def _weakest(translations, inversions, folded) -> tuple[int, int]:

@@ -131,6 +131,18 @@ def test_pairs_are_seen_in_one_frame(folder, tmp_path, perfect, capsys):
   assert not (out / 'index.html').exists()
 
 
+def test_symmetrized_files_hold_the_space_group(folder, tmp_path, perfect):
+  out = tmp_path / 'o'
+  arguments = ['reconstruct', str(folder), f'--out={out}']
+  assert main([*arguments, '--symmetrize=0.01']) == 0
+  text = (out / 'a.cif').read_text()
+  assert '_symmetry_Int_Tables_number 186\n' in text
+  assert sorted(cj.read(out / 'a.cif').numbers) == [8, 8, 30, 30]
+  for wrong in '0', 'nan', 'x':
+    with pytest.raises(SystemExit):
+      main([*arguments, f'--symmetrize={wrong}'])
+
+
 def test_interpolate_writes_a_file_a_step(folder, tmp_path, perfect, capsys):
   ends = [str(folder / 'a.cif')] * 2
   out = tmp_path / 'o'

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
+from crystal_jax.io import ase_formats
+from crystal_jax.io.reading import pool
 from tests.cifs import RUTILE, cif, fractional, save
 
 POSCAR = """x
@@ -38,6 +40,26 @@ def test_poscar(tmp_path):
     read(last='0 3 0')
   with pytest.raises(ValueError, match='POSCAR.*cannot be read'):
     read(second='0.5 zwei 0.5')
+
+
+def test_parsers_of_ase_run_in_a_process_of_their_own(tmp_path, monkeypatch):
+  """Formats that only ASE reads; one that crashes costs its file."""
+  path = tmp_path / 'x.xsf'
+  cj.write(path, cj.Crystal.from_ase(ase.build.bulk('NaCl', 'rocksalt', 5.64)))
+
+  def never(*_):
+    raise AssertionError('parsed in the process of the user')
+
+  monkeypatch.setattr(ase_formats, 'read', never)
+  assert sorted(cj.read(path).numbers) == [11, 17]
+  (tmp_path / 'y.xsf').write_text('CRYSTAL\nPRIMVEC\n1 0\n')
+  with pytest.raises(ValueError, match=r'y\.xsf: cannot be read: malformed'):
+    cj.read(tmp_path / 'y.xsf')
+  with pytest.raises(ValueError, match=r'z\.foo: cannot be read: no known'):
+    cj.read(save(tmp_path, 'x', 'z.foo'))
+  # A CIF is parsed here: no process is started for it.
+  monkeypatch.setattr(pool, 'isolated_map', never)
+  assert cj.read(save(tmp_path, cif(RUTILE))).numbers.size
 
 
 def test_extxyz(tmp_path):

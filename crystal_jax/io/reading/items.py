@@ -21,7 +21,13 @@ from crystal_jax.io.reading import ase_db, compact, frames, optimade, pool
 _COMPRESSED = ('.gz', '.bz2', '.xz')
 _FORMATS = {
   '.cif': 'cif',
+  '.mcif': 'cif',
   '.vasp': 'vasp',
+  '.poscar': 'vasp',
+  '.res': 'shelx',
+  '.ins': 'shelx',
+  '.pdb': 'pdb',
+  '.ent': 'pdb',
   '.xyz': 'extxyz',
   '.extxyz': 'extxyz',
   '.json': 'json',
@@ -31,6 +37,7 @@ _FORMATS = {
   '.jsonl': 'jsonl',
   '.parquet': 'parquet',
 }
+_READ_COMPRESSED = 'cif', 'vasp', 'extxyz', 'shelx', 'pdb'
 _VASP = ('POSCAR', 'CONTCAR')
 _IDS = ('id', 'material_id')
 
@@ -47,9 +54,9 @@ class Item:
   """One item to read: a file, or one crystal or block of a file.
 
   Attributes:
-    kind: 'cif', 'vasp', 'extxyz' or 'json': a file; 'text': a CIF in a table;
-      'frame', 'db', 'npz' or 'jsonl': one crystal of many in a file; 'parquet':
-      some rows of a row group.
+    kind: 'cif', 'vasp', 'extxyz', 'shelx', 'pdb' or 'json': a file; 'text': a
+      CIF in a table; 'frame', 'db', 'npz' or 'jsonl': one crystal of many in a
+      file; 'parquet': some rows of a row group.
     path: The file's path.
     name: Name for messages, of printable characters.
     id: The crystal's id; #0, #1, .. are appended for several crystals.
@@ -206,7 +213,7 @@ def _format(name: str) -> tuple[str, str | None]:
   stem, suffix = os.path.splitext(plain)
   kind = _FORMATS.get(suffix.lower())
   compressed = plain != name
-  if kind is None or compressed and kind not in ('cif', 'vasp', 'extxyz'):
+  if kind is None or compressed and kind not in _READ_COMPRESSED:
     return name, None
   return stem, kind
 

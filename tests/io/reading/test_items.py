@@ -33,6 +33,35 @@ def test_names_ids_and_kinds(tmp_path):
     find(tmp_path / 'nothing')
 
 
+def test_formats_that_prepare_lists(tmp_path):
+  """Files of other formats than CIF are read, or refused by name."""
+  (tmp_path / 'a.mcif').write_text(bad_files.cif())
+  (tmp_path / 'b.res').write_text(
+    'TITL x\nCELL 0.7 4 4 4 90 90 90\nLATT -1\nSFAC Cs Cl\n'
+    'Cs1 1 0 0 0\nCl1 2 0.5 0.5 0.5\nEND\n'
+  )
+  (tmp_path / 'c.ins').write_text('TITL x\nCELL 0.7 4 4 4 90 90 90\nEND\n')
+  (tmp_path / 'd.pdb').write_text(
+    'CRYST1    4.000    4.000    4.000  90.00  90.00  90.00 P 21 21 21    4\n'
+    'ATOM      1  C   UNK     1       0.500   0.200   1.000  1.00  0.00'
+    '           C\n'
+  )
+  (tmp_path / 'e.poscar').write_text('x')
+  (tmp_path / 'f.xsf').write_text('x')
+  results = [
+    result
+    for item in find(tmp_path)
+    for result in ([item] if isinstance(item, items.Skip) else parse(item, 10))
+  ]
+  reasons = {r.file: r.reason for r in results if isinstance(r, items.Skip)}
+  assert reasons.keys() == {'c.ins', 'e.poscar', 'f.xsf'}
+  assert reasons['f.xsf'] == items.NOT_A_CRYSTAL
+  read = {r[1]: r[0] for r in results if not isinstance(r, items.Skip)}
+  assert len(read['a'].numbers) == 2
+  assert sorted(read['b'].numbers) == [17, 55]
+  assert len(read['d'].numbers) == 4  # By the operations of its group.
+
+
 def test_a_name_that_is_no_text(tmp_path):
   path = os.fsencode(tmp_path) + b'/\xff\n.cif'
   with open(path, 'w') as file:
