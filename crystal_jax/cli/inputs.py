@@ -63,7 +63,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     nargs='+',
     type=pathlib.Path,
     metavar='IN',
-    help='files and folders: CIF, POSCAR, extxyz, .db, .csv, compact .npz',
+    help='files and folders: CIF, POSCAR, extxyz, .res, .pdb, .db, .csv, .npz',
   )
 
 

@@ -4,10 +4,10 @@
   python -m crystal_jax prepare NaCl.cif --out=mine
 
 Takes files and folders, with all folders in them: CIF, POSCAR*, CONTCAR*,
-*.vasp, extxyz, ASE databases (.db, .json), CSV with a column `cif`, compact
-npz; --properties adds columns of a CSV by id. A file that holds no crystal of
-whole atoms is skipped, and listed in OUT/skipped.csv with the reason. An
-interrupted run continues when it is started again.
+*.vasp, SHELX (.res, .ins), PDB, extxyz, ASE databases (.db, .json), CSV with a
+column `cif`, compact npz; --properties adds columns of a CSV by id. A file that
+holds no crystal of whole atoms is skipped, and listed in OUT/skipped.csv with
+the reason. An interrupted run continues when it is started again.
 
 Exit status: 0 if every crystal was read, 3 if some were skipped, 1 if nothing
 came out.

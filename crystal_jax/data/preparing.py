@@ -51,7 +51,8 @@ def prepare(
 
   Args:
     sources: Files and folders, searched recursively: CIF, POSCAR*, CONTCAR*,
-      *.vasp, extxyz, ASE databases, CSV with a column `cif`, compact npz.
+      *.vasp, SHELX, PDB, extxyz, ASE databases, CSV with a column `cif`,
+      compact npz.
     out: Folder of the data set; `load_split(out, 'train')` reads it.
     properties: Scalars of the crystals by id: a CSV with a column `id` (else
       its first column holds the ids), or an npz with an array `ids` and an

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from crystal_jax.io import cif_contents, cif_geometry, cif_species
-from crystal_jax.io.cif_symmetry import Symmetry, read_symmetry
+from crystal_jax.io.cif_symmetry import Symmetry, read_symmetry, states_symmetry
 from crystal_jax.io.cif_tags import Tags, canonical, number
 from crystal_jax.io.operations import Operations, expand
 from crystal_jax.structure import elements, validation
@@ -44,6 +44,7 @@ class Block:
   """One structure of a CIF, not yet checked."""
 
   block: gemmi.cif.Block
+  others: tuple[gemmi.cif.Block, ...] = ()  # Blocks without sites.
 
   def to_ase(self) -> ase.Atoms:
     """All atoms of the cell.
@@ -71,6 +72,13 @@ class Block:
       )
     _check_occupancies(tags, labels)
     cif_contents.check_sites(tags, labels)
+    if not states_symmetry(tags) and any(
+      states_symmetry(Tags(other)) for other in self.others
+    ):
+      raise ValueError(
+        'the symmetry is stated in another block than the sites; put both into '
+        'one block'
+      )
     symmetry = read_symmetry(tags, cell)
     atoms, counts, group = _choose(
       tags, formula, symmetry, symbols, sites, cell
@@ -98,9 +106,18 @@ def blocks(file: IO) -> Iterator[Block]:
     document = gemmi.cif.read_string(data, check_level=0)
   except (ValueError, RuntimeError) as error:
     raise ValueError(_syntax(str(error))) from None
-  for block in document:
-    if any(name.startswith('atom_site_') for name in _names(block)):
-      yield Block(block)
+  holds_sites = [
+    any(name.startswith('atom_site_') for name in _names(block))
+    for block in document
+  ]
+  others = tuple(
+    block
+    for block, has_sites in zip(document, holds_sites, strict=True)
+    if not has_sites
+  )
+  for block, has_sites in zip(document, holds_sites, strict=True):
+    if has_sites:
+      yield Block(block, others)
 
 
 def _choose(

@@ -30,12 +30,21 @@ def check_sites(tags: Tags, labels: Sequence[str]) -> None:
   Raises:
     ValueError: If a site has attached hydrogens or is one of alternatives.
   """
-  attached = tags.column('atom_site_attached_hydrogens')
+  attached = tags.column('atom_site_attached_hydrogens') or tags.column(
+    'atom_site_implicit_hydrogens'
+  )
   for label, value in zip(labels, attached, strict=False):
     if value not in ('.', '?') and not number(value) == 0:
       raise ValueError(
         f'site {label} has {value} attached hydrogens without positions; add '
         'them as sites'
+      )
+  for label, value in zip(
+    labels, tags.column('atom_site_label_alt_id'), strict=False
+  ):
+    if value not in ('.', '?', ''):
+      raise ValueError(
+        f'disorder: site {label} is alternative {value}; keep one of them'
       )
   groups = tags.column('atom_site_disorder_group')
   assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)
@@ -66,7 +75,7 @@ def check_multiplicities(
   column = [
     *tags.column('atom_site_site_symmetry_multiplicity'),
     *tags.column('atom_site_symmetry_multiplicity'),
-  ]
+  ] or tags.column('atom_site_site_symmetry_order')
   rows = [
     (label, int(number(value)), count)
     for label, value, count in zip(labels, column, orbits, strict=False)
@@ -94,7 +103,7 @@ def formula_contradiction(
     units: Formula units in the cell.
   """
   if formula is None:
-    return None
+    return _units_contradiction(atoms, units)
   stated: dict[str, float] = collections.defaultdict(float)
   for symbol, count in formula.items():
     stated['H' if symbol in ('D', 'T') else symbol] += count
@@ -121,6 +130,19 @@ def formula_contradiction(
       f'{units:g} formula units of {names}; correct the symmetry or the units'
     )
   return None
+
+
+def _units_contradiction(atoms, units: float | None) -> str | None:
+  """Why the atoms are not so many formula units, whatever the formula."""
+  if units is None or units != round(units):
+    return None
+  counts = collections.Counter(atoms.symbols).values()
+  if all(count % units == 0 for count in counts):
+    return None
+  return (
+    f'the sites give {atoms.get_chemical_formula()}, which is not {units:g} '
+    'formula units of anything; correct the symmetry or _cell_formula_units_Z'
+  )
 
 
 def has_space_group(atoms: ase.Atoms, group: int) -> bool:

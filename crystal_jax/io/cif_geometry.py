@@ -10,6 +10,8 @@ from crystal_jax.io.operations import MAX_DISTORTION
 from crystal_jax.structure.lattice import from_cell_parameters
 
 _LENGTHS = 'cell_length_a', 'cell_length_b', 'cell_length_c'
+# Å; distances of fractional and Cartesian coordinates differ by rounding only.
+_MAX_CONTRADICTION = 0.05
 _ANGLES = 'cell_angle_alpha', 'cell_angle_beta', 'cell_angle_gamma'
 
 
@@ -51,7 +53,9 @@ def read_sites(
   """
   columns = [tags.column(f'atom_site_fract_{x}') for x in 'xyz']
   if all(columns):
-    return np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
+    sites = np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
+    _check_cartesian(tags, sites @ cell)
+    return sites
   columns = [tags.column(f'atom_site_cartn_{x}') for x in 'xyz']
   if all(columns):
     sites = np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
@@ -59,6 +63,26 @@ def read_sites(
   raise ValueError(
     'no atoms: sites have no coordinates _atom_site_fract_x, _y and _z'
   )
+
+
+def _check_cartesian(tags: Tags, positions) -> None:
+  """Refuses Cartesian coordinates that fractional ones beside them contradict.
+
+  Axes may be turned and shifted: distances from the first site are compared.
+  """
+  columns = [tags.column(f'atom_site_cartn_{x}') for x in 'xyz']
+  if not all(columns) or any({'.', '?'} & set(column) for column in columns):
+    return
+  stated = np.stack([numbers(c, 'coordinates') for c in columns], axis=1)
+  distances = [
+    np.linalg.norm(sites - sites[:1], axis=1) for sites in (stated, positions)
+  ]
+  wrong = np.abs(distances[0] - distances[1]) > _MAX_CONTRADICTION
+  if wrong.any():
+    raise ValueError(
+      'fractional and Cartesian coordinates contradict each other, such as '
+      f'those of site {int(wrong.argmax()) + 1}; delete the wrong ones'
+    )
 
 
 def _to_fractional(sites, tags: Tags, cell) -> Float[np.ndarray, 'S 3']:
@@ -97,15 +121,23 @@ def _inverse(matrix: Float[np.ndarray, '3 3']) -> Float[np.ndarray, '3 3']:
 
 def _matrix(tags: Tags, kind: str) -> Float[np.ndarray, '3 3'] | None:
   """The matrix to Cartesian or fractional coordinates; None if not stated."""
-  names = [
-    f'atom_sites_{kind}_tran_matrix_{i}{j}' for i in '123' for j in '123'
+  indices = [(i, j) for i in '123' for j in '123']
+  # The second is the name in mmCIF.
+  values = [
+    tags.value(f'atom_sites_{kind}_tran_matrix_{i}{j}')
+    or tags.value(f'atom_sites_{kind}_transf_matrix_{i}_{j}')
+    for i, j in indices
   ]
-  values = [tags.value(name) for name in names]
   if not any(values):
     return None
   return numbers([v or '?' for v in values], 'matrix elements').reshape(3, 3)
 
 
 def _vector(tags: Tags, kind: str) -> Float[np.ndarray, '3']:
-  names = [f'atom_sites_{kind}_tran_vector_{i}' for i in '123']
-  return numbers([tags.value(n) or '0' for n in names], 'vector elements')
+  values = [
+    tags.value(f'atom_sites_{kind}_tran_vector_{i}')
+    or tags.value(f'atom_sites_{kind}_transf_vector_{i}')
+    or '0'
+    for i in '123'
+  ]
+  return numbers(values, 'vector elements')

@@ -16,6 +16,7 @@ from crystal_jax.structure import elements
 
 _FORMULA_TERM = re.compile(r'([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?')
 _SYMBOL = re.compile('[A-Za-z]{1,2}')
+_MIXTURE = re.compile('[/,+&][A-Z]')  # 'Al/Si' is no aluminium.
 _LABEL = re.compile(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)')
 _SYMBOLS = frozenset({*ase.data.chemical_symbols[1:], 'D', 'T'})
 _HYDROGENS = {'D': 'H', 'T': 'H'}
@@ -96,7 +97,7 @@ def _of_type(symbol: str, declared: set[str]) -> str:
 def _of_label(label: str, declared: set[str]) -> str:
   """The element that opens a label: 'Ti1' is Ti, 'O2A' and 'OW1' are O."""
   match = _LABEL.match(label)
-  if not match:
+  if not match or _MIXTURE.search(label):
     raise ValueError(_unknown_label(label))
   first, second, capital = match.groups()
   if second:

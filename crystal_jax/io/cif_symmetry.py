@@ -46,6 +46,11 @@ _IDS = re.compile(
   'id|.*_id|symop_magn_.*|.*description|wyckoff.*|.*_mxmymz|.*_timereversal|'
   'symop_(id|operation_xyz|generator_xyz)|equiv_pos_as_xyz'
 )
+# Tags of databases and misspelt ones, which state a symmetry all the same.
+_LIKE = re.compile(
+  '(?!atom_|geom_|journal_|audit_|publ_|refln_|diffrn_)'
+  '.*(sg_symbol|name_h_m|int_tables_number|space_group|spacegroup).*'
+)
 _IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
 _MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
 
@@ -65,6 +70,16 @@ class Symmetry:
   candidates: list[Operations]
   named_number: int | None = None
   is_partial: bool = False
+
+
+def states_symmetry(tags: Tags) -> bool:
+  """Whether a block says anything of its symmetry."""
+  return any(
+    tags.known(tag)
+    for tag in tags
+    if (match := _SYMMETRY.fullmatch(tag))
+    and match['rest'] not in ('entry_id', 'id')
+  )
 
 
 def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
@@ -92,6 +107,12 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
 def _listed(tags: Tags, cell) -> Operations | None:
   """The operations that a CIF lists; None if there is no list."""
   lists = [tuple(tags.known(name)) for name in _LISTS if tags.known(name)]
+  for name in _LISTS:
+    column = tags.column(name)
+    if tags.known(name) and {'.', '?'} & set(column):
+      raise ValueError(
+        f'_{name} has an unknown operation (?); list all or name the group'
+      )
   magnetic = tags.known(_MAGNETIC)
   if len(lists) + bool(magnetic) > 1 and len(set(map(_plain, lists))) > 1:
     raise ValueError(
@@ -145,6 +166,7 @@ def _statement(tags: Tags) -> tuple[Statement | None, bool]:
   is_partial = False
   for tag in tags:
     match = _SYMMETRY.fullmatch(tag)
+    is_partial |= not match and bool(_LIKE.fullmatch(tag) and tags.known(tag))
     if not match or _IDS.fullmatch(match['rest']) or not tags.known(tag):
       continue
     if 'transform' in match['rest']:

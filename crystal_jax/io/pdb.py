@@ -64,6 +64,8 @@ def _read_crystal(line: str) -> tuple[np.ndarray, Operations]:
   name = line[55:66].strip()
   if not name:
     return cell, IDENTITY
+  if name[0] in 'Hh':  # The hexagonal axes of a rhombohedral group.
+    name = f'R{name[1:]}:H'
   statement = space_groups.Statement(names=(name,))
   found = space_groups.settings(statement, cell)
   if len(found) > 1:

@@ -60,6 +60,7 @@ def parse(text: str, folder: pathlib.Path | None = None) -> ase.Atoms:
       f'{filled} positions for {sum(counts)} atoms: add lines or correct the '
       'counts'
     )
+  _check_end(lines, line + 1 + sum(counts))
   positions = np.reshape(
     [fields.reals(row[:3], 'a coordinate') for row in rows], (-1, 3)
   )
@@ -92,6 +93,21 @@ def _read_cell(lines):
   if not (scale > 0).all() or not volume > 0:
     raise ValueError('a cell of zero volume: correct lines 2 to 5')
   return cell * scale, scale
+
+
+def _check_end(lines, line) -> None:
+  """Refuses more rows than atoms; velocities come after a blank line."""
+  words = lines[line].split() if line < len(lines) else []
+  if len(words) < 3:
+    return
+  try:
+    fields.reals(words[:3], 'a coordinate')
+  except ValueError:
+    return
+  raise ValueError(
+    f'line {line + 1} is one position more than there are atoms: correct the '
+    'counts, or put a blank line before velocities'
+  )
 
 
 def _read_mode(lines, line) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import ase
 import numpy as np
@@ -26,6 +27,7 @@ _CENTRINGS = {
   6: ('x,y,z', 'x+1/2,y,z+1/2'),
   7: ('x,y,z', 'x+1/2,y+1/2,z'),
 }
+_PEAK = re.compile(r'Q\d+', re.IGNORECASE)  # Of a difference map.
 _LISTS = 'SFAC', 'SYMM', 'CELL', 'LATT', 'UNIT', 'PART'
 _END = 'HKLF', 'END'
 # Instructions that place no atoms; anything else is a site.
@@ -84,7 +86,7 @@ def _read(text: str):
   """Instructions by name, and (label, words) of each site."""
   text = re.sub(r'=[ \t]*(![^\n]*)?\n', ' ', text)  # A continued line.
   instructions: dict[str, list[list[str]]] = {}
-  sites = []
+  sites, peaks = [], 0
   for line in text.splitlines():
     words = line.split('!')[0].split()
     if not words or line[:1].isspace():
@@ -98,10 +100,21 @@ def _read(text: str):
         raise ValueError(
           f'disorder: PART {words[1]} holds alternative sites; keep one of them'
         )
+    elif name[:4] == 'MOVE':
+      raise ValueError(
+        'MOVE shifts or inverts the sites after it; give them where they are'
+      )
+    elif _PEAK.fullmatch(name):
+      peaks += 1
     elif name[:4] not in _INSTRUCTIONS and name[0] != '+':
       if len(words) < 5:
         raise ValueError(f'line {line.strip()[:40]!r} is not understood')
       sites.append((words[0], words[1:]))
+  if peaks:
+    warnings.warn(
+      f'{peaks} peaks (Q1, ..) of the SHELX file are no atoms and dropped',
+      stacklevel=2,
+    )
   return instructions, sites
 
 

@@ -124,6 +124,14 @@ KINDS = {
                    tag='_space_group_symop_magn_centering.xyz')), 'Na4Cl4'),
     ('p.cif', cif(head="_parent_space_group.name_H-M_alt 'F m -3 m'"),
      'refuse: list its symmetry operations'),
+    ('q.cif', f"data_symmetry\n{HM}\n{cif()}", 'refuse: another block'),
+    ('r.cif', f'data_symmetry\n_symmetry_cell_setting ?\n{cif()}', 'Na1Cl1'),
+    ('s.cif', cif(head='_aflow_space_group_number 225'),
+     'refuse: list its symmetry operations'),
+    ('t.cif', cif(head="_symetry_space_group_name_H-M 'F m -3 m'"),
+     'refuse: list its symmetry operations'),
+    ('u.cif', cif(head=f"{HM}\n_cod_original_sg_symbol_H-M 'F m 3 m'"),
+     'Na4Cl4'),
   ],
   'symmetry of other formats': [
     ('a.pdb', pdb(), 'Na4Cl4'),
@@ -149,6 +157,9 @@ KINDS = {
      'refuse: states a space group'),
     ('t.car', '!BIOSYM archive 3\nPBC=ON\nx\n!DATE\n'
      'PBC 5.64 5.64 5.64 90 90 90 (Fm-3m)\n', 'refuse: states a space group'),
+    ('u.pdb', pdb('H 3'), 'refuse: does not fit'),
+    ('v.res', shelx(more='MOVE 1 1 1 -1'), 'refuse: MOVE'),
+    ('w.res', shelx(sites=f'{TWO}\nQ1 1 .3 .3 .3 11.0 .05 2.1'), 'Mg1O1'),
   ],
   'species by number or name': [
     ('a.lammps-data', 'x\n\n2 atoms\n2 atom types\n\n0 5 xlo xhi\n0 5 ylo yhi\n'
@@ -173,6 +184,7 @@ KINDS = {
      'refuse: no group'),
     ('g.cif', cif(GENERAL, operations('-x,-y,-z')), 'refuse: identity'),
     ('h.cif', cif(head=operations(*F)), 'Na4Cl4'),
+    ('i.cif', cif(GENERAL, operations('x,y,z', '?')), 'refuse: unknown oper'),
   ],
   'a group that does not fit the cell': [
     ('a.cif', cif(GENERAL, "_symmetry_space_group_name_H-M 'P 2/m'",
@@ -222,6 +234,13 @@ KINDS = {
                   "_chemical_formula_sum 'H2 O'"), 'refuse: missing'),
     ('n.cif', cif('D1 D 0 0 0\nD2 D 0.3 0 0\nO1 O 0.15 0.1 0', f'{ONE}\n'
                   "_chemical_formula_sum 'D2 O'"), 'H2O1'),
+    ('o.cif', cif(head=f'{ONE}\n_cell_formula_units_Z 4'),
+     'refuse: not 4 formula units'),
+    ('p.cif', cif('Na1 Na 0 0 0 96\nCl1 Cl .5 .5 .5 96', HM,
+                  columns=f'{_COLUMNS} site_symmetry_order'),
+     'refuse: multiplicity 96'),
+    ('q.cif', cif('Na1 Na 0 0 0 48\nCl1 Cl .5 .5 .5 48', HM,
+                  columns=f'{_COLUMNS} site_symmetry_order'), 'Na4Cl4'),
   ],
   'atoms that are not placed, or twice': [
     ('a.cif', cif('O1 O 0 0 0 2', columns=f'{_COLUMNS} attached_hydrogens'),
@@ -243,6 +262,13 @@ KINDS = {
                   columns=f'{_COLUMNS} occupancy'), 'refuse: partial'),
     ('i.cif', cif('O1 O 0 0 0', tail='loop_\n_atom_site_occupancy\n1\n'),
      'refuse: several loops'),
+    ('j.cif', cif('O1 O 0 0 0 A 1\nO2 O .2 0 0 B 1',
+                  columns=f'{_COLUMNS} label_alt_id occupancy'),
+     'refuse: alternative A'),
+    ('k.cif', cif('O1 O 0 0 0 .\nO2 O .2 0 0 .',
+                  columns=f'{_COLUMNS} label_alt_id'), 'O2'),
+    ('l.cif', cif('O1 O 0 0 0 4', columns=f'{_COLUMNS} implicit_hydrogens'),
+     'refuse: attached hydrogens'),
   ],
   'types that are no element': [
     *((f'{name}.cif', cif(f'N1 {symbol} 0 0 0\nCl1 Cl .5 .5 .5'),
@@ -265,6 +291,8 @@ KINDS = {
     ('h.cif', cif('NO3 0 0 0', columns='label fract_x fract_y fract_z'),
      'O1|refuse: unknown species'),
     ('i.cif', cif('T1 0 0 0', columns='label fract_x fract_y fract_z'),
+     'refuse: unknown species'),
+    ('j.cif', cif('Al/Si 0 0 0', columns='label fract_x fract_y fract_z'),
      'refuse: unknown species'),
   ],
   'changes of basis and angles': [
@@ -297,6 +325,16 @@ KINDS = {
      'Na4Cl4'),
     ('n.cif', cif(head='\n'.join([operations(*F), "_parent_space_group."
      "child_transform_Pp_abc 'a,b,2c;0,0,0'"])), 'Na4Cl4'),
+    ('o.cif', cif('Na1 Na 0 0 0\nCl1 Cl 0 2.82 2.82', '\n'.join(
+      f'_atom_sites.fract_transf_matrix[{i}][{j}] {0.2 if i == j else 0}'
+      for i in (1, 2, 3) for j in (1, 2, 3)),
+      columns='label type_symbol Cartn_x Cartn_y Cartn_z'),
+     'refuse: contradicts the cell'),
+    ('p.cif', cif('Na1 Na 0 0 0 0 0 0\nCl1 Cl .5 .5 .5 1 1 1',
+                  columns=f'{_COLUMNS} cartn_x cartn_y cartn_z'),
+     'refuse: contradict each other'),
+    ('q.cif', cif('Na1 Na 0 0 0 0 0 0\nCl1 Cl .5 .5 .5 2.82 -2.82 2.82',
+                  columns=f'{_COLUMNS} cartn_x cartn_y cartn_z'), 'Na1Cl1'),
   ],
   'extxyz': [
     ('a.extxyz', xyz('pos:R:3:species:S:1', '0 0 0 Na\n2.8 2.8 2.8 Cl'),
@@ -345,5 +383,9 @@ KINDS = {
      'refuse: no number'),
     ('n.vasp', 'x\n1.0\n', 'refuse: a POSCAR of 2 lines'),
     ('o.vasp', vasp('x', species='Na NO3'), 'refuse: unknown species'),
+    ('p.vasp', vasp('x', rows='0 0 0\n.5 .5 .5\n.2 .2 .2', species='Na Cl'),
+     'refuse: one position more'),
+    ('q.vasp', vasp('x', rows='0 0 0\n.5 .5 .5\n\n0 0 0\n1 0 0',
+                    species='Na Cl'), 'Na1Cl1'),
   ],
 }  # fmt: skip
