@@ -40,12 +40,13 @@ class CellSpace:
     cell: Lattice vectors as rows, Å.
     aliased: Whether the density was sampled at points (True) or is limited
       to what the grid resolves; the same where the grid resolves σ.
-    inverse: Of the cell; its columns are the reciprocal vectors without 2π.
-    volume: Of the cell, Å³.
+    inverse: Inverse of the cell; its columns are the reciprocal vectors
+      without 2π.
+    volume: Volume of the cell, Å³.
     envelope: Amplitude of each coefficient of an atom of weight one, as
       `fourier.lines`; computed once, not at each step of a fit.
-    aliases: The result of `aliases.matter`; None if only a density without
-      aliases is modelled.
+    aliases: Result of `aliases.significant_aliases`; None if only a density
+      without aliases is modelled.
   """
 
   grid: grids.CellGrid
@@ -72,7 +73,7 @@ class CellSpace:
     volume = jnp.abs(jnp.linalg.det(cell))
     empty = jnp.zeros((0, 0), cell.dtype)
     bare = cls(grid, sigma, cell, aliased, inverse, volume, empty, None)
-    aliases = None if aliased is False else bare._matter(aliased)
+    aliases = None if aliased is False else bare._significant_aliases(aliased)
     envelope = fourier.lines(bare.damping())
     return dataclasses.replace(bare, envelope=envelope, aliases=aliases)
 
@@ -277,5 +278,7 @@ class CellSpace:
     """Whether the grid holds all of the density, to 1e-5 of an atom's."""
     return self._matter(True)[0] == 1
 
-  def _matter(self, aliased):
-    return aliasing.matter(self.grid, self.sigma, self.cell, aliased)
+  def _significant_aliases(self, aliased):
+    return aliasing.significant_aliases(
+      self.grid, self.sigma, self.cell, aliased
+    )

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.decoding import peaks, refit
 from crystal_jax.decoding.space import Space
-from crystal_jax.structure.crystal import MIN_DISTANCE
+from crystal_jax.structure.validation import MIN_DISTANCE
 
 # Width over σ, and ridge, of each level of sharpening. The last level blurs: it
 # is the matched filter, which tolerates the most noise. Tuned on crystals of

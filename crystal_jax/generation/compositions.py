@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, PyTree
 
 from crystal_jax.generation.conditions import Conditions
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.structure import elements
 from crystal_jax.structure.composition import Contents
@@ -87,7 +87,7 @@ class Compositions:
       counts: Atoms of each element by atomic number.
       given: The other conditions, one row.
     """
-    counts = np.asarray(counts)[:, order() - 1]
+    counts = np.asarray(counts)[:, element_order() - 1]
     total = counts.sum(1)
     none = np.zeros_like(counts)
     found = self._logits(none, total, 0 * total, given)
@@ -150,7 +150,7 @@ class Compositions:
 
   def _formulas(self, generators, given, choice):
     """Element by element."""
-    sequence = order()
+    sequence = element_order()
     allowed = np.isin(sequence, [*choice.allowed])
     required = np.isin(sequence, [*(choice.required or ())])
     if choice.required is not None:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.structure import elements
 
 SPACE_GROUPS = 230
@@ -29,7 +29,7 @@ SYSTEMS = {
   'hexagonal': 194,
   'cubic': 230,
 }
-# Elements of a formula that are told one by one, in the order of `order`.
+# Elements of a formula that are given one by one, in `element_order`.
 _SLOTS = 7
 
 
@@ -173,8 +173,8 @@ def _composition(counts, max_atoms):
   total = counts.sum(-1)
   share = counts / jnp.maximum(total, 1)[:, None]
   codes = jnp.asarray(elements.element_codes()[1:], jnp.float32)
-  sequence = jnp.asarray(order() - 1)
-  # The first elements in `order` that are there, their codes and shares.
+  sequence = jnp.asarray(element_order() - 1)
+  # The first elements of the formula, in `element_order`.
   there = counts[:, sequence] > 0
   rank = jnp.where(there, jnp.arange(len(sequence))[None], len(sequence))
   first = jnp.sort(rank, axis=-1)[:, :_SLOTS]
