@@ -37,7 +37,7 @@ from crystal_jax.evaluation import coded_scores, matching, views
 from crystal_jax.evaluation.predict import full_batches
 from crystal_jax.evaluation.reconstruction import (
   Reconstruction,
-  read_outputs,
+  reconstruct_unrefined,
 )
 from crystal_jax.structure.crystal import Crystal
 
@@ -69,7 +69,7 @@ def main():
   ids, true = [ids[i] for i in order], [true[i] for i in order]
   model, columns, refused = prepare(codec, ids, true)
   rows = with_codec_rows(
-    codec, read_outputs(model, codec.params, batches(columns))
+    codec, reconstruct_unrefined(model, codec.params, batches(columns))
   )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
   print(f'{args.data.name}, {len(refused)} of them refused')

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.data import assembling, splits
+from crystal_jax.data import shard_assembly, splits
 from crystal_jax.data.features import crystal_features
 from crystal_jax.io.reading import items
 from crystal_jax.io.reading.items import Item, Skip
@@ -177,7 +177,7 @@ def _columns(found, max_atoms) -> list[tuple[str, str]]:
         columns |= {k: v for k, v in result[2].items() if isinstance(v, float)}
   if columns is None:
     raise ValueError(f'The first {_PEEK} files or rows hold no crystal.')
-  return list(assembling.property_names(columns).items())
+  return list(shard_assembly.property_names(columns).items())
 
 
 def _belongs(keyed, split, fractions) -> bool:
