@@ -37,7 +37,7 @@ def make_card(
     model: The model.
     params: Its parameters.
     config: What the model was made from; only its `model` is kept.
-    name: Of the codec.
+    name: Name of the codec.
     elements: Symbols of the elements seen in training; None if unknown.
     entries: Further entries, as JSON.
   """

@@ -42,18 +42,18 @@ def decode_latents(
   allowed: Collection[int] | None,
   contents: Sequence[Contents] | None = None,
 ) -> list[Refined]:
-  """The crystal of each latent, or why there is none.
+  """The crystal of each latent, or the reason why there is none.
 
   Args:
-    model: Decodes, and encodes again.
-    params: Of its networks.
+    model: Model that decodes, and encodes decoded crystals again.
+    params: Parameters of its networks.
     z: Latents.
-    symmetrize: Å; see `Codec.decode`.
+    symmetrize: Tolerance, Å; see `Codec.decode`.
     refine: Which crystals are refined: 'auto', 'all' or 'none'.
     config: Tuned constants of the refinement.
     allowed: Atomic numbers that may be decoded; None: all.
-    contents: Composition or number of atoms of each, where they are known; no
-      atom is then substituted, removed or added.
+    contents: Composition or number of atoms of each crystal, where known. If
+      given, refinement does not substitute, remove or add atoms.
 
   Raises:
     ValueError: If contents are given and the model is not one of a cell.

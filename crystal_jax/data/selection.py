@@ -43,11 +43,11 @@ def load(
   """Crystals of a split, in memory.
 
   Args:
-    builder: As of `load_split`; several data sets are separated by commas.
+    builder: As for `load_split`; several data sets are separated by commas.
     split: A split, or a part of one.
     data_dir: Folder of prepared data sets. None: TFDS's default.
     manual_dir: Folder of files that the user provides.
-    weights: Of several data sets: shares of an epoch; empty: their sizes.
+    weights: Share of an epoch of each of several data sets. Empty: their sizes.
     **rules: Rules of `filter_crystals`; no rules: all crystals.
 
   Returns:

@@ -24,11 +24,11 @@ def by_formula(
   hash is nearest to val moves there. Train is never empty.
 
   Args:
-    formulas: Of each crystal.
+    formulas: Formula of each crystal.
     fractions: Shares of train, val and test.
 
   Raises:
-    ValueError: If the fractions are no three shares that add up to 1.
+    ValueError: If the fractions are not three shares that add up to 1.
   """
   names = list(dict.fromkeys(formulas))
   chosen = by_hash_value([hash_value(name) for name in names], fractions)

@@ -25,11 +25,11 @@ from crystal_jax.structure.crystal import Crystal
 
 @dataclasses.dataclass(frozen=True)
 class BoxReconstruction:
-  """One crystal, and what was decoded for it.
+  """One crystal, and the atoms decoded from its box.
 
   Attributes:
-    id: Of the crystal in its data set.
-    true: Its atoms in the box, and those just outside of it.
+    id: Id of the crystal in its data set.
+    true: Its atoms inside the box and just outside.
     decoded: Atoms decoded from the networks' density.
     oracle: Atoms decoded from the true density. None: not evaluated.
     crystal: The crystal of `decoded`, or the reason why there is none.

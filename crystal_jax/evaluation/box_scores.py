@@ -187,9 +187,9 @@ def _column(
   """One column of metrics.
 
   Args:
-    sums: Of the density and the species map.
+    sums: Metric sums of the density and the species map.
     rows: The reconstructions.
-    decoded: Decoded atoms for each.
+    decoded: Decoded atoms of each.
   """
   comparisons = [r.compare(a) for r, a in zip(rows, decoded, strict=True)]
   return {

@@ -30,8 +30,8 @@ def headline(metrics: Mapping[str, float], split: str) -> str:
   """The main figure of a split, HTML.
 
   Args:
-    metrics: Of the split.
-    split: Its name.
+    metrics: Metrics of the split.
+    split: Name of the split.
   """
   crystals = 'held-out' if split == 'heldout' else 'training'
   return (
@@ -50,10 +50,10 @@ def sections(
   """HTML of the reconstructions: the first and the worst are drawn.
 
   Args:
-    codec: What decoded them.
-    view: Of its representation.
+    codec: Codec that decoded them.
+    view: View of its representation.
     rows: Reconstructions with a comparison.
-    pictures: How many of the first to draw.
+    pictures: Number of reconstructions that are drawn from the first on.
   """
   parts = ['<h2>Crystals</h2>']
   for row in rows[:pictures]:

@@ -141,7 +141,7 @@ def summarize(
     rows: The reconstructions.
     name: 'codec' or an ablation.
     compared: Its crystals against the true ones.
-    view: Of the representation.
+    view: View of the representation.
     refused: Share of crystals, beside `rows`, that are misses.
 
   Returns:

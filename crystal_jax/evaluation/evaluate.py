@@ -36,10 +36,11 @@ def evaluate(
   crystals rotate beside the decoded ones.
 
   Args:
-    run: What was trained.
-    state: Its state; the averaged parameters are evaluated.
-    workdir: Where to write.
-    score: Of the run's task; `crystal_jax.tasks.evaluate` passes it.
+    run: The run to evaluate.
+    state: Its train state; the averaged parameters are evaluated.
+    workdir: Output folder.
+    score: Score function of the run's task; `crystal_jax.tasks.evaluate`
+      passes it.
 
   Returns:
     The content of `metrics.json`: a column of metrics for each of train,

@@ -69,7 +69,7 @@ def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
 
   Args:
     path: The file.
-    title: Of the page, plain text.
+    title: Title of the page, plain text.
     parts: HTML.
   """
   page = (

@@ -40,10 +40,10 @@ def sections(
   """HTML of three rows of decoded occupancies.
 
   Args:
-    codec: What decodes.
-    view: Of its representation.
-    first: A reconstruction; its latent is one end of the line.
-    last: The other end.
+    codec: Codec that decodes.
+    view: View of its representation.
+    first: Reconstruction whose latent is the start of the line.
+    last: Reconstruction whose latent is its end.
   """
   rng = np.random.default_rng(_SEED)
   share = np.linspace(0, 1, _STEPS)[:, None]

@@ -44,17 +44,17 @@ def integrate(
   guidance: float = 1.0,
   steps: int = 25,
 ) -> Float[np.ndarray, 'B D']:
-  """Latents from a time on.
+  """Latents at time 1, by integrating the velocity from an earlier time.
 
   Args:
     networks: The networks.
     params: Their parameters.
-    start: Standardized latents at time `begin`: noise at 0.
-    given: Conditions of each.
-    begin: Time from which the flow is followed to 1.
-    guidance: Strength of the conditions; 1: as trained, above: they count for
-      more than in the data.
-    steps: Of Heun's method, two evaluations each.
+    start: Standardized latents at time `begin`; at time 0 they are noise.
+    given: Conditions of each latent.
+    begin: Start time, in [0, 1).
+    guidance: Strength of the conditions. 1: as trained. Above 1: stronger than
+      in the data.
+    steps: Steps of Heun's method, two evaluations each.
 
   Returns:
     Latents of the codec, not standardized.

@@ -51,8 +51,8 @@ class PriorLoss:
 
   Attributes:
     model: `Latents` and `PriorNetworks`.
-    weights: Of the terms.
-    training: Whether it is differentiated.
+    weights: Weights of the terms.
+    training: Whether the loss is differentiated.
   """
 
   model: Model
@@ -169,7 +169,7 @@ def at_most(
 
 
 def cross_entropy(logits: Float[Array, 'B C'], label: Array) -> Array:
-  """Of integer labels, in nats."""
+  """Cross entropy of integer labels, nats."""
   log_shares = jax.nn.log_softmax(logits)
   label = jnp.clip(label, 0, logits.shape[-1] - 1)
   return -jnp.take_along_axis(log_shares, label[:, None], axis=-1)[:, 0]

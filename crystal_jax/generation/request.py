@@ -57,7 +57,7 @@ def resolve(
   """A request that a prior can meet.
 
   Args:
-    networks: Of the prior.
+    networks: Networks of the prior.
     params: Its parameters.
     known: Atomic numbers that the codec knows.
     criteria: What users ask for.

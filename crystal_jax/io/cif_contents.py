@@ -88,7 +88,7 @@ def formula_contradiction(
   """Why the atoms contradict the formula; None if they do not.
 
   Args:
-    atoms: Of the whole cell.
+    atoms: Atoms of the whole cell.
     formula: Counts by symbol; of the whole cell if its counts are multiples of
       the formula units, as pymatgen writes it.
     units: Formula units in the cell.

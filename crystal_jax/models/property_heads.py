@@ -40,7 +40,7 @@ class Kind(NamedTuple):
     name: 'scalar', 'log' (a positive scalar, whose logarithm is predicted),
       'distribution' or 'class'.
     width: Outputs of the head.
-    units: Of the value that is returned.
+    units: Unit of the value that is returned.
   """
 
   name: str
@@ -88,7 +88,7 @@ class PropertyHeads:
   `mean` and `std` [], which are not learnt.
 
   Attributes:
-    names: Of the properties.
+    names: Names of the properties.
   """
 
   names: tuple[str, ...]

@@ -35,9 +35,9 @@ class Box:
   """A crystal in a box of voxels. Static.
 
   Attributes:
-    grid: Where densities are sampled.
+    grid: Grid of the densities.
     sigma: Standard deviation of an atom, Å.
-    radius: Of the species labels, Å.
+    radius: Radius of the species labels, Å.
     filling: 'repeating', or 'single_cell' without periodic images.
     turn: Whether crystals are rotated at random.
     channels: [95, C], weight of each element in each channel; the first channel

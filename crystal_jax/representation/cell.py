@@ -43,7 +43,8 @@ class Cell:
     max_atoms: Most atoms of a primitive cell.
     closest: Least distance between two atoms on the grid, voxels; crystals with
       nearer atoms are refused.
-    niggli_tolerance: Of the standard frame, Å²; see `frame.standard_frame`.
+    niggli_tolerance: Tolerance of the standard frame, Å²; see
+      `frame.standard_frame`.
     peaks: Settings of the search for atoms.
   """
 

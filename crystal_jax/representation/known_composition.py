@@ -97,9 +97,9 @@ def crystals(
 
   Args:
     cell: The representation.
-    outputs: As of `Cell.crystals`.
-    wanted: Of each output. Where it fixes no number of atoms, the decoded
-      occupancy says how many formula units there are.
+    outputs: Network outputs, as for `Cell.crystals`.
+    wanted: Contents of each crystal. If they fix no number of atoms, the number
+      of formula units is that of the decoded occupancy.
 
   Returns:
     Crystals, or the reasons why there is none.

@@ -94,7 +94,7 @@ def sharpening_filter(
 
 
 def spectrum(size: int, sigma: float) -> Float[np.ndarray, 'G']:
-  """Of a Gaussian of sum one, in the order of `fft`; zero at Nyquist."""
+  """Spectrum of a Gaussian of sum one, as `fft` orders it; 0 at Nyquist."""
   waves = np.fft.fftfreq(size)
   return np.exp(-2 * (np.pi * sigma * waves) ** 2) * (np.abs(waves) < 0.5)
 

@@ -52,7 +52,8 @@ def crystal(
 
   Args:
     atoms: Decoded atoms, on the host.
-    squared_distances: Of each atom's code to the codes of all elements.
+    squared_distances: Squared distances of each atom's code to the codes of all
+      elements.
     prior: The predicted lattice, rows in Å; None: there is none.
     outputs: Decoded fields: occupancy [G, G, G], codes [G, G, G, C].
     grid: The box.

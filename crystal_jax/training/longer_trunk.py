@@ -22,13 +22,13 @@ def lengthen(trained: PyTree, fresh: PyTree) -> tuple[PyTree, PyTree]:
   """Parameters that go on where a model with fewer blocks stopped.
 
   Args:
-    trained: Trees of dicts, with trunks that may be shorter.
-    fresh: Of the model that is to be trained.
+    trained: Trained parameters, nested dicts; their trunks may be shorter.
+    fresh: Parameters of the model that is to be trained.
 
   Returns:
-    `trained` with the names that its parts have in the longer trunks, and
-    `fresh` with zeros in the outputs of the new blocks. The two as they are,
-    where no trunk is longer.
+    `trained`, with its parts renamed as in the longer trunks, and `fresh`, with
+    zeros in the outputs of the new blocks. Both unchanged if no trunk is
+    longer.
   """
   if not (isinstance(trained, Mapping) and isinstance(fresh, Mapping)):
     return trained, fresh

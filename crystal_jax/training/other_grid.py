@@ -24,12 +24,13 @@ def regrid(trained: PyTree, fresh: PyTree) -> PyTree:
   """Trained parameters in the shapes of a model on another grid.
 
   Args:
-    trained: Trees of dicts.
-    fresh: Of the model that is to be trained.
+    trained: Trained parameters, nested dicts.
+    fresh: Parameters of the model that is to be trained.
 
   Returns:
-    `trained`, with layers between tokens averaged, and without property heads,
-    which read another latent; as it is, where the grids are the same.
+    `trained` with layers between tokens averaged, and without property heads,
+    because they read a latent of another size. Unchanged if the grids are the
+    same.
   """
   found, changed = _regrid(trained, fresh)
   if changed:

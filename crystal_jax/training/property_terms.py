@@ -25,14 +25,14 @@ from crystal_jax.training import metrics
 
 @dataclasses.dataclass(frozen=True)
 class PropertyWeights:
-  """Weights of the terms.
+  """Weight of each property's term.
 
   Attributes:
-    element_fractions: Of their cross entropy.
-    crystal_system: Of its cross entropy.
-    num_atoms: Of its Huber loss.
-    volume_per_atom: Of the Huber loss of its logarithm.
-    columns: Of the Huber loss of each scalar column of the data set.
+    element_fractions: Weight of their cross entropy.
+    crystal_system: Weight of its cross entropy.
+    num_atoms: Weight of its Huber loss.
+    volume_per_atom: Weight of the Huber loss of its logarithm.
+    columns: Weight of the Huber loss of each scalar column of the data set.
   """
 
   element_fractions: float
@@ -61,8 +61,8 @@ def property_terms(
     params: Their parameters.
     z: Latents, sampled in training.
     batch: Prepared crystals, and the columns that the properties need.
-    valid: Which examples count.
-    weights: Of the terms.
+    valid: 1 for examples that count, 0 for the rest.
+    weights: Weights of the terms.
   """
   outputs = heads.outputs(params, z)
   targets = heads.targets(params, batch)

@@ -60,9 +60,9 @@ class Run:
     task: The task of the config.
     model: What is trained.
     arrays: Prepared examples of 'train' and, if there are any, 'heldout'.
-    refused: Of each, how many crystals the model cannot encode; they are not in
-      `arrays`.
-    optimizer: One for all parameters.
+    refused: Number of crystals of each split that the model cannot encode; they
+      are not in `arrays`.
+    optimizer: Optimizer of all parameters.
   """
 
   config: ml_collections.ConfigDict

@@ -102,7 +102,7 @@ def test_no_draw_depends_on_the_others(sampler):
 
 
 def test_probabilities_sum_to_one():
-  """Of all formulas of two elements of three in a cell of up to two atoms."""
+  """All formulas of one or two atoms."""
   prior = priors.untrained(max_atoms=2)
   sampler = Compositions(prior.networks, prior.params)
   rows = []

@@ -56,7 +56,7 @@ class RefineConfig:
     dense_atoms: A crystal of more atoms, whose lattice is exact, takes steps by
       conjugate gradients instead of a pseudoinverse (hand: 64 atoms of the
       24³ codec take a sixth of the time).
-    iterations: Of conjugate gradients in a step (hand).
+    iterations: Iterations of conjugate gradients in a step (hand).
     max_displacement: Å; longest displacement of an atom in a step.
     max_strain: Largest component of the lattice's strain in a step.
     singular_cutoff: Singular values of the Jacobian below this share of the

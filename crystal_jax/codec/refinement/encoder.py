@@ -33,9 +33,9 @@ class Encoder:
   """The encoder of a model, for decoded crystals; on the host.
 
   Attributes:
-    representation: An `Invertible` one.
-    networks: Encode its inputs.
-    params: Of the networks.
+    representation: An `Invertible` representation.
+    networks: Networks that encode its inputs.
+    params: Parameters of the networks.
   """
 
   representation: Invertible
@@ -48,7 +48,7 @@ class Encoder:
     """Mean and standard deviation of each posterior.
 
     Args:
-      crystals: Without empty slots.
+      crystals: Crystals without empty slots.
       batch_size: Crystals per call of the networks; compiled once for each
         size. Results do not depend on the batch.
 
@@ -80,7 +80,8 @@ class Encoder:
 
     Args:
       crystal: N atoms, without empty slots.
-      displacements: Of the N atoms, then of the lattice vectors, M = N + 3, Å.
+      displacements: P displacements of the N atoms, then of the lattice
+        vectors, M = N + 3, Å.
     """
     representation, slots = self._sized(crystal)
     size = len(crystal.numbers)
@@ -190,7 +191,7 @@ def _inputs(representation, atoms):
 
 
 def _flat_mean(networks, params, inputs) -> Array:
-  """Of one crystal, [L]."""
+  """Flat posterior mean of one crystal, [L]."""
   return networks.encode(params, inputs)[0].reshape(-1)
 
 
@@ -198,7 +199,10 @@ def _flat_mean(networks, params, inputs) -> Array:
   jax.jit, static_argnames=('representation', 'lone', 'networks')
 )
 def _atom_jacobian(representation, lone, networks, params, atoms, indices):
-  """By positions of some atoms, [K, 3, L]; `lone` represents one atom alone."""
+  """Derivative of the mean by the positions of K atoms, [K, 3, L].
+
+  `lone` is the representation of one atom alone.
+  """
   inputs = _inputs(representation, atoms)
   _, latent_jvp = jax.linearize(
     lambda x: _flat_mean(networks, params, x), inputs

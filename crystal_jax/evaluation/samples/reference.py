@@ -30,7 +30,7 @@ class Reference:
   """Known crystals.
 
   Attributes:
-    name: Of the data set.
+    name: Name of the data set.
     train: Crystals of which a generated one is not novel.
     heldout: Crystals that generated ones are to resemble.
   """
