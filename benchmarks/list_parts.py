@@ -16,7 +16,7 @@ from crystal_jax.representation import lattice_numbers
 # Numbers of steps of an axis.
 STEPS = np.array([2, 4, 6, 8, 12, 16, 18, 24, 30, 36, 48, 60, 72, 96, 120, 144,
                   192, 240, 288, 384, 480, 600, 720, 960, 1200])  # fmt: skip
-# Most atoms of a cell, and atomic numbers.
+# Maximum number of atoms of a cell, and atomic numbers.
 _MAX_ATOMS, _ELEMENTS = 20, 95
 
 

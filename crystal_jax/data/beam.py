@@ -44,7 +44,7 @@ def prepare_with_beam(
   """Writes a data set of any size; read it by `load_split(out, 'train')`.
 
   Args:
-    sources: Files and folders, as of `prepare`.
+    sources: Files and folders, as for `prepare`.
     out: Folder of the data set; it must not exist.
     fractions: Shares of train, val and test, by a hash of the formula.
     max_atoms: Crystals with more atoms are skipped.

@@ -78,16 +78,16 @@ def load_inputs(
   """Training inputs of the crystals of a split, in memory.
 
   Args:
-    builder: As of `load`.
-    split: As of `load`.
+    builder: As for `load`.
+    split: As for `load`.
     prepare: Function from crystals to input columns, and (id, reason) of the
       crystals that it drops; see `Representation.prepare`.
     columns: Names of scalars, such as 'band_gap', to keep beside the inputs:
       float32 [M], NaN where a crystal or one of several data sets has none.
-    data_dir: As of `load`.
-    manual_dir: As of `load`.
-    weights: As of `load`.
-    **rules: As of `load`.
+    data_dir: As for `load`.
+    manual_dir: As for `load`.
+    weights: As for `load`.
+    **rules: As for `load`.
 
   Returns:
     The columns of `prepare` and `columns`; (id, reason) of dropped crystals.
@@ -139,9 +139,9 @@ def prepare_inputs(
   """The columns of `prepare`, and scalars of the crystals that it keeps.
 
   Args:
-    arrays: As of `in_memory`.
-    prepare: As of `load_inputs`.
-    columns: As of `load_inputs`.
+    arrays: As for `in_memory`.
+    prepare: As for `load_inputs`.
+    columns: As for `load_inputs`.
   """
   if not columns:
     return prepare(arrays)
@@ -160,7 +160,7 @@ def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
   """Crystals that pass all rules; logs the number that each rule excludes.
 
   Args:
-    arrays: As of `in_memory`.
+    arrays: As for `in_memory`.
     **rules: See `filter_crystals`.
   """
   selected, left_out = filter_crystals(arrays, **rules)
@@ -187,10 +187,11 @@ def filter_crystals(
   """Crystals that pass all rules, and the number that each rule excludes.
 
   Args:
-    arrays: As of `in_memory`.
+    arrays: As for `in_memory`.
     elements: Symbols of the allowed elements. Empty: all.
-    min_atoms: Least atoms of a crystal.
-    max_atoms: Most atoms of a crystal, and number of slots. None: no limit.
+    min_atoms: Minimum number of atoms of a crystal.
+    max_atoms: Maximum number of atoms of a crystal, and number of slots. None:
+      no limit.
     max_e_above_hull: eV/atom; excludes crystals without a value. None: all.
     box_length: Å; excludes crystals whose cell does not fit the box. None: all.
     box_sigma: Standard deviation of an atom in that box, Å.

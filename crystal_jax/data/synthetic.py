@@ -36,17 +36,17 @@ class SupercellConfig:
   """How supercells are made; tuned on nothing, see the data set's README.
 
   Attributes:
-    max_source_atoms: Most atoms of a source crystal.
-    min_atoms: Least atoms of a supercell, before sites are removed.
-    max_atoms: Most atoms of a supercell.
+    max_source_atoms: Maximum number of atoms of a source crystal.
+    min_atoms: Minimum number of atoms of a supercell, before sites are removed.
+    max_atoms: Maximum number of atoms of a supercell.
     exchanged: Shares of sites that are exchanged; one at random.
     vacancy_probability: Share of supercells with vacancies.
     vacancies: Shares of removed sites; one at random, at least one site.
     strain: Standard deviation of the components of the strain.
     displacements: Standard deviations of an atom's coordinates, Å; one
       at random.
-    min_distance: Least distance between two atoms, as a share of the least in
-      the source crystal.
+    min_distance: Smallest distance between two atoms, as a share of the least
+      in the source crystal.
   """
 
   max_source_atoms: int = 32

@@ -25,8 +25,8 @@ from crystal_jax.decoding import box, fourier, overlaps
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
-# Most slots whose normal matrix is summed over Fourier coefficients; with more
-# it takes too long. Chosen by hand.
+# Maximum number of slots whose normal matrix is summed over Fourier
+# coefficients; with more it takes too long. Chosen by hand.
 MOST_DIRECT = 32
 
 

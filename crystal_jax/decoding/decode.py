@@ -122,7 +122,7 @@ def decode_density(
     lightest: Lightest atom that is kept; seeds of half that weight are tried.
     stand_out: Height of a seed of a further atom, in standard deviations of the
       residual.
-    rounds: Most rounds of adding atoms.
+    rounds: Maximum number of rounds of adding atoms.
 
   Returns:
     The atoms, in `max_atoms` slots.

@@ -15,8 +15,8 @@ from crystal_jax.density.exact_sums import dot
 
 # Overlaps are followed to exp(-REACH² / 4) = 1e-5 of their height.
 REACH = 6.8
-# Most Fourier coefficients of a coarse grid that are summed over, for the time
-# and memory of a fit. Chosen by hand.
+# Maximum number of Fourier coefficients of a coarse grid that are summed over,
+# for the time and memory of a fit. Chosen by hand.
 COEFFICIENTS = 4096
 # Neighbouring cells up to two away, those up to one away first, and a far one
 # that adds nothing, so that they fill sheets of nine.

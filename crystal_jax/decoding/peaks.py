@@ -40,7 +40,7 @@ def maxima(
   Args:
     field: The field.
     threshold: Lowest maximum that counts.
-    slots: Most maxima that come back, the highest ones. Static.
+    slots: Maximum number of maxima that come back, the highest ones. Static.
     periodic: Whether the neighbours wrap around. At an open wall a voxel has
       fewer neighbours to be above.
 

@@ -41,7 +41,7 @@ class PeakConfig:
       weighs 1. Seeds of half that weight are tried.
     stand_out: Height of a seed of a further atom, in standard deviations of
       the residual.
-    rounds: Most rounds.
+    rounds: Maximum number of rounds.
   """
 
   closest: float = MIN_DISTANCE

@@ -20,11 +20,11 @@ class RefitConfig:
   """Tuned for time on crystals of mp_le20.
 
   Attributes:
-    steps: Most steps at a time, before further atoms are added.
+    steps: Maximum number of steps at a time, before further atoms are added.
     iterative: Slots from which conjugate gradients beat a Cholesky
       factorization.
     tolerance: Relative residual at which conjugate gradients stop.
-    iterations: Most iterations of conjugate gradients.
+    iterations: Maximum number of iterations of conjugate gradients.
     sizes: Numbers of slots that are compiled, so that few atoms don't pay for
       many slots; few, as each is compiled.
   """

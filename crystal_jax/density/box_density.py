@@ -26,8 +26,9 @@ from crystal_jax.density.grids import BoxGrid
 from crystal_jax.density.images import cutoff
 from crystal_jax.density.split import Split, split
 
-# Most images of one product. More images come in chunks of _CHUNK, which bounds
-# the workspace and the rounding error. _MOST is also the base of sort keys.
+# Maximum number of images of one product. More images come in chunks of _CHUNK,
+# which bounds the workspace and the rounding error. _MOST is also the base of
+# sort keys.
 _MOST = 1024
 _CHUNK = 64
 

@@ -41,8 +41,8 @@ def label_species(
     cell: Lattice vectors as rows, Å. None: no images (BoxGrid only).
     grid: The voxels. Static.
     radius: Farthest distance from an atom, Å.
-    max_images: Most images that may reach the grid. Static. None: found here,
-      which needs concrete positions and cell.
+    max_images: Maximum number of images that may reach the grid. Static. None:
+      found here, which needs concrete positions and cell.
 
   Returns:
     int32 labels, 0 for background. A tie goes to the lower index. -1

@@ -144,7 +144,7 @@ def is_separable(
 
   Args:
     cell: Lattice vectors as rows, Å.
-    atoms: Most atoms of a cell.
+    atoms: Maximum number of atoms of a cell.
     sigma: Standard deviation of an atom, Å.
   """
   cell = np.asarray(cell, np.float64)

@@ -76,8 +76,8 @@ def voxelize(
     cell: Lattice vectors as rows, Å. None: no images (isolated atoms).
     grid: Where the density is sampled. Static.
     sigma: Standard deviation of one atom, Å.
-    max_images: Most images that may reach the grid. Static. None: found here,
-      which needs concrete positions, cell and sigma.
+    max_images: Maximum number of images that may reach the grid. Static. None:
+      found here, which needs concrete positions, cell and sigma.
     band_limit: Only what the grid resolves: Fourier coefficients up to the
       Nyquist frequency (CellGrid only). Static. Fastest where cell and sigma
       have values (are not traced) and the cell is orthogonal.

@@ -36,7 +36,7 @@ class PriorNetworks:
 
   Attributes:
     size: Length D of a latent.
-    max_atoms: Most atoms of a cell.
+    max_atoms: Maximum number of atoms of a cell.
     properties: Names of the properties that may be conditions.
     width: See `Velocity`.
     blocks: See `Velocity`.

@@ -40,7 +40,7 @@ class StoragePrecision:
   Attributes:
     float32_below: Tensors with fewer numbers are float32, such as statistics.
     int8_min_size: Fewest numbers of an int8 kernel.
-    int8_max_inputs: Most input channels of an int8 kernel.
+    int8_max_inputs: Maximum number of input channels of an int8 kernel.
   """
 
   float32_below: int = 2048

@@ -26,7 +26,8 @@ MAX_DISTORTION = 0.02
 # Largest difference of two equal translations, fractional.
 _SAME_TRANSLATION = 2e-3
 
-# Most operations: F m -3 m in a cell that is doubled along each axis.
+# Maximum number of operations: F m -3 m in a cell that is doubled along each
+# axis.
 _MAX_OPERATIONS = 192 * 8
 
 

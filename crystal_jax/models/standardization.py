@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 # Rows that are read at once: the columns may be files mapped into memory.
 _BLOCK = 1 << 14
-# Least standard deviation: a dimension that hardly varies is only centred.
+# Smallest standard deviation: a dimension that hardly varies is only centred.
 _SMALLEST = 1e-6
 
 

@@ -124,7 +124,7 @@ class Run:
     """Held-out batches of this process, once and in order.
 
     Args:
-      limit: Most batches; None: all.
+      limit: Maximum number of batches; None: all.
     """
     batches = self._batches('heldout', seed=None, origins=1, num_epochs=1)
     return itertools.islice(batches, limit)

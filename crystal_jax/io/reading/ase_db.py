@@ -18,7 +18,7 @@ from typing import Any
 import ase
 import numpy as np
 
-# Most bytes of a value in a row.
+# Maximum size of a value in a row, bytes.
 _MAX_VALUE = 64 << 20
 # Steps of SQLite's virtual machine between two checks of the budget.
 _STEPS_PER_CHECK = 100_000

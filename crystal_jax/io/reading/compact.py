@@ -24,11 +24,12 @@ NEEDED = ('numbers', 'frac', 'cell', 'offsets', 'ids')
 # Arguments of np.savez_compressed, which cannot be names of arrays.
 _RESERVED = ('file', 'allow_pickle')
 
-# Most bytes of all arrays of a file. Ten million atoms take 0.2 GB.
+# Maximum size of all arrays of a file, bytes. Ten million atoms take 0.2 GB.
 _MAX_BYTES = 4 << 30
-# Most arrays of a file. One per scalar; no source has more than a few hundred.
+# Maximum number of arrays of a file: one per scalar; sources have at most a few
+# hundred.
 _MAX_ARRAYS = 10_000
-_MAX_HEADER = 10_000  # Most bytes of an array's header, NumPy's own limit.
+_MAX_HEADER = 10_000  # Bytes of an array's header; NumPy's own limit.
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

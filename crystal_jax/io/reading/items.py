@@ -34,9 +34,10 @@ _FORMATS = {
 _VASP = ('POSCAR', 'CONTCAR')
 _IDS = ('id', 'material_id')
 
-# Most bytes of a row of a table or a line of JSON; 10,000 atoms take 1 MB.
+# Maximum size of a row of a table or a line of JSON, bytes; 10,000 atoms take
+# 1 MB.
 _MAX_ROW = 64 << 20
-# Most blocks of a parquet file.
+# Maximum number of blocks of a parquet file.
 _MAX_BLOCKS = 1_000_000
 
 NOT_A_CRYSTAL = 'no crystal file by its name'

@@ -22,7 +22,7 @@ from crystal_jax.structure.crystal import Crystal
 # the opposite wall, as in `augment.centre`.
 _WALL = 1e-4
 
-# Most characters of the reason of a skip.
+# Maximum length of the reason of a skip, characters.
 _MAX_REASON = 500
 
 # Crystal, its id, and its properties.
