@@ -36,7 +36,7 @@ from crystal_jax.representation.standard_frames import standard_frames
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
-# Least `max_images` of any crystal, and of crystals of one atom: few crystals
+# Smallest `max_images` in general, and for crystals of one atom. Few crystals
 # of the Materials Project need more in a box of 10 Å, so most share a trace.
 _IMAGES, _IMAGES_OF_ONE = 768, 96
 
