@@ -23,7 +23,7 @@ from crystal_jax.io import atomic
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements, lattice
 
-_CUTOFF = 4.0  # Å; largest distance of a nearest neighbour.
+_CUTOFF = 4.0  # Å; larger nearest-neighbour distances count as this.
 _SYMPREC = 0.01  # Å; tolerance of space groups.
 
 _PAGE = """<!doctype html>
@@ -57,7 +57,8 @@ def write(
     title: Name of the data set.
     splits: Crystals by split.
     skipped: Skipped files and rows; None if unknown.
-    covered: Crystals that each shipped codec takes; None if unknown.
+    covered: Number of crystals that each shipped codec can encode; None if
+      unknown.
     sample: Number of crystals, evenly spaced, whose space groups and distances
       are computed.
 

@@ -77,7 +77,8 @@ def load_in_place(
     manual_dir: As for `load`.
     columns: As for `load_inputs`.
     weights: As for `load`; repeated crystals are repeated in the file.
-    workers: Processes that write the parts; None: one per core; 0: none.
+    workers: Number of processes that write the parts. None: one per core. 0:
+      this process writes them.
     **rules: See `filter_crystals`.
 
   Returns:
@@ -134,7 +135,7 @@ class _Part:
     return self.folder / f'{self.set_index}_{self.start}.npz'
 
   def write(self) -> None:
-    """Writes the file atomically, unless it is there."""
+    """Writes the file atomically, unless it exists."""
     if self.path.exists():
       return
     source = _source(*self.source)

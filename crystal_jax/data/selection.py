@@ -22,7 +22,7 @@ Path = str | os.PathLike[str]
 Dropped = list[tuple[str, str]]  # (id, reason)
 Prepare = Callable[[Arrays], tuple[Arrays, Dropped]]
 
-# Arrays of no crystals.
+# Arrays without crystals.
 EMPTY: Arrays = {
   'numbers': np.zeros((0, 1), np.int32),
   'positions': np.zeros((0, 1, 3), np.float32),
@@ -136,10 +136,10 @@ def is_scalar(value: Any) -> bool:
 def prepare_inputs(
   arrays: Arrays, prepare: Prepare, columns: Sequence[str] = ()
 ) -> tuple[Arrays, Dropped]:
-  """The columns of `prepare`, and scalars of the crystals that it keeps.
+  """The columns of `prepare`, with scalars of the crystals that it keeps.
 
   Args:
-    arrays: As for `in_memory`.
+    arrays: Padded arrays, as returned by `in_memory`.
     prepare: As for `load_inputs`.
     columns: As for `load_inputs`.
   """
@@ -160,7 +160,7 @@ def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
   """Crystals that pass all rules; logs the number that each rule excludes.
 
   Args:
-    arrays: As for `in_memory`.
+    arrays: Padded arrays, as returned by `in_memory`.
     **rules: See `filter_crystals`.
   """
   selected, left_out = filter_crystals(arrays, **rules)
@@ -187,13 +187,15 @@ def filter_crystals(
   """Crystals that pass all rules, and the number that each rule excludes.
 
   Args:
-    arrays: As for `in_memory`.
+    arrays: Padded arrays, as returned by `in_memory`.
     elements: Symbols of the allowed elements. Empty: all.
     min_atoms: Minimum number of atoms of a crystal.
     max_atoms: Maximum number of atoms of a crystal, and number of slots. None:
       no limit.
-    max_e_above_hull: eV/atom; excludes crystals without a value. None: all.
-    box_length: Å; excludes crystals whose cell does not fit the box. None: all.
+    max_e_above_hull: Maximum energy above the hull, eV/atom; crystals without a
+      value are excluded. None: no limit.
+    box_length: Side of a box, Å; crystals whose single cell does not fit are
+      excluded. None: no limit.
     box_sigma: Standard deviation of an atom in that box, Å.
 
   Raises:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystal_jax.data import compact_source, tfds_folder
 
-if TYPE_CHECKING:  # Imported late: only a data set on disk needs it.
+if TYPE_CHECKING:  # Only a data set on disk needs it at run time.
   import tensorflow_datasets as tfds
 
 Path = str | os.PathLike[str]
