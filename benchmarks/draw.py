@@ -29,7 +29,12 @@ import scipy.stats
 
 from benchmarks.crystals import read
 from crystal_jax.codec.codec import Codec
-from crystal_jax.evaluation import match_summary, matching, validity
+from crystal_jax.evaluation import (
+  match_summary,
+  matching,
+  pair_matching,
+  validity,
+)
 from crystal_jax.generation import sampling
 from crystal_jax.generation.request import Criteria, resolve
 from crystal_jax.structure.composition import formula, unit_of
@@ -288,7 +293,7 @@ def _unique_and_novel(valid, seen) -> tuple[float, float, float]:
 
 def _any_match(crystal, candidates) -> bool:
   pairs = ((other, crystal) for other in candidates)
-  return any(matching.compare_one(pair).match for pair in pairs)
+  return any(pair_matching.compare_pair(pair).match for pair in pairs)
 
 
 def _show(crystal) -> None:

@@ -38,8 +38,8 @@ class CodedLoss:
     model: Its representation and networks.
     weights: Weights of the terms.
     training: Whether to sample the latent, jitter the voxels and subsample the
-      atoms. Otherwise the posterior's mean is decoded, and every atom is read
-      at its nearest voxel.
+      atoms. False: the posterior's mean is decoded, and every atom is read at
+      its nearest voxel.
     property_weights: Weights of the terms of property heads; None: no heads.
   """
 

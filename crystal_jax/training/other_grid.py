@@ -1,11 +1,12 @@
-"""Trained token networks on a grid of more tokens a side.
+"""Transfer of trained token networks to a grid with more tokens a side.
 
-What a token means stays: a block of as many voxels, with atoms as wide in
-voxels. So layers of single tokens are kept, and layers between tokens are
-averaged: a map over token positions (`PlaceMix`) becomes one that depends on
-their offset alone, and reaches the nearest neighbours; position embeddings are
-interpolated. mp_20's layers give 47 of 48 crystals of 22 to 80 atoms back in
-this way, on 24³ voxels, before any training (benchmarks/RESULTS.md).
+A token stays a block of as many voxels, with atoms as wide in voxels. Layers of
+single tokens are therefore kept, and layers between tokens are averaged: a map
+over token positions (`PlaceMix`) becomes one that depends only on the offset of
+two tokens and reaches the nearest neighbours. Position embeddings are
+interpolated. With mp_20's layers, 47 of 48 crystals of 22 to 80 atoms are
+reconstructed in this way on 24³ voxels, before any training
+(benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _differ(trained: Array, fresh: Array) -> bool:
 def _averaged(
   kernel: Float[np.ndarray, 'K S S'], tokens: int
 ) -> Float[np.ndarray, 'K T T']:
-  """A map over token positions, as a mean over pairs of the same offset."""
+  """A map over token positions, averaged over pairs with the same offset."""
   before, after = _side(kernel.shape[1]), _side(tokens)
   old, new = _indices(before), _indices(after)
   found = np.zeros((len(kernel), tokens, tokens), np.float32)
@@ -76,11 +77,11 @@ def _averaged(
 def _interpolated(
   embedding: Float[np.ndarray, 'S W'], tokens: int
 ) -> Float[np.ndarray, 'T W']:
-  """Position embeddings, linear between those of a periodic grid."""
+  """Position embeddings, interpolated linearly on a periodic grid."""
   before, after = _side(len(embedding)), _side(tokens)
-  at = _indices(after) * before / after
-  corner = np.floor(at).astype(int)
-  share = at - corner
+  position = _indices(after) * before / after
+  corner = np.floor(position).astype(int)
+  share = position - corner
   found = np.zeros((tokens, embedding.shape[1]), np.float32)
   for step in itertools.product((0, 1), repeat=3):
     weight = np.prod(np.where(step, share, 1 - share), axis=1)
@@ -89,7 +90,7 @@ def _interpolated(
 
 
 def _side(tokens: int) -> int:
-  """Tokens a side of a cube of tokens."""
+  """Number of tokens a side of a cube of tokens."""
   return round(tokens ** (1 / 3))
 
 

@@ -1,8 +1,8 @@
-"""Terms of the loss of property heads, and what is reported of them.
+"""Loss terms and metrics of property heads.
 
-The cross entropy of classes and distributions, and the Huber loss of
-standardised scalars, quadratic up to one standard deviation of the training
-set. A crystal whose property is not known (NaN) is left out of its term.
+The terms are the cross entropy of classes and distributions, and the Huber loss
+of standardised scalars, quadratic up to one standard deviation of the training
+set. A crystal whose property is unknown (NaN) is left out of that term.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def property_terms(
     else:
       error = (output - target)[:, 0]
       loss = 2 * optax.huber_loss(error, delta=1.0)
-      # Of a logarithm, the relative error.
+      # For a logarithm, this is the relative error.
       absolute = jnp.abs(error) * params[name]['std']
       sums[f'{name}_mae'] = (absolute * counted).sum(), counted.sum()
     total = weights.of(name) * (loss * counted).sum()

@@ -13,7 +13,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -115,7 +115,7 @@ def add_scalars(
     ValueError: If `source` is damaged, an array does not fit it, or an array is
       called 'file' or 'allow_pickle'.
   """
-  columns = read_file(source)
+  columns: dict[str, Any] = read_file(source)
   for name, values in scalars.items():
     column = np.asarray(values, np.float32)
     if name in NEEDED or column.shape != (len(columns['ids']),):
