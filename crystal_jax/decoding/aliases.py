@@ -43,8 +43,8 @@ def significant_aliases(
   lengths = jnp.sqrt(jnp.sum(cell**2, axis=1))
   shape = jnp.asarray(grid.shape, cell.dtype)
   # |G| ≥ |component of G along a| = Miller index / |a|.
-  min_frequencies = jnp.maximum(jnp.abs(aliases) - 0.5, 0) * (shape / lengths)
-  min_frequency = jnp.max(min_frequencies, axis=1)
+  components = jnp.maximum(jnp.abs(aliases) - 0.5, 0) * (shape / lengths)[None]
+  min_frequency = jnp.max(components, axis=1)
   significant = 2 * (np.pi * sigma * min_frequency) ** 2 < _MAX_EXPONENT
   significant = significant & (aliased | jnp.all(aliases == 0, axis=1))
   significant_first = jnp.argsort(~significant, stable=True)
