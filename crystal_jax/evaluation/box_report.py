@@ -1,4 +1,4 @@
-"""The report's sections on the paper's box."""
+"""Sections of the report on the paper's box."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crystal_jax.evaluation.box_reconstruction import BoxReconstruction
 from crystal_jax.evaluation.report import formula, image
 from crystal_jax.structure.crystal import Crystal
 
-# Rows of the table of the worst boxes.
+# Number of rows in the table of the worst boxes.
 _WORST = 12
 
 
