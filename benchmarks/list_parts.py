@@ -1,4 +1,4 @@
-"""The parts of the list code: nats of species, of the lattice, of positions.
+"""Parts of the list code: nats of species, lattice and positions.
 
 Each part counts frequencies in standard frames (numbers, fractional, cell) and
 returns the cost of a crystal. See `benchmarks.list_code`.
@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.list_models import Frequencies, Mixture
 from crystal_jax.representation import lattice_numbers
 
-# Numbers of steps of an axis.
+# Possible numbers of grid steps of an axis.
 STEPS = np.array([2, 4, 6, 8, 12, 16, 18, 24, 30, 36, 48, 60, 72, 96, 120, 144,
                   192, 240, 288, 384, 480, 600, 720, 960, 1200])  # fmt: skip
 # Maximum number of atoms of a cell, and atomic numbers.
@@ -135,7 +135,7 @@ class Lattices:
     )
 
   def cost(self, bins, numbers):
-    """Nats."""
+    """Cost of the crystal, nats."""
     return -sum(
       math.log(self._frequencies.share(symbol, size, contexts))
       for symbol, size, contexts in self._symbols(bins, numbers)
@@ -190,7 +190,7 @@ class Positions:
       self._mixture.refit(seen)
 
   def cost(self, numbers, fractional, steps):
-    """Nats."""
+    """Cost of the crystal, nats."""
     cost = 0.0
     for coordinate in _coordinates(numbers, fractional, steps):
       weights = self._mixture.weights(coordinate.mixing)

@@ -1,7 +1,8 @@
-"""From noise to latents: the flow's ordinary differential equation.
+"""Integration of the flow from noise to latents.
 
-Heun's method, second order, on equal steps of time. Guidance g takes the
-velocity v = v(nothing) + g (v(conditions) - v(nothing)) (arXiv:2207.12598).
+Heun's method, second order, with equal steps of time. With guidance g the
+velocity is v(no conditions) + g (v(conditions) - v(no conditions))
+(arXiv:2207.12598).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks
 
-# Latents that are drawn together.
+# Number of latents that are integrated together.
 SIZE = 64
 
 
 def noise(
   seed: int, index: Int[np.ndarray, 'B'], size: int
 ) -> Float[np.ndarray, 'B D']:
-  """Standard normal noise of each draw, whatever others are drawn."""
+  """Standard normal noise of each draw; independent of the other draws."""
   return np.asarray(_noise(jax.random.key(seed), jnp.asarray(index), size))
 
 
