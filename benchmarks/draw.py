@@ -151,7 +151,7 @@ def free(codec, prior, args) -> None:
   _, seen, _ = read(pathlib.Path(args.seen))
   there = [c for c in crystals if c is not None]
   structure = [_structure(c) for c in there]
-  balanced = [_balanced(c) for c in there]
+  balanced = [_is_charge_balanced(c) for c in there]
   valid = [
     c for c, s, b in zip(there, structure, balanced, strict=True) if s and b
   ]
@@ -163,7 +163,7 @@ def free(codec, prior, args) -> None:
   )
   chosen = np.random.default_rng(0).permutation(len(reference))[:2000]
   reference = [reference[i] for i in chosen]
-  share = np.mean([_balanced(c) for c in reference])
+  share = np.mean([_is_charge_balanced(c) for c in reference])
   for name, measure in ('density', _density), ('elements', _elements):
     distance = scipy.stats.wasserstein_distance(
       [measure(c) for c in valid], [measure(c) for c in reference]
@@ -255,7 +255,7 @@ def _structure(crystal) -> bool:
   return checks.why_invalid(crystal) is None
 
 
-def _balanced(crystal) -> bool:
+def _is_charge_balanced(crystal) -> bool:
   return _balanced_unit(unit_of(crystal.numbers))
 
 

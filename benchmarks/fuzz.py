@@ -201,7 +201,7 @@ def _atoms() -> list[ase.Atoms]:
   ]
 
 
-def _written(file_format: str) -> list[bytes]:
+def _written_files(file_format: str) -> list[bytes]:
   found = []
   for atoms in _atoms():
     buffer = io.BytesIO() if file_format == 'cif' else io.StringIO()
@@ -243,7 +243,7 @@ _symmetry_equiv_pos_as_xyz
 """
   lines = symmetric.split(b'\n')
   listed = b'\n'.join([*lines[:7], operations, *lines[11:]])
-  return [*_written('cif'), symmetric, listed]
+  return [*_written_files('cif'), symmetric, listed]
 
 
 def _npzs() -> list[bytes]:
@@ -279,8 +279,13 @@ _WEIGHTS = _ROOT / 'crystal_jax' / 'weights' / 'perov_5'
 # File name, original files, mutation, reader.
 KINDS: dict[str, tuple[str, Callable, Callable, Callable]] = {
   'cif': ('x.cif', _cifs, mutate_bytes, cj.read),
-  'poscar': ('POSCAR', lambda: _written('vasp'), mutate_bytes, cj.read),
-  'extxyz': ('x.extxyz', lambda: _written('extxyz'), mutate_bytes, cj.read),
+  'poscar': ('POSCAR', lambda: _written_files('vasp'), mutate_bytes, cj.read),
+  'extxyz': (
+    'x.extxyz',
+    lambda: _written_files('extxyz'),
+    mutate_bytes,
+    cj.read,
+  ),
   'npz': ('x.npz', _npzs, mutate_npz, cj.read_all),
   'card': ('card.json', _cards, mutate_json, _load_codec),
 }

@@ -22,8 +22,8 @@ _MAX_ATOMS, _ELEMENTS = 20, 95
 
 def axis_steps(cell, spacing):
   """Numbers of steps of the axes, [3]."""
-  least = np.linalg.norm(cell, axis=1) / spacing
-  return STEPS[np.minimum(np.searchsorted(STEPS, least), len(STEPS) - 1)]
+  fewest = np.linalg.norm(cell, axis=1) / spacing
+  return STEPS[np.minimum(np.searchsorted(STEPS, fewest), len(STEPS) - 1)]
 
 
 class Species:
@@ -199,25 +199,26 @@ class Positions:
 
   def _shares(self, coordinate):
     """Probability of the symbol by each prediction, among possible ones."""
-    size, symbol, least = coordinate.size, coordinate.symbol, coordinate.least
+    size, symbol = coordinate.size, coordinate.symbol
+    min_symbol = coordinate.min_symbol
     shares = []
     for contexts in coordinate.chains:
       predicted = self._frequencies.shares(size, contexts)
-      shares.append(predicted[symbol] / predicted[least:].sum())
+      shares.append(predicted[symbol] / predicted[min_symbol:].sum())
     copied = np.full(size, 0.02 / size)
     for value in coordinate.known:
       for signed in (value, -value):
         for shift in (0.0, 0.5):
           copied[round((signed + shift) * size) % size] += 1
-    shares.append(copied[symbol] / copied[least:].sum())
+    shares.append(copied[symbol] / copied[min_symbol:].sum())
     return np.array(shares)
 
 
 class _Coordinate:
   """One coordinate: its step, the number of steps, and its contexts."""
 
-  def __init__(self, symbol, size, least, chains, known, mixing):
-    self.symbol, self.size, self.least = symbol, size, least
+  def __init__(self, symbol, size, min_symbol, chains, known, mixing):
+    self.symbol, self.size, self.min_symbol = symbol, size, min_symbol
     self.chains, self.known, self.mixing = chains, known, mixing
 
 

@@ -112,7 +112,7 @@ def _readouts(
     # Always full, so that one size is compiled.
     rows = np.resize(batch, batching.SIZE)
     outputs = decode_batch(model, params, z[rows])
-    outputs = _restricted(outputs, allowed)
+    outputs = _restrict(outputs, allowed)
     if contents is None:
       read_from = _without_padding(outputs, len(batch))
       return outputs, model.representation.crystals(read_from)
@@ -132,7 +132,7 @@ def _readouts(
       yield part, outputs, crystals[: len(part)]
 
 
-def _restricted(
+def _restrict(
   outputs: Mapping[str, Array], allowed: Collection[int] | None
 ) -> dict[str, Any]:
   """Outputs whose species can only be read as allowed elements.

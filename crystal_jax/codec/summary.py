@@ -49,7 +49,7 @@ def facts(card: Mapping[str, Any], size: int) -> dict[str, str]:
 
 
 def figures(card: Mapping[str, Any]) -> dict[str, str]:
-  """Share of held-out crystals that come back; empty where not measured."""
+  """Shares of held-out crystals that match, as text; empty if unknown."""
   heldout = card.get('figures', {}).get('heldout', {})
   rows = {}
   for name in 'match', 'strict':

@@ -76,10 +76,10 @@ def write(
   numbers = [n for part in splits.values() for n in part['numbers']]
   cells = np.concatenate([part['cell'] for part in splits.values()])
   parts += [_elements(numbers), *_lattices(numbers, cells)]
-  parts += _sampled(splits, sample)
+  parts += _sampled_figures(splits, sample)
   parts += _properties(splits)
   if skipped is not None:
-    parts.append(_skipped(skipped))
+    parts.append(_skipped_table(skipped))
   page = _PAGE.format(title=html.escape(title), body='\n'.join(parts))
   with atomic.replacing(path) as partial:
     partial.write_text(page, encoding='utf-8')
@@ -123,7 +123,7 @@ def _lattices(numbers, cells) -> list[str]:
   ]
 
 
-def _sampled(splits, sample) -> list[str]:
+def _sampled_figures(splits, sample) -> list[str]:
   """Space groups and nearest-neighbour distances of a sample."""
   total = sum(len(part['numbers']) for part in splits.values())
   groups: collections.Counter[str] = collections.Counter()
@@ -179,7 +179,7 @@ def _properties(splits) -> list[str]:
   ]
 
 
-def _skipped(skipped) -> str:
+def _skipped_table(skipped) -> str:
   kinds = kinds_of_reasons(skipped)
   first = ''.join(
     '<tr>' + ''.join(f'<td>{html.escape(v)}</td>' for v in row) + '</tr>'

@@ -132,10 +132,10 @@ def decode_density(
       is not positive.
   """
   config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
-  density = _checked(density, grid, 'density', 0)
-  cell = _checked_cell(cell, grid, ())
+  density = _check_field(density, grid, 'density', 0)
+  cell = _check_cell(cell, grid, ())
   if logits is not None:
-    logits = _checked(logits, grid, 'logits', 1)
+    logits = _check_field(logits, grid, 'logits', 1)
   # Under jit even a constant array is traced.
   arrays = density, cell, logits, jnp.zeros(())
   traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
@@ -149,7 +149,7 @@ def decode_density(
     band_limit=band_limit,
     config=config,
   )
-  return _warned(atoms, max_atoms)
+  return _warn_of_overflow(atoms, max_atoms)
 
 
 def decode_batch(
@@ -180,7 +180,7 @@ def decode_batch(
     raise ValueError(
       f'Need a batch of densities [B, G, G, G], not {densities.shape}.'
     )
-  cell = _checked_cell(cell, grid, (len(densities),))
+  cell = _check_cell(cell, grid, (len(densities),))
   if densities.shape[1:] != grid.shape:
     raise ValueError(f'Densities {densities.shape} do not fit {grid}.')
   each_logits = None if logits is None else _floating('logits', logits)
@@ -199,7 +199,7 @@ def decode_batch(
     band_limit=band_limit,
     config=config,
   )
-  return _warned(atoms, max_atoms) if warn else atoms
+  return _warn_of_overflow(atoms, max_atoms) if warn else atoms
 
 
 _STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'config')
@@ -286,7 +286,7 @@ def _finish(density, cell, logits, state, grid, sigma, lightest):
   )
 
 
-def _warned(atoms, max_atoms):
+def _warn_of_overflow(atoms, max_atoms):
   """The atoms; warns of too few slots, unless they are traced."""
   if not isinstance(atoms.overflow, jax.core.Tracer):
     if np.any(np.asarray(atoms.overflow)):
@@ -302,14 +302,14 @@ def _floating(name, x):
   return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
-def _checked(field, grid, name, extra):
+def _check_field(field, grid, name, extra):
   field = _floating(name, field)
   if field.ndim != 3 + extra or field.shape[:3] != grid.shape:
     raise ValueError(f'{name} of shape {field.shape} does not fit {grid}.')
   return field
 
 
-def _checked_cell(cell, grid, batch):
+def _check_cell(cell, grid, batch):
   if isinstance(grid, grids.BoxGrid):
     return None
   if cell is None:

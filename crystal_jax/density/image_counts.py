@@ -90,7 +90,7 @@ def find_max_images(count, positions, weights, cell, width) -> int:
   filled = weights != 0
   if filled.ndim == positions.ndim:
     filled = filled.any(-1)
-  most = 1
+  max_images = 1
   for one in np.ndindex(positions.shape[:-2]):
     atoms = positions[one][filled[one]]
     most = max(most, count(atoms, cell if cell is None else cell[one], width))

@@ -63,7 +63,7 @@ def evaluate(
 
 
 def _write_pairs(path: pathlib.Path, scores: Scores) -> None:
-  """Writes the page of held-out crystals and what came back, if any."""
+  """Writes the page of held-out and decoded crystals, if there are any."""
   path.unlink(missing_ok=True)
   if scores.pairs:
     viewer.write_page(path, scores.pairs, title='Held-out crystals, decoded')

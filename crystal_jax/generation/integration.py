@@ -64,7 +64,7 @@ def integrate(
   for first in range(0, len(start), SIZE):
     rows = np.arange(first, min(first + SIZE, len(start)))
     filled = np.resize(rows, SIZE)
-    z = _integrated(
+    z = _integrate(
       networks,
       params,
       jnp.asarray(start[filled]),
@@ -83,7 +83,7 @@ def _rows(given, rows):
 
 
 @functools.partial(jax.jit, static_argnames=('networks', 'steps', 'guided'))
-def _integrated(
+def _integrate(
   networks, params, x, given, begin, guidance, *, steps, guided
 ) -> Float[Array, 'B D']:
   nothing = conditions_lib.none(len(x), len(networks.properties))

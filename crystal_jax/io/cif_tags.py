@@ -55,7 +55,7 @@ class Tags:
       return []
     # Few values are quoted; unquoting is slow.
     return [
-      _unquoted(value) if value[:1] in ('"', "'", ';') else value
+      _unquote(value) if value[:1] in ('"', "'", ';') else value
       for value in self._columns[name]()
     ]
 
@@ -123,17 +123,17 @@ def _columns(block) -> Iterator[tuple[int, tuple[str, Callable]]]:
     if item.loop is not None:
       width, values = item.loop.width(), item.loop.values
       for column, tag in enumerate(item.loop.tags):
-        yield index, (tag, functools.partial(_strided, values, column, width))
+        yield index, (tag, functools.partial(_stride, values, column, width))
     elif item.pair is not None:
       tag, value = item.pair
       yield -1, (tag, functools.partial(list, (value,)))
 
 
-def _strided(values, first: int, step: int) -> list[str]:
+def _stride(values, first: int, step: int) -> list[str]:
   return list(values)[first::step]
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
   import gemmi
 
   return gemmi.cif.as_string(value)

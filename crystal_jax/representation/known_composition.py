@@ -146,7 +146,7 @@ def crystals(
       found.append('no cell has the decoded lattice angles')
     else:
       here = filled[i]
-      numbers = _assigned(distances[i][here], each, units[i])
+      numbers = _assign_species(distances[i][here], each, units[i])
       positions = voxels[i][here] / cell.size @ basis
       found.append(Crystal(numbers, positions, basis))
   return found
@@ -160,7 +160,7 @@ def _units(wanted: Contents, estimate: float, most: int) -> int:
   return int(np.clip(np.rint(estimate / wanted.unit_size), 1, largest))
 
 
-def _assigned(
+def _assign_species(
   distances: Float[np.ndarray, 'N E'], wanted: Contents, units: int
 ) -> Int[np.ndarray, 'N']:
   """Species of atoms by their squared distances to all codes."""

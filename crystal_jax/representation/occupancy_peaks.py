@@ -144,7 +144,7 @@ def _one_pass(field, sharpening, settings, sigma, slots, config) -> _Atoms:
   found = _with_cost(positions, filled, overflow, residual, config)
 
   def merge(_, found):
-    positions, filled = _merged(found.positions, found.filled, size)
+    positions, filled = _merge_nearest(found.positions, found.filled, size)
     positions = fitted(positions, filled)
     residual, _ = residual_field(field, positions, filled, sigma)
     merged = _with_cost(positions, filled, overflow, residual, config)
@@ -163,7 +163,7 @@ def _cheaper(new, old) -> _Atoms:
   return jax.tree.map(lambda n, o: jnp.where(is_cheaper, n, o), new, old)
 
 
-def _merged(positions, filled, size):
+def _merge_nearest(positions, filled, size):
   """The two nearest atoms replaced by one between them."""
   slots = len(filled)
   pairs = filled[:, None] & filled[None] & ~jnp.eye(slots, dtype=bool)

@@ -65,7 +65,7 @@ def crystal(
     positions, means = nearby.fold(atoms, cell, squared_distances)
     if not len(positions):
       return 'no decoded atom repeats by the lattice'
-    positions, cell = _fitted(
+    positions, cell = _fit(
       outputs['occupancy'], positions, cell, grid=grid, sigma=sigma
     )
   except ValueError as error:
@@ -137,18 +137,18 @@ def _joint_field(outputs):
   return field[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
-def _fitted(occupancy, positions, cell, **box):
+def _fit(occupancy, positions, cell, **box):
   """Least-squares sites and lattice, symmetric if that fits as well."""
   free = site_refinement.fit_sites(occupancy, positions, cell, **box)
   residual = site_refinement.squared_residual(occupancy, *free, **box)
-  symmetric = _idealized(*free, _SYMMETRY_TOLERANCE)
+  symmetric = _idealize(*free, _SYMMETRY_TOLERANCE)
   constrained = site_refinement.squared_residual(occupancy, *symmetric, **box)
   if constrained <= _MAX_RESIDUAL_RATIO * residual:
     return symmetric
-  return _idealized(*free, _TIGHT_TOLERANCE)
+  return _idealize(*free, _TIGHT_TOLERANCE)
 
 
-def _idealized(positions, cell, tolerance):
+def _idealize(positions, cell, tolerance):
   """Sites in the nearest symmetric lattice, and that lattice."""
   ideal = lattice.idealize(cell, tolerance)
   return positions @ np.linalg.inv(cell) @ ideal, ideal

@@ -148,7 +148,7 @@ def minkowski_reduce(
   References:
     Nguyen and Stehlé, Low-dimensional lattice basis reduction revisited.
   """
-  reduced, op = ase.geometry.minkowski_reduce(_checked(cell))
+  reduced, op = ase.geometry.minkowski_reduce(_check_cell(cell))
   return np.asarray(reduced), np.asarray(op, np.int64)
 
 
@@ -172,7 +172,7 @@ def niggli_reduce(
   References:
     Grosse-Kunstleve, Sauter and Adams, Acta Cryst. A60, 1 (2004).
   """
-  return niggli_operation(cell, tolerance) @ _checked(cell)
+  return niggli_operation(cell, tolerance) @ _check_cell(cell)
 
 
 def niggli_operation(
@@ -209,7 +209,7 @@ def idealize(
     tolerance: Largest change of the metric by such a matrix, relative to the
       lengths.
   """
-  cell = _checked(cell)
+  cell = _check_cell(cell)
   metric = cell @ cell.T
   lengths = np.sqrt(np.diag(metric))
   # Each row of such a matrix preserves a length: few rows qualify.
@@ -292,7 +292,7 @@ def _niggli_signs(xi, eta, zeta, eps):
   return flips
 
 
-def _checked(cell) -> np.ndarray:
+def _check_cell(cell) -> np.ndarray:
   cell = np.array(cell, np.float64)
   if cell.shape != (3, 3):
     raise ValueError(f'Need a cell [3, 3], not {cell.shape}.')

@@ -99,7 +99,7 @@ def restore(
     raise FileNotFoundError(
       f'{checkpoints.directory} holds no checkpoint; train first.'
     )
-  changed = _changed(restore_config(checkpoints, step), config)
+  changed = _changed_fields(restore_config(checkpoints, step), config)
   if changed:
     raise ValueError(
       f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
@@ -189,7 +189,7 @@ _CHANGEABLE = (
 )
 
 
-def _changed(old, new) -> list[str]:
+def _changed_fields(old, new) -> list[str]:
   """Fields of the model that differ, such as `model.vae.latent`."""
   old, new = (
     traverse_util.flatten_dict(each.to_dict().get('model', {}), sep='.')

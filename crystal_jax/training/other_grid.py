@@ -44,23 +44,27 @@ def _regrid(trained, fresh) -> tuple[dict[str, PyTree], bool]:
   for name, part in trained.items():
     other = fresh.get(name)
     if isinstance(part, Mapping) and isinstance(other, Mapping):
-      if name.startswith(_MIX) and _differ(part['kernel'], other['kernel']):
-        kernel = _averaged(np.asarray(part['kernel']), other['kernel'].shape[1])
+      if name.startswith(_MIX) and _shapes_differ(
+        part['kernel'], other['kernel']
+      ):
+        kernel = _average(np.asarray(part['kernel']), other['kernel'].shape[1])
         found[name], changed = {**part, 'kernel': kernel}, True
       else:
         found[name], inner = _regrid(part, other)
         changed |= inner
-    elif name in _EMBEDDINGS and other is not None and _differ(part, other):
-      found[name] = _interpolated(np.asarray(part), len(other))
+    elif (
+      name in _EMBEDDINGS and other is not None and _shapes_differ(part, other)
+    ):
+      found[name] = _interpolate(np.asarray(part), len(other))
       changed = True
   return found, changed
 
 
-def _differ(trained: Array, fresh: Array) -> bool:
+def _shapes_differ(trained: Array, fresh: Array) -> bool:
   return trained.shape != fresh.shape
 
 
-def _averaged(
+def _average(
   kernel: Float[np.ndarray, 'K S S'], tokens: int
 ) -> Float[np.ndarray, 'K T T']:
   """A map over token positions, averaged over pairs with the same offset."""
@@ -74,7 +78,7 @@ def _averaged(
   return found
 
 
-def _interpolated(
+def _interpolate(
   embedding: Float[np.ndarray, 'S W'], tokens: int
 ) -> Float[np.ndarray, 'T W']:
   """Position embeddings, interpolated linearly on a periodic grid."""

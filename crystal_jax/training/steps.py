@@ -64,7 +64,7 @@ def make_train_step(
     # A smaller decay in the first steps: (1 + t) / (10 + t).
     decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-    sums = _reduced(terms, sums)
+    sums = _reduce(terms, sums)
     sums['gradient_norm'] = optax.tree.norm(grads), jnp.float32(1.0)
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state, ema=ema
@@ -84,7 +84,7 @@ def make_loss_step(loss: Loss) -> Callable[[PyTree, dict], metrics.Sums]:
     terms, sums = loss(
       variables['params'], variables['key'], batch, variables['step']
     )
-    return _reduced(_global_counts(terms), sums)
+    return _reduce(_global_counts(terms), sums)
 
   return loss_step
 
@@ -98,7 +98,7 @@ def _global_counts(terms: metrics.Sums) -> metrics.Sums:
   }
 
 
-def _reduced(terms: metrics.Sums, sums: metrics.Sums) -> metrics.Sums:
+def _reduce(terms: metrics.Sums, sums: metrics.Sums) -> metrics.Sums:
   """Terms and further metrics, summed over all devices."""
   devices = lax.psum(1, AXIS)
   losses = {

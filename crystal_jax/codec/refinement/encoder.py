@@ -63,7 +63,7 @@ class Encoder:
     for (representation, slots), indices in groups.items():
       for start in range(0, len(indices), batch_size):
         batch = indices[start : start + batch_size]
-        rows = [_padded(crystals[i], slots) for i in batch]
+        rows = [_pad(crystals[i], slots) for i in batch]
         rows += rows[:1] * (batch_size - len(rows))
         atoms = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
         outputs = _latents(representation, self.networks, self.params, atoms)
@@ -85,7 +85,7 @@ class Encoder:
     """
     representation, slots = self._sized(crystal)
     size = len(crystal.numbers)
-    model = self.networks, self.params, _padded(crystal, slots)
+    model = self.networks, self.params, _pad(crystal, slots)
     cell = np.asarray(crystal.cell)[None]
     lone_atom = {'numbers': np.ones((1, 1), int), 'cell': cell}
     lone = self.representation.sized(lone_atom)
@@ -121,7 +121,7 @@ class Encoder:
       iterations: Products with the Jacobian and its transpose.
     """
     representation, slots = self._sized(crystal)
-    atoms = _padded(crystal, slots)
+    atoms = _pad(crystal, slots)
     step = _gauss_newton_step(
       representation,
       self.networks,
@@ -138,7 +138,7 @@ class Encoder:
   ) -> Float[np.ndarray, 'N C']:
     """Gradient of cotangent·mean by the element codes of the atoms."""
     representation, slots = self._sized(crystal)
-    atoms = _padded(crystal, slots)
+    atoms = _pad(crystal, slots)
     gradient = _code_gradient(
       representation, self.networks, self.params, atoms, cotangent
     )
@@ -160,7 +160,7 @@ class Encoder:
     return self.representation.sized(arrays), len(crystal.numbers)
 
 
-def _padded(crystal, slots):
+def _pad(crystal, slots):
   """Codes, positions and cell, in float32 and without a batch."""
   crystal = crystal.pad(slots)
   return {
