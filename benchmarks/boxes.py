@@ -1,4 +1,4 @@
-"""Crystals through the box of a codec: atoms in the box, decoded crystals.
+"""Reconstructions by codecs of a box: atoms in the box, decoded crystals.
 
   python -m benchmarks.boxes --weights=./runs/box30 \
       --data=../shared/data/mp_le20_val.npz --crystals=500
@@ -9,12 +9,13 @@ prints, beside the paper's figures (arXiv:1909.00949, on its own crystals at
 60³):
 
 - the distance from each true atom inside the box to the nearest decoded one,
-  and back; how often their number is right, and how often the species is;
-- match and strict match of whole crystals, decoded from nothing but the latent,
-  for all crystals and by longest lattice vector: of the networks alone, of the
-  codec with refinement and without;
-- the ablations of `evaluation.reconstruction`: one sample of the latent, the
-  true lattice, the true species too, everything true (the oracle);
+  and from each decoded to the nearest true one; how often the number of atoms
+  and the species are right;
+- match and strict match of whole crystals, decoded from the latent alone, for
+  all crystals and by longest lattice vector: of the networks, and of the codec
+  with and without refinement;
+- the ablations of `evaluation.reconstruction`: one sample of the latent; the
+  true lattice; true lattice and species; everything true (the oracle);
 - the distances by the number of atoms in the box.
 
 Crystals that the representation refuses are counted, and are in no row.
@@ -37,11 +38,11 @@ from crystal_jax.evaluation import coded_scores, matching, views
 from crystal_jax.evaluation.predict import full_batches
 from crystal_jax.evaluation.reconstruction import (
   Reconstruction,
-  read_outputs,
+  reconstruct_unrefined,
 )
 from crystal_jax.structure.crystal import Crystal
 
-# Crystals that are decoded at once.
+# Number of crystals that are decoded together.
 _BATCH_SIZE = 16
 # Median and 90 % quantile of the distance to the nearest atom in the paper, Å.
 _PAPER = 0.095, 0.26
@@ -69,7 +70,7 @@ def main():
   ids, true = [ids[i] for i in order], [true[i] for i in order]
   model, columns, refused = prepare(codec, ids, true)
   rows = with_codec_rows(
-    codec, read_outputs(model, codec.params, batches(columns))
+    codec, reconstruct_unrefined(model, codec.params, batches(columns))
   )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
   print(f'{args.data.name}, {len(refused)} of them refused')

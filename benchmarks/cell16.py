@@ -1,11 +1,11 @@
-"""A training step of cell16.py and an encoding by mp_20, before and after.
+"""Time of a training step of cell16.py and of encoding by mp_20, two versions.
 
   python -m benchmarks.cell16 --before=FOLDER
 
 FOLDER is a checkout of another version of this package. Both versions run in
-processes of their own and take turns, so that what else the machine does falls
-on both. Printed are medians over the rounds, of CPU time (all threads) and of
-wall time, in milliseconds.
+separate processes and take turns, so that other load of the machine affects
+both. Printed are medians over the rounds of CPU time (all threads) and wall
+time, in milliseconds.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-# Crystals that are encoded in a turn; steps that are taken in a turn.
+# Number of crystals encoded, and of steps taken, in a turn.
 CRYSTALS, STEPS = 64, 3
 
 

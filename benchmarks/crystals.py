@@ -1,4 +1,4 @@
-"""Whole crystals through the latent of a codec, scored as published ones are.
+"""Reconstructions of crystals by a codec, scored as in publications.
 
   python -m benchmarks.crystals --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --crystals=1000
@@ -13,7 +13,7 @@ of a run. It prints
   (`moved`); from supercells of two cells (`supercell`);
 - the reasons of the misses, and matches by atoms, elements and longest vector;
 - distances between latents of one crystal, and of different crystals;
-- where there are energies of one element alone (Carbon-24), the same without
+- if the file has energies and one element only (Carbon-24), the same without
   twins: crystals with the same number of atoms, a volume within 0.2 % and an
   energy within 1 meV/atom of another one's; and METRe, the share of true
   crystals that match any of the decoded ones (arXiv:2509.12178).

@@ -1,4 +1,4 @@
-"""How the decoder degrades with noise: a table and a plot.
+"""Decoding of noisy densities: a table and a plot.
 
 White noise, and smooth noise as wide as the atoms, at 0, 1, 3 and 10 % of a
 carbon atom's peak (root mean square).

@@ -1,4 +1,4 @@
-"""Crystals drawn from a codec's prior, scored as published draws are.
+"""Crystals drawn from a codec's prior, scored as in publications.
 
   python -m benchmarks.draw --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --compositions=1000 --free=1000
@@ -29,7 +29,12 @@ import scipy.stats
 
 from benchmarks.crystals import read
 from crystal_jax.codec.codec import Codec
-from crystal_jax.evaluation import match_summary, matching, validity
+from crystal_jax.evaluation import (
+  match_summary,
+  matching,
+  pair_matching,
+  validity,
+)
 from crystal_jax.generation import sampling
 from crystal_jax.generation.request import Criteria, resolve
 from crystal_jax.structure.composition import formula, unit_of
@@ -146,7 +151,7 @@ def free(codec, prior, args) -> None:
   _, seen, _ = read(pathlib.Path(args.seen))
   there = [c for c in crystals if c is not None]
   structure = [_structure(c) for c in there]
-  balanced = [_balanced(c) for c in there]
+  balanced = [_is_charge_balanced(c) for c in there]
   valid = [
     c for c, s, b in zip(there, structure, balanced, strict=True) if s and b
   ]
@@ -158,7 +163,7 @@ def free(codec, prior, args) -> None:
   )
   chosen = np.random.default_rng(0).permutation(len(reference))[:2000]
   reference = [reference[i] for i in chosen]
-  share = np.mean([_balanced(c) for c in reference])
+  share = np.mean([_is_charge_balanced(c) for c in reference])
   for name, measure in ('density', _density), ('elements', _elements):
     distance = scipy.stats.wasserstein_distance(
       [measure(c) for c in valid], [measure(c) for c in reference]
@@ -250,7 +255,7 @@ def _structure(crystal) -> bool:
   return checks.why_invalid(crystal) is None
 
 
-def _balanced(crystal) -> bool:
+def _is_charge_balanced(crystal) -> bool:
   return _balanced_unit(unit_of(crystal.numbers))
 
 
@@ -288,7 +293,7 @@ def _unique_and_novel(valid, seen) -> tuple[float, float, float]:
 
 def _any_match(crystal, candidates) -> bool:
   pairs = ((other, crystal) for other in candidates)
-  return any(matching.compare_one(pair).match for pair in pairs)
+  return any(pair_matching.compare_pair(pair).match for pair in pairs)
 
 
 def _show(crystal) -> None:

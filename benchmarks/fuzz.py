@@ -1,4 +1,4 @@
-"""Mutated files through `read` and `Codec.load`: a result, or one ValueError.
+"""Mutated files for `read` and `Codec.load`: a result, or one ValueError.
 
 python -m benchmarks.fuzz [--count=100000] [--seed=0] [--kinds cif npz ..]
 
@@ -30,13 +30,13 @@ import crystal_jax as cj
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Seconds of CPU that one input may take.
 _LIMIT = 20
-# Words and numbers that replace others.
+# Words and numbers that replace those of a file.
 _TOKENS = (
   b'nan', b'inf', b'-1', b'0', b'1e999', b'-1e-320', b'999999999999', b'?',
   b'.', b'"', b"'", b';', b'\n', b'\0', b'#', b'loop_', b'data_', b'x,y,z',
   b'x,y,z+1/0', b'P 1', b'Xx', b'1(', b'--', b'\xff\xfe', b'_', b'$(', b'[',
 )  # fmt: skip
-# Values that replace others in JSON.
+# Values that replace those of a JSON file.
 _VALUES = (
   0, -1, 1, 5, 10**7, 1e308, -0.5, '', 'x', None, True, [], {}, [[]], [0],
   {'a': 0},
@@ -124,7 +124,7 @@ def _raise_hang(*_):
 
 
 def mutate_bytes(data: bytes, rng: np.random.Generator) -> bytes:
-  """Some random changes, mostly one: of digits, bytes, words, lines."""
+  """One or a few random changes of digits, bytes, words or lines."""
   for _ in range(rng.geometric(0.7)):
     choice = rng.integers(9)
     if not data:
@@ -201,7 +201,7 @@ def _atoms() -> list[ase.Atoms]:
   ]
 
 
-def _written(file_format: str) -> list[bytes]:
+def _written_files(file_format: str) -> list[bytes]:
   found = []
   for atoms in _atoms():
     buffer = io.BytesIO() if file_format == 'cif' else io.StringIO()
@@ -243,7 +243,7 @@ _symmetry_equiv_pos_as_xyz
 """
   lines = symmetric.split(b'\n')
   listed = b'\n'.join([*lines[:7], operations, *lines[11:]])
-  return [*_written('cif'), symmetric, listed]
+  return [*_written_files('cif'), symmetric, listed]
 
 
 def _npzs() -> list[bytes]:
@@ -279,8 +279,13 @@ _WEIGHTS = _ROOT / 'crystal_jax' / 'weights' / 'perov_5'
 # File name, original files, mutation, reader.
 KINDS: dict[str, tuple[str, Callable, Callable, Callable]] = {
   'cif': ('x.cif', _cifs, mutate_bytes, cj.read),
-  'poscar': ('POSCAR', lambda: _written('vasp'), mutate_bytes, cj.read),
-  'extxyz': ('x.extxyz', lambda: _written('extxyz'), mutate_bytes, cj.read),
+  'poscar': ('POSCAR', lambda: _written_files('vasp'), mutate_bytes, cj.read),
+  'extxyz': (
+    'x.extxyz',
+    lambda: _written_files('extxyz'),
+    mutate_bytes,
+    cj.read,
+  ),
   'npz': ('x.npz', _npzs, mutate_npz, cj.read_all),
   'card': ('card.json', _cards, mutate_json, _load_codec),
 }

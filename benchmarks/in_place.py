@@ -4,8 +4,8 @@ python -m benchmarks.in_place --count=20000 --way=in_place
 python -m benchmarks.in_place --count=20000 --way=memory
 
 Generated structures, prepared as inputs of `experiments/cell16.py`. The
-memory is this process's own, without mapped files, which the system takes back
-when it needs to: what was there after the imports is subtracted.
+memory is that of this process without mapped files, which the system can
+reclaim, and without that after the imports.
 """
 
 import argparse

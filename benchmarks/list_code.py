@@ -1,4 +1,4 @@
-"""Code length of a crystal as a list, in nats: a baseline for latents' rates.
+"""Code length of a crystal as a list, in nats: a baseline for the KL.
 
 The list holds the number of atoms, the elements and their numbers of atoms, the
 lattice and the positions, the last two rounded. Each entry is coded with the

@@ -1,4 +1,4 @@
-"""The parts of the list code: nats of species, of the lattice, of positions.
+"""Parts of the list code: nats of species, lattice and positions.
 
 Each part counts frequencies in standard frames (numbers, fractional, cell) and
 returns the cost of a crystal. See `benchmarks.list_code`.
@@ -13,17 +13,17 @@ import numpy as np
 from benchmarks.list_models import Frequencies, Mixture
 from crystal_jax.representation import lattice_numbers
 
-# Numbers of steps of an axis.
+# Possible numbers of grid steps of an axis.
 STEPS = np.array([2, 4, 6, 8, 12, 16, 18, 24, 30, 36, 48, 60, 72, 96, 120, 144,
                   192, 240, 288, 384, 480, 600, 720, 960, 1200])  # fmt: skip
-# Most atoms of a cell, and atomic numbers.
+# Maximum number of atoms of a cell, and atomic numbers.
 _MAX_ATOMS, _ELEMENTS = 20, 95
 
 
 def axis_steps(cell, spacing):
   """Numbers of steps of the axes, [3]."""
-  least = np.linalg.norm(cell, axis=1) / spacing
-  return STEPS[np.minimum(np.searchsorted(STEPS, least), len(STEPS) - 1)]
+  fewest = np.linalg.norm(cell, axis=1) / spacing
+  return STEPS[np.minimum(np.searchsorted(STEPS, fewest), len(STEPS) - 1)]
 
 
 class Species:
@@ -135,7 +135,7 @@ class Lattices:
     )
 
   def cost(self, bins, numbers):
-    """Nats."""
+    """Cost of the crystal, nats."""
     return -sum(
       math.log(self._frequencies.share(symbol, size, contexts))
       for symbol, size, contexts in self._symbols(bins, numbers)
@@ -190,7 +190,7 @@ class Positions:
       self._mixture.refit(seen)
 
   def cost(self, numbers, fractional, steps):
-    """Nats."""
+    """Cost of the crystal, nats."""
     cost = 0.0
     for coordinate in _coordinates(numbers, fractional, steps):
       weights = self._mixture.weights(coordinate.mixing)
@@ -199,25 +199,26 @@ class Positions:
 
   def _shares(self, coordinate):
     """Probability of the symbol by each prediction, among possible ones."""
-    size, symbol, least = coordinate.size, coordinate.symbol, coordinate.least
+    size, symbol = coordinate.size, coordinate.symbol
+    min_symbol = coordinate.min_symbol
     shares = []
     for contexts in coordinate.chains:
       predicted = self._frequencies.shares(size, contexts)
-      shares.append(predicted[symbol] / predicted[least:].sum())
+      shares.append(predicted[symbol] / predicted[min_symbol:].sum())
     copied = np.full(size, 0.02 / size)
     for value in coordinate.known:
       for signed in (value, -value):
         for shift in (0.0, 0.5):
           copied[round((signed + shift) * size) % size] += 1
-    shares.append(copied[symbol] / copied[least:].sum())
+    shares.append(copied[symbol] / copied[min_symbol:].sum())
     return np.array(shares)
 
 
 class _Coordinate:
   """One coordinate: its step, the number of steps, and its contexts."""
 
-  def __init__(self, symbol, size, least, chains, known, mixing):
-    self.symbol, self.size, self.least = symbol, size, least
+  def __init__(self, symbol, size, min_symbol, chains, known, mixing):
+    self.symbol, self.size, self.min_symbol = symbol, size, min_symbol
     self.chains, self.known, self.mixing = chains, known, mixing
 
 

@@ -1,13 +1,13 @@
-"""A standard frame against random origins and bases, a short training each.
+"""Comparison of standard frames with random origins and bases in training.
 
   python -m benchmarks.origins --builder=../shared/data/mp_le20 --steps=800
 
 Two networks of `experiments/quickstart.py` learn from the same crystals, in the
 same order, for as many steps: one from standard frames, the other from frames
-with an origin and a basis (of the same metric) drawn anew at each step.
-Held-out crystals then go through as they are given and moved (origin and
-basis). The first network's crystals go to their standard frame beforehand, as
-in its codec; the second network's do not.
+with a random origin and basis (of the same metric) in each step. Held-out
+crystals are then encoded and decoded, as given and moved (origin and basis).
+Those of the first network are brought to their standard frame before, as in its
+codec; those of the second are not.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _arguments():
 
 
 def train(run, moving):
-  """A trained state; with `moving`, of frames drawn at each step."""
+  """A trained state; with `moving`, frames are random in each step."""
   rng = np.random.default_rng(0)
   step = parallel.parallel_train_step(run.train_step)
   state, batches = parallel.replicate(run.fresh_state()), run.train_batches()
@@ -69,7 +69,7 @@ def train(run, moving):
 
 
 def moved(rng, batch):
-  """The same crystals about other origins, in other bases of their metric."""
+  """The same crystals with other origins and other bases of their metric."""
   batch = {name: np.array(column) for name, column in batch.items()}
   fractional = batch['fractional'].reshape(-1, *batch['fractional'].shape[-2:])
   cells = batch['cell'].reshape(-1, 3, 3)
@@ -84,7 +84,7 @@ def moved(rng, batch):
 
 
 def _scores(run, state, moving):
-  """Match and RMSE as given and moved, distances of latents, KL in nats."""
+  """Match and RMSE as given and moved; distances of latents; KL, nats."""
   params = predict.averaged_params(state)
   forward = reconstruction.make_forward(run.model, params)
   rng = np.random.default_rng(1)

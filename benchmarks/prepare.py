@@ -1,4 +1,4 @@
-"""How long it takes to make a data set of CIF files, beside ASE and pymatgen.
+"""Time to prepare a data set from CIF files, compared with ASE and pymatgen.
 
 python -m benchmarks.prepare [--files=27136] [--readers=300] [--workers=2]
 
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def write_cifs(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
-  """CIFs of the embedded crystals, again and again until there are enough."""
+  """CIFs of the embedded crystals, repeated until there are enough."""
   folder.mkdir()
   texts = []
   for split in 'train', 'val', 'test':

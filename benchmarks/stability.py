@@ -101,7 +101,7 @@ def perturbed(
 
 
 def distance_to_nearest(latents: np.ndarray) -> np.ndarray:
-  """Of each latent, the distance to the nearest other one."""
+  """Distance of each latent to the nearest other one."""
   squares = np.square(latents).sum(axis=1)
   distances = squares[:, None] + squares - 2 * latents @ latents.T
   np.fill_diagonal(distances, np.inf)

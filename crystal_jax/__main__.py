@@ -1,6 +1,6 @@
-"""The shell: `python -m crystal_jax VERB ..`; `VERB --help` says more.
+"""Command line: `python -m crystal_jax VERB ..`; see `VERB --help`.
 
-A verb is a file in `crystal_jax/cli`, imported when it is asked for.
+Only the module of the given verb, in `crystal_jax/cli`, is imported.
 """
 
 import argparse
@@ -9,17 +9,17 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
-# Each is the file of its name in `crystal_jax/cli`, - for _.
+# What each verb makes; `decode-density` is run by `cli/decode_density.py`.
 VERBS = {
   'encode': 'crystal files to latents',
   'decode': 'latents to crystal files',
   'reconstruct': 'crystal files through a codec and back',
-  'interpolate': 'the crystals between two',
-  'sample': 'crystals that nobody has seen',
-  'alter': 'neighbours of a crystal',
+  'interpolate': 'crystals along a line between two latents',
+  'sample': "new crystals from a codec's prior",
+  'alter': 'variants of a crystal: its latent is noised, then denoised',
   'info': 'the shipped codecs',
   'predict': 'properties of crystal files in a table',
-  'fit-property': 'a property of your own, by crystals and values',
+  'fit-property': 'a property fitted to a table of crystals',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
   'score': 'generated crystals against a data set',
@@ -28,7 +28,7 @@ VERBS = {
   'decode-density': 'a density file to a crystal',
 }
 
-# Which extra of setup.py installs a package; any other is of [train].
+# Extra of setup.py that provides a package; default: [train].
 EXTRAS = {
   'apache_beam': 'beam',
   'matminer': 'eval',
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _text(error: Exception) -> str:
-  """What an error says, without the number that the system gives it."""
+  """Message of an error, without the system's error number."""
   if isinstance(error, OSError) and error.filename and error.strerror:
     return f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}.'
   return str(error)

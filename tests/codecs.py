@@ -23,7 +23,7 @@ class Through:
   """Networks whose latent is their inputs: a perfect autoencoder.
 
   Attributes:
-    shape: Of the density, [G, G, G, C]; a lattice follows it.
+    shape: Shape of the density, [G, G, G, C]; a lattice follows it.
   """
 
   shape: tuple[int, ...]

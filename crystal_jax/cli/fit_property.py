@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     where = f'{args.table.name}:{number}'
     value = _number(row[name])
     if value is None:
-      skipped.skip(where, f'{row[name]!r} in column {name!r} is no number')
+      skipped.skip(where, f'{row[name]!r} in column {name!r} is not a number')
       continue
     crystal = _crystal(args.table, row)
     if isinstance(crystal, str):

@@ -95,7 +95,7 @@ def ask_each(
 def read(
   sources: Sequence[pathlib.Path], log: SkipLog
 ) -> Iterator[tuple[list[str], list[Crystal]]]:
-  """Ids and crystals of files and folders, some hundred at a time.
+  """Ids and crystals of files and folders, a few hundred at a time.
 
   Files that hold no crystal go to `log`; of a folder only those that claim to.
 

@@ -59,7 +59,7 @@ class CrystalFolder(SkipCounter):
     """Makes the folder.
 
     Args:
-      args: Of `add_arguments`.
+      args: Parsed arguments of `add_arguments`.
 
     Raises:
       ValueError: If it holds something, and `--overwrite` is not given.

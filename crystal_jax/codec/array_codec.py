@@ -47,11 +47,11 @@ class ArrayCodec:
 
   @classmethod
   def load(cls, name: str | os.PathLike[str]) -> Self:
-    """Opens a codec that is shipped, or one that was saved.
+    """Loads a shipped or a saved codec.
 
     Args:
-      name: Of a shipped one, such as 'mp_20'; or a folder, which has a
-        separator in it ('./mine') or is a `pathlib.Path`.
+      name: Name of a shipped codec, such as 'mp_20'; or a folder: a string with
+        a separator ('./mine') or a `pathlib.Path`.
 
     Raises:
       FileNotFoundError: If there is none.
@@ -69,7 +69,7 @@ class ArrayCodec:
     """The averaged parameters of a run's latest checkpoint.
 
     Args:
-      workdir: Of `experiments.main`; the data set is not read.
+      workdir: Workdir of `experiments.main`; the data set is not read.
 
     Raises:
       FileNotFoundError: If it holds no checkpoint.
@@ -190,8 +190,8 @@ class ArrayCodec:
         jax.jacobian(mean)(batch['fractional'])
 
     Args:
-      batch: Of `to_arrays`.
-      model: Of `to_arrays`; needed by codecs of a box. Static.
+      batch: Batch returned by `to_arrays`.
+      model: Model returned by `to_arrays`; needed by codecs of a box. Static.
       params: Parameters instead of this codec's.
 
     Returns:

@@ -51,9 +51,9 @@ def batches(
     key = sized, columns['numbers'].shape
     waiting[key].append((index, columns))
     if len(waiting[key]) == SIZE:
-      yield sized, *_stacked(waiting.pop(key))
+      yield sized, *_stack(waiting.pop(key))
   for (sized, _), rows in waiting.items():
-    yield sized, *_stacked(rows)
+    yield sized, *_stack(rows)
 
 
 def columns_of(
@@ -141,7 +141,7 @@ def _arrays(crystals: Sequence[Crystal]) -> dict[str, np.ndarray]:
   }
 
 
-def _stacked(rows) -> tuple[list[int], dict[str, np.ndarray]]:
+def _stack(rows) -> tuple[list[int], dict[str, np.ndarray]]:
   """Indices, and a batch of `SIZE` rows."""
   indices, columns = zip(*rows, strict=True)
   stacked = {

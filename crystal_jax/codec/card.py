@@ -37,7 +37,7 @@ def make_card(
     model: The model.
     params: Its parameters.
     config: What the model was made from; only its `model` is kept.
-    name: Of the codec.
+    name: Name of the codec.
     elements: Symbols of the elements seen in training; None if unknown.
     entries: Further entries, as JSON.
   """
@@ -72,16 +72,16 @@ def _conventions() -> str:
   Numbers are rounded, so that platforms agree.
   """
   digest = hashlib.sha256()
-  digest.update(_rounded(element_codes()))
+  digest.update(_rounded_bytes(element_codes()))
   for probe in _PROBES:
     kinds, positions, basis = standard_frame(*map(np.array, probe))
     # The metric: equivalent bases of a symmetric lattice differ in direction.
     for array in (kinds, positions, basis @ basis.T):
-      digest.update(_rounded(array))
+      digest.update(_rounded_bytes(array))
   return digest.hexdigest()
 
 
-def _rounded(array) -> bytes:
+def _rounded_bytes(array) -> bytes:
   return np.rint(1000 * np.asarray(array, np.float64)).astype('<i8').tobytes()
 
 

@@ -62,8 +62,8 @@ class Codec(PropertyCodec):
     """Crystals drawn from the codec's prior: n draws, no ranking, no redraw.
 
     Args:
-      n: How many.
-      seed: Of all random numbers. The first draws do not depend on `n`.
+      n: Number of draws.
+      seed: Seed of all random numbers. The first draws do not depend on `n`.
       composition: A ratio, such as 'LiCoO2'. None: drawn.
       num_atoms: Atoms of the primitive cell. None: drawn.
       formula_units: Formula units of the primitive cell, in place of
@@ -131,9 +131,9 @@ class Codec(PropertyCodec):
       n: How many neighbours.
       strength: Share of the way to noise: near 0 the crystal itself comes back,
         1 is a draw that has forgotten it.
-      seed: Of all random numbers.
-      guidance: As of `sample`.
-      exact: As of `sample`.
+      seed: Seed of all random numbers.
+      guidance: As for `sample`.
+      exact: As for `sample`.
       **criteria: Conditions of `sample`; without `composition`, `elements` and
         `num_atoms` the atoms stay those of the crystal.
 

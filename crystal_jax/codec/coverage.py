@@ -11,16 +11,16 @@ from collections.abc import Iterable
 
 from crystal_jax.codec import shipped, weights_file
 
-# What the counts are of, in words.
+# Description of the counts, for users.
 CHECKED = 'crystals whose elements and primitive cell it takes'
 
 
 def covering(elements: Iterable[str], atoms: int) -> list[str]:
-  """The shipped codecs that take a crystal.
+  """Names of the shipped codecs that can encode a crystal.
 
   Args:
     elements: Symbols of its elements.
-    atoms: Of its primitive cell.
+    atoms: Number of atoms in its primitive cell.
   """
   elements = set(elements)
   return [

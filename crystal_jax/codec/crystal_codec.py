@@ -183,27 +183,32 @@ class CrystalCodec(ArrayCodec):
 
   @property
   def failures(self) -> dict[int, str]:
-    """Of this thread's last call: the reason by index where nothing came."""
+    """Reasons of the crystals that failed in this thread's last call.
+
+    By index into its inputs.
+    """
     return self._last.failures
 
   @property
   def residuals(self) -> Float[np.ndarray, 'B']:
-    """Of this thread's last decoding: distance of own and given latent.
+    """Squared distances of encoded and given latents in the last decoding.
 
-    The mean over the latent of ((mean - z) / std)², where mean and std are of
-    the decoded crystal's own posterior. 0: its latent is exactly the given one.
-    About 1: the given one is a sample of its posterior. NaN where nothing came,
-    and of codecs that cannot encode a crystal where it was decoded.
+    The mean over the latent of ((mean - z) / std)², where mean and std are
+    those of the decoded crystal's own posterior. 0: it encodes to exactly the
+    given latent. About 1: the given latent is a sample of its posterior. NaN if
+    no crystal was decoded, or if the codec cannot encode decoded crystals. Each
+    thread has its own.
     """
     return self._compared()[0]
 
   @property
   def certain(self) -> np.ndarray:
-    """Of this thread's last decoding: which crystals can be trusted, bool [B].
+    """Which crystals of this thread's last decoding can be trusted, bool [B].
 
-    Those whose residual is that of the right crystal: nearly 0 after a
-    refinement and small without one, or like noise of the posterior.
-    benchmarks/RESULTS.md has the share that is right. False where nothing came.
+    Those whose residual is that of the right crystal: nearly 0 after
+    refinement, small without it, or like a sample of the posterior.
+    benchmarks/RESULTS.md has the share that is right. False if no crystal was
+    decoded.
     """
     return self._compared()[1]
 

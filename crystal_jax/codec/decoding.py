@@ -42,18 +42,18 @@ def decode_latents(
   allowed: Collection[int] | None,
   contents: Sequence[Contents] | None = None,
 ) -> list[Refined]:
-  """The crystal of each latent, or why there is none.
+  """The crystal of each latent, or the reason why there is none.
 
   Args:
-    model: Decodes, and encodes again.
-    params: Of its networks.
+    model: Model that decodes, and encodes decoded crystals again.
+    params: Parameters of its networks.
     z: Latents.
-    symmetrize: Å; see `Codec.decode`.
+    symmetrize: Tolerance, Å; see `Codec.decode`.
     refine: Which crystals are refined: 'auto', 'all' or 'none'.
     config: Tuned constants of the refinement.
     allowed: Atomic numbers that may be decoded; None: all.
-    contents: Composition or number of atoms of each, where they are known; no
-      atom is then substituted, removed or added.
+    contents: Composition or number of atoms of each crystal, where known. If
+      given, refinement does not substitute, remove or add atoms.
 
   Raises:
     ValueError: If contents are given and the model is not one of a cell.
@@ -112,7 +112,7 @@ def _readouts(
     # Always full, so that one size is compiled.
     rows = np.resize(batch, batching.SIZE)
     outputs = decode_batch(model, params, z[rows])
-    outputs = _restricted(outputs, allowed)
+    outputs = _restrict(outputs, allowed)
     if contents is None:
       read_from = _without_padding(outputs, len(batch))
       return outputs, model.representation.crystals(read_from)
@@ -132,7 +132,7 @@ def _readouts(
       yield part, outputs, crystals[: len(part)]
 
 
-def _restricted(
+def _restrict(
   outputs: Mapping[str, Array], allowed: Collection[int] | None
 ) -> dict[str, Any]:
   """Outputs whose species can only be read as allowed elements.

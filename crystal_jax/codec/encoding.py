@@ -26,9 +26,9 @@ def encode_crystals(
   """Posterior mean and logarithm of the variance, and what failed.
 
   Args:
-    model: Gives inputs and encodes them.
-    params: Of its networks.
-    crystals: As `adapters.to_crystals` gives them.
+    model: Model that makes inputs and encodes them.
+    params: Parameters of its networks.
+    crystals: Crystals as returned by `adapters.to_crystals`.
     known: Atomic numbers that were seen in training; None: all.
     skip: Failures are NaN rows; otherwise the first is an error.
 

@@ -1,4 +1,4 @@
-"""What the last call of a method of `Codec` left beside its result."""
+"""Failures, residuals and unmet criteria of the last call of a `Codec`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crystal_jax.structure.crystal import Crystal
 
 
 class LastCall(threading.local):
-  """Of each thread its own."""
+  """Results of the last call, separate for each thread."""
 
   failures: dict[int, str]
   compared: tuple[np.ndarray, np.ndarray] | None
@@ -21,7 +21,7 @@ class LastCall(threading.local):
     self.set({}, None, np.zeros((0, 0)), [])
 
   def set(self, failures, compared, z, crystals) -> None:
-    """Replaces all of it."""
+    """Replaces all results."""
     self.failures, self.compared = failures, compared
     self.z, self.crystals = z, crystals
     self.unmet: dict[int, list[str]] = {}

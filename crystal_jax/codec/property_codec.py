@@ -67,21 +67,23 @@ class PropertyCodec(CrystalCodec):
     units: str = '',
     skip: bool = False,
   ) -> Report:
-    """Fits a linear head to values of your own; `predict` knows it then.
+    """Fits a linear head to values of your own.
 
-    `save` writes it with the codec.
+    `predict` then includes the property, and `save` writes the head with the
+    codec.
 
     Args:
-      crystals: Crystals; or an array of latents [B, D], whose formulas are then
-        those of the crystals that they decode to.
-      values: A number a crystal; those of NaN are left out.
-      name: Of the property.
-      units: Of the values.
-      skip: Leave out crystals that cannot be encoded; otherwise an error.
+      crystals: Crystals, or an array of latents [B, D]; latents are decoded to
+        find their formulas.
+      values: One number per crystal; crystals with NaN are left out.
+      name: Name of the property.
+      units: Unit of the values.
+      skip: Whether to leave out crystals that cannot be encoded. False: they
+        are an error.
 
     Returns:
-      Errors held out by formula, beside those of the composition alone. Where
-      the head is no better, use the composition.
+      Errors held out by formula, beside those of the composition alone. If the
+      head is no better, use the composition.
 
     Raises:
       ValueError: If there is such a head already, or fewer than two formulas.

@@ -18,8 +18,8 @@ def sentence(card: Mapping[str, Any], size: int) -> str:
   """The name and `facts` on one line, shortened.
 
   Args:
-    card: Of the codec; entries may be missing.
-    size: Numbers of a latent.
+    card: Card of the codec; entries may be missing.
+    size: Length of a latent.
   """
   known = facts(card, size)
   # How the training crystals were chosen follows a comma.
@@ -35,8 +35,8 @@ def facts(card: Mapping[str, Any], size: int) -> dict[str, str]:
   """Size of a latent, elements, atoms or box, and training crystals.
 
   Args:
-    card: Of the codec; entries may be missing.
-    size: Numbers of a latent.
+    card: Card of the codec; entries may be missing.
+    size: Length of a latent.
   """
   rows = {'latent': f'{size} numbers', 'elements': _elements(card)}
   config = card.get('config', {})
@@ -49,7 +49,7 @@ def facts(card: Mapping[str, Any], size: int) -> dict[str, str]:
 
 
 def figures(card: Mapping[str, Any]) -> dict[str, str]:
-  """Share of held-out crystals that come back; empty where not measured."""
+  """Shares of held-out crystals that match, as text; empty if unknown."""
   heldout = card.get('figures', {}).get('heldout', {})
   rows = {}
   for name in 'match', 'strict':

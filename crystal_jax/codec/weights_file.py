@@ -66,13 +66,11 @@ def write(
   extra = _not_a_codec(folder)
   if extra:
     raise FileExistsError(
-      f'{folder} holds {extra[0]}, which is no part of a codec; choose a new '
+      f'{folder} holds {extra[0]}, which is not part of a codec; choose a new '
       'folder.'
     )
   folder.parent.mkdir(parents=True, exist_ok=True)
-  tensors = {
-    name: _narrowed(leaf, dtype) for name, leaf in _flat(params).items()
-  }
+  tensors = {name: _cast(leaf, dtype) for name, leaf in _flat(params).items()}
   weights = safetensors.numpy.save(tensors)
   card = {
     'format': FORMAT,
@@ -133,7 +131,7 @@ def fingerprint(params: PyTree) -> str:
   digest = hashlib.sha256()
   for name, leaf in sorted(_flat(params).items()):
     digest.update(name.encode())
-    digest.update(_narrowed(leaf, 'float16').tobytes())
+    digest.update(_cast(leaf, 'float16').tobytes())
   return digest.hexdigest()[:16]
 
 
@@ -222,7 +220,7 @@ _VALID = {
 
 
 def _not_a_codec(folder: pathlib.Path) -> list[str]:
-  """What a folder holds that is no part of a codec."""
+  """Names in a folder that are not part of a codec."""
   if not folder.exists():
     return []
   if folder.is_symlink() or not folder.is_dir():
@@ -230,7 +228,7 @@ def _not_a_codec(folder: pathlib.Path) -> list[str]:
   return sorted({p.name for p in folder.iterdir()} - {CARD, WEIGHTS})
 
 
-def _narrowed(leaf, dtype) -> np.ndarray:
+def _cast(leaf, dtype) -> np.ndarray:
   leaf = np.asarray(leaf, np.float32)
   is_large = leaf.size >= _SMALL and np.abs(leaf).max() <= _MAX_FLOAT16
   if dtype == 'float32' or not is_large:

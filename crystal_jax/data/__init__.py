@@ -32,7 +32,7 @@ from crystal_jax.data.beam import prepare_with_beam
 from crystal_jax.data.in_place import load_in_place
 from crystal_jax.data.mixing import mix
 from crystal_jax.data.pipeline import Share, batches, size_weights
-from crystal_jax.data.preparing import prepare
+from crystal_jax.data.preparation import prepare
 from crystal_jax.data.selection import load, load_inputs, select
 from crystal_jax.data.sources import load_split, load_splits, split_names
 from crystal_jax.io.reading.compact import add_scalars

@@ -1,4 +1,4 @@
-"""Prepares data sets without TensorFlow, as `tfds build` would with it.
+"""Preparation of data sets as by `tfds build`, but without TensorFlow.
 
 python -m crystal_jax.data datasets/oqmd_icsd20 [--data_dir=DIR]
 """
@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> None:
   parser = argparse.ArgumentParser(prog='python -m crystal_jax.data')
   parser.add_argument('builder', nargs='+', help='folder of a data set builder')
   parser.add_argument('--data_dir', help="instead of TFDS's own data folder")
-  parser.add_argument('--manual_dir', help='where files you provide lie')
+  parser.add_argument('--manual_dir', help='folder of files that you provide')
   flags = parser.parse_args(argv)
   for builder in flags.builder:
     prepared = sources.prepare(builder, flags.data_dir, flags.manual_dir)

@@ -1,7 +1,7 @@
 """Padded arrays of a whole split, in memory.
 
-Batches of arrays in memory: two million crystals a second; of records on disk:
-five thousand.
+Two million crystals a second are batched from arrays in memory, five thousand
+from records on disk.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ Arrays = dict[str, np.ndarray]
 # Crystals per step of `count_atoms`.
 _BLOCK = 1 << 12
 
-# TFDS returns Python numbers; the data set holds 32 bits.
-_NARROW = {'f': np.float32, 'i': np.int32, 'u': np.int32}
+# 32-bit type of each kind of scalar: TFDS returns Python numbers, which NumPy
+# stores in 64 bits.
+_TYPES_32 = {'f': np.float32, 'i': np.int32, 'u': np.int32}
 
 
 def in_memory(
@@ -28,16 +29,16 @@ def in_memory(
   """Reads all records of a source.
 
   Args:
-    source: What `load_split` returns.
-    max_atoms: Slots a crystal; None: as many as the largest needs.
+    source: Records, as returned by `load_split`.
+    max_atoms: Slots of each crystal; None: as many as the largest needs.
 
   Returns:
     numbers [M, N] int32, positions [M, N, 3] float32 in Å, cell [M, 3, 3]
     float32 in Å, id [M] str, and every scalar of the records, [M].
 
   Raises:
-    ValueError: If there are no records, or one has more than `max_atoms` atoms
-      (it is named).
+    ValueError: If there are no records, or one has more than `max_atoms`
+      atoms; the error names it.
   """
   if isinstance(source, compact_source.Compact):
     return source.arrays(max_atoms)
@@ -83,12 +84,14 @@ def stack(
   for name in rows[0]:
     if name not in arrays:
       column = np.asarray([row[name] for row in rows])
-      arrays[name] = column.astype(_NARROW.get(column.dtype.kind, column.dtype))
+      arrays[name] = column.astype(
+        _TYPES_32.get(column.dtype.kind, column.dtype)
+      )
   return arrays
 
 
 def with_slots(arrays: Arrays, slots: int) -> Arrays:
-  """The same crystals with `slots` atom slots, cut or padded."""
+  """The same crystals with `slots` atom slots, truncated or padded."""
   if slots == arrays['numbers'].shape[1]:
     return arrays
   spare = max(0, slots - arrays['numbers'].shape[1])
@@ -101,9 +104,9 @@ def with_slots(arrays: Arrays, slots: int) -> Arrays:
 
 
 def count_atoms(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-  """Atoms of each element in all crystals, by atomic number up to the heaviest.
+  """Number of atoms of each element in all crystals, by atomic number.
 
-  Block by block, since the arrays may be mapped from disk (`in_place`).
+  Counts block by block, since the arrays may be mapped from disk (`in_place`).
   """
   total, numbers = np.zeros(1, np.int64), arrays['numbers']
   for start in range(0, len(numbers), _BLOCK):

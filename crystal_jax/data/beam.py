@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.data import assembling, splits
+from crystal_jax.data import shard_assembly, splits
 from crystal_jax.data.features import crystal_features
 from crystal_jax.io.reading import items
 from crystal_jax.io.reading.items import Item, Skip
 from crystal_jax.io.reading.parse import parse, reduced_formula
 
 _PARTIAL = '.partial'
-_PEEK = 20  # Items that are parsed to find the names of properties.
+_SAMPLED_ITEMS = 20  # Items that are parsed to find the names of properties.
 
 Path = str | os.PathLike[str]
 
@@ -44,20 +44,21 @@ def prepare_with_beam(
   """Writes a data set of any size; read it by `load_split(out, 'train')`.
 
   Args:
-    sources: Files and folders, as of `prepare`.
+    sources: Files and folders, as for `prepare`.
     out: Folder of the data set; it must not exist.
     fractions: Shares of train, val and test, by a hash of the formula.
     max_atoms: Crystals with more atoms are skipped.
-    runner: Beam's runner.
-    options: Its options, such as '--direct_num_workers=0'.
+    runner: Name of Beam's runner.
+    options: Options of the runner, such as '--direct_num_workers=0'.
 
   Returns:
-    Crystals of each split. What was skipped is in `skipped*.csv` there.
+    Number of crystals of each split. Skips are listed in `skipped*.csv` in
+    `out`.
 
   Raises:
     FileNotFoundError: If a source does not exist.
-    ValueError: If apache-beam is not installed, `out` exists, or not one
-      crystal is found.
+    ValueError: If apache-beam is not installed, `out` exists, or no crystal is
+      found.
   """
   try:
     import apache_beam as beam
@@ -169,15 +170,17 @@ def _read(
 def _columns(found, max_atoms) -> list[tuple[str, str]]:
   """Columns of the first crystals' properties, and their features' names."""
   columns: dict[str, Any] | None = None
-  first = [item for item in found if isinstance(item, Item)][:_PEEK]
+  first = [item for item in found if isinstance(item, Item)][:_SAMPLED_ITEMS]
   for item in first:
     for result in parse(item, max_atoms):
       if not isinstance(result, Skip):
         columns = columns or {}
         columns |= {k: v for k, v in result[2].items() if isinstance(v, float)}
   if columns is None:
-    raise ValueError(f'The first {_PEEK} files or rows hold no crystal.')
-  return list(assembling.property_names(columns).items())
+    raise ValueError(
+      f'The first {_SAMPLED_ITEMS} files or rows hold no crystal.'
+    )
+  return list(shard_assembly.property_names(columns).items())
 
 
 def _belongs(keyed, split, fractions) -> bool:

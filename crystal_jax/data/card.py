@@ -23,7 +23,7 @@ from crystal_jax.io import atomic
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements, lattice
 
-_CUTOFF = 4.0  # Å; largest distance of a nearest neighbour.
+_CUTOFF = 4.0  # Å; larger nearest-neighbour distances count as this.
 _SYMPREC = 0.01  # Å; tolerance of space groups.
 
 _PAGE = """<!doctype html>
@@ -57,7 +57,8 @@ def write(
     title: Name of the data set.
     splits: Crystals by split.
     skipped: Skipped files and rows; None if unknown.
-    covered: Crystals that each shipped codec takes; None if unknown.
+    covered: Number of crystals that each shipped codec can encode; None if
+      unknown.
     sample: Number of crystals, evenly spaced, whose space groups and distances
       are computed.
 
@@ -75,10 +76,10 @@ def write(
   numbers = [n for part in splits.values() for n in part['numbers']]
   cells = np.concatenate([part['cell'] for part in splits.values()])
   parts += [_elements(numbers), *_lattices(numbers, cells)]
-  parts += _sampled(splits, sample)
+  parts += _sampled_figures(splits, sample)
   parts += _properties(splits)
   if skipped is not None:
-    parts.append(_skipped(skipped))
+    parts.append(_skipped_table(skipped))
   page = _PAGE.format(title=html.escape(title), body='\n'.join(parts))
   with atomic.replacing(path) as partial:
     partial.write_text(page, encoding='utf-8')
@@ -122,7 +123,7 @@ def _lattices(numbers, cells) -> list[str]:
   ]
 
 
-def _sampled(splits, sample) -> list[str]:
+def _sampled_figures(splits, sample) -> list[str]:
   """Space groups and nearest-neighbour distances of a sample."""
   total = sum(len(part['numbers']) for part in splits.values())
   groups: collections.Counter[str] = collections.Counter()
@@ -178,7 +179,7 @@ def _properties(splits) -> list[str]:
   ]
 
 
-def _skipped(skipped) -> str:
+def _skipped_table(skipped) -> str:
   kinds = kinds_of_reasons(skipped)
   first = ''.join(
     '<tr>' + ''.join(f'<td>{html.escape(v)}</td>' for v in row) + '</tr>'

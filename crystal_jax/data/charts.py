@@ -1,4 +1,4 @@
-"""SVG charts for a page that loads no script and no network resource."""
+"""SVG charts for HTML pages without scripts or network resources."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from jaxtyping import ArrayLike
 
 from crystal_jax.structure import elements
 
-_WIDTH, _HEIGHT, _FOOT = 360, 150, 34
-_BAR = '#3b6ea5'
+_WIDTH, _HEIGHT, _FOOT = 360, 150, 34  # Pixels.
+_BAR_COLOUR = '#3b6ea5'
 
 
 def histogram(
@@ -57,7 +57,7 @@ def ranking(counts: Mapping[str, int], title: str, most: int = 20) -> str:
 
 
 def periodic_table(counts: Mapping[str, int], title: str) -> str:
-  """The periodic table; the more crystals have an element, the darker."""
+  """The periodic table; elements of more crystals are darker."""
   size = 30
   most = max(counts.values(), default=1)
   cells = []
@@ -94,7 +94,7 @@ def _table_position(number: int) -> tuple[float, int]:
 def _bar(x, width, share, text) -> str:
   height = share * (_HEIGHT - 10)
   return (
-    f'<rect x="{x:.1f}" y="{_HEIGHT - height:.1f}" fill="{_BAR}" '
+    f'<rect x="{x:.1f}" y="{_HEIGHT - height:.1f}" fill="{_BAR_COLOUR}" '
     f'width="{max(width - 1, 0.5):.1f}" height="{height:.1f}">'
     f'<title>{html.escape(text)}</title></rect>'
   )

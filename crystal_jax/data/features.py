@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # Imported late: only a data set on disk needs it.
+if TYPE_CHECKING:  # Only a data set on disk needs it at run time.
   import tensorflow_datasets as tfds
 
+# Features of every crystal; a scalar of the same name is renamed.
 RESERVED = ('id', 'numbers', 'positions', 'cell')
 
 
@@ -19,19 +20,19 @@ def crystal_features(
   """Features of a data set of crystals.
 
   Args:
-    scalars: Description with unit of each scalar, by name; float32, NaN where
-      missing.
+    scalars: Description, with unit, of each scalar by name. Scalars are
+      float32, NaN where missing.
   """
   import tensorflow_datasets as tfds
 
   return tfds.features.FeaturesDict(
     {
-      'id': tfds.features.Text(doc='Id of the source.'),
+      'id': tfds.features.Text(doc='Id of the crystal in its source.'),
       'numbers': tfds.features.Tensor(
         shape=(None,), dtype=np.uint8, doc='Atomic numbers.'
       ),
       'positions': tfds.features.Tensor(
-        shape=(None, 3), dtype=np.float32, doc='Cartesian, Å.'
+        shape=(None, 3), dtype=np.float32, doc='Cartesian positions, Å.'
       ),
       'cell': tfds.features.Tensor(
         shape=(3, 3), dtype=np.float32, doc='Lattice vectors as rows, Å.'

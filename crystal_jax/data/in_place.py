@@ -67,17 +67,18 @@ def load_in_place(
   Args:
     folder: Folder of the file. Processes may share it: one writes the file, the
       others wait.
-    builder: As of `load`.
-    split: As of `load`.
-    prepare: As of `load_inputs`, picklable. Its columns must be the same for
+    builder: As for `load`.
+    split: As for `load`.
+    prepare: As for `load_inputs`, picklable. Its columns must be the same for
       all data sets.
     key: Identifies `prepare`; a new key makes a new file.
-    max_atoms: Most atoms of a crystal.
-    data_dir: As of `load`.
-    manual_dir: As of `load`.
-    columns: As of `load_inputs`.
-    weights: As of `load`; repeated crystals are repeated in the file.
-    workers: Processes that write the parts; None: one per core; 0: none.
+    max_atoms: Maximum number of atoms of a crystal.
+    data_dir: As for `load`.
+    manual_dir: As for `load`.
+    columns: As for `load_inputs`.
+    weights: As for `load`; repeated crystals are repeated in the file.
+    workers: Number of processes that write the parts. None: one per core. 0:
+      this process writes them.
     **rules: See `filter_crystals`.
 
   Returns:
@@ -134,7 +135,7 @@ class _Part:
     return self.folder / f'{self.set_index}_{self.start}.npz'
 
   def write(self) -> None:
-    """Writes the file atomically, unless it is there."""
+    """Writes the file atomically, unless it exists."""
     if self.path.exists():
       return
     source = _source(*self.source)

@@ -19,11 +19,11 @@ def mix(parts: Sequence[Arrays], weights: Sequence[float] = ()) -> Arrays:
   the last repetition in part (its crystals are evenly spaced).
 
   Args:
-    parts: Arrays of each set; a scalar that a set lacks is NaN there.
+    parts: Arrays of each set; scalars that a set lacks are NaN in its rows.
     weights: Shares of an epoch, in any unit; empty: the sets' sizes.
 
   Raises:
-    ValueError: If there is not one positive weight a set.
+    ValueError: If there is not one positive weight for each set.
   """
   rows = mixed_rows([len(part['numbers']) for part in parts], weights)
   # A set without crystals may lack columns.
@@ -45,7 +45,7 @@ def mixed_rows(
   """Rows of each set in one epoch; see `mix`.
 
   Raises:
-    ValueError: If there is not one positive weight a set.
+    ValueError: If there is not one positive weight for each set.
   """
   if weights and (len(weights) != len(sizes) or min(weights) <= 0):
     raise ValueError(

@@ -19,7 +19,7 @@ import numpy as np
 
 from crystal_jax.data import arrays as arrays_lib
 
-if TYPE_CHECKING:  # Imported late: only training needs it.
+if TYPE_CHECKING:  # Only training needs it at run time.
   import grain
 
 
@@ -67,17 +67,16 @@ def batches(
   """Iterator over the batches of one process.
 
   Args:
-    data: Padded arrays as `in_memory` returns them, or a source of records.
+    data: Padded arrays, as returned by `in_memory`, or a source of records.
     batch_size: Examples in a global batch.
     seed: Seed of the order; None: no shuffling.
     num_epochs: Number of epochs; None: endless. Empty crystals, marked by
       `mask`, pad a partial last batch.
     origins: Samples of a crystal per epoch, each at another origin.
-    max_atoms: Slots per crystal. Required for a source; for arrays it cuts or
-      adds empty slots.
-    sampling: Weight of each crystal, [M]. Examples are then
-      sampled with replacement by these weights; see `size_weights`.
-      None: every crystal once per epoch.
+    max_atoms: Slots of each crystal. Required for a source; for arrays, empty
+      slots are removed or added.
+    sampling: Weight of each crystal, [M]; examples are sampled with replacement
+      by these weights, see `size_weights`. None: every crystal once per epoch.
     share: The slice of each batch that this process loads.
     workers: Processes that prefetch; 0: threads, best for arrays.
 
@@ -117,9 +116,9 @@ def batches(
 
 @dataclasses.dataclass(frozen=True)
 class _Order:
-  """The examples of each global batch, by the batch's number.
+  """Indices of the examples of each global batch, by the batch's number.
 
-  Up to 25 times as fast as grain's shuffle, which goes example by example.
+  Up to 25 times as fast as grain's shuffle, which shuffles single examples.
   """
 
   examples: int

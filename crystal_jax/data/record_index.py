@@ -1,7 +1,7 @@
 """Compact index of all crystals of a data set: ids, formulas, fingerprints.
 
-About 60 bytes per crystal, so that an index of millions fits in memory. From it
-follow repeated ids, splits and duplicates.
+An entry takes about 60 bytes, so that an index of millions fits in memory.
+Repeated ids, splits and duplicates are found with it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RecordIndex:
     starts: Index of each shard's first crystal.
     names: Names of the splits.
     columns: Names of all properties; True if any value is a number.
-    skipped: Items that hold no readable crystal.
+    skipped: Items without a readable crystal.
   """
 
   crystals: np.ndarray

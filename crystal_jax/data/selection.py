@@ -22,7 +22,7 @@ Path = str | os.PathLike[str]
 Dropped = list[tuple[str, str]]  # (id, reason)
 Prepare = Callable[[Arrays], tuple[Arrays, Dropped]]
 
-# Arrays of no crystals.
+# Arrays without crystals.
 EMPTY: Arrays = {
   'numbers': np.zeros((0, 1), np.int32),
   'positions': np.zeros((0, 1, 3), np.float32),
@@ -43,11 +43,11 @@ def load(
   """Crystals of a split, in memory.
 
   Args:
-    builder: As of `load_split`; several data sets are separated by commas.
+    builder: As for `load_split`; several data sets are separated by commas.
     split: A split, or a part of one.
     data_dir: Folder of prepared data sets. None: TFDS's default.
     manual_dir: Folder of files that the user provides.
-    weights: Of several data sets: shares of an epoch; empty: their sizes.
+    weights: Share of an epoch of each of several data sets. Empty: their sizes.
     **rules: Rules of `filter_crystals`; no rules: all crystals.
 
   Returns:
@@ -78,16 +78,16 @@ def load_inputs(
   """Training inputs of the crystals of a split, in memory.
 
   Args:
-    builder: As of `load`.
-    split: As of `load`.
+    builder: As for `load`.
+    split: As for `load`.
     prepare: Function from crystals to input columns, and (id, reason) of the
       crystals that it drops; see `Representation.prepare`.
     columns: Names of scalars, such as 'band_gap', to keep beside the inputs:
       float32 [M], NaN where a crystal or one of several data sets has none.
-    data_dir: As of `load`.
-    manual_dir: As of `load`.
-    weights: As of `load`.
-    **rules: As of `load`.
+    data_dir: As for `load`.
+    manual_dir: As for `load`.
+    weights: As for `load`.
+    **rules: As for `load`.
 
   Returns:
     The columns of `prepare` and `columns`; (id, reason) of dropped crystals.
@@ -136,12 +136,12 @@ def is_scalar(value: Any) -> bool:
 def prepare_inputs(
   arrays: Arrays, prepare: Prepare, columns: Sequence[str] = ()
 ) -> tuple[Arrays, Dropped]:
-  """The columns of `prepare`, and scalars of the crystals that it keeps.
+  """The columns of `prepare`, with scalars of the crystals that it keeps.
 
   Args:
-    arrays: As of `in_memory`.
-    prepare: As of `load_inputs`.
-    columns: As of `load_inputs`.
+    arrays: Padded arrays, as returned by `in_memory`.
+    prepare: As for `load_inputs`.
+    columns: As for `load_inputs`.
   """
   if not columns:
     return prepare(arrays)
@@ -160,7 +160,7 @@ def select(arrays: Mapping[str, np.ndarray], **rules: Any) -> Arrays:
   """Crystals that pass all rules; logs the number that each rule excludes.
 
   Args:
-    arrays: As of `in_memory`.
+    arrays: Padded arrays, as returned by `in_memory`.
     **rules: See `filter_crystals`.
   """
   selected, left_out = filter_crystals(arrays, **rules)
@@ -187,12 +187,15 @@ def filter_crystals(
   """Crystals that pass all rules, and the number that each rule excludes.
 
   Args:
-    arrays: As of `in_memory`.
+    arrays: Padded arrays, as returned by `in_memory`.
     elements: Symbols of the allowed elements. Empty: all.
-    min_atoms: Least atoms of a crystal.
-    max_atoms: Most atoms of a crystal, and number of slots. None: no limit.
-    max_e_above_hull: eV/atom; excludes crystals without a value. None: all.
-    box_length: Å; excludes crystals whose cell does not fit the box. None: all.
+    min_atoms: Minimum number of atoms of a crystal.
+    max_atoms: Maximum number of atoms of a crystal, and number of slots. None:
+      no limit.
+    max_e_above_hull: Maximum energy above the hull, eV/atom; crystals without a
+      value are excluded. None: no limit.
+    box_length: Side of a box, Å; crystals whose single cell does not fit are
+      excluded. None: no limit.
     box_sigma: Standard deviation of an atom in that box, Å.
 
   Raises:

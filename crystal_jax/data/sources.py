@@ -17,9 +17,9 @@ import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crystal_jax.data import compact_source, prepared
+from crystal_jax.data import compact_source, tfds_folder
 
-if TYPE_CHECKING:  # Imported late: only a data set on disk needs it.
+if TYPE_CHECKING:  # Only a data set on disk needs it at run time.
   import tensorflow_datasets as tfds
 
 Path = str | os.PathLike[str]
@@ -61,8 +61,8 @@ def load_split(
     files = compact_source.find_files(stem)
     if files:
       return compact_source.Compact(files, split)
-    if prepared.is_prepared(stem):
-      if split in prepared.empty_splits(stem):
+    if tfds_folder.is_prepared(stem):
+      if split in tfds_folder.empty_splits(stem):
         return ()
       return _split(_from_directory(stem), split)
   return _split(prepare(builder, data_dir, manual_dir), split)
@@ -89,7 +89,7 @@ def split_names(
     files = compact_source.find_files(stem)
     if files:
       return list(files)
-    if prepared.is_prepared(stem):
+    if tfds_folder.is_prepared(stem):
       return list(_from_directory(stem).info.splits)
   return list(prepare(builder, data_dir, manual_dir).info.splits)
 

@@ -24,11 +24,11 @@ def by_formula(
   hash is nearest to val moves there. Train is never empty.
 
   Args:
-    formulas: Of each crystal.
+    formulas: Formula of each crystal.
     fractions: Shares of train, val and test.
 
   Raises:
-    ValueError: If the fractions are no three shares that add up to 1.
+    ValueError: If the fractions are not three shares that add up to 1.
   """
   names = list(dict.fromkeys(formulas))
   chosen = by_hash_value([hash_value(name) for name in names], fractions)
@@ -41,8 +41,8 @@ def by_hash_value(
   fractions: Sequence[float] = (0.8, 0.1, 0.1),
 ) -> np.ndarray:
   """As `by_formula`, from hash values: indices into `NAMES`, int."""
-  ok = len(fractions) == 3 and min(fractions) >= 0 < fractions[0]
-  if not ok or abs(sum(fractions) - 1) > 1e-6:
+  is_valid = len(fractions) == 3 and min(fractions) >= 0 < fractions[0]
+  if not is_valid or abs(sum(fractions) - 1) > 1e-6:
     raise ValueError(
       f'Need three shares that add up to 1, not {tuple(fractions)}.'
     )
@@ -57,7 +57,7 @@ def by_hash_value(
 
 
 def by_hash(formula: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
-  """Split of one formula, independent of all others."""
+  """Split of one formula, independent of the other formulas."""
   return NAMES[_split_index(hash_value(formula), fractions)]
 
 

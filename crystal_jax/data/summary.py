@@ -22,7 +22,8 @@ BOX_LENGTH, BOX_SIGMA = 10.0, 0.5  # Å; the box of `Summary.fitting`.
 # Largest relative difference of two duplicates' fingerprints.
 _TOLERANCE = 1e-3
 
-# Kinds of reasons: a reason is of the first kind that it contains.
+# Kinds of reasons of skips, as they occur in the reason; the first match
+# counts.
 _KINDS = (
   'partial occupancy', 'unknown species', 'no atoms', 'no cell', 'zero volume',
   'span no volume', 'apart, less than', 'not finite', 'no numbers',
@@ -41,12 +42,12 @@ class Summary:
     splits: Crystals of each split.
     skipped: Skipped crystals, by the kind of reason.
     other_files: Files of formats that hold no crystals.
-    atoms: Least, median and most atoms of a crystal.
+    atoms: Minimum, median and maximum number of atoms of a crystal.
     elements: Crystals with each element.
     duplicates: Crystals with the formula, cell and fingerprint of an earlier
       one.
     fitting: Crystals whose single cell fits a 10 Å box at every rotation.
-    covered: Crystals that each shipped codec takes; see `coverage`.
+    covered: Crystals that each shipped codec can encode; see `coverage`.
     notes: Further lines for the user.
     key: Digest of the input and the options.
   """
@@ -79,10 +80,10 @@ class Summary:
     lines += [f'         {reason}: {n}' for reason, n in self.skipped.items()]
     if self.other_files:
       lines.append(f'besides  {self.other_files} files that hold no crystals')
-    least, median, most = self.atoms
+    fewest, median, most = self.atoms
     common = sorted(self.elements, key=self.elements.__getitem__, reverse=True)
     lines += [
-      f'atoms    {least} to {most}, median {median}',
+      f'atoms    {fewest} to {most}, median {median}',
       f'elements {len(common)}: {" ".join(common[:20])}'
       f'{" .." if len(common) > 20 else ""}',
       f'twins    {self.duplicates} look like an earlier one',

@@ -27,26 +27,27 @@ from crystal_jax.structure import contacts, elements, lattice
 
 Record = dict[str, Any]
 
-# Failures in a row after which the source cannot give what is asked.
+# Number of consecutive failures after which the source is given up.
 _MAX_FAILURES = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
 class SupercellConfig:
-  """How supercells are made; tuned on nothing, see the data set's README.
+  """How supercells are made. Not tuned; see the data set's README.
 
   Attributes:
-    max_source_atoms: Most atoms of a source crystal.
-    min_atoms: Least atoms of a supercell, before sites are removed.
-    max_atoms: Most atoms of a supercell.
-    exchanged: Shares of sites that are exchanged; one at random.
+    max_source_atoms: Maximum number of atoms of a source crystal.
+    min_atoms: Minimum number of atoms of a supercell, before sites are removed.
+    max_atoms: Maximum number of atoms of a supercell.
+    exchanged: Shares of exchanged sites, of which one is chosen at random.
     vacancy_probability: Share of supercells with vacancies.
-    vacancies: Shares of removed sites; one at random, at least one site.
+    vacancies: Shares of removed sites, of which one is chosen at random; at
+      least one site is removed.
     strain: Standard deviation of the components of the strain.
-    displacements: Standard deviations of an atom's coordinates, Å; one
-      at random.
-    min_distance: Least distance between two atoms, as a share of the least in
-      the source crystal.
+    displacements: Standard deviations of an atom's coordinates, Å, of which one
+      is chosen at random.
+    min_distance: Smallest distance between two atoms, as a share of the
+      smallest in the source crystal.
   """
 
   max_source_atoms: int = 32
@@ -76,8 +77,8 @@ def supercells(
     count: Number of supercells.
     seed: Seed of all random choices.
     config: How they are made.
-    accept: Whether a reduced formula may occur, such as one that no held-out
-      set has.
+    accept: Function that returns whether a reduced formula may occur; false
+      for those of a held-out set, for instance.
 
   Yields:
     Records with numbers, positions, cell and id, 'synthetic-<n>-<source id>'.
@@ -172,7 +173,11 @@ def _repeats(
   config: SupercellConfig,
   rng: np.random.Generator,
 ) -> np.ndarray | None:
-  """One of the supercells on the way to `max_atoms`, shortest vectors first."""
+  """Repeats of a random supercell of up to `max_atoms` atoms.
+
+  It grows along its shortest vector; each size of at least `min_atoms` is
+  equally likely.
+  """
   repeats, found = np.ones(3, int), []
   while (size := atoms * int(repeats.prod())) <= config.max_atoms:
     if size >= config.min_atoms:
@@ -198,7 +203,7 @@ def _exchange(
 
 
 def _groups(numbers: Sequence[int]) -> dict[int, list[int]]:
-  """For each element the others of its group."""
+  """The other elements of each element's group."""
   columns = {number: elements.column(number) for number in numbers}
   return {
     number: [n for n in numbers if n != number and columns[n] == column]

@@ -3,7 +3,7 @@
 A Gaussian is a product of three 1-D factors, so the density of K atoms, the
 gradient of the squared residual and JᵀJ are all matrix products of [K, G]
 factors; no Jacobian is formed. The sums are over the voxels of the box, so an
-atom outside a wall counts with the part that reaches in.
+atom outside a wall contributes the part that is inside.
 """
 
 import dataclasses
@@ -42,8 +42,8 @@ class BoxSpace:
   def prepare(self, density: Float[Array, 'G G G']) -> Float[Array, 'R R R']:
     """The density in the subspace that Gaussians span, along each axis.
 
-    The basis is orthonormal, so fits and their noise are the same there, and
-    it is several times smaller.
+    The basis is orthonormal, so fits and their noise are the same there. The
+    subspace is several times smaller.
     """
     return each_axis(density, _basis(self.grid, self.sigma).T)
 
@@ -166,7 +166,7 @@ class BoxSpace:
     return jnp.sqrt(jnp.sum((a[:, None] - b[None]) ** 2, axis=-1))
 
   def fold(self, positions):
-    """As `Space.fold`: as they are."""
+    """As `Space.fold`: unchanged."""
     return positions
 
   def inside(self, positions: Float[Array, 'K 3'], beyond=0.0) -> Array:

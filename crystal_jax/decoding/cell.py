@@ -1,13 +1,13 @@
 """Gaussian atoms in a periodic cell: residual, normal equations, filters.
 
 The density of a cell is a Fourier sum with the atoms' structure factors, which
-are separable in the fractional coordinates. All fitting happens among the
-Fourier coefficients. JᵀJ is the overlap of two Gaussians, a Gaussian √2 wider,
-summed over images.
+are separable in the fractional coordinates. All fits are made to the Fourier
+coefficients. The entries of JᵀJ are overlaps of two Gaussians, which are
+Gaussians √2 wider, summed over images.
 
-Where the voxels lie farther apart than the Gaussians are narrow, a density
-that was sampled at points holds each coefficient together with its aliases; a
-band-limited one does not. Both are modelled.
+If the voxels are farther apart than σ, each coefficient of a density that was
+sampled at points contains its aliases; that of a band-limited density does not.
+Both are modelled.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from crystal_jax.decoding import box, fourier, overlaps
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
-# Most slots whose normal matrix is summed over Fourier coefficients; with more
-# it takes too long. Chosen by hand.
-MOST_DIRECT = 32
+# Maximum number of slots for which the normal matrix is summed over Fourier
+# coefficients; for more it takes too long. Chosen by hand.
+MAX_DIRECT_SLOTS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +38,16 @@ class CellSpace:
     grid: The grid.
     sigma: Width of an atom, Å.
     cell: Lattice vectors as rows, Å.
-    aliased: Whether the density was sampled at points (True) or is limited
-      to what the grid resolves; the same where the grid resolves σ.
-    inverse: Of the cell; its columns are the reciprocal vectors without 2π.
-    volume: Of the cell, Å³.
+    aliased: Whether the density was sampled at points (True) or is limited to
+      the frequencies of the grid (False). Makes no difference if the grid
+      resolves σ.
+    inverse: Inverse of the cell; its columns are the reciprocal vectors
+      without 2π.
+    volume: Volume of the cell, Å³.
     envelope: Amplitude of each coefficient of an atom of weight one, as
       `fourier.lines`; computed once, not at each step of a fit.
-    aliases: The result of `aliases.matter`; None if only a density without
-      aliases is modelled.
+    aliases: Result of `aliases.significant_aliases`; None if only a density
+      without aliases is modelled.
   """
 
   grid: grids.CellGrid
@@ -72,14 +74,14 @@ class CellSpace:
     volume = jnp.abs(jnp.linalg.det(cell))
     empty = jnp.zeros((0, 0), cell.dtype)
     bare = cls(grid, sigma, cell, aliased, inverse, volume, empty, None)
-    aliases = None if aliased is False else bare._matter(aliased)
+    aliases = None if aliased is False else bare._significant_aliases(aliased)
     envelope = fourier.lines(bare.damping())
     return dataclasses.replace(bare, envelope=envelope, aliases=aliases)
 
   def coarse(self) -> Array:
-    """Whether voxels lie farther apart than σ along an axis.
+    """Whether voxels are farther apart than σ along an axis.
 
-    A band-limited density then rings by itself, more so when sharpened.
+    A band-limited density then rings, and more so when sharpened.
     """
     size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
     return jnp.any(size > self.sigma * self._shape(size.dtype)[0])
@@ -91,8 +93,8 @@ class CellSpace:
   def prepare(self, density: Float[Array, 'X Y Z']) -> Float[Array, 'L M']:
     """Fourier coefficients of a density, half of them, as `fourier.lines`.
 
-    Without those at Nyquist of an even count, where one number stands for two
-    frequencies.
+    Those at Nyquist of an even number of voxels, where one coefficient stands
+    for two frequencies, are zero.
     """
     spectrum = jnp.fft.rfftn(density) / density.size * self._below_nyquist()
     return fourier.lines(spectrum)
@@ -115,8 +117,8 @@ class CellSpace:
     fractional = dot(positions, self.inverse)
     x, y, z = fourier.waves(self.orders(), fractional)
     planes = fourier.planes(x, y)
-    counts = np.tile(fourier.twice(self.grid.shape[2]), 2)[:, None]
-    twice = jnp.asarray(counts, fractional.dtype)
+    counts = np.tile(fourier.multiplicities(self.grid.shape[2]), 2)[:, None]
+    multiplicity = jnp.asarray(counts, fractional.dtype)
 
     def term(i):
       """Orders, damping as lines, and phases [2, K] of an alias."""
@@ -130,7 +132,7 @@ class CellSpace:
       return rest - fourier.forward(planes, z, re, im) * damping
 
     def gradient_of(orders, damping, phases):
-      lines = rest * damping * twice
+      lines = rest * damping * multiplicity
       return fourier.backward(planes, z, orders, lines, phases)
 
     first = self.orders(), self.envelope, (jnp.ones_like(weights), 0 * weights)
@@ -150,7 +152,7 @@ class CellSpace:
     slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
     scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
     gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
-    return jnp.sum(rest**2 * twice) * scale, gradient, rest
+    return jnp.sum(rest**2 * multiplicity) * scale, gradient, rest
 
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
@@ -160,10 +162,12 @@ class CellSpace:
     The voxel sum is replaced by the integral, except for a few atoms on a
     coarse band-limited grid, where the integral is inaccurate.
     """
-    if len(weights) > MOST_DIRECT or self.aliased is True:
+    if len(weights) > MAX_DIRECT_SLOTS or self.aliased is True:
       return overlaps.normal(self, positions, weights)
     return jax.lax.cond(
-      self.coarse() & ~jnp.asarray(self.aliased) & overlaps.few(self),
+      self.coarse()
+      & ~jnp.asarray(self.aliased)
+      & overlaps.has_few_coefficients(self),
       functools.partial(overlaps.band_limited, self),
       functools.partial(overlaps.normal, self),
       positions,
@@ -239,7 +243,7 @@ class CellSpace:
     return jnp.asarray(self.grid.shape, dtype)[None]
 
   def _below_nyquist(self):
-    """One, and zero at Nyquist of an even count: [X, Y, Z//2 + 1]."""
+    """1, and 0 at Nyquist of an even number of voxels, [X, Y, Z//2 + 1]."""
     x, y, z = (
       jnp.abs(k) < n / 2
       for k, n in zip(self.orders(), self.grid.shape, strict=True)
@@ -248,9 +252,9 @@ class CellSpace:
     return keep.astype(self.cell.dtype)
 
   def orders(self, shift=(0.0, 0.0, 0.0)):
-    """Whole frequencies of the half spectrum along each axis, and a shift.
+    """Integer frequencies of the half spectrum along each axis, plus a shift.
 
-    At Nyquist of an even count, -n/2 stands for both, as in `voxelize`.
+    At Nyquist of an even number n, -n/2 stands for both, as in `voxelize`.
     """
     orders = [np.fft.fftfreq(n, 1 / n) for n in self.grid.shape]
     orders[2] = orders[2][: self.grid.shape[2] // 2 + 1]
@@ -274,8 +278,10 @@ class CellSpace:
     return spectrum / self.volume * self._below_nyquist()
 
   def resolved(self) -> Array:
-    """Whether the grid holds all of the density, to 1e-5 of an atom's."""
-    return self._matter(True)[0] == 1
+    """Whether the grid resolves the density, to 1e-5 of an atom's."""
+    return self._significant_aliases(True)[0] == 1
 
-  def _matter(self, aliased):
-    return aliasing.matter(self.grid, self.sigma, self.cell, aliased)
+  def _significant_aliases(self, aliased):
+    return aliasing.significant_aliases(
+      self.grid, self.sigma, self.cell, aliased
+    )

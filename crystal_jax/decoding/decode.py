@@ -1,8 +1,8 @@
 """Density to atoms, on a box with open walls or on a periodic cell.
 
 `pursuit` finds the atoms; this module adds species, flags and an order. In a
-box, the tails of atoms just outside the walls reach in: those atoms are fitted
-too, and flagged.
+box, the tails of atoms just outside the walls reach inside: those atoms are
+fitted too, and flagged.
 
 The density is Z-weighted Gaussians, not an electron density.
 """
@@ -27,9 +27,9 @@ class DecodedAtoms:
   """Atoms found in a density, in K slots: inside, then outside, by weight.
 
   Attributes:
-    positions: Å; in a CellGrid folded into the cell. Zero in empty slots.
+    positions: Positions, Å; on a CellGrid inside the cell. Zero in empty slots.
     numbers: Atomic numbers, 1 to 94; 0 in empty slots.
-    weights: The fitted weights; rounded, they are the atomic numbers.
+    weights: Fitted weights; without logits, atomic numbers are rounded weights.
     mask: Which slots hold an atom.
     inside: Which slots hold an atom inside the walls.
     residual: RMS of the residual density over the RMS of the density.
@@ -103,26 +103,26 @@ def decode_density(
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
   Args:
-    density: Weight per Å³, as `voxelize` makes it.
-    grid: Where the density is sampled. Static.
+    density: Density, weight per Å³, as returned by `voxelize`.
+    grid: Grid of the density. Static.
     sigma: Standard deviation of one atom, Å. Static.
     cell: Lattice vectors as rows, Å. Needed by a CellGrid, unused by a
       BoxGrid.
     logits: A network's logits of the species of each voxel; class index =
-      atomic number, 0 = background. The species follow from them and from the
+      atomic number, 0 = background. Species are chosen by them and by the
       fitted weights together, and their foreground adds seeds.
-    max_atoms: Slots. Static. More atoms than slots set `overflow`.
-    band_limit: How to model a CellGrid that doesn't resolve the atoms. Static.
-      True: the density is limited to the frequencies of the grid, as `voxelize`
-      makes it with `band_limit=True`; False: it was sampled at the voxels'
-      points. None: both models are tried, unless the first explains the
-      density, which it never does for a network's output.
+    max_atoms: Number of slots. Static. More atoms than slots set `overflow`.
+    band_limit: Model of a density on a CellGrid that does not resolve the
+      atoms. Static. True: it is limited to the frequencies of the grid, as by
+      `voxelize` with `band_limit=True`. False: it was sampled at the voxels'
+      points. None: the second model is tried too if the first leaves a
+      residual, as for a network's output.
     closest: Smallest distance of two atoms, Å. Static, as all below. The
       defaults are for a density in Å whose atoms weigh their atomic number.
     lightest: Lightest atom that is kept; seeds of half that weight are tried.
-    stand_out: Height of a seed of a further atom, in standard deviations of the
-      residual.
-    rounds: Most rounds of adding atoms.
+    stand_out: Minimum height of a seed of a further atom, in standard
+      deviations of the residual.
+    rounds: Maximum number of rounds of adding atoms.
 
   Returns:
     The atoms, in `max_atoms` slots.
@@ -132,11 +132,11 @@ def decode_density(
       is not positive.
   """
   config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
-  density = _checked(density, grid, 'density', 0)
-  cell = _checked_cell(cell, grid, ())
+  density = _check_field(density, grid, 'density', 0)
+  cell = _check_cell(cell, grid, ())
   if logits is not None:
-    logits = _checked(logits, grid, 'logits', 1)
-  # Under jit even what is made of nothing is traced.
+    logits = _check_field(logits, grid, 'logits', 1)
+  # Under jit even a constant array is traced.
   arrays = density, cell, logits, jnp.zeros(())
   traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
   atoms = (_decode if traced else _decode_in_steps)(
@@ -149,7 +149,7 @@ def decode_density(
     band_limit=band_limit,
     config=config,
   )
-  return _warned(atoms, max_atoms)
+  return _warn_of_overflow(atoms, max_atoms)
 
 
 def decode_batch(
@@ -167,12 +167,12 @@ def decode_batch(
   rounds: int = pursuit.PeakConfig.rounds,
   warn: bool = True,
 ) -> DecodedAtoms:
-  """`decode_density` of each of a batch, compiled once, one after another.
+  """`decode_density` of a batch, compiled once, one density after another.
 
-  One after another, because each density stops as soon as it is explained.
-  Arguments and errors are those of `decode_density`. With `warn=False` only the
-  result's `overflow` tells of too few slots: Python's warning filters are
-  shared by all threads.
+  One after another, because each density stops when its atoms are found.
+  Arguments and errors are those of `decode_density`. With `warn=False` too few
+  slots are only reported in the result's `overflow`: all threads share Python's
+  warning filters.
   """
   config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
   densities = _floating('density', density)
@@ -180,7 +180,7 @@ def decode_batch(
     raise ValueError(
       f'Need a batch of densities [B, G, G, G], not {densities.shape}.'
     )
-  cell = _checked_cell(cell, grid, (len(densities),))
+  cell = _check_cell(cell, grid, (len(densities),))
   if densities.shape[1:] != grid.shape:
     raise ValueError(f'Densities {densities.shape} do not fit {grid}.')
   each_logits = None if logits is None else _floating('logits', logits)
@@ -199,7 +199,7 @@ def decode_batch(
     band_limit=band_limit,
     config=config,
   )
-  return _warned(atoms, max_atoms) if warn else atoms
+  return _warn_of_overflow(atoms, max_atoms) if warn else atoms
 
 
 _STATIC = ('grid', 'sigma', 'max_atoms', 'band_limit', 'config')
@@ -233,9 +233,9 @@ def _decode_in_steps(
   if cell is None or band_limit is not None:
     state = pursue(not band_limit)
   else:
-    first, enough = readings.first_reading(density, cell, grid, sigma)
+    first, threshold = readings.first_reading(density, cell, grid, sigma)
     state = pursue(first)
-    if not readings.residual_rms(state) < enough:
+    if not readings.residual_rms(state) < threshold:
       state = min(state, pursue(~first), key=readings.residual_rms)
   return _finish(density, cell, logits, state, grid, sigma, config.lightest)
 
@@ -260,7 +260,7 @@ def _decode(
 
 @functools.partial(jax.jit, static_argnames=('grid', 'sigma', 'lightest'))
 def _finish(density, cell, logits, state, grid, sigma, lightest):
-  """Species, flags, order."""
+  """Decoded atoms of a pursuit: species, flags and order of the slots."""
   space = host_loop.make_space(grid, sigma, cell, False)
   positions, weights, residual = state.positions, state.weights, state.residual
   rms = jnp.sqrt(jnp.mean(density**2))
@@ -286,8 +286,8 @@ def _finish(density, cell, logits, state, grid, sigma, lightest):
   )
 
 
-def _warned(atoms, max_atoms):
-  """Warns that slots were too few, outside of a transformation."""
+def _warn_of_overflow(atoms, max_atoms):
+  """The atoms; warns of too few slots, unless they are traced."""
   if not isinstance(atoms.overflow, jax.core.Tracer):
     if np.any(np.asarray(atoms.overflow)):
       warnings.warn(
@@ -302,14 +302,14 @@ def _floating(name, x):
   return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
-def _checked(field, grid, name, extra):
+def _check_field(field, grid, name, extra):
   field = _floating(name, field)
   if field.ndim != 3 + extra or field.shape[:3] != grid.shape:
     raise ValueError(f'{name} of shape {field.shape} does not fit {grid}.')
   return field
 
 
-def _checked_cell(cell, grid, batch):
+def _check_cell(cell, grid, batch):
   if isinstance(grid, grids.BoxGrid):
     return None
   if cell is None:

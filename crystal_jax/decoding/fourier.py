@@ -1,9 +1,9 @@
 """Structure factors and their gradients, as products of real matrices.
 
-The phase of an atom is a product of three, one an axis. The phases of x and y
-are multiplied first, so that the rest is a matrix product with those of z.
-Complex products are slow on a CPU, so a spectrum is real `lines` here,
-[2 Z, X Y]: the real parts, and the imaginary parts below them.
+The phase factor of an atom is a product of three, one for each axis. Those of x
+and y are multiplied first; what remains is a matrix product with those of z.
+Complex products are slow on a CPU, so a spectrum is stored as real `lines`
+[2 Z, X Y]: the real parts, then the imaginary parts.
 """
 
 import jax
@@ -14,7 +14,7 @@ from crystal_jax.density.exact_sums import dot
 
 
 def lines(spectrum):
-  """A complex spectrum [X, Y, Z] as [2 Z, X Y]; a real one stands for both."""
+  """A spectrum [X, Y, Z] as [2 Z, X Y]; a real one fills both halves."""
   flat = spectrum.reshape(-1, spectrum.shape[2]).T
   real = not jnp.iscomplexobj(flat)
   return jnp.concatenate([flat, flat] if real else [flat.real, flat.imag])
@@ -26,21 +26,21 @@ def spectrum(lines, shape):
   return jax.lax.complex(re, im).T.reshape(shape)
 
 
-def twice(size: int) -> np.ndarray:
-  """How often each frequency of the half spectrum counts."""
-  twice = np.full(size // 2 + 1, 2.0)
-  twice[0] = 1.0
+def multiplicities(size: int) -> np.ndarray:
+  """Number of full-spectrum frequencies of each one in the half spectrum."""
+  counts = np.full(size // 2 + 1, 2.0)
+  counts[0] = 1.0
   if size % 2 == 0:
-    twice[-1] = 1.0
-  return twice
+    counts[-1] = 1.0
+  return counts
 
 
 def waves(orders, fractional):
   """Cosines and sines [n, K] of -2π k f, of each axis.
 
   Args:
-    orders: Whole frequencies k along each axis.
-    fractional: f of each atom, [K, 3].
+    orders: Integer frequencies k along each axis.
+    fractional: Fractional coordinates f of each atom, [K, 3].
   """
   angles = jnp.concatenate(
     [
@@ -74,11 +74,11 @@ def backward(planes, z, orders, lines, phases):
   The slope of conj(e) brings 2πi k.
 
   Args:
-    planes: From `planes`.
+    planes: Result of `planes`.
     z: Cosines and sines of the third axis, [Z, K].
-    orders: Whole frequencies along each axis.
-    lines: R.
-    phases: Cosine and sine [K] of a further phase that e has.
+    orders: Integer frequencies along each axis.
+    lines: R, as `lines`.
+    phases: Cosine and sine [K] of a further phase of e.
   """
   kx, ky, kz = orders
   kx, ky = (k.reshape(1, -1) for k in jnp.meshgrid(kx, ky, indexing='ij'))

@@ -1,8 +1,8 @@
 """The pursuit as a loop on the host, which compiles only the steps it needs.
 
-As one program, `pursuit.pursue` holds a fit for each of `refit.sizes`, and
-takes long to compile. One density needs one or two of them. Here each step is
-a program of its own, and the host decides which step is next.
+As one program, `pursuit.pursue` contains a fit for each of `refit.sizes`, and
+takes long to compile. One density needs one or two of them. Here each step is a
+separate program, and the host decides which one is next.
 """
 
 import jax
@@ -25,14 +25,14 @@ def pursue(
   """`pursuit.pursue` of a density that is not traced.
 
   Args:
-    density: [G, G, G].
+    density: Density, [G, G, G].
     cell: Lattice vectors as rows, Å; None in a box.
-    aliased: As in `make_space`; a bool is static, an array is not.
-    logits: [G, G, G, classes] or None.
+    aliased: As for `make_space`; a bool is static, an array is not.
+    logits: Logits of species, [G, G, G, classes], or None.
     grid: The grid.
     sigma: Width of an atom, Å.
-    max_atoms: Slots.
-    config: What counts as an atom, and when to stop.
+    max_atoms: Number of slots.
+    config: Which peaks are atoms, and when the pursuit stops.
   """
   static = dict(grid=grid, sigma=sigma, config=config)
   if isinstance(aliased, bool):
@@ -55,7 +55,7 @@ _STATIC = ('grid', 'sigma', 'known_aliased', 'max_atoms', 'config', 'size')
 
 
 def _program(function):
-  """Compiles a step; its space is made from arrays and static parts."""
+  """Decorator: jits a step, and makes its space from arrays and statics."""
 
   def program(where, *args, grid, sigma, known_aliased=None, **static):
     cell, aliased = where

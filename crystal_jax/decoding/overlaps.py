@@ -1,7 +1,8 @@
 """Normal equations of a cell: overlaps of its Gaussians.
 
-They are summed over images, which is fast and exact for a grid that resolves
-the Gaussians; or over the Fourier coefficients of a coarse band-limited grid.
+The overlaps are summed over images, which is fast and exact for a grid that
+resolves the Gaussians, or over the Fourier coefficients of a coarse
+band-limited grid.
 """
 
 import itertools
@@ -13,13 +14,13 @@ import numpy as np
 from crystal_jax.decoding import box, fourier, peaks
 from crystal_jax.density.exact_sums import dot
 
-# Overlaps are followed to exp(-REACH² / 4) = 1e-5 of their height.
+# Distance up to which overlaps are summed, in σ: exp(-REACH² / 4) = 1e-5.
 REACH = 6.8
-# Most Fourier coefficients of a coarse grid that are summed over, for the time
-# and memory of a fit. Chosen by hand.
-COEFFICIENTS = 4096
-# Neighbouring cells up to two away, those up to one away first, and a far one
-# that adds nothing, so that they fill sheets of nine.
+# Maximum number of Fourier coefficients of a coarse grid that are summed over;
+# limits time and memory of a fit. Chosen by hand.
+MAX_COEFFICIENTS = 4096
+# Neighbouring cells up to two away, those up to one away first; and a far one
+# that adds nothing, so that their number is a multiple of nine.
 _IMAGES = np.array(
   [
     *sorted(
@@ -33,8 +34,8 @@ _IMAGES = np.array(
 def normal(space, positions, weights):
   """JᵀJ of a `CellSpace`, the voxel sum replaced by the integral.
 
-  The overlap of two Gaussians is a Gaussian √2 wider; its slopes and bends
-  are the other blocks.
+  The overlap of two Gaussians is a Gaussian √2 wider; its first and second
+  derivatives are the other blocks.
   """
   var = space.sigma**2
   norm = (4 * np.pi * var) ** -1.5 * np.prod(space.grid.shape) / space.volume
@@ -73,24 +74,28 @@ def normal(space, positions, weights):
   return box.assemble_normal(block, weights)
 
 
-def few(space):
-  """Whether `band_limited` has room for all strong coefficients."""
-  return jnp.sum(_strong(space)) <= COEFFICIENTS
+def has_few_coefficients(space):
+  """Whether `band_limited` can sum over all strong coefficients."""
+  return jnp.sum(_strong(space)) <= MAX_COEFFICIENTS
 
 
 def band_limited(space, positions, weights):
   """`normal`, summed over the strong Fourier coefficients."""
-  index, there, _ = peaks.compact(_strong(space), COEFFICIENTS)
+  index, is_filled, _ = peaks.compact(_strong(space), MAX_COEFFICIENTS)
   x, y, z = index.T
   orders = zip(space.orders(), index.T, strict=True)
   orders = jnp.stack([order[i] for order, i in orders], axis=-1)
   fractional = dot(positions, space.inverse)
   angles = -2 * jnp.pi * dot(orders, fractional.T)
-  twice = jnp.asarray(fourier.twice(space.grid.shape[2]), angles.dtype)
-  size = space.damping()[x, y, z]
-  size = size * jnp.sqrt(twice[z] * np.prod(space.grid.shape))
-  size = jnp.where(there, size, 0)[:, None]
-  re, im = size * jnp.cos(angles), size * jnp.sin(angles)
+  multiplicity = jnp.asarray(
+    fourier.multiplicities(space.grid.shape[2]), angles.dtype
+  )
+  amplitudes = space.damping()[x, y, z]
+  amplitudes = amplitudes * jnp.sqrt(
+    multiplicity[z] * np.prod(space.grid.shape)
+  )
+  amplitudes = jnp.where(is_filled, amplitudes, 0)[:, None]
+  re, im = amplitudes * jnp.cos(angles), amplitudes * jnp.sin(angles)
   slopes = -2 * jnp.pi * dot(orders, space.inverse.T)
   slopes = [weights[None] * slope[:, None] for slope in slopes.T]
   columns = jnp.block(
@@ -100,5 +105,5 @@ def band_limited(space, positions, weights):
 
 
 def _strong(space):
-  """The coefficients whose squares make up an atom, to 1e-5: [X, Y, Z]."""
+  """Coefficients whose squares contribute more than 1e-5, bool [X, Y, Z]."""
   return space.damping() * space.volume > 3e-3

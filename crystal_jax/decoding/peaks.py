@@ -39,14 +39,14 @@ def maxima(
 
   Args:
     field: The field.
-    threshold: Lowest maximum that counts.
-    slots: Most maxima that come back, the highest ones. Static.
+    threshold: Maxima must be higher than this.
+    slots: Number of maxima that are returned, the highest ones. Static.
     periodic: Whether the neighbours wrap around. At an open wall a voxel has
-      fewer neighbours to be above.
+      fewer neighbours.
 
   Returns:
-    Sub-voxel indices, highest maximum first, heights (0 in empty slots), and
-    how many there were.
+    Sub-voxel indices, highest maximum first; heights (0 in empty slots); and
+    the number of maxima found.
   """
   # A tilt of a few units in the last place decides between equal neighbours.
   ramps = [
@@ -64,10 +64,13 @@ def maxima(
 
 
 def compact(flags, slots):
-  """Indices [slots, 3] of the first True voxels, which are used, how many.
+  """Indices [slots, 3] of the first True voxels, and which slots are filled.
 
-  Rows first, then positions in rows that hold one: a running sum over all
+  Finds the rows first, then the positions within rows: a running sum over all
   voxels would cost more than the rest of the module.
+
+  Returns:
+    Indices, bool [slots], and the number of True voxels.
   """
   x, y, z = flags.shape
   lines = flags.reshape(x * y, z)
@@ -84,7 +87,7 @@ def compact(flags, slots):
 
 
 def _highest(field, periodic):
-  """The highest of each voxel and its 26 neighbours, an axis at a time."""
+  """Maximum of each voxel and its 26 neighbours, axis by axis."""
   if periodic:
     field = jnp.pad(field, 1, mode='wrap')
   else:

@@ -17,20 +17,20 @@ from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.decoding import peaks, refit
 from crystal_jax.decoding.space import Space
-from crystal_jax.structure.crystal import MIN_DISTANCE
+from crystal_jax.structure.validation import MIN_DISTANCE
 
-# Width over σ, and ridge, of each level of sharpening. The last level blurs: it
-# is the matched filter, which tolerates the most noise. Tuned on crystals of
+# (width in σ, ridge) of each level of sharpening. The last level blurs: it is
+# the matched filter, which tolerates the most noise. Tuned on crystals of
 # mp_le20.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
-# From round LATE on, seeds farther than BEYOND σ outside the walls are ignored:
-# fainter ones would never end. Tuned on boxes of mp_le20.
+# From round LATE on, seeds more than BEYOND σ outside the walls are ignored;
+# otherwise ever fainter ones would be added. Tuned on boxes of mp_le20.
 LATE, BEYOND = 2, 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class PeakConfig:
-  """What counts as an atom, and when to stop. Hashable, static.
+  """Which peaks are atoms, and when the pursuit stops. Hashable, static.
 
   The defaults are for atoms that weigh their atomic number, in Å; all but
   `closest` were chosen by hand, with crystals of mp_le20.
@@ -41,7 +41,7 @@ class PeakConfig:
       weighs 1. Seeds of half that weight are tried.
     stand_out: Height of a seed of a further atom, in standard deviations of
       the residual.
-    rounds: Most rounds.
+    rounds: Maximum number of rounds.
   """
 
   closest: float = MIN_DISTANCE
@@ -58,14 +58,15 @@ class PeakConfig:
 def pursue(
   space: Space, density, max_atoms: int, config: PeakConfig, logits=None
 ) -> Pursuit:
-  """Atoms that explain a density.
+  """Finds the atoms of a density.
 
   Args:
-    space: The grid of the density.
-    density: [G, G, G].
-    max_atoms: Slots. Static.
-    config: What counts as an atom, and when to stop. Static.
-    logits: [G, G, G, classes] or None; maxima of the foreground are seeds.
+    space: Space of the density's grid.
+    density: Density, [G, G, G].
+    max_atoms: Number of slots. Static.
+    config: Which peaks are atoms, and when the pursuit stops. Static.
+    logits: Logits of species, [G, G, G, classes], or None; maxima of their
+      foreground are seeds.
 
   Returns:
     The final state: positions, weights, residual, overflow.
@@ -92,7 +93,7 @@ def pursue(
 
 
 def begin(space, density, max_atoms, config, logits):
-  """The target of all fits, the level of sharpening, and no atoms yet."""
+  """The target of all fits, the level of sharpening, and the first state."""
   none = jnp.zeros((max_atoms, 3), density.dtype)
   state = Pursuit(
     positions=none,
@@ -117,14 +118,14 @@ def unfinished(config, phase, turn):
 
 
 def add(space, level, config, state):
-  """Maxima of the residual as further atoms."""
+  """The state with maxima of the residual added as atoms."""
   slots = len(state.weights)
   seeds = _seeds(space, state.residual, level, slots, config)
   return _insert(space, state, config, *seeds)
 
 
 def fit(space, density, target, config, state, size=None):
-  """All atoms refitted, and the next phase; `size` as in `refit`."""
+  """The state with all atoms refitted; `size` as in `refit`."""
   positions, weights, cost, rest, moving = refit.refit(
     space, target, state.positions, state.weights, size
   )
@@ -155,14 +156,14 @@ class Pursuit:
   """Atoms so far, filled slots first, and the residual density.
 
   Attributes:
-    positions: Å.
-    weights: Zero in empty slots.
+    positions: Positions, Å.
+    weights: Weights; zero in empty slots.
     cost: Sum of squared residuals.
     residual: The density without the atoms.
     known: Number of atoms before the last ones were added.
     phase: `ADD`, `SETTLE` or `DONE`.
-    turn: Rounds so far.
-    overflow: Whether seeds found no slot.
+    turn: Number of rounds so far.
+    overflow: Whether there were more seeds than slots.
   """
 
   positions: Float[Array, 'K 3']
@@ -192,7 +193,7 @@ def _level(space, density, config):
 
 
 def _seeds(space, residual, level, slots, config):
-  """Maxima of the sharpened residual: positions, weights, how many."""
+  """Maxima of the sharpened residual: positions, weights, and their number."""
   levels = [(ratio * space.sigma, ridge) for ratio, ridge in LEVELS]
   field = space.sharpen(residual, levels, level)
   units = [space.peak(width) for width, _ in levels]
@@ -201,10 +202,10 @@ def _seeds(space, residual, level, slots, config):
   # next round.
   top = jnp.max(field)
   noise = jnp.minimum(config.stand_out * peaks.spread(field), 0.3 * top)
-  least = jnp.maximum(space.ringing() * top, noise)
-  least = jnp.maximum(least, 0.5 * config.lightest * unit)
+  threshold = jnp.maximum(space.ringing() * top, noise)
+  threshold = jnp.maximum(threshold, 0.5 * config.lightest * unit)
   index, heights, count = peaks.maxima(
-    field, least, slots, periodic=space.periodic
+    field, threshold, slots, periodic=space.periodic
   )
   return space.locate(index), heights / unit, count
 
@@ -238,7 +239,7 @@ def _clean(space, positions, weights, config):
 
 
 def _merge(space, positions, weights, closest):
-  """Close atoms become one: the position of the heavier, the sum of weights."""
+  """Merges close atoms: position of the heaviest, sum of their weights."""
   index = jnp.arange(len(weights))
   full = weights > 0
   close = space.distances(positions, positions) < closest
@@ -252,7 +253,7 @@ def _merge(space, positions, weights, closest):
 
 
 def _foreground(space, density, logits, slots, config):
-  """Seeds at maxima of the foreground: positions, weights, how many."""
+  """Seeds at maxima of the foreground: positions, weights, their number."""
   foreground = 1 - jax.nn.softmax(logits, axis=-1)[..., 0].astype(density.dtype)
   index, heights, count = peaks.maxima(
     space.smooth(foreground), 0.3, slots, periodic=space.periodic

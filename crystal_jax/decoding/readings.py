@@ -1,7 +1,7 @@
-"""Band-limited or sampled: two models of a CellGrid too coarse for the atoms.
+"""Choice of the model of a density on a CellGrid too coarse for the atoms.
 
-The density is either limited to the frequencies of the grid, or sampled at
-points, and the numbers alone do not tell which.
+The density is either limited to the frequencies of the grid or sampled at
+points; its values alone do not tell which.
 """
 
 import functools
@@ -16,8 +16,8 @@ from crystal_jax.decoding import host_loop
 def first_reading(density, cell, grid, sigma):
   """The model to try first.
 
-  The band-limited model is the cheaper one. It is second where the density
-  would have to ring below zero and does not.
+  It is the band-limited model, which is cheaper, unless the grid is coarse and
+  the density does not ring below zero, as a band-limited density would.
 
   Returns:
     The model, as `aliased` of a `CellSpace`, and the RMS residual below which
@@ -25,8 +25,8 @@ def first_reading(density, cell, grid, sigma):
   """
   space = host_loop.make_space(grid, sigma, cell, False)
   rings = jnp.min(density) < -1e-3 * jnp.max(density)
-  enough = jnp.where(space.resolved(), jnp.inf, 1e-4 * jnp.std(density))
-  return space.coarse() & ~rings, enough
+  threshold = jnp.where(space.resolved(), jnp.inf, 1e-4 * jnp.std(density))
+  return space.coarse() & ~rings, threshold
 
 
 @jax.jit
@@ -35,12 +35,12 @@ def residual_rms(state):
   return jnp.sqrt(jnp.mean(state.residual**2))
 
 
-def pursue_both(pursue, first, enough):
+def pursue_both(pursue, first, threshold):
   """The better of both models, as one program; see `first_reading`."""
 
-  def unsure(carry):
+  def is_unfinished(carry):
     turn, best = carry
-    return (turn == 0) | ((turn == 1) & ~(residual_rms(best) < enough))
+    return (turn == 0) | ((turn == 1) & ~(residual_rms(best) < threshold))
 
   def attempt(carry):
     turn, best = carry
@@ -53,4 +53,4 @@ def pursue_both(pursue, first, enough):
     lambda x: jnp.zeros(x.shape, x.dtype),
     jax.eval_shape(lambda: pursue(first)),
   )
-  return jax.lax.while_loop(unsure, attempt, (jnp.int32(0), start))[1]
+  return jax.lax.while_loop(is_unfinished, attempt, (jnp.int32(0), start))[1]

@@ -2,7 +2,7 @@
 
 Levenberg-Marquardt on Σ (D - M)²; the `Space` provides the normal equations. A
 step moves no atom by more than σ/2, weights stay positive, and a step that
-increases the residual is undone.
+increases the residual is rejected.
 """
 
 import dataclasses
@@ -17,16 +17,16 @@ from crystal_jax.density.exact_sums import dot
 
 @dataclasses.dataclass(frozen=True)
 class RefitConfig:
-  """Tuned for time on crystals of mp_le20.
+  """Constants of the refit, tuned for time on crystals of mp_le20.
 
   Attributes:
-    steps: Most steps at a time, before further atoms are added.
-    iterative: Slots from which conjugate gradients beat a Cholesky
-      factorization.
+    steps: Maximum number of steps before further atoms are added.
+    iterative: Number of slots from which conjugate gradients are used instead
+      of a Cholesky factorization.
     tolerance: Relative residual at which conjugate gradients stop.
-    iterations: Most iterations of conjugate gradients.
-    sizes: Numbers of slots that are compiled, so that few atoms don't pay for
-      many slots; few, as each is compiled.
+    iterations: Maximum number of iterations of conjugate gradients.
+    sizes: Numbers of slots for which a fit is compiled, so that few atoms do
+      not pay for many slots.
   """
 
   steps: int = 4
@@ -46,15 +46,15 @@ def refit(
   weights: Float[Array, 'K'],
   size: int | None = None,
 ) -> tuple[Float[Array, 'K 3'], Float[Array, 'K'], Array, Array, Array]:
-  """Atoms moved and weighed so that they explain the density better.
+  """Positions and weights fitted to the density by least squares.
 
   Args:
-    space: Where the density lives.
-    target: The result of `space.prepare` for the density.
-    positions: Å.
-    weights: Filled slots first, zeros after.
-    size: One of `sizes` that holds all filled slots. Static. None: chosen at
-      run time, for which all of them are compiled.
+    space: Space of the density's grid.
+    target: Result of `space.prepare` for the density.
+    positions: Positions, Å.
+    weights: Weights; filled slots first, then zeros.
+    size: One of `sizes`, at least the number of filled slots. Static. None:
+      chosen at run time; all sizes are compiled.
 
   Returns:
     Positions, weights, the sum of squared residuals, the residual in the form
@@ -63,11 +63,11 @@ def refit(
 
   def run(size):
     def one(positions, weights):
-      few, light, *rest = _descend(
+      new_positions, new_weights, *rest = _descend(
         space, target, positions[:size], weights[:size]
       )
-      positions = positions.at[:size].set(few)
-      return positions, weights.at[:size].set(light), *rest
+      positions = positions.at[:size].set(new_positions)
+      return positions, weights.at[:size].set(new_weights), *rest
 
     return one
 
@@ -75,12 +75,12 @@ def refit(
     return run(size)(positions, weights)
   each = sizes(len(weights))
   count = jnp.sum(weights > 0)
-  rung = jnp.sum(count > jnp.asarray(each[:-1], count.dtype))
-  return jax.lax.switch(rung, [run(n) for n in each], positions, weights)
+  index = jnp.sum(count > jnp.asarray(each[:-1], count.dtype))
+  return jax.lax.switch(index, [run(n) for n in each], positions, weights)
 
 
 def sizes(slots: int) -> list[int]:
-  """The numbers of slots that are compiled, ascending."""
+  """The numbers of slots for which a fit is compiled, ascending."""
   return [n for n in _CONFIG.sizes if n < slots] + [slots]
 
 
@@ -149,7 +149,17 @@ def _descend(space, target, positions, weights):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Descent:
-  """Atoms to try, how far they moved, and the best so far."""
+  """State of the descent.
+
+  Attributes:
+    trial: Positions and weights to evaluate next.
+    far: Longest step of an atom to the trial, Å.
+    atoms: Best positions and weights so far.
+    evaluated: `Space.squared_residual` of `atoms`.
+    damping: Levenberg-Marquardt damping.
+    turn: Number of evaluations so far.
+    moving: Whether atoms still move.
+  """
 
   trial: tuple[Float[Array, 'K 3'], Float[Array, 'K']]
   far: Float[Array, '']
@@ -208,17 +218,17 @@ def _diagonal(lines: Float[Array, 'N K']) -> Float[Array, 'N N K']:
 
 
 def _conjugate_gradients(product, precondition, right):
-  """The x with product(x) near `right`, from zero.
+  """Approximate solution x of product(x) = right, starting from zero.
 
   `jax.scipy.sparse.linalg.cg` multiplies its initial zeros by the matrix, which
   is a tenth of the work here, and compiles the product twice.
   """
-  enough = _CONFIG.tolerance**2 * jnp.vdot(right, right, precision='highest')
+  tolerance = _CONFIG.tolerance**2 * jnp.vdot(right, right, precision='highest')
 
   def unfinished(state):
     _, residual, _, _, turn = state
     size = jnp.vdot(residual, residual, precision='highest')
-    return (size > enough) & (turn < _CONFIG.iterations)
+    return (size > tolerance) & (turn < _CONFIG.iterations)
 
   def improve(state):
     x, residual, gain, along, turn = state

@@ -1,6 +1,6 @@
-"""The interface of a grid to the decoder: a box with walls or a periodic cell.
+"""Interface of grids for the decoder: a box with walls or a periodic cell.
 
-`pursuit`, `refit` and `species` know a grid through this interface alone. Two
+`pursuit`, `refit` and `species` use a grid only through this interface. Two
 classes implement it: `box.BoxSpace`, whose sums are over the voxels of the box,
 and `cell.CellSpace`, whose sums are over Fourier coefficients.
 """
@@ -24,22 +24,22 @@ class Space(Protocol):
   # Resolution.
 
   def coarse(self) -> Bool[Array, '']:
-    """Whether voxels lie farther apart than σ."""
+    """Whether voxels are farther apart than σ."""
 
   def ringing(self) -> Float[Array, '']:
-    """Height of the ringing around a sharpened atom, of its peak."""
+    """Height of the ringing around a sharpened atom, as a share of its peak."""
 
   # The fit.
 
   def prepare(self, density: Float[Array, 'X Y Z']) -> Float[Array, '*T']:
-    """The density in the form that fits are made in, the target."""
+    """The target of fits: the density in the form in which it is fitted."""
 
   def residual(self, density, target, rest) -> Float[Array, 'X Y Z']:
     """The residual of a fit, on the grid.
 
     Args:
-      density: On the grid.
-      target: The result of `prepare` for it.
+      density: The density on the grid.
+      target: Result of `prepare` for the density.
       rest: The residual from `squared_residual`, in the form of the target.
     """
 
@@ -78,28 +78,28 @@ class Space(Protocol):
     levels: list[tuple[float, float]],
     level: Int[Array, ''],
   ) -> Array:
-    """The density as it would be if atoms were narrower.
+    """The density with narrower atoms.
 
     Args:
-      density: On the grid.
-      levels: Widths, Å, and the ridges that limit the noise. A width above σ
-        blurs instead. Static.
+      density: The density on the grid.
+      levels: (width in Å, ridge that limits the noise) of each level. A width
+        above σ blurs instead. Static.
       level: Index into the levels.
     """
 
   def gain(self, width: float, ridge: float) -> Float[Array, '']:
-    """Root mean square gain of white noise in sharpening."""
+    """Root mean square amplification of white noise by sharpening."""
 
   def smooth(self, field: Float[Array, 'X Y Z']) -> Array:
     """The field blurred by the width of labels."""
 
   def margin(self) -> int:
-    """Voxels by which a sharpened field extends past each wall."""
+    """Number of voxels by which a sharpened field extends past each wall."""
 
   # Positions.
 
   def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
-    """Å from (fractional) voxel indices of a sharpened field."""
+    """Positions, Å, of (fractional) voxel indices of a sharpened field."""
 
   def voxel(self, positions: Float[Array, 'K 3']) -> Int[Array, 'K 3']:
     """Indices of the nearest voxels."""
@@ -110,7 +110,7 @@ class Space(Protocol):
     """Distances, Å; to the nearest image if the space is periodic."""
 
   def fold(self, positions: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
-    """Positions as they are reported."""
+    """Positions as they are returned: in a cell, moved into it."""
 
   def inside(
     self, positions: Float[Array, 'K 3'], beyond: float = 0.0

@@ -15,11 +15,12 @@ def most_likely(space, positions, weights, weight_error, logits):
   the log-probabilities of the logits, averaged around the atom.
 
   Args:
-    space: Where the logits are.
-    positions: [K, 3], Å.
-    weights: [K].
+    space: Space of the logits' grid.
+    positions: Positions, Å, [K, 3].
+    weights: Fitted weights, [K].
     weight_error: Standard deviation of a weight, from the residual of the fit.
-    logits: [G, G, G, classes] or None; class 0 is the background.
+    logits: Logits of species, [G, G, G, classes], or None; class 0 is the
+      background.
   """
   if logits is None:
     numbers = jnp.round(weights).astype(jnp.int32)

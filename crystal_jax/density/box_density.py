@@ -26,9 +26,10 @@ from crystal_jax.density.grids import BoxGrid
 from crystal_jax.density.images import cutoff
 from crystal_jax.density.split import Split, split
 
-# Most images of one product. More images come in chunks of _CHUNK, which bounds
-# the workspace and the rounding error. _MOST is also the base of sort keys.
-_MOST = 1024
+# Maximum number of images of one product. More images are summed in chunks of
+# _CHUNK, which limits the workspace and the rounding error. Also the base of
+# sort keys.
+_MAX_IMAGES = 1024
 _CHUNK = 64
 
 
@@ -48,7 +49,7 @@ def box_density(
     weights: Their weights, zero in unused slots.
     sigma: Standard deviation, Å.
     reach: Distance beyond which a Gaussian is neglected, Å.
-    basis: From `low_rank_basis`, or None.
+    basis: Result of `low_rank_basis`, or None.
     grid: The box. Static.
   """
   axis = split(grid.axis(), weights.dtype)
@@ -63,7 +64,7 @@ def box_density(
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     return padded.reshape(-1, _CHUNK, array.shape[1])
 
-  if len(weights) <= _MOST:
+  if len(weights) <= _MAX_IMAGES:
     density = form(centers, weights)
   else:
     density = add_up(form, *jax.tree.map(chunks, (centers, weights)))
@@ -132,8 +133,10 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
   along = jnp.where(filled, centers.value[:, 0], jnp.inf)
   # Position along x and index in one integer: it sorts faster than two arrays.
   rank = 2**20 * jnp.clip((along - first) / (last - first), 0, 1)
-  keys = rank.astype(jnp.int32) * _MOST + jnp.arange(images, dtype=jnp.int32)
-  order = jax.lax.sort(keys) % _MOST
+  keys = rank.astype(jnp.int32) * _MAX_IMAGES + jnp.arange(
+    images, dtype=jnp.int32
+  )
+  order = jax.lax.sort(keys) % _MAX_IMAGES
   centers, weights = jax.tree.map(lambda a: a[order], (centers, weights))
 
   planes = max(p for p in range(1, voxels // 8 + 2) if voxels % p == 0)

@@ -119,7 +119,7 @@ def resolves(
 def outer_sum(
   x: Float[Array, 'X'], y: Float[Array, 'Y'], z: Float[Array, 'Z']
 ) -> Float[Array, 'X Y Z']:
-  """Sums of one number from each axis, at every voxel."""
+  """At every voxel, the sum of one number from each axis."""
   return x[:, None, None] + y[None, :, None] + z[None, None]
 
 

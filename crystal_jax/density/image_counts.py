@@ -1,4 +1,4 @@
-"""How many image slots a crystal needs, counted on the host.
+"""Number of image slots that a crystal needs, counted on the host.
 
 Under jit the number of images has to be known beforehand: `max_images`.
 """
@@ -20,7 +20,7 @@ def count_images(
   grid: Grid,
   sigma: float = 0.5,
 ) -> int:
-  """A `max_images` that is enough for these atoms, found on the host.
+  """A `max_images` that is large enough for these atoms; on the host.
 
   Args:
     positions: Cartesian positions of atoms (no empty slots), Å.
@@ -47,7 +47,7 @@ def count_reaching(
   *,
   grid: Grid,
 ) -> int:
-  """Slots that `find_images` needs, found on the host. At least 1."""
+  """Number of slots that `find_images` needs, at least 1; on the host."""
   positions = np.asarray(positions, np.float64).reshape(-1, 3)
   # Positions that are not finite have no images; the density is NaN.
   positions = positions[np.isfinite(positions).all(-1)]
@@ -90,7 +90,7 @@ def find_max_images(count, positions, weights, cell, width) -> int:
   filled = weights != 0
   if filled.ndim == positions.ndim:
     filled = filled.any(-1)
-  most = 1
+  max_images = 1
   for one in np.ndindex(positions.shape[:-2]):
     atoms = positions[one][filled[one]]
     most = max(most, count(atoms, cell if cell is None else cell[one], width))

@@ -1,4 +1,4 @@
-"""Periodic images: which copies of which atoms reach a grid.
+"""Periodic images of atoms that reach a grid.
 
 An image is an atom moved by a lattice translation, `position + translation @
 cell`; it counts if it lies within `reach` of the grid. Choosing images yields
@@ -27,9 +27,9 @@ class Images(NamedTuple):
 
   Attributes:
     atom: Index of the atom.
-    translation: Whole lattice vectors to move it by.
+    translation: Integer translation of the image, in lattice vectors.
     filled: Whether the slot holds an image.
-    complete: Whether all images fit, and every number was finite.
+    complete: Whether all images fit into the slots, and all inputs are finite.
   """
 
   atom: Int[Array, 'M']
@@ -66,8 +66,8 @@ def find_images(
     filled: Which slots hold an atom; the others take no image slot.
     cell: Lattice vectors as rows, Å; None: no images, each atom once.
     grid: The grid to reach. Static.
-    reach: Farthest distance from the grid, along each axis, Å.
-    max_images: Slots. Static.
+    reach: Largest distance of an image from the grid along each axis, Å.
+    max_images: Number of slots. Static.
   """
   positions, cell, reach = jax.lax.stop_gradient((positions, cell, reach))
   if cell is None:
@@ -158,9 +158,9 @@ def cut_lines(offset, rank, across, lines, xp):
 
   Args:
     offset: Fractional coordinates [L, 3] of each line's atom.
-    rank: Which of its atom's lines it is [L].
-    across: Steps along each vector [3].
-    lines: From `frame_lines`.
+    rank: Index of each line among those of its atom, [L].
+    across: Number of steps along each vector, [3].
+    lines: Result of `frame_lines`.
     xp: NumPy or jax.numpy.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Arrays as users pass them, checked and made native."""
+"""Checks and conversion of arrays that users pass."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from jaxtyping import ArrayLike
 def as_numbers(
   name: str, value: ArrayLike | Sequence
 ) -> jax.Array | np.ndarray:
-  """An array of real numbers that JAX takes.
+  """The argument as an array of real numbers that JAX accepts.
 
   JAX arrays and tracers pass as they are. Lists, other byte orders, float16 and
   long floats become native NumPy arrays of float32, float64 or integers.
 
   Args:
-    name: What the caller calls the argument, for the error.
+    name: Name of the argument in errors.
     value: The argument.
 
   Raises:
-    ValueError: If it is no rectangular array of real numbers.
+    ValueError: If it is not a rectangular array of real numbers.
   """
   if isinstance(value, np.ma.MaskedArray):
     raise ValueError(

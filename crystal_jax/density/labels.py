@@ -20,7 +20,8 @@ from crystal_jax.density.split import float_type, split
 # Largest distance of a labelled voxel from its atom, Å, as in the paper.
 LABEL_RADIUS = 0.65
 
-# Squared distances that differ by less are a tie, Å²; rounding decides nothing.
+# Squared distances that differ by less than this are equal, Å², so that
+# rounding does not decide between two atoms.
 _TIE = 2e-6
 
 
@@ -39,10 +40,10 @@ def label_species(
     positions: Cartesian positions, Å.
     numbers: Atomic numbers; 0 marks an empty slot.
     cell: Lattice vectors as rows, Å. None: no images (BoxGrid only).
-    grid: The voxels. Static.
-    radius: Farthest distance from an atom, Å.
-    max_images: Most images that may reach the grid. Static. None: found here,
-      which needs concrete positions and cell.
+    grid: The grid. Static.
+    radius: Largest distance of a labelled voxel from its atom, Å.
+    max_images: Maximum number of images that may reach the grid. Static. None:
+      found here, which needs concrete positions and cell.
 
   Returns:
     int32 labels, 0 for background. A tie goes to the lower index. -1

@@ -33,9 +33,10 @@ from crystal_jax.density.split import Split, quantize
 # Cosine of an angle between lattice vectors below which they are orthogonal.
 # The density then errs by less than 1e-6 of a peak.
 _RIGHT_ANGLE = 2e-7
-# Mean density, in peaks of a single atom, above which float32 sums of products
-# round too much; `wave_density.cell_waves` adds the mean in double length.
-_MOST_PEAKS = 6.0
+# Largest mean density, in peaks of a single atom: above it, float32 sums of
+# products round too much. `wave_density.cell_waves` adds the mean in double
+# length instead.
+_MAX_MEAN_PEAKS = 6.0
 
 
 class AxisFactor(NamedTuple):
@@ -144,7 +145,7 @@ def is_separable(
 
   Args:
     cell: Lattice vectors as rows, Å.
-    atoms: Most atoms of a cell.
+    atoms: Maximum number of atoms of a cell.
     sigma: Standard deviation of an atom, Å.
   """
   cell = np.asarray(cell, np.float64)
@@ -155,7 +156,7 @@ def is_separable(
     peaks = atoms * (2 * np.pi * sigma**2) ** 1.5 / lengths.prod(-1)
   # False for NaN.
   return bool(
-    (np.abs(cosines) < _RIGHT_ANGLE).all() and (peaks < _MOST_PEAKS).all()
+    (np.abs(cosines) < _RIGHT_ANGLE).all() and (peaks < _MAX_MEAN_PEAKS).all()
   )
 
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-# Coarse parts are whole multiples of this, Å; their sums do not round in
-# float32 up to some 65,000 Å.
+# Coarse parts are integer multiples of this, Å; their sums do not round in
+# float32 up to about 65,000 Å.
 _QUANTUM = 2.0**-8
 
 
@@ -41,7 +41,7 @@ def quantize(x: Float[Array, '*S']) -> Float[Array, '*S']: ...
 @overload
 def quantize(x: Float[np.ndarray, '*S']) -> Float[np.ndarray, '*S']: ...
 def quantize(x):
-  """The nearest whole multiple of the quantum, a constant to derivatives."""
+  """The nearest integer multiple of the quantum, constant in derivatives."""
   if isinstance(x, np.ndarray):
     return np.round(x / _QUANTUM) * _QUANTUM
   return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)

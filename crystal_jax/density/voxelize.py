@@ -1,4 +1,4 @@
-"""Crystals to densities: every atom and every periodic image, a Gaussian each.
+"""Densities of crystals: a Gaussian for each atom and periodic image.
 
 `voxelize` is exact at the voxel's point, differentiable with respect to
 positions, weights, cell and sigma, and works inside any JAX transformation.
@@ -34,7 +34,7 @@ from crystal_jax.density.split import float_type, split
 from crystal_jax.density.wave_density import box_waves, cell_waves, is_small
 from crystal_jax.structure.crystal import Crystal
 
-# Images in a box above which a sum over waves may be the faster form.
+# Number of images in a box above which a sum over waves may be faster.
 _MANY_IMAGES = 1024
 _STATIC = ('grid', 'max_images', 'band_limit', 'separable', 'double_nyquist')
 
@@ -71,13 +71,13 @@ def voxelize(
   Args:
     positions: Cartesian positions, Å. Any real value; images make the wrap.
       Or a Crystal.
-    weights: What each atom contributes: atomic numbers, or C channels. A
+    weights: Weight of each atom: its atomic number, or C channels. A
       zero marks an empty slot.
     cell: Lattice vectors as rows, Å. None: no images (isolated atoms).
-    grid: Where the density is sampled. Static.
+    grid: Grid of the density. Static.
     sigma: Standard deviation of one atom, Å.
-    max_images: Most images that may reach the grid. Static. None: found here,
-      which needs concrete positions, cell and sigma.
+    max_images: Maximum number of images that may reach the grid. Static. None:
+      found here, which needs concrete positions, cell and sigma.
     band_limit: Only what the grid resolves: Fourier coefficients up to the
       Nyquist frequency (CellGrid only). Static. Fastest where cell and sigma
       have values (are not traced) and the cell is orthogonal.
@@ -110,7 +110,7 @@ def voxelize_batch(
   max_images: int | None = None,
   band_limit: bool = False,
 ) -> Float[Array, 'B G G G *C']:
-  """`voxelize` of a batch of crystals, in the order that suits the platform.
+  """`voxelize` of a batch of crystals, by a loop or vmap as the platform needs.
 
   One after the other on a CPU, 32 at once on an accelerator.
 
@@ -290,7 +290,7 @@ def _voxelize(
 
 
 def _check(axes: int, atoms: _Atoms, sigma, options: _Options):
-  """Refuses arguments that can be told wrong without values."""
+  """Refuses arguments that are wrong by their shapes or static values."""
   positions, weights, cell = atoms
   grid, max_images, band_limit, *_ = options
   shape, slots = np.shape(positions), np.shape(weights)

@@ -1,4 +1,4 @@
-"""Sums of Gaussians as waves, which repeat with the cell.
+"""Sums of periodic Gaussians as Fourier series.
 
 By Poisson's formula the sum over all images is one over reciprocal vectors k,
 
@@ -21,7 +21,8 @@ from crystal_jax.density.grids import BoxGrid, CellGrid, outer_sum
 from crystal_jax.density.split import Split, quantize, volume
 from crystal_jax.structure import lattice
 
-# One of each k and -k of the shortest ones, without 0: the mean.
+# Wave vectors k up to 2 along each axis: one of each k and -k, without 0, the
+# mean.
 _ORDERS = np.array(list(itertools.product(range(-2, 3), repeat=3)))[:62]
 
 

@@ -1,4 +1,4 @@
-"""Atoms in a view of a crystal: inside a box, or all atoms of a cell."""
+"""Atoms of a view of a crystal: those in a box, or all atoms of a cell."""
 
 import dataclasses
 import itertools
@@ -13,12 +13,12 @@ from crystal_jax.structure.lattice import plane_spacings
 
 @dataclasses.dataclass(frozen=True)
 class Atoms:
-  """Atoms inside a view, and those just outside of it.
+  """Atoms inside a view and just outside of it.
 
   Attributes:
-    positions: Å.
+    positions: Positions, Å.
     numbers: Atomic numbers.
-    inside: Which atoms lie inside.
+    inside: Which atoms are inside.
   """
 
   positions: Float[np.ndarray, 'N 3']
@@ -41,11 +41,11 @@ def atoms_in_box(
   """All atoms and images in a box and within `margin` of its walls.
 
   Args:
-    positions: In the frame of the box, Å.
+    positions: Positions in the frame of the box, Å.
     numbers: Atomic numbers, 0 in empty slots.
     cell: Lattice vectors as rows, Å. None: the atoms have no images.
     grid: The box.
-    margin: Å.
+    margin: Distance outside the walls up to which atoms are included, Å.
   """
   filled, half = numbers > 0, grid.length / 2
   positions, numbers = positions[filled].astype(np.float64), numbers[filled]

@@ -1,4 +1,4 @@
-"""Crystals through the paper's box: densities decoded to atoms and crystals."""
+"""Reconstructions in the paper's box: densities decoded to crystals."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from crystal_jax.structure.crystal import Crystal
 
 @dataclasses.dataclass(frozen=True)
 class BoxReconstruction:
-  """One crystal, and what was decoded for it.
+  """One crystal, and the atoms decoded from its box.
 
   Attributes:
-    id: Of the crystal in its data set.
-    true: Its atoms in the box, and those just outside of it.
+    id: Id of the crystal in its data set.
+    true: Its atoms inside the box and just outside.
     decoded: Atoms decoded from the networks' density.
     oracle: Atoms decoded from the true density. None: not evaluated.
     crystal: The crystal of `decoded`, or the reason why there is none.
@@ -67,7 +67,7 @@ def decode_batch(
     box: The representation.
     prediction: The batch.
     oracle: Whether to decode the true densities too.
-    pictures: How many of the crystals are drawn.
+    pictures: Number of crystals that are drawn.
 
   Returns:
     Reconstructions, and the ids of crystals that have too many images for the
@@ -125,8 +125,8 @@ def _assemble(
 ) -> tuple[Crystal | str, bool]:
   """The decoded crystal, and whether its lattice was found in the density.
 
-  Where it is not found, and in a single cell, whose density holds no lattice,
-  the atoms are assembled in the true cell.
+  If it is not found, and in a box with a single cell, whose density does not
+  contain the lattice, the atoms are assembled in the true cell.
   """
   atoms = jax.tree.map(lambda leaf: leaf[index], found)
   crystal = box.crystal(atoms)

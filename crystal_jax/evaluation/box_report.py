@@ -1,4 +1,4 @@
-"""The report's sections on the paper's box."""
+"""Sections of the report on the paper's box."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crystal_jax.evaluation.box_reconstruction import BoxReconstruction
 from crystal_jax.evaluation.report import formula, image
 from crystal_jax.structure.crystal import Crystal
 
-# Rows of the table of the worst boxes.
+# Number of rows in the table of the worst boxes.
 _WORST = 12
 
 
@@ -22,8 +22,8 @@ def headline(metrics: Mapping[str, float], split: str) -> str:
   """The main figure of a split, HTML.
 
   Args:
-    metrics: Of the split.
-    split: Its name.
+    metrics: Metrics of the split.
+    split: Name of the split.
   """
   crystals = 'held-out' if split == 'heldout' else 'training'
   return (
@@ -39,7 +39,7 @@ def sections(rows: Sequence[BoxReconstruction], length: float) -> list[str]:
 
   Args:
     rows: The reconstructions.
-    length: Of a side of the box, Å.
+    length: Side of the box, Å.
   """
   parts = ['<h2>Held-out boxes</h2>']
   for row in rows:

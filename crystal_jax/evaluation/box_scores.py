@@ -1,6 +1,6 @@
 """Scores of the paper's box: atoms against the truth.
 
-Four columns stand side by side:
+Columns:
 
 - train, heldout: encode, decode, find the atoms;
 - oracle: atoms found in the true densities of the held-out crystals, as from
@@ -49,8 +49,8 @@ def score(run: Run, state: TrainState) -> Scores:
     For each of train, heldout (if any), oracle and baseline: the number of
     crystals, the error of the density (weight² Å⁻⁶), the agreement of the
     species maps and what `comparison.summarize_atoms` returns. For train and
-    heldout also `overflow`, where boxes repeat `lattice_found`, and with a
-    lattice head the medians of its errors (relative, degrees).
+    heldout also `overflow`; `lattice_found`, if the box has periodic images;
+    and, with a lattice head, the medians of its errors (relative, degrees).
   """
   box = _box(run)
   baseline = _baseline(run, box)
@@ -85,8 +85,8 @@ class Baseline:
 
   Attributes:
     density: Mean training density, [G, G, G].
-    number: The atomic number with the best IoU when given to every voxel.
-    atoms: Atoms decoded from that density.
+    number: Atomic number with the best IoU if assigned to every voxel.
+    atoms: Atoms decoded from `density`.
   """
 
   density: Float[np.ndarray, 'G G G']
@@ -102,7 +102,7 @@ def _box(run: Run) -> Box:
 
 
 def _baseline(run: Run, box: Box) -> Baseline:
-  """The baseline of as many training crystals as are evaluated."""
+  """Baseline from as many training crystals as are evaluated."""
   make = jax.jit(box.examples)
   total = np.zeros(box.grid.shape)
   voxels = np.zeros(NUM_CLASSES)
@@ -187,9 +187,9 @@ def _column(
   """One column of metrics.
 
   Args:
-    sums: Of the density and the species map.
+    sums: Metric sums of the density and the species map.
     rows: The reconstructions.
-    decoded: Decoded atoms for each.
+    decoded: Decoded atoms of each.
   """
   comparisons = [r.compare(a) for r, a in zip(rows, decoded, strict=True)]
   return {
@@ -202,7 +202,7 @@ def _column(
 def _of_networks(
   box: Box, rows: Sequence[BoxReconstruction]
 ) -> dict[str, float]:
-  """Metrics that only the networks' columns have."""
+  """Metrics of the columns of networks, train and heldout, only."""
   column = {'overflow': float(np.mean([row.overflow for row in rows]))}
   if box.repeats:
     found = [row.lattice_found for row in rows]

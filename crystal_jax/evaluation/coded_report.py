@@ -1,7 +1,7 @@
-"""The report's sections on decoded crystals of a codec.
+"""Sections of the report on crystals decoded by a codec.
 
-Every figure, picture and verdict is of the codec's crystals; only the decoded
-occupancy is that of the networks.
+All figures and pictures are of the codec's crystals, except the occupancy,
+which is the networks' output.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from crystal_jax.evaluation.views import View
 from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
-# How many of the worst crystals are drawn.
+# Number of the worst crystals that are drawn.
 _WORST = 10
 
 
@@ -30,8 +30,8 @@ def headline(metrics: Mapping[str, float], split: str) -> str:
   """The main figure of a split, HTML.
 
   Args:
-    metrics: Of the split.
-    split: Its name.
+    metrics: Metrics of the split.
+    split: Name of the split.
   """
   crystals = 'held-out' if split == 'heldout' else 'training'
   return (
@@ -50,10 +50,10 @@ def sections(
   """HTML of the reconstructions: the first and the worst are drawn.
 
   Args:
-    codec: What decoded them.
-    view: Of its representation.
+    codec: Codec that decoded them.
+    view: View of its representation.
     rows: Reconstructions with a comparison.
-    pictures: How many of the first to draw.
+    pictures: Number of reconstructions that are drawn from the first on.
   """
   parts = ['<h2>Crystals</h2>']
   for row in rows[:pictures]:
@@ -78,7 +78,7 @@ def _comparison(row: Reconstruction) -> Comparison:
 
 
 def _badness(row: Reconstruction) -> tuple[bool, float]:
-  """Misses before matches, and those by their RMS distance."""
+  """Sort key: matches by their RMS distance, misses above all matches."""
   comparison = _comparison(row)
   return not comparison.match, comparison.rmse if comparison.match else 0.0
 
@@ -110,7 +110,7 @@ def _crystal(row: Reconstruction, view: View) -> list[str]:
 
 
 def _description(crystal: Crystal | str) -> str:
-  """Formula and lattice, or why there is no crystal."""
+  """Formula and lattice, or the reason why there is no crystal."""
   if not isinstance(crystal, Crystal):
     return f'no crystal ({html.escape(crystal)})'
   lengths, angles = lattice.lengths_and_angles(np.asarray(crystal.cell))
@@ -121,7 +121,7 @@ def _description(crystal: Crystal | str) -> str:
 
 
 def _reasons(missed: Sequence[Reconstruction]) -> str:
-  """How often each reason applies, as an HTML table."""
+  """Number of misses for each reason, as an HTML table."""
   if not missed:
     return '<p>None.</p>'
   counts = Counter(_comparison(row).reason for row in missed)

@@ -1,9 +1,9 @@
 """Scores of a codec of whole crystals: match, atoms and ablations.
 
-Four columns stand side by side:
+Columns:
 
-- train, heldout: encode, decode, compare; nothing else is passed;
-- oracle: crystals read off the true densities of the held-out crystals, as
+- train, heldout: encode, decode, compare; only the latent is passed on;
+- oracle: crystals decoded from the true densities of the held-out crystals, as
   from perfect networks;
 - baseline: the mean training density, the mean lattice and the commonest
   element, as from networks that learnt nothing.
@@ -43,11 +43,11 @@ from crystal_jax.structure.elements import element_codes
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
-# Held-out crystals on the page of pairs.
+# Number of held-out crystals on the page of pairs.
 _PAIRS = 40
-# Shares of which a refused crystal is a miss.
+# Metrics in which refused crystals count as misses.
 _SHARES = 'match', 'strict', 'formula_exact', 'match_gated', 'cell_count_exact'
-# What is given of an ablation in the column of its split.
+# Metrics of an ablation that are in the column of its split.
 _OF_ABLATION = (
   'match', 'rmse', 'strict', 'formula_exact', 'count_exact', 'nearest_median',
   'nearest_p90', 'species_accuracy',
@@ -62,10 +62,11 @@ def score(run: Run, state: TrainState) -> Scores:
     state: Its state.
 
   Returns:
-    For each of train, heldout (if any), oracle and baseline what `row` returns.
-    For train and heldout of the codec's crystals, and in addition `kl_nats`,
-    `lattice_units` and, by the prefix of the ablation (`networks_match` ..),
-    the ablations. `reconstruction_mse` is the error of the occupancy.
+    What `summarize` returns for each of train, heldout (if any), oracle and
+    baseline. Train and heldout are of the codec's crystals; they also have
+    `kl_nats`, `lattice_units` and metrics of the ablations, with the name as a
+    prefix (`networks_match` ..). `reconstruction_mse` is the error of the
+    occupancy.
   """
   codec = Codec(run.model, averaged_params(state), {'elements': None})
   view = make_view(run.model.representation)
@@ -135,21 +136,21 @@ def summarize(
   view: View,
   refused: float = 0.0,
 ) -> dict[str, float]:
-  """Summarizes one kind of decoded crystals as a column of a table.
+  """Metrics of the decoded crystals of one name, as a column of a table.
 
   Args:
     rows: The reconstructions.
-    name: 'codec' or an ablation.
-    compared: Its crystals against the true ones.
-    view: Of the representation.
+    name: 'codec', or the name of an ablation.
+    compared: Comparisons of its crystals with the true ones.
+    view: View of the representation.
     refused: Share of crystals, beside `rows`, that are misses.
 
   Returns:
-    What `match_summary.summarize` returns, and of the atoms in the view what
-    `comparison.summarize_atoms` returns: `count_exact` is of the view,
-    `cell_count_exact` of the primitive cell. For each length L of the view the
-    number, match and strict match of the crystals whose longest lattice vector
-    is at most L Å, as `strict_L`.
+    The metrics of `match_summary.summarize`, and those of
+    `comparison.summarize_atoms` for the atoms in the view. `count_exact` is
+    that of the view, `cell_count_exact` that of the primitive cell. For each
+    length L of the view also the number, match and strict match of the crystals
+    whose longest lattice vector is at most L Å, such as `strict_L`.
   """
   table = match_summary.summarize(compared)
   table['cell_count_exact'] = table.pop('count_exact')
@@ -187,7 +188,7 @@ def refused_share(run: Run, split: str) -> float:
 
 
 def _of_networks(rows: Sequence[Reconstruction]) -> dict[str, float]:
-  """Occupancy, KL and lattice of the networks."""
+  """Errors of occupancy and lattice, and KL, of the networks."""
   errors = [np.square(np.subtract(*row.occupancy)).mean() for row in rows]
   return {
     'reconstruction_mse': float(np.mean(errors)),

@@ -1,7 +1,7 @@
-"""Distances and species of decoded atoms against the true atoms.
+"""Comparison of decoded atoms with the true atoms: distances and species.
 
-`compare_atoms` compares the atoms of one crystal, `summarize_atoms` pools those
-of many.
+`compare_atoms` compares the atoms of one crystal, `summarize_atoms` summarizes
+many comparisons.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from scipy.spatial import cKDTree
 
 from crystal_jax.evaluation.atoms import Atoms
 
-# Distance of an atom from the nearest one where there is none closer, Å.
+# Larger nearest distances count as this, Å.
 MAX_DISTANCE = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class AtomComparison:
-  """The decoded atoms of one box or cell against the true ones.
+  """Comparison of the decoded atoms of one box or cell with the true ones.
 
   Attributes:
-    true_distances: From each true atom to the nearest decoded one, Å.
-    decoded_distances: From each decoded atom to the nearest true one, Å.
+    true_distances: Distance from each true atom to the nearest decoded one, Å.
+    decoded_distances: Distance from each decoded atom to the nearest true one,
+      Å.
     true_numbers: Atomic numbers of the true atoms.
     nearest_numbers: Atomic number of the decoded atom nearest to each true
       atom; 0 where nothing was decoded.
@@ -40,10 +41,10 @@ class AtomComparison:
 
 
 def compare_atoms(true: Atoms, decoded: Atoms) -> AtomComparison:
-  """Compares the atoms inside a box with all atoms of the other side.
+  """Compares atoms inside a box with all decoded or true atoms around it.
 
-  An atom just inside the wall may be decoded just outside of it. It is then
-  near, and only the count is wrong.
+  An atom just inside a wall may be decoded just outside of it: its distance is
+  then small, and only the count is wrong.
   """
   true_distances, index = _nearest(
     true.positions[true.inside], decoded.positions
@@ -64,7 +65,7 @@ def compare_atoms(true: Atoms, decoded: Atoms) -> AtomComparison:
 def summarize_atoms(
   comparisons: Sequence[AtomComparison],
 ) -> dict[str, float]:
-  """Pools the atoms of many crystals.
+  """Metrics over the atoms of many crystals.
 
   Returns:
     `count_exact`: share of crystals. `nearest_median`, `nearest_p90`: median
@@ -75,7 +76,7 @@ def summarize_atoms(
     `species_accuracy`, `species_within_one`: share of the true atoms found
     within 0.5 Å whose atomic number is right, or differs by at most one.
     `atoms_right`: share of all true atoms that are found within 0.5 Å with the
-    right species. NaN where nothing was decoded.
+    right species. NaN if nothing was decoded.
   """
   true = np.concatenate([c.true_distances for c in comparisons])
   decoded = np.concatenate([c.decoded_distances for c in comparisons])

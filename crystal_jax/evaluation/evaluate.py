@@ -36,10 +36,11 @@ def evaluate(
   crystals rotate beside the decoded ones.
 
   Args:
-    run: What was trained.
-    state: Its state; the averaged parameters are evaluated.
-    workdir: Where to write.
-    score: Of the run's task; `crystal_jax.tasks.evaluate` passes it.
+    run: The run to evaluate.
+    state: Its train state; the averaged parameters are evaluated.
+    workdir: Output folder.
+    score: Score function of the run's task; `crystal_jax.tasks.evaluate`
+      passes it.
 
   Returns:
     The content of `metrics.json`: a column of metrics for each of train,
@@ -62,7 +63,7 @@ def evaluate(
 
 
 def _write_pairs(path: pathlib.Path, scores: Scores) -> None:
-  """Writes the page of held-out crystals and what came back, if any."""
+  """Writes the page of held-out and decoded crystals, if there are any."""
   path.unlink(missing_ok=True)
   if scores.pairs:
     viewer.write_page(path, scores.pairs, title='Held-out crystals, decoded')

@@ -1,4 +1,4 @@
-"""Shares, means and medians of many comparisons of crystals."""
+"""Metrics of many comparisons of crystals: shares, means and medians."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def summarize(comparisons: Sequence[Comparison]) -> dict[str, float]:
   """Summarizes comparisons as one row of a table.
 
   Returns:
-    `crystals`: how many. Shares of all crystals: `match`, `strict`,
+    `crystals`: their number. Shares of all crystals: `match`, `strict`,
     `formula_exact`, `count_exact`, and `missed_REASON` for each of `REASONS`.
     `match_low`, `match_high`: the 95 % interval of the match (Wilson). `rmse`:
-    the mean over matches, as published, and `rmse_median`. Medians over decoded
-    crystals: `volume_error`, `length_error`, `angle_error`. If validity was
-    evaluated, shares of all crystals: `match_gated` (matches that are valid),
-    `valid_true`, `valid_found`.
+    the mean over matches, as in publications; `rmse_median`. Medians over
+    decoded crystals: `volume_error`, `length_error`, `angle_error`. If validity
+    was evaluated, shares of all crystals: `match_gated` (matches that are
+    valid), `valid_true`, `valid_found`.
 
   Raises:
     ValueError: If there are no comparisons.
@@ -60,7 +60,7 @@ def summarize(comparisons: Sequence[Comparison]) -> dict[str, float]:
 
 
 def _finite(statistic: Callable, values: Iterable[float]) -> float:
-  """A statistic of the values that are not NaN; NaN without any."""
+  """A statistic of the values that are not NaN; NaN if there are none."""
   array = np.array(list(values), float)
   array = array[~np.isnan(array)]
   return float(statistic(array)) if len(array) else float('nan')

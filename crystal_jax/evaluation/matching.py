@@ -1,7 +1,7 @@
 """Match of decoded crystals with the true ones, in parallel.
 
-`pair_matching` says what a match is. Every crystal counts: whatever fails is a
-miss.
+`pair_matching` defines a match. Every crystal counts; a comparison that fails
+is a miss.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def compare(
 
   Args:
     true: The crystals that were encoded.
-    found: What was decoded for each: a crystal, None, or the reason why there
-      is none. A reason that begins with 'refused' means that the crystal was
-      not encoded.
-    gate: Whether to evaluate validity too. It needs `smact`; without it a line
-      in the log says that the gated columns are left out.
-    workers: Processes; see `isolated_map`. 0: this process.
+    found: For each, the decoded crystal, None, or the reason why there is none.
+      A reason that begins with 'refused' means that the crystal was not
+      encoded.
+    gate: Whether to evaluate validity too. Needs `smact`; without it the gated
+      columns are left out and the log says so.
+    workers: Number of processes; see `isolated_map`. 0: this process.
     progress: Whether to show a progress bar.
     time_limit: Seconds that one pair may take.
 
@@ -100,7 +100,7 @@ def compare_columns(
   """`compare` for several pairs of lists, with one start of the processes.
 
   Args:
-    columns: True and decoded crystals, by the name of the column.
+    columns: True and decoded crystals, by name of the column.
     gate: See `compare`.
     workers: See `compare`.
     progress: See `compare`.

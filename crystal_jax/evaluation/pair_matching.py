@@ -3,13 +3,13 @@
 The published measure is pymatgen's `StructureMatcher(stol=0.5, angle_tol=10,
 ltol=0.3)`: match, and the RMS distance of the atoms over (V/N)^(1/3), where V/N
 is the volume per atom. The matcher rescales both crystals to one volume, and
-forgives lengths that differ by a tenth. The *strict* match adds what it
-forgives: the same number of atoms in the primitive cell, a lattice mapping
+tolerates lengths that differ by a tenth. The *strict* match is not so tolerant:
+it needs the same number of atoms in the primitive cell, a lattice mapping
 within 1 % and 1°, a volume within 2 %, and an RMS distance of at most 0.02
-(V/N)^(1/3) without rescaling. Published figures also count as a miss each
-crystal that fails the rule of `validity`: that is the *gated* match.
+(V/N)^(1/3) without rescaling. In published figures, crystals that fail the rule
+of `validity` also count as misses: that is the *gated* match.
 
-None of the three tells a crystal from its mirror image.
+None of the three distinguishes a crystal from its mirror image.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from crystal_jax.structure.crystal import Crystal
 if TYPE_CHECKING:
   from pymatgen.core import Lattice, Structure
 
-# Why a crystal is missed; the first reason that applies.
+# Reasons of a miss; the first one that applies counts.
 REASONS = (
   'refused',  # The codec does not encode it.
   'no crystal',  # Nothing was decoded.
@@ -51,9 +51,9 @@ class StrictTolerances:
   """Largest errors of a strict match.
 
   Attributes:
-    length: Relative.
-    angle: Degrees.
-    volume: Relative.
+    length: Relative error of a length.
+    angle: Error of an angle, degrees.
+    volume: Relative error of the volume.
     rmse: RMS distance of the atoms, (V/N)^(1/3).
   """
 
@@ -68,7 +68,7 @@ STRICT = StrictTolerances()
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """One decoded crystal against the true one.
+  """Comparison of one decoded crystal with the true one.
 
   Attributes:
     match: Whether the published matcher matches them.
@@ -83,7 +83,7 @@ class Comparison:
     valid_true: Whether the true crystal is valid. None: not evaluated.
     valid_found: Whether the decoded crystal is valid. None: not evaluated.
     reason: One of `REASONS` for a miss, else empty.
-    detail: What an error message says, where one exists.
+    detail: Error message, if there is one.
   """
 
   match: bool = False
@@ -194,8 +194,8 @@ def _is_strict(true: Structure, found: Structure) -> bool:
 def _lattice_errors(true: Lattice, found: Lattice) -> tuple[float, float]:
   """Largest relative error of a length, and of an angle in degrees.
 
-  The reduced decoded cell is compared with the basis of the true lattice that
-  is nearest to it: reduced cells jump, and a jump is not an error.
+  The reduced decoded cell is compared with the nearest basis of the true
+  lattice: reduced cells jump under small strains, which is not an error.
   """
   true = true.get_niggli_reduced_lattice()
   found = found.get_niggli_reduced_lattice()

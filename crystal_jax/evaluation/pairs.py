@@ -1,4 +1,4 @@
-"""Crystals beside the ones that came back, for an interactive page."""
+"""Pairs of true and decoded crystals, for an interactive page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pair(
     codec: What decoded it.
     id_: Of the crystal.
     true: The crystal.
-    decoded: What came back.
+    decoded: The decoded crystal.
     note: Said of the decoded one.
   """
   return [panel(in_frame(codec, true), id_), panel(decoded, f'decoded{note}')]

@@ -1,6 +1,6 @@
-"""The paper's figures: counts, species and distances, crystal by crystal.
+"""Figures of the paper: counts, species and distances of each crystal.
 
-Those of Hoffmann et al., arXiv:1909.00949.
+As in Hoffmann et al., arXiv:1909.00949.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Prediction:
   """A batch and the outputs of the networks for it.
 
   Attributes:
-    ids: Of the crystals; fewer than the batch where it is padded.
+    ids: Ids of the crystals; padding rows of the batch have none.
     batch: The prepared columns.
     examples: Inputs and targets.
     outputs: Decoded from the mean of the posterior, by name.

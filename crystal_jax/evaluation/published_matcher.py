@@ -1,4 +1,4 @@
-"""pymatgen's matcher as published results use it, and its structures."""
+"""pymatgen's structure matcher with the tolerances of published results."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def published_matcher(*, scale: bool = True) -> StructureMatcher:
 
 
 def to_structure(crystal: Crystal) -> Structure:
-  """A host crystal without empty slots as pymatgen's `Structure`."""
+  """Pymatgen's `Structure` of a host crystal without empty slots."""
   from pymatgen.core import Lattice, Structure
 
   return Structure(

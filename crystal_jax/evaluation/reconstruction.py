@@ -1,15 +1,14 @@
-"""Crystals through the latent of a codec and back, and ablations of that.
+"""Reconstructions of crystals by a codec, with ablations.
 
-The codec's crystal is what `Codec.decode` returns for the mean of the latent.
-An ablation replaces a part of the way there, so that the part that loses a
-crystal can be told:
+`codec` is `Codec.decode` of the posterior mean. An ablation skips a step or
+uses its true value, to find the step that fails:
 
-- `networks`: the crystal as it is read off the outputs of the networks,
-  neither symmetrized nor refined;
-- `sampled`: the same for one sample of the posterior;
-- `true_lattice`: the same as `networks`, with the true lattice;
-- `true_species`: decoded occupancy, everything else true;
-- `oracle`: occupancy, species and lattice true, as from perfect networks.
+- `networks`: the crystal read from the network outputs, not symmetrized or
+  refined;
+- `sampled`: `networks` for one sample of the posterior;
+- `true_lattice`: `networks` with the true lattice;
+- `true_species`: decoded occupancy; true species and lattice;
+- `oracle`: true occupancy, species and lattice, as from perfect networks.
 """
 
 from __future__ import annotations
@@ -33,29 +32,30 @@ from crystal_jax.structure.crystal import Crystal, unstack
 from crystal_jax.training import losses
 
 ABLATIONS = 'networks', 'sampled', 'true_lattice', 'true_species', 'oracle'
-# Seed of the samples of the posterior.
+# Random seed of the posterior samples.
 _SEED = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruction:
-  """One crystal, and what was decoded for it.
+  """One crystal, and the crystals decoded from its latent.
 
   Attributes:
-    id: Of the crystal in its data set.
+    id: Id of the crystal in its data set.
     true: The crystal, in the frame of the representation.
-    latent: The mean of its posterior, flat.
-    crystals: Decoded crystals, or the reasons why there is none: 'codec', and
-      each ablation by its name.
-    atoms: The atoms of each, in the view of the representation.
-    occupancy: True and decoded, [2, G, G, G].
+    latent: Mean of its posterior, flat.
+    crystals: Decoded crystals, or the reasons why there is none, by name:
+      'codec', or the name of an ablation.
+    atoms: Atoms of each decoded crystal in the view of the representation.
+    occupancy: True and decoded occupancy, [2, G, G, G].
     kl: KL of the posterior, nats.
     lattice_error: Largest error of the decoded lattice numbers, in
       `lattice_latent.UNITS` (0.3 %, 0.3°).
-    read_atoms: The atoms that the outputs of the networks show, whether a
-      crystal comes of them or not. None: none without a crystal.
-    comparison: Of the codec's crystal with the true one; None before they are
-      compared.
+    readout_atoms: Atoms read from the network outputs; they exist even if no
+      lattice is found for them. None: the representation reads atoms only as
+      part of a crystal.
+    comparison: Comparison of the codec's crystal with the true one; None before
+      they are compared.
   """
 
   id: str
@@ -66,7 +66,7 @@ class Reconstruction:
   occupancy: Float[np.ndarray, '2 G G G']
   kl: float
   lattice_error: float
-  read_atoms: Atoms | None = None
+  readout_atoms: Atoms | None = None
   comparison: Comparison | None = None
 
   def with_crystal(
@@ -79,16 +79,16 @@ class Reconstruction:
     """The reconstruction with one more decoded crystal.
 
     Args:
-      name: By which it is looked up.
-      crystal: In the frame of `true`; or the reason why there is none.
-      view: Of the representation.
-      atoms: The atoms that the crystal was read from. None: its own, or
-        without a crystal `read_atoms`.
+      name: 'codec', or the name of an ablation.
+      crystal: Crystal in the frame of `true`, or the reason why there is none.
+      view: View of the representation.
+      atoms: Atoms that the crystal was read from. None: those of the crystal,
+        or `readout_atoms` if there is no crystal.
     """
     if atoms is None and isinstance(crystal, Crystal):
       atoms = view.atoms(crystal, self.true)
     elif atoms is None:
-      atoms = self.read_atoms
+      atoms = self.readout_atoms
     atoms = Atoms.none() if atoms is None else atoms
     return dataclasses.replace(
       self,
@@ -110,13 +110,14 @@ def reconstruct(
     codec: A codec of whole crystals (`Cell` or `CodedBox`).
     batches: Ids and prepared columns, as `predict.batches` yields them.
     ablations: Which of `ABLATIONS` to decode; those that do not apply to the
-      representation are left out. 'networks' always is decoded.
+      representation are left out. 'networks' is always decoded.
     refine: See `Codec.decode`.
 
   Returns:
-    One reconstruction for each crystal that the representation shows.
+    One reconstruction per crystal with `Examples.valid`; invalid ones are left
+    out.
   """
-  rows = read_outputs(codec.model, codec.params, batches, ablations)
+  rows = reconstruct_unrefined(codec.model, codec.params, batches, ablations)
   if not rows:
     return []
   view = make_view(codec.model.representation)
@@ -128,13 +129,20 @@ def reconstruct(
   ]
 
 
-def read_outputs(
+def reconstruct_unrefined(
   model: Model,
   params: PyTree,
   batches: Iterable[tuple[list[str], Mapping[str, np.ndarray]]],
   ablations: Sequence[str] = ABLATIONS,
 ) -> list[Reconstruction]:
-  """As `reconstruct`, with ablations only: nothing is refined."""
+  """Ablations only: as `reconstruct`, without the codec's refined crystals.
+
+  Args:
+    model: Model of a codec of whole crystals (`Cell` or `CodedBox`).
+    params: Its parameters.
+    batches: Ids and prepared columns, as `predict.batches` yields them.
+    ablations: As for `reconstruct`.
+  """
   view = make_view(model.representation)
   names = [
     name for name in view.ablations if name in ablations or name == 'networks'
@@ -144,9 +152,9 @@ def read_outputs(
   for number, (ids, batch) in enumerate(batches):
     key = jax.random.fold_in(jax.random.key(_SEED), number)
     result = forward(key, batch)
-    ablated = _ablations(result)
-    decoded = {name: view.read(ablated[name]) for name in names}
-    host: Forward = jax.device_get(result)
+    outputs = _ablation_outputs(result)
+    decoded = {name: view.read(outputs[name]) for name in names}
+    host: ForwardPass = jax.device_get(result)
     targets = host.examples.targets
     true = unstack(
       Crystal(batch['numbers'], targets['positions'], targets['cell'])
@@ -167,7 +175,7 @@ def read_outputs(
         occupancy=occupancy[i],
         kl=float(host.kl[i]),
         lattice_error=float(lattice_errors[i]),
-        read_atoms=decoded['networks'][i][1],
+        readout_atoms=decoded['networks'][i][1],
       )
       for name in names:
         crystal, atoms = decoded[name][i]
@@ -178,14 +186,14 @@ def read_outputs(
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Forward:
-  """One batch through the networks.
+class ForwardPass:
+  """Network inputs, latents and outputs of one batch.
 
   Attributes:
     examples: Inputs and targets.
     latent: Mean of the posterior, flat.
-    outputs: Decoded from the mean.
-    sampled: Decoded from one sample.
+    outputs: Network outputs decoded from the mean.
+    sampled: Network outputs decoded from one sample of the posterior.
     kl: KL of the posterior, nats.
   """
 
@@ -198,8 +206,8 @@ class Forward:
 
 def make_forward(
   model: Model, params: PyTree
-) -> Callable[[Array, Mapping[str, np.ndarray]], Forward]:
-  """Returns the jitted function `(key, batch) -> Forward`."""
+) -> Callable[[Array, Mapping[str, np.ndarray]], ForwardPass]:
+  """Returns the jitted function `(key, batch) -> ForwardPass`."""
 
   @jax.jit
   def forward(params, key, batch):
@@ -207,7 +215,7 @@ def make_forward(
     mean, log_var, _ = model.encode_arrays(params, batch)
     noise = jax.random.normal(key, mean.shape)
     sample = sample_latent(mean, log_var, noise)
-    return Forward(
+    return ForwardPass(
       examples=examples,
       latent=mean,
       outputs=model.decode_arrays(params, mean),
@@ -218,8 +226,8 @@ def make_forward(
   return lambda key, batch: forward(params, key, batch)
 
 
-def _ablations(result: Forward) -> dict[str, dict[str, Array]]:
-  """The outputs of each ablation."""
+def _ablation_outputs(result: ForwardPass) -> dict[str, dict[str, Array]]:
+  """Network outputs of each ablation, by name."""
   outputs, targets = result.outputs, result.examples.targets
   return {
     'networks': outputs,

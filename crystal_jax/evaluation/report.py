@@ -1,4 +1,4 @@
-"""`report.html`: an evaluation on one page that opens offline."""
+"""HTML report of an evaluation: `report.html`, readable offline."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def write(
   """Writes `workdir/report.html`.
 
   Args:
-    workdir: Its `metrics.jsonl` gives the learning curves.
-    config: Printed at the end.
+    workdir: Workdir of the run; `metrics.jsonl` in it has the learning curves.
+    config: Config of the run, printed at the end.
     scores: The evaluation.
   """
   rows = logs.read_metrics(workdir / logs.METRICS_FILE)
@@ -69,7 +69,7 @@ def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
 
   Args:
     path: The file.
-    title: Of the page, plain text.
+    title: Title of the page, plain text.
     parts: HTML.
   """
   page = (
@@ -83,7 +83,7 @@ def write_page(path: pathlib.Path, title: str, parts: list[str]) -> None:
 
 
 def image(figure: Figure) -> str:
-  """A figure as HTML that needs no other file."""
+  """A figure as HTML with the image embedded."""
   return f'<img alt="" src="{plots.to_data_uri(figure)}">'
 
 

@@ -15,10 +15,11 @@ class Scores:
     results: Metrics by column (train, heldout, oracle, baseline) and name, as
       `metrics.json` holds them.
     crystals: Decoded held-out crystals by id, written to `cif/`.
-    headline: The main figure and what it is of, one sentence of HTML.
+    headline: One sentence of HTML with the main figure.
     sections: Further sections of the report, HTML.
-    note: What the columns mean, a sentence or two of HTML.
-    pairs: Rows of a page: held-out crystals and what came back. Empty: no page.
+    note: Explanation of the columns, a sentence or two of HTML.
+    pairs: Rows of the page of pairs: held-out crystals and decoded ones. Empty:
+      no page.
   """
 
   results: Mapping[str, Mapping[str, float]]

@@ -1,10 +1,10 @@
-"""Decoded latents between, around and away from those of crystals.
+"""Traversals of the latent space: a line, growing noise, and samples.
 
 As in the paper: a straight line between the latents of two crystals, one
 latent with growing noise, and latents sampled from N(0, I). A sample of
-N(0, I) is not the latent of any crystal. It is read as some crystal even so;
-where a box holds periodic images, the autocorrelation of the decoded occupancy
-at the lattice that was read says how little that means.
+N(0, I) is not the latent of a crystal, though it decodes to one. In a box with
+periodic images, a small autocorrelation of the decoded occupancy at the decoded
+lattice shows that.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from crystal_jax.lattice_search import autocorrelation
 from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
-# Latents in a row, and rows of samples of N(0, I).
+# Number of latents in a row, and of rows with samples of N(0, I).
 _STEPS, _ROWS = 7, 10
 _SEED = 3
 
-# Occupancies of one row, and the crystals (or reasons) read from them.
+# Occupancies of one row, and the crystals (or reasons) decoded from them.
 Row = tuple[Float[np.ndarray, 'B G G G'], list[Crystal | str]]
 
 
@@ -40,10 +40,10 @@ def sections(
   """HTML of three rows of decoded occupancies.
 
   Args:
-    codec: What decodes.
-    view: Of its representation.
-    first: A reconstruction; its latent is one end of the line.
-    last: The other end.
+    codec: Codec that decodes.
+    view: View of its representation.
+    first: Reconstruction whose latent is the start of the line.
+    last: Reconstruction whose latent is its end.
   """
   rng = np.random.default_rng(_SEED)
   share = np.linspace(0, 1, _STEPS)[:, None]
@@ -81,7 +81,7 @@ def sections(
 def _decode(
   codec: Codec, latents: Sequence[Float[np.ndarray, 'B D']]
 ) -> list[Row]:
-  """Decodes rows of latents by the networks alone, all at once."""
+  """Decodes rows of latents in one batch, without refinement."""
   z = np.concatenate(latents).astype(np.float32)
   crystals = codec.decode(z, refine='none', symmetrize=0.0)
   failures = codec.failures
@@ -119,7 +119,7 @@ def _autocorrelation(rows: Sequence[Row], grid: BoxGrid) -> float:
 def _row(
   fields: Float[np.ndarray, 'B G G G'], crystals: Sequence[Crystal | str]
 ) -> list[str]:
-  """One picture, and beneath it the crystal that each field decodes to."""
+  """A picture of fields, and below it the crystal decoded from each."""
   texts = (
     formula(np.asarray(crystal.numbers))
     if isinstance(crystal, Crystal)

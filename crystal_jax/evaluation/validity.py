@@ -24,9 +24,9 @@ from crystal_jax.structure.contacts import first_contact
 from crystal_jax.structure.elements import symbol
 
 # Shortest distance of two atoms of a valid structure, Å.
-MIN_DISTANCE = 0.5
+MIN_VALID_DISTANCE = 0.5
 # Smallest volume of a valid cell, Å³.
-_MIN_VOLUME = 0.1
+_MIN_VALID_VOLUME = 0.1
 
 
 def has_smact() -> bool:
@@ -58,9 +58,9 @@ def is_valid_structure(
     positions: Å.
     cell: Lattice vectors as rows, Å.
   """
-  if abs(np.linalg.det(cell)) < _MIN_VOLUME:
+  if abs(np.linalg.det(cell)) < _MIN_VALID_VOLUME:
     return False
-  return first_contact(positions, cell, MIN_DISTANCE) is None
+  return first_contact(positions, cell, MIN_VALID_DISTANCE) is None
 
 
 def is_valid_composition(numbers: Int[np.ndarray, 'N']) -> bool:

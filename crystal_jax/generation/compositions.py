@@ -1,7 +1,7 @@
 """Compositions drawn from the prior, under constraints.
 
 A formula is drawn element by element (`networks.CompositionNet`). A constraint
-only takes choices away: what is left keeps its relative probabilities.
+only removes choices; the remaining ones keep their relative probabilities.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, PyTree
 
 from crystal_jax.generation.conditions import Conditions
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.structure import elements
 from crystal_jax.structure.composition import Contents
 
-# Rows that go through the network together.
+# Number of rows that are evaluated together.
 _ROWS = 64
-# Up to so many required elements, all their compositions are compared; four
-# have 4,845 in a cell of 20 atoms.
+# Maximum number of required elements for which all compositions are enumerated;
+# four elements have 4,845 in a cell of 20 atoms.
 _ENUMERATED = 4
 
 
@@ -35,8 +35,8 @@ class Choice:
 
   Attributes:
     contents: A formula, a number of atoms, both or none.
-    allowed: Atomic numbers that may be there.
-    required: Atomic numbers that have to be there, and no others; None: any.
+    allowed: Atomic numbers that may occur.
+    required: Atomic numbers that must occur, and no others; None: any.
   """
 
   contents: Contents
@@ -65,7 +65,7 @@ class Compositions:
     """Atoms of each element by atomic number, hydrogen first.
 
     Args:
-      generators: One a draw: no draw depends on the others.
+      generators: One for each draw, so that no draw depends on the others.
       given: The other conditions, one row that all draws share.
       choice: What may be drawn.
 
@@ -87,7 +87,7 @@ class Compositions:
       counts: Atoms of each element by atomic number.
       given: The other conditions, one row.
     """
-    counts = np.asarray(counts)[:, order() - 1]
+    counts = np.asarray(counts)[:, element_order() - 1]
     total = counts.sum(1)
     none = np.zeros_like(counts)
     found = self._logits(none, total, 0 * total, given)
@@ -114,29 +114,29 @@ class Compositions:
 
   def _multiples(self, generators, given, contents):
     """So many formula units as are asked for, or as the prior has it."""
-    most = self._networks.max_atoms // contents.unit_size
+    max_units = self._networks.max_atoms // contents.unit_size
     if contents.units is not None:
       units = np.full(len(generators), contents.units)
     else:
-      counts = np.stack([_counts(contents, n) for n in range(1, most + 1)])
+      counts = np.stack([_counts(contents, n) for n in range(1, max_units + 1)])
       shares = np.exp(_log_softmax(self.log_shares(counts, given)[None])[0])
       units = np.array(
-        [1 + r.choice(most, p=shares / shares.sum()) for r in generators]
+        [1 + r.choice(max_units, p=shares / shares.sum()) for r in generators]
       )
     return np.stack([_counts(contents, int(n)) for n in units])
 
   def _of_elements(self, generators, given, choice):
-    """Exactly the required elements: all their compositions, by probability.
+    """Compositions of exactly the required elements, by enumeration.
 
-    Element by element, a draw would not know that no further one may come.
+    Drawing element by element would ignore that no further element may follow.
     """
     numbers = sorted(choice.required & choice.allowed)
-    units, most = choice.contents.units, self._networks.max_atoms
+    units, max_atoms = choice.contents.units, self._networks.max_atoms
     if len(numbers) < len(choice.required):
       raise ValueError('No element is left to draw from.')
     if units is not None and units < len(numbers):
       raise ValueError(f'{units} atoms cannot be of {len(numbers)} elements.')
-    totals = range(len(numbers), most + 1) if units is None else [units]
+    totals = range(len(numbers), max_atoms + 1) if units is None else [units]
     cells = [
       np.diff([0, *cut, total])
       for total in totals
@@ -150,14 +150,14 @@ class Compositions:
 
   def _formulas(self, generators, given, choice):
     """Element by element."""
-    sequence = order()
+    sequence = element_order()
     allowed = np.isin(sequence, [*choice.allowed])
     required = np.isin(sequence, [*(choice.required or ())])
     if choice.required is not None:
       allowed &= required
     if not allowed.any():
       raise ValueError('No element is left to draw from.')
-    size, most = len(generators), self._networks.max_atoms
+    size, max_atoms = len(generators), self._networks.max_atoms
     counts = np.zeros((size, len(sequence)), np.int64)
     total = self._totals(generators, given, choice, int(required.sum()))
     rows = np.arange(size)
@@ -172,7 +172,7 @@ class Compositions:
         open_ &= np.arange(len(sequence))[None] == first[:, None]
       element = _choices(generators, which, open_, active)
       _, _, many = self._logits(counts, total, element, given)
-      atoms = np.arange(1, most + 1)[None]
+      atoms = np.arange(1, max_atoms + 1)[None]
       later = (missing.sum(1) - 1 if required.any() else 0 * remaining)[:, None]
       open_ = atoms <= remaining[:, None] - later
       follows = (np.arange(len(sequence))[None] > element[:, None]) & allowed
@@ -188,7 +188,7 @@ class Compositions:
 
   def _totals(self, generators, given, choice, fewest):
     """Atoms of each cell."""
-    size, most = len(generators), self._networks.max_atoms
+    size, max_atoms = len(generators), self._networks.max_atoms
     if choice.contents.units is not None:
       if choice.contents.units < fewest:
         raise ValueError(
@@ -198,7 +198,7 @@ class Compositions:
     none = np.zeros((size, elements.MAX_NUMBER), np.int64)
     ones = np.zeros(size, np.int64)
     logits, _, _ = self._logits(none, ones, ones, given)
-    open_ = np.broadcast_to(np.arange(1, most + 1) >= fewest, logits.shape)
+    open_ = np.broadcast_to(np.arange(1, max_atoms + 1) >= fewest, logits.shape)
     return 1 + _choices(generators, logits, open_, np.ones(size, bool))
 
   def _logits(self, before, total, element, given):
@@ -231,7 +231,7 @@ def _counts(contents: Contents, units: int) -> Int[np.ndarray, 'E']:
 
 
 def _after(counts) -> Bool[np.ndarray, 'B E']:
-  """Elements that come after all those that are there."""
+  """Whether each element comes after all elements that already occur."""
   index = np.arange(counts.shape[1])[None]
   last = np.where(counts > 0, index, -1).max(1, keepdims=True)
   return index > last

@@ -1,8 +1,8 @@
-"""What a latent may be conditioned on, as arrays and as features of networks.
+"""Conditions of the prior, as arrays and as features of networks.
 
 Every condition may be missing: an empty composition, a space group or crystal
-system of 0, NaN. In training each is dropped at random, so that any subset may
-be given in sampling, none of them too (guidance needs that).
+system of 0, or NaN. In training each is dropped at random, so that any subset
+can be given in sampling, even none, which guidance needs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.structure import elements
 
 SPACE_GROUPS = 230
-# Crystal systems, by the last space group of each.
+# Last space group of each crystal system.
 SYSTEMS = {
   'triclinic': 2,
   'monoclinic': 15,
@@ -29,7 +29,8 @@ SYSTEMS = {
   'hexagonal': 194,
   'cubic': 230,
 }
-# Elements of a formula that are told one by one, in the order of `order`.
+# Number of elements of a formula that have features of their own, the first in
+# `element_order`.
 _SLOTS = 7
 
 
@@ -56,11 +57,12 @@ def of_batch(
   batch: Mapping[str, Array],
   properties: Float[Array, 'B P'],
 ) -> Conditions:
-  """All that is known of prepared crystals.
+  """All known conditions of prepared crystals.
 
   Args:
-    batch: With numbers [B, N], and spacegroup_number and icsd [B] if there are.
-    properties: Standardized.
+    batch: Columns of crystals: numbers [B, N]; optionally spacegroup_number [B]
+      and icsd [B].
+    properties: Standardized properties.
   """
   numbers = batch['numbers']
   counts = jax.nn.one_hot(numbers - 1, elements.MAX_NUMBER).sum(1)
@@ -77,7 +79,7 @@ def of_batch(
 
 
 def none(batch_size: int, properties: int) -> Conditions:
-  """Nothing is given."""
+  """Conditions of which none is given."""
   return Conditions(
     counts=jnp.zeros((batch_size, elements.MAX_NUMBER)),
     space_group=jnp.zeros(batch_size, jnp.int32),
@@ -88,7 +90,7 @@ def none(batch_size: int, properties: int) -> Conditions:
 
 
 def of_counts(counts: Float[np.ndarray, 'B E'], properties: int) -> Conditions:
-  """Compositions alone, on the host."""
+  """Conditions of which only the composition is given; on the host."""
   empty = jax.tree.map(np.asarray, none(len(counts), properties))
   return empty._replace(counts=np.asarray(counts, np.float32))
 
@@ -100,13 +102,14 @@ def system_of(space_group: Int[Array, 'B']) -> Int[Array, 'B']:
 
 
 class DropRates(NamedTuple):
-  """Shares of examples that lose a condition in training.
+  """Shares of examples whose conditions are dropped in training.
 
   Attributes:
-    everything: All of them.
-    composition: The composition alone.
-    space_group: The space group; half of these lose the system too.
-    other: Each of the others.
+    everything: Share that loses all conditions.
+    composition: Share that loses the composition.
+    space_group: Share that loses the space group; half of these lose the
+      crystal system too.
+    other: Share that loses each of the other conditions.
   """
 
   everything: float
@@ -116,12 +119,12 @@ class DropRates(NamedTuple):
 
 
 def dropped(key: Array, given: Conditions, rates: DropRates) -> Conditions:
-  """Conditions with some of them dropped, as one example's key says.
+  """Conditions with some of them dropped at random.
 
   Args:
-    key: Keys [B].
+    key: PRNG keys of the examples, [B].
     given: All conditions.
-    rates: How often.
+    rates: Shares of examples that lose each condition.
   """
 
   def one(key, each):
@@ -145,14 +148,14 @@ def dropped(key: Array, given: Conditions, rates: DropRates) -> Conditions:
 
 
 def features(given: Conditions, max_atoms: int) -> Float[Array, 'B F']:
-  """What the velocity is told: composition and everything else."""
+  """Features of all conditions, for the velocity."""
   return jnp.concatenate(
     [_composition(given.counts, max_atoms), other_features(given)], axis=-1
   )
 
 
 def other_features(given: Conditions) -> Float[Array, 'B F']:
-  """All conditions but the composition, which compositions are drawn from."""
+  """Features of all conditions but the composition, for `CompositionNet`."""
   values = jnp.concatenate(
     [given.experimental[:, None], given.properties], axis=-1
   )
@@ -169,12 +172,12 @@ def other_features(given: Conditions) -> Float[Array, 'B F']:
 
 
 def _composition(counts, max_atoms):
-  """The formula as a whole, and its elements one by one."""
+  """Features of the whole formula, and of its elements one by one."""
   total = counts.sum(-1)
   share = counts / jnp.maximum(total, 1)[:, None]
   codes = jnp.asarray(elements.element_codes()[1:], jnp.float32)
-  sequence = jnp.asarray(order() - 1)
-  # The first elements in `order` that are there, their codes and shares.
+  sequence = jnp.asarray(element_order() - 1)
+  # The first elements of the formula, in `element_order`.
   there = counts[:, sequence] > 0
   rank = jnp.where(there, jnp.arange(len(sequence))[None], len(sequence))
   first = jnp.sort(rank, axis=-1)[:, :_SLOTS]

@@ -29,7 +29,7 @@ def of_run(
   """The averaged parameters of a run's checkpoint.
 
   Args:
-    workdir: Of `experiments.main`.
+    workdir: Workdir of `experiments.main`.
     step: Which checkpoint; None: the latest.
 
   Raises:
@@ -69,8 +69,8 @@ def export(
   """Writes the prior of a run beside the weights of its codec.
 
   Args:
-    workdir: Of the run.
-    folder: Of the codec.
+    workdir: Workdir of the run.
+    folder: Folder of the codec.
     step: Which checkpoint; None: the latest.
     notes: Further entries of the card, as JSON.
 

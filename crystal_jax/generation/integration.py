@@ -1,7 +1,8 @@
-"""From noise to latents: the flow's ordinary differential equation.
+"""Integration of the flow from noise to latents.
 
-Heun's method, second order, on equal steps of time. Guidance g takes the
-velocity v = v(nothing) + g (v(conditions) - v(nothing)) (arXiv:2207.12598).
+Heun's method, second order, with equal steps of time. With guidance g the
+velocity is v(no conditions) + g (v(conditions) - v(no conditions))
+(arXiv:2207.12598).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks
 
-# Latents that are drawn together.
+# Number of latents that are integrated together.
 SIZE = 64
 
 
 def noise(
   seed: int, index: Int[np.ndarray, 'B'], size: int
 ) -> Float[np.ndarray, 'B D']:
-  """Standard normal noise of each draw, whatever others are drawn."""
+  """Standard normal noise of each draw; independent of the other draws."""
   return np.asarray(_noise(jax.random.key(seed), jnp.asarray(index), size))
 
 
@@ -44,17 +45,17 @@ def integrate(
   guidance: float = 1.0,
   steps: int = 25,
 ) -> Float[np.ndarray, 'B D']:
-  """Latents from a time on.
+  """Latents at time 1, by integrating the velocity from an earlier time.
 
   Args:
     networks: The networks.
     params: Their parameters.
-    start: Standardized latents at time `begin`: noise at 0.
-    given: Conditions of each.
-    begin: Time from which the flow is followed to 1.
-    guidance: Strength of the conditions; 1: as trained, above: they count for
-      more than in the data.
-    steps: Of Heun's method, two evaluations each.
+    start: Standardized latents at time `begin`; at time 0 they are noise.
+    given: Conditions of each latent.
+    begin: Start time, in [0, 1).
+    guidance: Strength of the conditions. 1: as trained. Above 1: stronger than
+      in the data.
+    steps: Steps of Heun's method, two evaluations each.
 
   Returns:
     Latents of the codec, not standardized.
@@ -63,7 +64,7 @@ def integrate(
   for first in range(0, len(start), SIZE):
     rows = np.arange(first, min(first + SIZE, len(start)))
     filled = np.resize(rows, SIZE)
-    z = _integrated(
+    z = _integrate(
       networks,
       params,
       jnp.asarray(start[filled]),
@@ -82,7 +83,7 @@ def _rows(given, rows):
 
 
 @functools.partial(jax.jit, static_argnames=('networks', 'steps', 'guided'))
-def _integrated(
+def _integrate(
   networks, params, x, given, begin, guidance, *, steps, guided
 ) -> Float[Array, 'B D']:
   nothing = conditions_lib.none(len(x), len(networks.properties))

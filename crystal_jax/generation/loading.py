@@ -23,7 +23,7 @@ class Prior:
   Attributes:
     networks: The networks.
     params: Their parameters.
-    card: See `prior_file`.
+    card: Content of prior.json; see `prior_file`.
   """
 
   networks: PriorNetworks
@@ -34,11 +34,11 @@ class Prior:
 def load_prior(
   path: str | os.PathLike[str], fingerprint: str | None = None
 ) -> Prior:
-  """The prior of a folder or of a run.
+  """Loads the prior of a folder or of a run.
 
   Args:
     path: A folder with `prior.safetensors`, or the workdir of a run.
-    fingerprint: Of the codec that will decode; None: any.
+    fingerprint: Fingerprint of the codec that will decode; None: any.
 
   Raises:
     FileNotFoundError: If there is none.

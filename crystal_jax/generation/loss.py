@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PyTree
 from crystal_jax.codec.model import Model
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import Conditions, DropRates
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.training import metrics
 
@@ -51,8 +51,8 @@ class PriorLoss:
 
   Attributes:
     model: `Latents` and `PriorNetworks`.
-    weights: Of the terms.
-    training: Whether it is differentiated.
+    weights: Weights of the terms.
+    training: Whether the loss is differentiated.
   """
 
   model: Model
@@ -127,7 +127,7 @@ def composition_nats(
     given: With the true compositions.
     kept: The other conditions as the network is told them.
   """
-  sequence = jnp.asarray(order() - 1)
+  sequence = jnp.asarray(element_order() - 1)
   counts = given.counts[:, sequence]
   present = counts > 0
   order_index = jnp.cumsum(present, axis=-1) - 1
@@ -169,7 +169,7 @@ def at_most(
 
 
 def cross_entropy(logits: Float[Array, 'B C'], label: Array) -> Array:
-  """Of integer labels, in nats."""
+  """Cross entropy of integer labels, nats."""
   log_shares = jax.nn.log_softmax(logits)
   label = jnp.clip(label, 0, logits.shape[-1] - 1)
   return -jnp.take_along_axis(log_shares, label[:, None], axis=-1)[:, 0]

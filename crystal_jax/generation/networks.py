@@ -1,8 +1,9 @@
 """Networks of the prior: a velocity field on latents, and compositions.
 
-`Velocity` is a residual MLP with adaptive modulation by time and conditions, as
-in arXiv:2212.09748 but with one latent in place of tokens. `CompositionNet` is
-autoregressive over the elements of a formula, from metals to anions.
+`Velocity` is a residual MLP with adaptive layer norm (DiT, arXiv:2212.09748),
+on one latent instead of tokens. Unlike in adaLN-Zero, gates start at 1.
+`CompositionNet` is autoregressive over the elements of a formula, from metals
+to anions.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.structure import elements
 
-# Frequencies of the time's embedding: octaves of half a turn.
-_WAVES = 8
+# Harmonics of the time embedding: sin and cos of π k t, k = 1 .. 8.
+_HARMONICS = 8
 
 
 class Velocity(nn.Module):
@@ -27,10 +28,10 @@ class Velocity(nn.Module):
   Attributes:
     width: Channels of the residual stream.
     blocks: Residual blocks.
-    factor: Hidden width of a block, in `width`.
+    factor: Hidden width of a block, as a multiple of `width`.
     condition_width: Channels of the embedding of time and conditions.
-    operands: Type of the operands of matrix products; sums and parameters are
-      float32.
+    operands: Data type of the operands of matrix products, 'float32' or
+      'bfloat16'; sums and parameters are float32.
   """
 
   width: int = 768
@@ -46,22 +47,22 @@ class Velocity(nn.Module):
     time: Float[Array, 'B'],
     features: Float[Array, 'B F'],
   ) -> Float[Array, 'B D']:
-    """Velocities.
+    """Velocities at the given latents and times.
 
     Args:
       x: Standardized latents, noise at time 0 and data at time 1.
-      time: In [0, 1].
-      features: Of the conditions; see `conditions.features`.
+      time: Time of each latent, in [0, 1].
+      features: Features of the conditions; see `conditions.features`.
     """
     dense = functools.partial(nn.Dense, dot_general=_dot_of(self.operands))
     zeros = nn.initializers.zeros
-    waves = jnp.pi * jnp.arange(1, _WAVES + 1, dtype=x.dtype)
-    angles = time[:, None] * waves[None]
-    clock = jnp.concatenate(
+    frequencies = jnp.pi * jnp.arange(1, _HARMONICS + 1, dtype=x.dtype)
+    angles = time[:, None] * frequencies[None]
+    time_features = jnp.concatenate(
       [time[:, None], jnp.sin(angles), jnp.cos(angles)], axis=-1
     )
     c = dense(self.condition_width)(nn.gelu(dense(self.width)(features)))
-    c = c + dense(self.condition_width)(clock)
+    c = c + dense(self.condition_width)(time_features)
     c = dense(self.condition_width)(nn.gelu(c))
     c = nn.gelu(c)
     h = dense(self.width)(x) + dense(self.width)(c)
@@ -82,11 +83,11 @@ class Velocity(nn.Module):
 class CompositionNet(nn.Module):
   """Elements of a formula, one after another, and their numbers of atoms.
 
-  The elements come in the order of `order`; each step sees those before it and
-  how many atoms are left. A formula ends where no atom is left.
+  The elements come in the order of `element_order`. Each step sees the counts
+  so far and how many atoms remain. A formula ends when no atom remains.
 
   Attributes:
-    max_atoms: Most atoms of a cell.
+    max_atoms: Largest number of atoms in a cell.
     width: Channels.
   """
 
@@ -96,31 +97,33 @@ class CompositionNet(nn.Module):
   @nn.compact
   def __call__(
     self,
-    before: Float[Array, 'B E'],
+    counts_so_far: Float[Array, 'B E'],
     total: Int[Array, 'B'],
     element: Int[Array, 'B'],
     features: Float[Array, 'B F'],
   ) -> tuple[Float[Array, 'B N'], Float[Array, 'B E'], Float[Array, 'B N']]:
-    """Logits of the atoms in all, of the next element, and of its atoms.
+    """Logits of (total atoms, next element, atoms of that element).
+
+    Class k of the first and of the last means k + 1 atoms.
 
     Args:
-      before: Atoms of the elements so far, in `order`.
-      total: Atoms of the cell.
-      element: Index in `order` of the next element, which the last logits are
-        for.
-      features: Of the other conditions.
+      counts_so_far: Atoms of each element chosen so far, in `element_order`.
+      total: Number of atoms in the cell.
+      element: Index in `element_order` of the next element, which the last
+        logits belong to.
+      features: Features of the other conditions.
     """
-    width, most = self.width, self.max_atoms
+    width, max_atoms = self.width, self.max_atoms
     given = nn.Dense(width)(nn.gelu(nn.Dense(width)(features)))
-    totals = nn.Dense(most)(nn.gelu(given))
-    remaining = total - before.sum(-1).astype(jnp.int32)
+    totals = nn.Dense(max_atoms)(nn.gelu(given))
+    remaining = total - counts_so_far.sum(-1).astype(jnp.int32)
     x = jnp.concatenate(
       [
-        before / jnp.maximum(total, 1)[:, None],
-        jnp.log1p(before),
-        (before > 0).astype(before.dtype),
-        jax.nn.one_hot(total, most + 1),
-        jax.nn.one_hot(remaining, most + 1),
+        counts_so_far / jnp.maximum(total, 1)[:, None],
+        jnp.log1p(counts_so_far),
+        (counts_so_far > 0).astype(counts_so_far.dtype),
+        jax.nn.one_hot(total, max_atoms + 1),
+        jax.nn.one_hot(remaining, max_atoms + 1),
       ],
       axis=-1,
     )
@@ -129,23 +132,26 @@ class CompositionNet(nn.Module):
       y = nn.gelu(nn.Dense(width)(nn.LayerNorm()(h)))
       h = h + nn.Dense(width)(y)
     h = nn.LayerNorm()(h)
-    next_element = nn.Dense(before.shape[-1])(h)
-    y = h + nn.Embed(before.shape[-1], width)(element)
-    atoms = nn.Dense(most)(nn.gelu(nn.Dense(width)(y)))
+    next_element = nn.Dense(counts_so_far.shape[-1])(h)
+    y = h + nn.Embed(counts_so_far.shape[-1], width)(element)
+    atoms = nn.Dense(max_atoms)(nn.gelu(nn.Dense(width)(y)))
     return totals, next_element, atoms
 
 
 @functools.cache
-def order() -> Int[np.ndarray, 'E']:
+def element_order() -> Int[np.ndarray, 'E']:
   """Atomic numbers from metals to anions: by column, then by period."""
   numbers = range(1, elements.MAX_NUMBER + 1)
   key = {z: (float(elements.column(z)), elements.period(z)) for z in numbers}
-  key[1] = (29.5, 1)  # Hydrogen: after carbon's column, before nitrogen's.
+  key[1] = (
+    29.5,
+    1,
+  )  # Hydrogen: between the columns of nitrogen (29) and oxygen (30).
   return np.array(sorted(numbers, key=key.__getitem__), np.int32)
 
 
 def _dot_of(operands: str):
-  """The `dot_general` of dense layers."""
+  """The `dot_general` of dense layers with operands of a data type."""
   if operands == 'float32':
     return jax.lax.dot_general
   if operands != 'bfloat16':
@@ -162,8 +168,9 @@ def _dot_of(operands: str):
 def _bfloat16_product(x, w):
   """`x @ w` of bfloat16 operands, summed in float32.
 
-  Three times as fast on processors with AMX, if no operand is transposed along
-  the batch: the gradient of `w` stays in float32.
+  Three times as fast as float32 on processors with AMX. The gradient of `w` is
+  computed in float32, because transposing a bfloat16 operand along the batch
+  loses that speedup.
   """
   return _rounded_dot(x, w, 0)
 

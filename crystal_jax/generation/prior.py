@@ -1,14 +1,14 @@
-"""The prior: latents of a frozen codec under conditions, by rectified flow.
+"""Networks of the prior: rectified flow of a codec's latents with conditions.
 
-A latent x goes from noise (time 0) to data (time 1) along a straight line, and
-a network learns the velocity E[data - noise | x, time, conditions]
-(arXiv:2209.03003). Beside it a small network draws compositions.
+Along a straight line from noise (time 0) to data (time 1), a network learns the
+velocity E[data - noise | x, time, conditions] at the latent x
+(arXiv:2209.03003). A second, small network models compositions.
 
 `PriorNetworks` is static; its parameters are
 
-- flow: of `Velocity`;
-- composition: of `CompositionNet`;
-- statistics: mean and deviation of each latent number, of samples of the
+- flow: those of `Velocity`;
+- composition: those of `CompositionNet`;
+- statistics: mean and deviation of each latent number, over samples of the
   posteriors, and of each property; not learnt.
 """
 
@@ -36,14 +36,14 @@ class PriorNetworks:
 
   Attributes:
     size: Length D of a latent.
-    max_atoms: Most atoms of a cell.
+    max_atoms: Maximum number of atoms of a cell.
     properties: Names of the properties that may be conditions.
     width: See `Velocity`.
     blocks: See `Velocity`.
     factor: See `Velocity`.
     condition_width: See `Velocity`.
     composition_width: See `CompositionNet`.
-    operands: See `Velocity`; of training alone, sampling is in float32.
+    operands: See `Velocity`; used in training, sampling is in float32.
   """
 
   size: int
@@ -87,11 +87,11 @@ class PriorNetworks:
     """Velocities of standardized latents.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       x: Standardized latents.
-      time: In [0, 1].
+      time: Time of each latent, in [0, 1].
       given: The conditions.
-      training: Whether `operands` are used, or float32.
+      training: Whether to use `operands`; False: float32.
     """
     operands = self.operands if training else 'float32'
     features = conditions_lib.features(given, self.max_atoms)

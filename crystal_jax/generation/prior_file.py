@@ -1,12 +1,13 @@
-"""A prior on disk, beside the weights of the codec whose latents it draws.
+"""Prior files: prior.safetensors and prior.json, beside a codec's weights.
 
-`prior.safetensors` holds the tensors, `prior.json` the networks' fields, how
-the prior was trained, and the fingerprint of the codec: a prior says nothing of
-another codec's latents, so another codec is refused.
+`prior.safetensors` holds the weights, `prior.json` the hyperparameters of the
+networks, the training record and the fingerprint of the codec. A prior is valid
+only for the codec it was trained on; another codec is refused.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -26,12 +27,28 @@ from crystal_jax.io import atomic
 FORMAT = 1
 CARD, WEIGHTS = 'prior.json', 'prior.safetensors'
 
-# Tensors of fewer numbers keep float32, as statistics have to.
-_FEW = 2048
-# Kernels of so many numbers and at most so many inputs, which modulate by the
-# conditions, are a byte each and a scale for each output.
-_MANY, _INPUTS = 1 << 17, 256
-_SCALE = '/scale'
+_SCALE = '/scale'  # Suffix of the name of an int8 tensor's scales.
+
+
+@dataclasses.dataclass(frozen=True)
+class StoragePrecision:
+  """Data type of each tensor in a file.
+
+  float32: small tensors. int8 with one scale per output channel: kernels of the
+  condition modulation. float16: the rest.
+
+  Attributes:
+    float32_below: Tensors with fewer numbers are float32, such as statistics.
+    int8_min_size: Fewest numbers of an int8 kernel.
+    int8_max_inputs: Maximum number of input channels of an int8 kernel.
+  """
+
+  float32_below: int = 2048
+  int8_min_size: int = 1 << 17
+  int8_max_inputs: int = 256
+
+
+_PRECISION = StoragePrecision()
 
 
 def write(
@@ -40,27 +57,32 @@ def write(
   params: PyTree,
   card: Mapping[str, Any],
 ) -> None:
-  """Writes a prior into the folder of its codec: float16, and bytes.
+  """Writes a prior into the folder of its codec; see `StoragePrecision`.
 
   Args:
-    folder: Has to exist; an older prior in it is replaced.
+    folder: An existing folder; an older prior in it is replaced.
     networks: The networks.
     params: Their parameters.
-    card: Further entries, as JSON; 'codec', the fingerprint of the codec whose
-      latents these are, has to be there.
+    card: Further entries of prior.json. Needs 'codec', the fingerprint of the
+      codec that the prior was trained on.
+
+  Raises:
+    ValueError: If `card` lacks 'codec'.
   """
+  if 'codec' not in card:
+    raise ValueError("Need card['codec'], the fingerprint of the codec.")
   folder = pathlib.Path(folder)
   tensors: dict[str, np.ndarray] = {}
   for path, leaf in jax.tree.leaves_with_path(params):
     name = jax.tree_util.keystr(path, simple=True, separator='/')
-    tensors |= _narrowed(name, np.asarray(leaf, np.float32))
+    tensors |= _quantize(name, np.asarray(leaf, np.float32))
   weights = safetensors.numpy.save(tensors)
   fields = {
     name: getattr(networks, name) for name in networks.__dataclass_fields__
   }
   card = {
     'format': FORMAT,
-    **card,
+    **{name: value for name, value in card.items() if name != 'format'},
     'networks': fields,
     'sha256': hashlib.sha256(weights).hexdigest(),
   }
@@ -77,37 +99,44 @@ def read(
   """The networks, their parameters in float32, and the card.
 
   Args:
-    folder: Of the codec, or of the prior alone.
-    fingerprint: Of the codec that will decode; None: any.
+    folder: Folder of the codec, or of the prior alone.
+    fingerprint: Fingerprint of the codec that will decode; None: any.
 
   Raises:
     FileNotFoundError: If there is no prior.
-    ValueError: If it is damaged, of another version or of another codec.
+    ValueError: If it is damaged, of another format or of another codec.
   """
   folder = pathlib.Path(folder)
   card = _read_card(folder)
   if fingerprint is not None and card['codec'] != fingerprint:
     raise ValueError(
-      f'{folder / CARD}: the prior of the codec {card["codec"]}, whose latents '
-      f'mean nothing to this one ({fingerprint}). Train a prior for it: '
+      f'{folder / CARD}: the prior was trained on the codec {card["codec"]}, '
+      f'not on this one ({fingerprint}). Train a prior for this codec: '
       'docs/draw.md.'
     )
   path = folder / WEIGHTS
   if not path.is_file():
-    raise FileNotFoundError(f'{path}: no such file, though there is a card.')
+    raise FileNotFoundError(f'{path}: no such file; {CARD} needs it.')
   data = path.read_bytes()
   if hashlib.sha256(data).hexdigest() != card['sha256']:
-    raise ValueError(f'{path}: not the weights that {CARD} beside it is of.')
+    raise ValueError(
+      f'{path}: SHA-256 differs from {CARD}; export the prior again.'
+    )
   try:
     tensors = safetensors.numpy.load(data)
     fields = {**card['networks']}
     fields['properties'] = tuple(fields['properties'])
     networks = PriorNetworks(**fields)
-    params = _filled(networks, tensors)
-  except (safetensors.SafetensorError, TypeError, KeyError) as error:
+    params = _dequantize(networks, tensors)
+  except (
+    safetensors.SafetensorError,
+    KeyError,
+    TypeError,
+    ValueError,
+  ) as error:
     text = ' '.join(str(error).split())
     raise ValueError(
-      f'{path}: not the tensors that {CARD} beside it asks for: {text}'
+      f'{path}: does not fit the networks of {CARD}: {text}'
     ) from error
   return networks, params, card
 
@@ -124,10 +153,12 @@ def _read_card(folder) -> dict[str, Any]:
   except ValueError as error:
     text = ' '.join(str(error).split())
     raise ValueError(f'{path}: damaged: {text}') from error
-  if not isinstance(card, dict) or card.get('format') != FORMAT:
+  if not isinstance(card, dict):
+    raise ValueError(f'{path}: damaged: not a JSON object.')
+  if card.get('format') != FORMAT:
     raise ValueError(
-      f'{path}: no card of a prior of format {FORMAT}, which this version of '
-      'crystal_jax reads.'
+      f'{path}: format {card.get("format")}, expected {FORMAT}; export the '
+      'prior with this version of crystal_jax.'
     )
   missing = {'codec', 'networks', 'sha256'} - set(card)
   if missing:
@@ -135,31 +166,39 @@ def _read_card(folder) -> dict[str, Any]:
   return card
 
 
-def _filled(networks, tensors) -> PyTree:
-  """Tensors in the tree of the networks' parameters.
+def _dequantize(networks, tensors) -> PyTree:
+  """The networks' parameters, float32.
 
   Raises:
-    KeyError: If a tensor is missing or of another shape.
+    KeyError: If a tensor is missing.
+    ValueError: If one has another shape.
   """
   shapes = jax.eval_shape(networks.init, jax.random.key(0))
 
   def leaf(path, shape):
     name = jax.tree_util.keystr(path, simple=True, separator='/')
-    found = tensors[name]
-    if found.dtype == np.int8:
-      found = found * tensors[name + _SCALE]
-    if found.shape != shape.shape:
-      raise KeyError(f'{name} {found.shape}, where {shape.shape} is needed')
-    return found.astype(np.float32)
+    tensor = tensors[name]
+    if tensor.dtype == np.int8:
+      tensor = tensor * tensors[name + _SCALE]
+    if tensor.shape != shape.shape:
+      raise ValueError(f'{name} has shape {tensor.shape}, not {shape.shape}')
+    return tensor.astype(np.float32)
 
   return jax.tree.map_with_path(leaf, shapes)
 
 
-def _narrowed(name, leaf) -> dict[str, np.ndarray]:
-  """The tensors that a leaf is kept as."""
-  if leaf.size < _FEW:
+def _quantize(
+  name: str, leaf: np.ndarray, precision: StoragePrecision = _PRECISION
+) -> dict[str, np.ndarray]:
+  """The tensors that a parameter is stored as."""
+  if leaf.size < precision.float32_below:
     return {name: leaf}
-  if leaf.ndim != 2 or leaf.size < _MANY or len(leaf) > _INPUTS:
+  is_int8 = (
+    leaf.ndim == 2
+    and leaf.size >= precision.int8_min_size
+    and len(leaf) <= precision.int8_max_inputs
+  )
+  if not is_int8:
     return {name: leaf.astype(np.float16)}
   scale = np.maximum(np.abs(leaf).max(axis=0, keepdims=True), 1e-12) / 127
   return {

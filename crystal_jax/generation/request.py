@@ -57,7 +57,7 @@ def resolve(
   """A request that a prior can meet.
 
   Args:
-    networks: Of the prior.
+    networks: Networks of the prior.
     params: Its parameters.
     known: Atomic numbers that the codec knows.
     criteria: What users ask for.
@@ -116,17 +116,17 @@ def _check_elements(contents, wanted, unwanted, known) -> None:
     )
 
 
-def _check_size(contents, wanted, most) -> None:
-  least = contents.unit_size * (contents.units or 1)
+def _check_size(contents, wanted, max_atoms) -> None:
+  fewest = contents.unit_size * (contents.units or 1)
   if wanted is not None and contents.unit is None:
-    least = max(least, len(wanted))
+    fewest = max(fewest, len(wanted))
     if contents.units is not None and contents.units < len(wanted):
       raise ValueError(
         f'num_atoms={contents.units} cannot be of {len(wanted)} elements.'
       )
-  if least > most:
+  if fewest > max_atoms:
     raise ValueError(
-      f'{least} atoms in a primitive cell, more than the {most} that this '
+      f'{fewest} atoms in a primitive cell, more than the {max_atoms} that this '
       'codec can hold.'
     )
 

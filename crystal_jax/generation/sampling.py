@@ -40,15 +40,15 @@ _COMPOSITION = 1
 
 @dataclasses.dataclass
 class Draws:
-  """What came of some draws.
+  """Crystals of a number of draws.
 
   Attributes:
-    crystals: None where no valid crystal came.
-    failures: The reasons, by index.
-    unmet: What was asked and is not so, by index.
-    latents: [B, D].
-    residuals: Of the decoding, [B]; see `Codec.residuals`. NaN where nothing
-      came.
+    crystals: Crystals; None if the draw is not a valid crystal.
+    failures: Reasons of the invalid draws, by index.
+    unmet: Criteria that a crystal does not meet, by index.
+    latents: Latents that were decoded, [B, D].
+    residuals: Residuals of the decoding, [B]; see `Codec.residuals`. NaN if
+      there is no crystal.
     draws: Draws that were made for them in all.
   """
 
@@ -88,14 +88,14 @@ def sample(
 
   Args:
     codec: Decodes.
-    prior: Of the codec.
+    prior: Prior of the codec.
     n: How many crystals.
     criteria: Of each.
-    seed: Of all random numbers.
+    seed: Seed of all random numbers.
     guidance: Strength of the conditions; None: `GUIDANCE`.
     exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
       for each crystal.
-    steps: Of Heun's method.
+    steps: Steps of Heun's method.
     refine: See `Codec.decode`.
 
   Raises:
@@ -138,16 +138,16 @@ def alter(
 
   Args:
     codec: Encodes and decodes.
-    prior: Of the codec.
+    prior: Prior of the codec.
     crystal: One crystal.
     n: How many neighbours.
     criteria: Of each; without composition, elements and number of atoms, the
       composition of the crystal.
     strength: Above 0, which gives the crystal back, to 1, which forgets it.
-    seed: Of all random numbers.
+    seed: Seed of all random numbers.
     guidance: See `sample`.
     exact: See `sample`.
-    steps: Of Heun's method over the whole time.
+    steps: Steps of Heun's method from time 0 to 1.
     refine: See `Codec.decode`.
 
   Raises:

@@ -1,4 +1,4 @@
-"""A drawn crystal made as symmetric as it nearly is, lattice and positions."""
+"""Symmetrization of a drawn crystal: lattice and positions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from crystal_jax.structure.crystal import Crystal
 def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
   """The crystal with the symmetry that spglib finds within a tolerance.
 
-  The metric of the lattice becomes its mean over the operations, and every atom
-  moves to the mean of where they take it and its like.
+  The metric of the lattice becomes its mean over the operations. Each atom
+  moves to the mean of the images of equivalent atoms that coincide with it.
 
   Args:
     crystal: One crystal in a primitive cell, without empty slots.
-    tolerance: Å.
+    tolerance: Tolerance of spglib, Å.
 
   Returns:
     A crystal with the same species; the same one if spglib finds no symmetry.

@@ -21,7 +21,7 @@ from crystal_jax.training.latents import Latents
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
 
-# Strength of the conditions in the scores of a run.
+# Guidance in the scores of a run.
 _GUIDANCE = 2.0
 
 
@@ -54,12 +54,12 @@ def make_loss(
 
 
 def columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
-  """Columns of the data set that conditions are made of."""
+  """Columns of the data set from which conditions are made."""
   return (*config.model.prior.columns, *config.model.prior.properties)
 
 
 def score(run: Run, state: TrainState) -> Scores:
-  """A draw for the composition of each of some crystals, against the truth.
+  """Scores of one draw for the composition of each crystal of a sample.
 
   Columns train and heldout: `crystals`, `match` (the published matcher's, at
   the first try), `formula` and `valid` (distances and volume), shares of all.
@@ -92,7 +92,7 @@ def score(run: Run, state: TrainState) -> Scores:
 
 
 def _true(arrays, number: int) -> list[Crystal]:
-  """Some crystals, spread over the set."""
+  """Evenly spaced crystals of a split."""
   rows = np.linspace(0, len(arrays['id']) - 1, number).astype(int)
   found = []
   for row in np.unique(rows):

@@ -9,8 +9,8 @@ import ase
 import ase.io
 import ase.io.formats
 
-# Symmetry that ASE's parser ignores, or applies by a guess, by format. The
-# crystal would lack atoms.
+# Patterns of symmetry that ASE's parser ignores or guesses, by format. Without
+# it, the crystal would lack atoms.
 _SYMMETRY = {
   'espresso-in': r'(?im)^[^!]*\bspace_group\s*=\s*(?!0*[01]\b)\d+',
   'abinit-in': r'(?im)^[^#!]*\bspgroup\s+(?!0*[01]\b)\d+',
@@ -22,7 +22,7 @@ _SYMMETRY = {
   'exciting': r'<symmetries\b',
   'castep-cell': r'(?im)^\s*symmetry_generate\b(?s:.*)positions_.*asym',
 }
-# Formats whose atoms have type numbers or free names, which ASE takes for
+# Formats whose atoms have type numbers or free names, which ASE reads as
 # elements.
 _GUESSED = {
   'lammps-data': 'type numbers',
@@ -33,13 +33,14 @@ _GUESSED = {
   'dlp4': 'atom names',
   'dlp-history': 'atom names',
 }
-_LARGEST_SCAN = 10_000_000  # Characters that are searched for symmetry.
+_SCANNED_BYTES = 10_000_000  # Bytes that are searched for symmetry.
 
 
 def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
-  """The structures of a file, by ASE.
+  """The structures of a file, parsed by ASE.
 
   Raises:
+    OSError: If the file cannot be opened.
     ValueError: If ASE cannot parse it, or would ignore symmetry or guess the
       species.
   """
@@ -51,7 +52,7 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
   pattern = _SYMMETRY.get(file_format)
   if pattern:
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:
-      text = file.read(_LARGEST_SCAN).decode('utf-8', 'replace')
+      text = file.read(_SCANNED_BYTES).decode('utf-8', 'replace')
     if re.search(pattern, text):
       raise ValueError(
         f'it states a space group, which is not read from {file_format}; '
@@ -75,4 +76,4 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
 def _malformed(file_format: str) -> str:
   known = ase.io.formats.ioformats.get(file_format)
   name = known.description if known else file_format
-  return f'malformed, cut off, or no {name} (tried as {file_format})'
+  return f'malformed, cut off, or not {name} (read as {file_format})'

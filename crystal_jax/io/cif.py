@@ -23,13 +23,14 @@ from crystal_jax.io.cif_tags import Tags, canonical, number
 from crystal_jax.io.operations import Operations, expand
 from crystal_jax.structure import elements, validation
 
-if TYPE_CHECKING:  # Imported late: only reading a CIF needs it.
+if TYPE_CHECKING:  # Only reading a CIF needs it at run time.
   import gemmi
 
 # Text that is not ASCII has no meaning in a CIF, and gemmi refuses it.
 _ASCII = bytes(range(128)) + b'-' * 128
 
-# Columns of sites that are read row by row, so from one loop.
+# Columns of the sites; they must stand in one loop, since they are read row by
+# row.
 _COLUMNS = (
   'label', 'type_symbol', 'fract_x', 'fract_y', 'fract_z', 'cartn_x', 'cartn_y',
   'cartn_z', 'occupancy', 'calc_flag', 'attached_hydrogens',
@@ -50,9 +51,9 @@ class Block:
     """All atoms of the cell.
 
     Raises:
-      ValueError: If the cell or a coordinate is missing or no number, a species
-        is unknown, a site is partly occupied, the symmetry is unclear, or the
-        file contradicts itself.
+      ValueError: If the cell or a coordinate is missing or not a number, a
+        species is unknown, a site is partly occupied, the symmetry is unclear,
+        or the file contradicts itself.
     """
     tags = Tags(self.block)
     if not tags.are_one_loop(f'atom_site_{name}' for name in _COLUMNS):
@@ -93,7 +94,7 @@ def blocks(file: IO) -> Iterator[Block]:
   """The structures of a CIF: its blocks with atom sites.
 
   Raises:
-    ValueError: If the file is no CIF.
+    ValueError: If the file is not a CIF.
   """
   import gemmi
 
@@ -128,9 +129,10 @@ def _choose(
   sites: Float[np.ndarray, 'S 3'],
   cell: Float[np.ndarray, '3 3'],
 ) -> tuple[ase.Atoms, list[int], Operations]:
-  """Atoms of the cell, images per site, and the group that made them.
+  """Atoms of the cell, number of images of each site, and the group used.
 
-  Of several groups that the file may mean, the formula decides.
+  If the file may mean several groups, the one whose atoms agree with the
+  formula is used.
   """
   units = cif_contents.read_units(tags)
   numbers = np.array([elements.number(symbol) for symbol in symbols])
@@ -146,7 +148,7 @@ def _choose(
     raise ValueError(contradictions[0])
   if len(results) > 1:
     raise ValueError(
-      'the space group does not tell which setting is meant (origin or axes); '
+      'the space group does not say which setting is meant (origin or axes); '
       'list its symmetry operations'
     )
   atoms = results[0][0]
@@ -194,7 +196,7 @@ def _names(block: gemmi.cif.Block) -> Iterator[str]:
 
 
 def _syntax(message: str) -> str:
-  """Where gemmi stopped, without its own words: 'string:12:3(99): ...'."""
+  """Error text with the line of gemmi's message 'string:12:3(99): ...'."""
   parts = message.split(':')
   where = (
     f' in line {parts[1]}' if len(parts) > 2 and parts[1].isdigit() else ''

@@ -18,9 +18,9 @@ import spglib
 from crystal_jax.io.cif_tags import Tags, number
 from crystal_jax.structure.primitive import quietly
 
-# Tolerances, Å, within which the space group of the atoms is looked up.
+# Tolerances at which spglib looks for the space group of the atoms, Å.
 _SYMPRECS = 1e-3, 1e-2, 0.05, 0.1
-# Largest difference of a count from the formula, relative: formulas round.
+# Largest relative difference of a count from the formula, which is rounded.
 _COUNT_TOLERANCE = 1e-3
 
 
@@ -28,7 +28,8 @@ def check_sites(tags: Tags, labels: Sequence[str]) -> None:
   """Refuses hydrogens without positions and alternative positions.
 
   Raises:
-    ValueError: If a site has attached hydrogens or is one of alternatives.
+    ValueError: If a site has attached hydrogens, or is one of several
+      alternatives.
   """
   attached = tags.column('atom_site_attached_hydrogens') or tags.column(
     'atom_site_implicit_hydrogens'
@@ -66,8 +67,8 @@ def check_multiplicities(
 ) -> None:
   """Refuses site multiplicities that differ from the images of the sites.
 
-  Some programs write the order of the site symmetry in their place; a column
-  that agrees throughout with either is right.
+  Some programs write the order of the site symmetry instead; a column in which
+  every entry agrees with one of the two is accepted.
 
   Raises:
     ValueError: If a multiplicity contradicts the symmetry operations.
@@ -97,7 +98,7 @@ def formula_contradiction(
   """Why the atoms contradict the formula; None if they do not.
 
   Args:
-    atoms: Of the whole cell.
+    atoms: Atoms of the whole cell.
     formula: Counts by symbol; of the whole cell if its counts are multiples of
       the formula units, as pymatgen writes it.
     units: Formula units in the cell.

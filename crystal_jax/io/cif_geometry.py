@@ -1,4 +1,4 @@
-"""Cell and site positions of a CIF, changes of axes included."""
+"""Cell and site positions of a CIF, from Cartesian axes too."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ANGLES = 'cell_angle_alpha', 'cell_angle_beta', 'cell_angle_gamma'
 def read_cell(tags: Tags) -> Float[np.ndarray, '3 3']:
   """Lattice vectors as rows, Å: a along x, b in the xy plane.
 
-  An angle that is left out is 90 degrees, by the dictionary of the format; a
-  cell without any angle is incomplete.
+  An angle that is left out is 90 degrees, as the CIF dictionary says. A cell
+  without any angle is refused.
 
   Raises:
-    ValueError: If a parameter is missing, no number or out of range, or the
+    ValueError: If a parameter is missing, not a number or out of range, or the
       angles span no volume.
   """
   missing = [name for name in _LENGTHS if tags.value(name) is None]
@@ -48,8 +48,8 @@ def read_sites(
   """Fractional coordinates of the sites.
 
   Raises:
-    ValueError: If there are none, one is no number, or the Cartesian axes are
-      not understood.
+    ValueError: If there are none, one is not a number, or the Cartesian axes
+      are not understood.
   """
   columns = [tags.column(f'atom_site_fract_{x}') for x in 'xyz']
   if all(columns):

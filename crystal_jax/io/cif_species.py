@@ -50,12 +50,12 @@ def read_species(tags: Tags, formula: dict[str, float] | None) -> list[str]:
   """The symbol of each site.
 
   Args:
-    tags: Of the block.
-    formula: Of the crystal, if it is known.
+    tags: Tags of the block.
+    formula: Formula of the crystal, if known.
 
   Raises:
-    ValueError: If a type symbol or a label is no element, or is none of the
-      formula.
+    ValueError: If a type symbol or a label is not an element, or not an element
+      of the formula.
   """
   declared = set(formula or ())
   for symbol in tags.known('atom_type_symbol'):

@@ -95,7 +95,7 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
         'a modulated structure (superspace group); give a commensurate '
         'approximant in three dimensions'
       )
-  group = _listed(tags, cell)
+  group = _listed_group(tags, cell)
   if group is not None:
     return _listed_symmetry(tags, group)
   statement, is_partial = _statement(tags)
@@ -104,7 +104,7 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
   return Symmetry(space_groups.settings(statement, cell))
 
 
-def _listed(tags: Tags, cell) -> Operations | None:
+def _listed_group(tags: Tags, cell) -> Operations | None:
   """The operations that a CIF lists; None if there is no list."""
   lists = [tuple(tags.known(name)) for name in _LISTS if tags.known(name)]
   for name in _LISTS:

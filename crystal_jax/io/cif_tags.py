@@ -1,8 +1,9 @@
 """Values of a CIF block by tag, whatever the spelling of the tag.
 
 `_space_group_name_H-M_alt`, `_space_group.name_H-M_alt` and
-`_space_group_name_H-M_alt_` are one tag: letters become lower case, anything
-else but digits becomes one underscore, outer underscores are dropped.
+`_space_group_name_H-M_alt_` are one tag: letters become lower case, runs of
+characters other than letters and digits become one underscore, and outer
+underscores are dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-if TYPE_CHECKING:  # Imported late: only reading a CIF needs it.
+if TYPE_CHECKING:  # Only reading a CIF needs it at run time.
   import gemmi
 
 _UNKNOWN = '.', '?'
@@ -54,7 +55,7 @@ class Tags:
       return []
     # Few values are quoted; unquoting is slow.
     return [
-      _unquoted(value) if value[:1] in ('"', "'", ';') else value
+      _unquote(value) if value[:1] in ('"', "'", ';') else value
       for value in self._columns[name]()
     ]
 
@@ -77,14 +78,14 @@ class Tags:
     return values[0] if values else None
 
   def keep_rows(self, name: str, kept: list[bool]) -> None:
-    """Drops rows of the loop that a tag stands in."""
+    """Keeps the marked rows of the loop that contains a tag."""
     for tag, loop in self._loops.items():
       if loop == self._loops[name]:
         rows = itertools.compress(self._columns[tag](), kept)
         self._columns[tag] = functools.partial(list, [*rows])
 
   def are_one_loop(self, names: Iterable[str]) -> bool:
-    """Whether the tags that the block has stand in the same loop."""
+    """Whether those of the tags that the block has are in the same loop."""
     return len({self._loops[n] for n in names if n in self._loops}) <= 1
 
 
@@ -99,7 +100,7 @@ def numbers(values: list[str], meaning: str) -> Float[np.ndarray, 'S']:
   """Numbers of a column.
 
   Raises:
-    ValueError: If one of the values is no number.
+    ValueError: If one of the values is not a number.
   """
   column = np.array([number(value) for value in values])
   if np.isnan(column).any():
@@ -122,17 +123,17 @@ def _columns(block) -> Iterator[tuple[int, tuple[str, Callable]]]:
     if item.loop is not None:
       width, values = item.loop.width(), item.loop.values
       for column, tag in enumerate(item.loop.tags):
-        yield index, (tag, functools.partial(_strided, values, column, width))
+        yield index, (tag, functools.partial(_stride, values, column, width))
     elif item.pair is not None:
       tag, value = item.pair
       yield -1, (tag, functools.partial(list, (value,)))
 
 
-def _strided(values, first: int, step: int) -> list[str]:
+def _stride(values, first: int, step: int) -> list[str]:
   return list(values)[first::step]
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
   import gemmi
 
   return gemmi.cif.as_string(value)

@@ -1,9 +1,10 @@
 """Gaussian cube files of densities.
 
-A cube file holds geometry in Bohr, which ASE converts, and values as they are:
-weight per Å³, Z-weighted Gaussians and not an electron density. The origin of a
-cube is its first voxel: half a voxel from the walls of a `BoxGrid`, which is
-centred on the origin; the corner of the cell on a `CellGrid`.
+A cube file holds the geometry in Bohr, which ASE converts, and the values as
+they are: weight per Å³ of Z-weighted Gaussians, not an electron density. The
+origin of a cube is its first voxel: half a voxel inside the walls of a
+`BoxGrid`, which is centred on the origin, or the corner of the cell on a
+`CellGrid`.
 """
 
 import pathlib
@@ -25,14 +26,15 @@ def write_cube(
   cell: Float[ArrayLike, '3 3'] | None = None,
   crystal=None,
 ) -> None:
-  """Writes a density as a Gaussian cube, complete or not at all.
+  """Writes a density as a Gaussian cube file, complete or not at all.
 
   Args:
-    path: Where to.
-    density: Weight per Å³.
-    grid: Where it is sampled.
+    path: File to write.
+    density: Density, weight per Å³.
+    grid: Grid of the density.
     cell: Lattice vectors as rows, Å; needed by a CellGrid.
-    crystal: Atoms to write beside the density, in its frame; optional.
+    crystal: Crystal whose atoms are written beside the density, in its frame;
+      None: no atoms.
 
   Raises:
     ValueError: If the density does not fit the grid, or a cell is missing.
@@ -74,7 +76,7 @@ def read_cube(
     raise
   except Exception as error:  # The parser fails in many ways.
     raise ValueError(
-      f'{path}: malformed or cut off, no Gaussian cube file; write it anew'
+      f'{path}: malformed or cut off, not a Gaussian cube file; write it again'
     ) from error
   density = np.asarray(data['data'], np.float32)
   vectors = np.asarray(data['atoms'].cell[:], np.float64)

@@ -68,7 +68,7 @@ def _parse_frame(comment: str, lines: list[str]) -> ase.Atoms:
 
 
 def _pairs(comment: str) -> dict[str, str]:
-  """Keys and values; those that have a meaning here in lower case."""
+  """Keys and values; lattice, properties and pbc in lower case."""
   pairs: dict[str, str] = {}
   for key, value in _PAIR.findall(comment):
     lower = key.lower()
@@ -112,7 +112,9 @@ def _read_columns(properties: str, lines: list[str]) -> dict[str, Any]:
       if name not in spellings:
         continue
       if meaning in columns or width != (3 if meaning == 'positions' else 1):
-        raise ValueError(f'Properties give {name}:{width} twice or too wide')
+        raise ValueError(
+          f'Properties give {name}:{width} twice or of wrong width'
+        )
       columns[meaning] = _column(meaning, cells, width)
   if 'positions' not in columns:
     raise ValueError('no positions: Properties lack pos:R:3')
@@ -160,12 +162,12 @@ def _read_pbc(text: str | None, has_cell: bool) -> list[bool]:
     return [has_cell] * 3
   words = re.sub(r'[\[\],]', ' ', text).lower().split()
   if len(words) != 3 or not set(words) <= _TRUE | _FALSE:
-    raise ValueError(f'pbc={text!r} is none of three T or F')
+    raise ValueError(f'pbc={text!r} is not three of T or F')
   return [word in _TRUE for word in words]
 
 
 def _scalar(text: str) -> float | str | None:
-  """A number, a truth value as 0 or 1, or a word; None for a list."""
+  """A number, a boolean as 0 or 1, or a word; None for a list."""
   try:
     return fields.real(text, '')
   except ValueError:

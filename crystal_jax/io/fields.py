@@ -15,21 +15,21 @@ def real(text: str, meaning: str) -> float:
   """A number such as 0.5, 5e-1 or 5D-1.
 
   Raises:
-    ValueError: If the text is no number; `meaning` says what it should be.
+    ValueError: If the text is not a number; `meaning` names it in the error.
   """
   try:
     if '_' in text:  # Python reads 1_0 as 10.
       raise ValueError
     return float(_EXPONENT.sub('e', text))
   except ValueError:
-    raise ValueError(f'{meaning} is no number: {text[:40]!r}') from None
+    raise ValueError(f'{meaning} is not a number: {text[:40]!r}') from None
 
 
 def reals(texts: Sequence[str], meaning: str) -> Float[np.ndarray, 'N']:
   """Numbers of several fields.
 
   Raises:
-    ValueError: If one is no number.
+    ValueError: If one is not a number.
   """
   return np.array([real(text, meaning) for text in texts], np.float64)
 
@@ -38,8 +38,8 @@ def count(text: str, meaning: str) -> int:
   """A number of atoms.
 
   Raises:
-    ValueError: If the text is no integer from 0 up.
+    ValueError: If the text is not an integer, at least 0.
   """
   if not (text.isascii() and text.isdecimal()) or len(text) > 12:
-    raise ValueError(f'{meaning} is no count: {text[:40]!r}')
+    raise ValueError(f'{meaning} is not a count: {text[:40]!r}')
   return int(text)

@@ -17,8 +17,8 @@ class Row(NamedTuple):
 
   Attributes:
     structure: ASE's Atoms, or an object with a method `to_ase`.
-    id: Its own id, or ''.
-    columns: Its properties, of any type.
+    id: Id that the file gives, or ''.
+    columns: Properties of any type, by name.
   """
 
   structure: Any
@@ -30,7 +30,7 @@ def parse(text: str) -> list[Row]:
   """The structures of a JSON text.
 
   Raises:
-    ValueError: If it is no JSON, or of none of the three kinds.
+    ValueError: If it is not JSON, or of none of the three kinds.
   """
   try:
     data = json.loads(text)
@@ -43,9 +43,9 @@ def parse(text: str) -> list[Row]:
 
 
 def optimade_row(entry: Any) -> Row:
-  """One entry of an OPTIMADE answer."""
+  """One entry of an OPTIMADE answer as a row."""
   if not isinstance(entry, dict):
-    raise ValueError('an OPTIMADE entry that is no object')
+    raise ValueError('an OPTIMADE entry that is not an object')
   return Row(
     optimade.Entry(entry),
     optimade.own_id(entry),

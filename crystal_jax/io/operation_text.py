@@ -20,7 +20,7 @@ def parse_operation(
   """The rotation and the translation of '-y+1/2, x, z'.
 
   Raises:
-    ValueError: If the text is no operation.
+    ValueError: If the text is not an operation.
   """
   rotation, translation = np.zeros((3, 3)), np.zeros(3)
   rows = text.lower().replace(' ', '').split(',')

@@ -1,4 +1,4 @@
-"""Symmetry operations: parsed, checked to be a group of the lattice, applied.
+"""Symmetry operations: parsing, checks of the group, and expansion of sites.
 
 An operation maps fractional coordinates: x -> rotation @ x + translation. A
 wrong operation would give wrong atoms, so anything unclear is refused.
@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 
 from crystal_jax.io.operation_text import format_operation, parse_operation
 
-# Images of one site closer than this, Å, are one atom on a special position
-# whose coordinates were rounded.
+# Å; images of one site that are closer than this are one atom on a special
+# position whose coordinates were rounded.
 _SAME_SITE = 0.1
 
 # Largest change of a metric tensor by a symmetry operation, relative to the
@@ -26,7 +26,8 @@ MAX_DISTORTION = 0.02
 # Largest difference of two equal translations, fractional.
 _SAME_TRANSLATION = 2e-3
 
-# Most operations: F m -3 m in a cell that is doubled along each axis.
+# Maximum number of operations: F m -3 m in a cell that is doubled along each
+# axis.
 _MAX_OPERATIONS = 192 * 8
 
 
@@ -46,12 +47,12 @@ def parse_group(
   centrings: tuple[str, ...] = (),
   has_inversion: bool = False,
 ) -> Operations:
-  """Operations such as '-y+1/2, x, z', which form a group.
+  """The group of operations such as '-y+1/2, x, z'.
 
   Args:
-    listed: The operations.
-    centrings: Translations to multiply them with, in the same notation.
-    has_inversion: Whether to multiply them with the inversion at the origin.
+    listed: The operations as text.
+    centrings: Centring translations to combine them with, in the same notation.
+    has_inversion: Whether to combine them with the inversion at the origin.
 
   Raises:
     ValueError: If one cannot be parsed, the identity is missing, or a product

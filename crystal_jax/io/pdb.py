@@ -23,7 +23,8 @@ def parse(text: str) -> list[ase.Atoms]:
 
   Raises:
     ValueError: If the cell, an element or a position is missing, a site is
-      partly occupied or one of alternatives, or the space group is unclear.
+      partly occupied or one of several alternatives, or the space group is
+      unclear.
   """
   cell, group, inverse, shift = None, IDENTITY, {}, {}
   models: list[list[str]] = [[]]

@@ -1,8 +1,8 @@
 """POSCAR files of VASP 4 and 5.
 
-A file of VASP 4 names no species. Its title counts if it is nothing but
-symbols, or a formula whose counts agree; otherwise the POTCAR or OUTCAR beside
-it tells.
+A file of VASP 4 names no species. They are taken from its title if that is a
+list of symbols, or a formula with the right counts; otherwise from the POTCAR
+or OUTCAR in the same folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from crystal_jax.io import fields
 from crystal_jax.structure import elements
 
 _TERM = re.compile(r'([A-Z][a-z]?)(\d*)')
-# VASP takes any other word as Direct; a line of numbers is an atom.
+# Whether coordinates are Cartesian, by the first letter of the mode. VASP reads
+# other words as Direct; here they are refused, since the line may be an atom.
 _MODES = {'d': False, 'f': False, 'c': True, 'k': True}
 
 
@@ -25,8 +26,8 @@ def parse(text: str, folder: pathlib.Path | None = None) -> ase.Atoms:
   """The atoms of a POSCAR.
 
   Args:
-    text: The file.
-    folder: Where a POTCAR or an OUTCAR may lie; None: nowhere.
+    text: Content of the file.
+    folder: Folder that may hold a POTCAR or an OUTCAR; None: no folder.
 
   Raises:
     ValueError: If a line is missing or malformed, or no species is named.

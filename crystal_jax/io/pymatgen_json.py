@@ -1,4 +1,4 @@
-"""Structures that pymatgen wrote as JSON; pymatgen is not imported."""
+"""Structures written as JSON by pymatgen; pymatgen is not imported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
 
   Raises:
     ValueError: If the object is damaged, has no lattice, or a site is partly
-      occupied or no element.
+      occupied or has no element.
   """
   structure = data.get('structure', data)
   if not isinstance(structure.get('lattice'), dict):
@@ -49,7 +49,7 @@ def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
 
 
 def _number(site: Any, index: int) -> int:
-  """The atomic number of a site, which one element fills."""
+  """The atomic number of a site that one element occupies."""
   species = site.get('species') if isinstance(site, dict) else None
   if not isinstance(species, list) or not species:
     raise ValueError(f'site {index} of pymatgen names no species')
@@ -68,7 +68,9 @@ def _array(value: Any, shape: tuple[int, ...], meaning: str) -> np.ndarray:
   try:
     array = np.array(value, np.float64)
   except (TypeError, ValueError):
-    raise ValueError(f'{meaning} of pymatgen is no array of numbers') from None
+    raise ValueError(
+      f'{meaning} of pymatgen is not an array of numbers'
+    ) from None
   if array.shape != shape:
     raise ValueError(f'{meaning} of pymatgen has shape {array.shape}')
   return array

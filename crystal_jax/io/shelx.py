@@ -38,7 +38,8 @@ _INSTRUCTIONS = frozenset(
   'PRIG REM RESI RIGU RTAB SADI SAME SHEL SIMU SIZE SPEC STIR SUMP SWAT TEMP '
   'TIME TITL TWIN TWST WGHT WIGL WPDB XNPD ZERR'.split()
 )
-# A parameter p stored as 10 + p is fixed; above, it belongs to a free variable.
+# A parameter p is fixed if it is stored as 10 + p: numbers from 5 to 15 are
+# fixed. Others outside -5 to 5 refer to a free variable.
 _FIXED, _FREE = 5.0, 15.0
 _OCCUPANCY_TOLERANCE = 0.01  # Occupancies are rounded: 0.33333.
 
@@ -48,7 +49,7 @@ def parse(text: str) -> ase.Atoms:
 
   Raises:
     ValueError: If an instruction is malformed, a site is partly occupied or one
-      of alternatives, or the contents contradict UNIT.
+      of several alternatives, or the contents contradict UNIT.
   """
   instructions, sites = _read(text)
   if 'CELL' not in instructions:
@@ -64,7 +65,9 @@ def parse(text: str) -> ase.Atoms:
   for label, words in sites:
     kind = fields.count(words[0], f'the element index of site {label}')
     if not 0 < kind <= len(symbols):
-      raise ValueError(f'site {label} is of element {kind}, SFAC has no such')
+      raise ValueError(
+        f'site {label} has element {kind}, which SFAC does not list'
+      )
     numbers.append(elements.number(symbols[kind - 1]))
     values = fields.reals(words[1:5], f'a coordinate of site {label}')
     positions.append([_plain(label, v) for v in values[:3]])
@@ -122,7 +125,7 @@ def _read_group(instructions) -> Operations:
   lattice = instructions.get('LATT', [['1']])[-1]
   kind = fields.real((lattice or ['1'])[0], 'LATT')
   if abs(kind) not in _CENTRINGS:
-    raise ValueError(f'LATT {kind:g} is no lattice type from 1 to 7')
+    raise ValueError(f'LATT {kind:g} is not a lattice type from 1 to 7')
   listed = ['x,y,z']
   for words in instructions.get('SYMM', []):
     listed.append(''.join(words).lower())
@@ -140,7 +143,7 @@ def _read_symbols(instructions) -> list[str]:
 
 
 def _plain(label: str, value: float) -> float:
-  """A parameter without the 10 that marks it as fixed."""
+  """A parameter; the 10 that marks it as fixed is subtracted."""
   if abs(value) < _FIXED:
     return value
   if _FIXED <= value < _FREE:

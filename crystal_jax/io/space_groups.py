@@ -1,8 +1,8 @@
 """Space groups by name, number, Hall or Schoenflies symbol, for a given cell.
 
 gemmi knows the Hermann-Mauguin names of 564 settings, spglib the full and the
-Schoenflies symbols. A statement that leaves several settings open gives all
-that fit the cell; the caller chooses or refuses.
+Schoenflies symbols. If a statement may mean several settings, all that fit the
+cell are returned; the caller chooses or refuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from crystal_jax.io import operations
 from crystal_jax.io import space_group_tables as tables
 from crystal_jax.io.operations import Operations
 
-# Distortion by a setting that the cell has exactly, up to rounding in the file.
+# Largest distortion of a cell that has a setting's symmetry exactly, up to
+# rounding in the file.
 _EXACT_DISTORTION = 1e-3
 
 
@@ -47,12 +48,12 @@ class Statement:
 
 
 class _Settings(NamedTuple):
-  """Settings, as gemmi's names, that one statement may mean.
+  """Settings that one statement may mean, by gemmi's names.
 
   Attributes:
     number: Number of the space group.
-    likely: By convention: the unique axis is b, for instance.
-    possible: All, the likely ones included.
+    likely: Settings that convention suggests, such as unique axis b.
+    possible: All settings, the likely ones included.
   """
 
   number: int

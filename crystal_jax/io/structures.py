@@ -54,7 +54,7 @@ class Convertible(Protocol):
   """A structure that is not yet converted."""
 
   def to_ase(self) -> ase.Atoms:
-    """Its atoms; a ValueError if it is no crystal of whole atoms."""
+    """Its atoms; a ValueError if it is not a crystal of whole atoms."""
 
 
 Structure = ase.Atoms | Convertible

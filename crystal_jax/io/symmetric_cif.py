@@ -1,7 +1,7 @@
 """CIF text of a crystal with its space group, in the standard setting.
 
 spglib finds the space group within a tolerance and idealizes the conventional
-cell; each orbit is written as one site, beside all symmetry operations.
+cell. Each orbit is written as one site, with all symmetry operations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crystal_jax.structure import elements, lattice
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.primitive import quietly
 
-_HEAD = """data_{name}
+_TEMPLATE = """data_{name}
 _symmetry_space_group_name_H-M '{hm}'
 _symmetry_Int_Tables_number {number}
 _cell_length_a {a:.10g}
@@ -50,11 +50,11 @@ _atom_site_occupancy
 
 
 def text(crystal: Crystal, symprec: float) -> str:
-  """The CIF of a crystal, symmetric within a tolerance.
+  """The CIF of a crystal, made exactly symmetric.
 
   Args:
-    crystal: One crystal, without empty slots or with them.
-    symprec: How far atoms may lie from symmetric positions, Å.
+    crystal: One crystal; may have empty slots.
+    symprec: Largest distance of an atom from its symmetric position, Å.
 
   Raises:
     ValueError: If the tolerance is not positive, or no symmetry is found.
@@ -86,7 +86,7 @@ def text(crystal: Crystal, symprec: float) -> str:
   formula = ' '.join(
     f'{elements.symbol(z)}{counts[z] // units}' for z in sorted(counts)
   )
-  return _HEAD.format(
+  return _TEMPLATE.format(
     name=formula.replace(' ', ''),
     hm=space_groups.name_of(group) or found.international,
     number=found.number,

@@ -1,4 +1,4 @@
-"""Write crystal files: CIF, POSCAR, extxyz, whatever ASE knows."""
+"""Writing of crystal files: CIF, POSCAR, extxyz and other formats of ASE."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def write(
   orientation of the cell, and wraps atoms into it.
 
   Args:
-    path: Where to.
+    path: File to write.
     crystal: One crystal.
-    symprec: Å. If given, a CIF is written with the space group that the crystal
-      has within this tolerance (0.01 is typical), in its standard setting and
-      made exactly symmetric; None: in P1, as it is.
+    symprec: Tolerance of the space group, Å; 0.01 is typical. If given, a CIF
+      is written in the standard setting of the space group, exactly symmetric.
+      None: in P1, as it is.
 
   Raises:
     ValueError: If the crystal is a batch or has no atoms, the name gives no
-      format, or a space group is asked of another format than CIF.
+      format, or `symprec` is given for another format than CIF.
   """
   path = pathlib.Path(path)
   atoms = lattice.right_handed(crystal).to_ase()
@@ -43,7 +43,7 @@ def write(
   known = ase.io.formats.ioformats.get(file_format)
   if known is None or not known.can_write:
     raise ValueError(
-      f'{path}: no format to write has this name; try .cif, .vasp or .extxyz.'
+      f'{path}: no writable format has this name; try .cif, .vasp or .extxyz.'
     )
   if symprec is not None and file_format != 'cif':
     raise ValueError(

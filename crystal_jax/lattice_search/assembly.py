@@ -10,11 +10,11 @@ from jaxtyping import ArrayLike, Float
 from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms, search
 from crystal_jax.structure import crystal as crystal_lib
-from crystal_jax.structure import lattice, primitive
+from crystal_jax.structure import lattice, primitive, validation
 
 # Sites nearer than this are one site, Å: a little more than the distance at
 # which `read` refuses a file, whose numbers are rounded.
-MERGE_DISTANCE = crystal_lib.MIN_DISTANCE + 1e-3
+MERGE_DISTANCE = validation.MIN_DISTANCE + 1e-3
 
 
 class LatticeNotFoundError(ValueError):

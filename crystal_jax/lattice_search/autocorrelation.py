@@ -33,7 +33,7 @@ class AutocorrelationConfig:
     reach: Largest component of a maximum, Å.
     seen: Largest component of a vector that is scored, Å.
     lowest: Lowest maximum that counts.
-    most: Most maxima, each with its opposite.
+    most: Maximum number of maxima, each with its opposite.
     choices: Maxima that each vector of the prior may snap to.
     snap_distance: Largest distance to such a maximum, Å.
     distance_cost: What a distance of 1 Å costs, in autocorrelation.

@@ -22,8 +22,9 @@ class SearchConfig:
     noisy_missing: Share of images that may be missing where atoms are noisy.
     proof: Pairs of atoms related by a translation from which its scatter says
       how exact the atoms are.
-    max_translations: Most translations, shortest first.
-    max_operations: Most translations from one atom, and most inversions.
+    max_translations: Maximum number of translations, shortest first.
+    max_operations: Maximum number of translations from one atom, and most
+      inversions.
     min_inverted: Fewest atoms that an inversion relates.
     rival_sites: A lattice with this many times the sites is no rival.
     rival_rank: A lattice that ranks lower by this much is no rival.

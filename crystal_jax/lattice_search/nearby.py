@@ -85,11 +85,11 @@ def fit_near(
     expected = outermost[atom, image] <= half - _CONFIG.wall
     share = found[expected].mean() if expected.any() else 0.0
     offset = positions[nearest[found]] - positions[atom[found]]
-    cell = _fitted(steps[image[found]], offset, prior)
+    cell = _fit(steps[image[found]], offset, prior)
   return cell, float(share)
 
 
-def _fitted(steps, offsets, prior):
+def _fit(steps, offsets, prior):
   """Least squares of `offsets = steps @ cell`, with the prior as a row each."""
   weight = _CONFIG.position_error / (
     _CONFIG.prior_error * np.linalg.norm(prior, axis=1)

@@ -29,7 +29,8 @@ class Support:
 
   Attributes:
     cell: Lattice vectors as rows, Å, fitted.
-    centre: Of the inversion x -> centre - x that helped to find it, or None.
+    centre: Centre of the inversion x -> centre - x that helped to find it, or
+      None.
     sites: Sites seen twice along the weakest direction.
     pairs: Pairs of atoms related along that direction.
     count: Sites of the cell that were seen.

@@ -4,10 +4,10 @@ Fields are `[B, G, G, G, C]`. `padding` continues a field beyond its faces:
 `'circular'` for the periodic grid of a unit cell, `'replicate'`, which repeats
 the last voxel, for a box.
 
-`fold` and `unfold` trade space for channels: a block of f³ voxels becomes one
-voxel with f³ times the channels. A 3-D convolution over few voxels with many
-channels is a large matrix product, which is fast on every processor; over many
-voxels with few channels it is slow.
+`fold` and `unfold` exchange space for channels: a block of f³ voxels becomes
+one voxel with f³ times the channels. A 3-D convolution over few voxels with
+many channels is a large matrix product, which is fast on every processor; over
+many voxels with few channels it is slow.
 """
 
 import flax.linen as nn
@@ -82,13 +82,13 @@ def unfold(x: Float[Array, 'B g g g D'], f: int) -> Float[Array, 'B G G G C']:
 
 
 def cosines(f: int, width: int) -> np.ndarray:
-  """The lowest cosine waves of a block of f³ voxels, orthonormal.
+  """Orthonormal cosines of the lowest frequencies in a block of f³ voxels.
 
-  A density of Gaussians is smooth, so these hold most of a folded block in few
-  numbers: a better initial projection than random directions.
+  A density of Gaussians is smooth, so a few of these describe most of a folded
+  block: a better initial projection than random directions.
 
   Returns:
-    [f³, width]; columns beyond f³ are zero.
+    Cosines as columns, [f³, width]; columns beyond f³ are zero.
   """
   waves = scipy.fft.dct(np.eye(f), axis=0, norm='ortho')
   basis = np.einsum('ax,by,cz->xyzabc', waves, waves, waves)
@@ -112,7 +112,7 @@ class Conv(nn.Module):
   width: int
   padding: str
   dtype: jnp.dtype = jnp.float32
-  zero: bool = False  # whether the kernel is initialised with zeros
+  zero: bool = False  # Whether the kernel is initialised with zeros.
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
@@ -145,8 +145,8 @@ class Downsample(nn.Module):
 class ResBlock(nn.Module):
   """Two normalised convolutions with a residual connection.
 
-  The height of a density gives the species, and normalisation alone would lose
-  it. The block is initialised as the identity.
+  The residual connection keeps the height of a density, which tells the species
+  and which normalisation removes. The block is initialised as the identity.
   """
 
   width: int

@@ -49,10 +49,10 @@ class BoxNetworks:
   def init(
     self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
   ) -> dict[str, PyTree]:
-    """Fresh parameters of each network, by its name.
+    """Fresh parameters of each network, by name.
 
     Args:
-      key: PRNG key of all networks.
+      key: PRNG key.
       arrays: Not used.
     """
     del arrays
@@ -88,15 +88,15 @@ class BoxNetworks:
     """Outputs of latents, by name.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       z: Latents.
       gamma: Share of the U-Net's gradient that reaches the VAE.
       voxels: Indices into the flattened grid at which species are computed;
         None: all voxels.
 
     Returns:
-      density [B, G, G, G, C]; with a U-Net logits [B, G, G, G, K] (or
-      [B, V, K]), with a head lattice [B, 6].
+      density [B, G, G, G, C]; with a U-Net, logits [B, G, G, G, K] (or
+      [B, V, K]); with a lattice head, lattice [B, 6].
     """
     outputs: dict[str, Any] = {'density': z}
     if self.vae is not None:
@@ -106,8 +106,7 @@ class BoxNetworks:
     if self.lattice_head is not None:
       outputs['lattice'] = apply(self.lattice_head, params['lattice_head'], z)
     if self.unet is not None:
-      # The whole gradient of the species loss reaches the U-Net, a share of it
-      # the VAE.
+      # The U-Net gets the whole gradient of the species loss, the VAE a share.
       density = scale_gradient(outputs['density'], gamma)
       outputs['logits'] = apply(self.unet, params['unet'], density, voxels)
     return outputs

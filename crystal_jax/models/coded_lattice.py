@@ -1,4 +1,4 @@
-"""Where coded networks keep the lattice: in the latent, or in a head.
+"""Lattice part of coded networks: numbers in the latent, or a head.
 
 Both work on whitened lattice numbers (`lattice_latent.Whitening`), six of
 variance one. The whitening is measured on the training set and not learnt.
@@ -23,15 +23,15 @@ class LatticePart(Protocol):
 
   @property
   def conditioned(self) -> bool:
-    """Whether each token of the encoder gets the whitened lattice too."""
+    """Whether the encoder's tokens also get the whitened lattice."""
 
   @property
   def latent_size(self) -> int:
-    """Numbers of the lattice at the end of the latent."""
+    """Number of lattice numbers at the end of the latent."""
 
   @property
   def is_learnt(self) -> bool:
-    """Whether a network predicts the lattice, so that the loss asks for it."""
+    """Whether a network predicts the lattice; the loss then has its error."""
 
   def init(self, key: Array, vae: TokenVAE) -> tuple[Array, dict[str, PyTree]]:
     """The key of the autoencoder, and fresh parameters by name."""
@@ -39,7 +39,7 @@ class LatticePart(Protocol):
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]
   ) -> tuple[Float[Array, 'B D'], Float[Array, 'B D']] | None:
-    """Mean and log variance of the lattice's latent numbers; None: no such."""
+    """Mean and log variance of the lattice's latent numbers, or None."""
 
   def decode(
     self,
@@ -47,7 +47,7 @@ class LatticePart(Protocol):
     latent: Float[Array, 'B D'],
     tokens: Float[Array, 'B T W'],
   ) -> Float[Array, 'B 6']:
-    """Whitened lattice numbers, of the latent's part or of decoded tokens."""
+    """Whitened lattice numbers, from the latent or from decoded tokens."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class InLatent:
   """The lattice as six latent numbers, exact up to the posterior's noise.
 
   Attributes:
-    conditioned: Whether the encoder of the density is given the lattice too.
+    conditioned: Whether the encoder of the density also gets the lattice.
   """
 
   conditioned: bool = False
@@ -64,7 +64,7 @@ class InLatent:
   is_learnt: ClassVar[bool] = False
 
   def init(self, key: Array, vae: TokenVAE) -> tuple[Array, dict[str, PyTree]]:
-    """Nothing to learn; see `LatticePart.init`."""
+    """No parameters; see `LatticePart.init`."""
     del vae
     return key, {}
 
@@ -82,7 +82,7 @@ class InLatent:
     latent: Float[Array, 'B D'],
     tokens: Float[Array, 'B T W'],
   ) -> Float[Array, 'B 6']:
-    """The latent's part as it is; see `LatticePart.decode`."""
+    """The latent numbers unchanged; see `LatticePart.decode`."""
     del params, tokens
     return latent
 
@@ -92,9 +92,9 @@ class Head:
   """The lattice predicted by a network from the decoded tokens.
 
   Attributes:
-    network: Tokens to whitened lattice numbers.
-    conditioned: Whether the encoder is given the lattice: a box without
-      periodic images does not show it.
+    network: Network from tokens to whitened lattice numbers.
+    conditioned: Whether the encoder also gets the lattice: the density of a box
+      without periodic images does not contain it.
   """
 
   network: TokenLatticeHead
@@ -122,6 +122,6 @@ class Head:
     latent: Float[Array, 'B D'],
     tokens: Float[Array, 'B T W'],
   ) -> Float[Array, 'B 6']:
-    """What the head predicts; see `LatticePart.decode`."""
+    """Predictions of the head; see `LatticePart.decode`."""
     del latent
     return apply(self.network, params['head'], tokens)

@@ -1,8 +1,8 @@
 """Networks of densities of element codes: a token autoencoder and a lattice.
 
-One family for a periodic cell and for an open box. They differ in where the
-lattice is kept (`coded_lattice`): as six numbers at the end of the latent, or
-in a head that reads decoded tokens.
+The same networks serve a periodic cell and an open box. The lattice
+(`coded_lattice`) is either six numbers at the end of the latent, or predicted
+from decoded tokens by a head.
 """
 
 import dataclasses
@@ -24,15 +24,16 @@ from crystal_jax.models.token_vae import TokenVAE
 class CodedNetworks:
   """A `TokenVAE` and the lattice; see `Networks`.
 
-  Inputs are density [B, G, G, G, C] and, unless the density shows the lattice,
-  lattice [B, 6] (`representation.lattice_numbers`). Parameters are `vae`,
-  `lattice` (the whitening, not learnt), those of the lattice part, and
+  Inputs are density [B, G, G, G, C] and, unless the density contains the
+  lattice, lattice [B, 6] (`representation.lattice_numbers`). Parameters are
+  `vae`, `lattice` (the whitening, not learnt), those of the lattice part, and
   `properties`, if there are heads.
 
   Attributes:
-    vae: Density to latent, latent to what atoms are read from.
-    lattice: Where the lattice is kept: `InLatent` or `Head`.
-    heads: Linear heads of the whole latent.
+    vae: Autoencoder: density to latent, and latent to occupancy, codes and
+      offsets.
+    lattice: Lattice part, `InLatent` or `Head`.
+    heads: Linear property heads on the whole latent.
   """
 
   vae: TokenVAE
@@ -125,12 +126,12 @@ class CodedNetworks:
   def _condition(
     self, whitening: Whitening, inputs: Mapping[str, Array]
   ) -> Float[Array, 'B 6'] | None:
-    """What the encoder gets besides the density: the lattice, or nothing."""
+    """Input of the encoder beside the density: the lattice, or None."""
     if not self.lattice.conditioned:
       return None
     return whitening.whiten(inputs['lattice'])
 
 
 def _whitening(params: PyTree) -> Whitening:
-  """The whitening, which no gradient reaches."""
+  """The whitening, without gradient."""
   return Whitening(**jax.lax.stop_gradient(params['lattice']))

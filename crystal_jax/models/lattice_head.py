@@ -1,4 +1,4 @@
-"""Heads that predict the lattice, which the paper's system leaves out.
+"""Heads that predict the lattice; the paper has none.
 
 `LatticeHead` predicts the numbers of `representation.lattice_target` from a
 latent, `TokenLatticeHead` whitened lattice numbers (`lattice_latent`) from
@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Channels of a token that `TokenLatticeHead` uses.
+# Channels to which `TokenLatticeHead` reduces each token.
 _BOTTLENECK = 16
 
 

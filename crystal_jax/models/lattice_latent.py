@@ -27,7 +27,7 @@ _BLOCK = 1 << 16  # Lattices per step of `Whitening.fit`.
 
 
 class Whitening(NamedTuple):
-  """Lattice numbers to independent ones of variance one, and back.
+  """Map of lattice numbers to independent ones of variance one, and back.
 
   Attributes:
     mean: Mean of the six numbers.
@@ -44,8 +44,8 @@ class Whitening(NamedTuple):
     """The whitening of a training set.
 
     Args:
-      numbers: Lattice numbers, maybe a file mapped into memory. None: a wide
-        spread around 6 Å and 90°.
+      numbers: Lattice numbers; may be mapped from a file. None: a wide
+        distribution around 6 Å and 90°.
     """
     if numbers is None:
       default = np.log([6, 6, 6, 1, 1, 1]).astype(np.float32)
@@ -72,7 +72,7 @@ class Whitening(NamedTuple):
     )
 
   def unwhiten(self, z: Float[Array, 'B 6']) -> Float[Array, 'B 6']:
-    """Lattice numbers of whitened ones."""
+    """Lattice numbers from whitened ones."""
     units = jnp.matmul(z * self.sizes[None], self.axes, precision='highest')
     return units * UNITS[None] + self.mean[None]
 

@@ -13,17 +13,17 @@ from jaxtyping import Array, Float, PyTree
 
 
 class Predictor(Protocol):
-  """Networks without their parameters, which every call takes."""
+  """Networks; parameters are passed to every call."""
 
   def init(
     self, key: Array, arrays: Mapping[str, np.ndarray] | None = None
   ) -> dict[str, PyTree]:
-    """Fresh parameters of each network, by its name.
+    """Fresh parameters of each network, by name.
 
     Args:
       key: PRNG key.
-      arrays: The prepared training set, whose statistics may be among the
-        parameters; None: defaults in their place.
+      arrays: The prepared training set, for statistics among the parameters;
+        None: defaults.
     """
 
   def predict(
@@ -32,7 +32,7 @@ class Predictor(Protocol):
     """Outputs of a batch, by name, [B, ..] each.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       inputs: `Examples.inputs` of a representation.
     """
 
@@ -57,5 +57,5 @@ class Networks(Predictor, Protocol):
 def apply(
   module: nn.Module, params: PyTree, *args: Any, method: Any = None
 ) -> Any:
-  """`module.apply`, which flax types as if it also returned variables."""
+  """`module.apply`; flax's return type also includes updated variables."""
   return module.apply(params, *args, method=method)

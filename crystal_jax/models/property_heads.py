@@ -1,12 +1,12 @@
-"""Linear heads that read properties of a crystal off its latent.
+"""Linear heads that predict properties of a crystal from its latent.
 
-Trained together with the autoencoder, they make the latent a map: a property
-that a head reads varies linearly over it, so ridge regression, distances and
-straight paths in the latent see it too. Heads add no numbers to the latent;
-every number is decoded.
+They are trained together with the autoencoder. A property with a head varies
+linearly over the latent, so that ridge regression, distances and straight paths
+in the latent reflect it. Heads add no numbers to the latent; all numbers are
+decoded.
 
-A property is one of `COMPUTED`, which a crystal states itself, or the name of a
-scalar column of the data set. Scalars are standardised on the training set.
+A property is one of `COMPUTED`, which follows from the crystal, or the name of
+a scalar column of the data set. Scalars are standardised on the training set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax.structure.elements import MAX_NUMBER
 
-# In the order of their space groups, from which they are told.
+# In the order of their space groups.
 CRYSTAL_SYSTEMS = (
   'triclinic', 'monoclinic', 'orthorhombic', 'tetragonal', 'trigonal',
   'hexagonal', 'cubic',
@@ -34,13 +34,13 @@ SPACE_GROUP = 'spacegroup_number'
 
 
 class Kind(NamedTuple):
-  """What a head predicts.
+  """Kind of property that a head predicts.
 
   Attributes:
     name: 'scalar', 'log' (a positive scalar, whose logarithm is predicted),
       'distribution' or 'class'.
     width: Outputs of the head.
-    units: Of the value that is returned.
+    units: Unit of the value that is returned.
   """
 
   name: str
@@ -48,7 +48,7 @@ class Kind(NamedTuple):
   units: str
 
 
-# Properties that need no column but, of the crystal system, `SPACE_GROUP`.
+# Properties that need no column; the crystal system needs `SPACE_GROUP`.
 COMPUTED = {
   'element_fractions': Kind('distribution', MAX_NUMBER, '1'),
   'crystal_system': Kind('class', len(CRYSTAL_SYSTEMS), '1'),
@@ -84,11 +84,11 @@ def columns_of(names: tuple[str, ...]) -> tuple[str, ...]:
 class PropertyHeads:
   """Linear heads of a latent. Static.
 
-  Parameters are, by property, `kernel` [D, K] and `bias` [K], and of scalars
+  Parameters are, by property, `kernel` [D, K] and `bias` [K]; for scalars also
   `mean` and `std` [], which are not learnt.
 
   Attributes:
-    names: Of the properties.
+    names: Names of the properties.
   """
 
   names: tuple[str, ...]
@@ -96,7 +96,7 @@ class PropertyHeads:
   def init(
     self, size: int, arrays: Mapping[str, np.ndarray] | None = None
   ) -> dict[str, PyTree]:
-    """Heads that predict nothing yet.
+    """Parameters with zero kernels, which predict the mean.
 
     Args:
       size: Length of a latent, D.
@@ -122,7 +122,7 @@ class PropertyHeads:
     """Logits of classes and distributions, standardised scalars, by property.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       z: Flat latents.
     """
     return {
@@ -133,10 +133,10 @@ class PropertyHeads:
   def targets(
     self, params: PyTree, batch: Mapping[str, Array]
   ) -> dict[str, Float[Array, 'B K']]:
-    """What `outputs` should be: shares of classes, standardised scalars.
+    """Targets of `outputs`: shares of classes, standardised scalars.
 
     Args:
-      params: As `init` returns them; for the statistics.
+      params: Parameters, as returned by `init`; for the statistics.
       batch: Prepared crystals and `columns_of` the names. NaN is passed on.
     """
     targets = {}
@@ -155,17 +155,17 @@ class PropertyHeads:
     z: Float[Array, 'B D'],
     std: Float[Array, 'B D'] | None = None,
   ) -> dict[str, tuple[Array, Array | None]]:
-    """Values in their units, and what the posterior's noise does to them.
+    """Values in their units, and their uncertainty by the posterior.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       z: Flat latents.
-      std: Standard deviations of the posterior; None: not asked for.
+      std: Standard deviations of the posterior; None: no uncertainties.
 
     Returns:
-      Of scalars the value [B] and its standard deviation [B] under the
-      posterior, to first order; of classes and distributions the shares [B, K]
-      and None.
+      For scalars, the value [B] and its standard deviation [B] under the
+      posterior, to first order, or None. For classes and distributions, the
+      shares [B, K] and None.
     """
     found: dict[str, tuple[Array, Array | None]] = {}
     for name, output in self.outputs(params, z).items():
@@ -186,7 +186,7 @@ class PropertyHeads:
 
 
 def _value(name: str, batch: Mapping[str, Array]) -> Array:
-  """A property of prepared crystals as they state it, [B] or [B, K]."""
+  """A property of prepared crystals, from their atoms or columns."""
   numbers = batch['numbers']
   count = (numbers > 0).sum(1)
   if name == 'num_atoms':
@@ -209,7 +209,7 @@ def _value(name: str, batch: Mapping[str, Array]) -> Array:
 def _statistics(
   name: str, arrays: Mapping[str, np.ndarray] | None
 ) -> tuple[float, float]:
-  """Mean and standard deviation of what a head of a scalar predicts."""
+  """Mean and standard deviation of a scalar property, or of its logarithm."""
   if arrays is None:
     return 0.0, 1.0
   needed = ('numbers', 'cell', *columns_of((name,)))

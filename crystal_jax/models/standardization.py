@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-# Rows that are read at once: the columns may be files mapped into memory.
+# Rows that are read at once; the columns may be mapped from files.
 _BLOCK = 1 << 14
-# Least standard deviation: a dimension that hardly varies is only centred.
+# Smallest standard deviation; dimensions that vary less are only centred.
 _SMALLEST = 1e-6
 
 

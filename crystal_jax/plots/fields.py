@@ -32,10 +32,10 @@ def densities(
   right; y, or z from the front, upwards.
 
   Args:
-    fields: By title; the first is what the rest is compared with.
-    unit: Of all.
-    views: A row each: 'largest' is the plane along z that has most of the first
-      field, 'top' and 'front' are the maxima along z and y.
+    fields: Densities by title; the first is the reference.
+    unit: Unit of all densities.
+    views: One row of pictures each. 'largest': the plane normal to z with the
+      largest sum of the first density. 'top' and 'front': maxima along z and y.
 
   Raises:
     ValueError: If there is no field, shapes differ, or a view is unknown.

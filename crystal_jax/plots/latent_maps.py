@@ -28,12 +28,12 @@ def latent_map(
   """Latents in a plane, coloured by a property.
 
   Args:
-    latents: As `Codec.encode` gives them. Rows of NaN are left out.
-    values: A number of each crystal, or a class such as the crystal system.
+    latents: Latents as returned by `Codec.encode`. Rows of NaN are left out.
+    values: A number for each crystal, or a class such as the crystal system.
       None: one colour.
-    label: Of the values: name and unit.
-    method: Of `METHODS`; see `project`.
-    seed: Of t-SNE.
+    label: Name and unit of the values.
+    method: One of `METHODS`; see `project`.
+    seed: Random seed of t-SNE.
 
   Raises:
     ValueError: As `project`, or if there are not as many values as latents.
@@ -76,7 +76,7 @@ def project(
     method: 'pca': the two directions of greatest variance. 't-sne': t-SNE of
       the first 50 principal components by scikit-learn; neighbours stay
       neighbours, and distances between groups mean nothing.
-    seed: Of t-SNE.
+    seed: Random seed of t-SNE.
 
   Raises:
     ValueError: If there are fewer, or the method is unknown.

@@ -50,8 +50,8 @@ def formula_folds(
 
   Args:
     numbers: Atomic numbers of each crystal.
-    folds: How many, at most the number of formulas.
-    seed: Of the assignment.
+    folds: Number of folds, at most the number of formulas.
+    seed: Random seed of the assignment.
 
   Raises:
     ValueError: If there are fewer than two formulas.

@@ -72,13 +72,13 @@ def fit(
   *,
   folds: int = FOLDS,
 ) -> tuple[Ridge, Report]:
-  """A head of all rows, and held-out errors by formula.
+  """A head fitted to all rows, and errors held out by formula.
 
   Args:
     z: Latents.
     values: The property.
     numbers: Atomic numbers of each crystal.
-    folds: Parts, of which each is held out once.
+    folds: Number of parts; each is held out once.
 
   Raises:
     ValueError: If there are fewer than two formulas.
@@ -107,7 +107,7 @@ def held_out(
   masks: list[np.ndarray],
   way: Fit,
 ) -> Float[np.ndarray, 'B']:
-  """Of each row what a fit of the other folds predicts."""
+  """Predictions for each fold by a fit of the other folds."""
   predicted = np.full(len(values), np.nan)
   for mask in masks:
     predicted[mask] = way(x[~mask], values[~mask])(x[mask])

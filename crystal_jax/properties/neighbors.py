@@ -1,8 +1,8 @@
 """Nearest neighbours in the latent.
 
-d² = Σ_i k_i (z_i - z'_i)², k_i = 1 - the posterior's mean variance of number i:
-a number that the posterior knows nothing of (variance one, the prior's) counts
-nothing, a number that it knows counts whole.
+d² = Σ_i k_i (z_i - z'_i)², where k_i is 1 minus the mean posterior variance of
+latent number i. A number with the variance of the prior (1) has weight 0, a
+number without uncertainty has weight 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 def known_share(
   std: Float[np.ndarray, 'B D'],
 ) -> Float[np.ndarray, 'D']:
-  """Of each number, 1 - its mean posterior variance, at least zero."""
+  """1 - mean posterior variance of each latent number, at least zero."""
   variance = np.square(np.asarray(std, np.float64)).mean(axis=0)
   return np.clip(1 - variance, 0, 1)
 

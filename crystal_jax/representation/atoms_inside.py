@@ -1,4 +1,4 @@
-"""The atoms inside a box, periodic images included; traceable."""
+"""Atoms inside a box, periodic images included; traceable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AtomsInside(NamedTuple):
   Attributes:
     numbers: Atomic numbers; 0 in empty slots.
     positions: Cartesian positions, Å; the centre of the box in empty slots.
-    complete: Whether the slots were enough.
+    complete: Whether there were enough slots for all atoms.
   """
 
   numbers: Int[Array, 'B K']
@@ -40,7 +40,7 @@ def atoms_inside(
     numbers: Atomic numbers; 0 in empty slots.
     cell: Lattice vectors as rows, Å; None: no periodic images.
     grid: The box. Static.
-    slots: Most atoms, K. Static.
+    slots: Maximum number of atoms, K. Static.
   """
 
   def one(positions, numbers, cell):

@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 FILLINGS = ('single_cell', 'repeating')
 
-# Fractional coordinates this little below 1 count as 0: files often round 0 to
+# Fractional coordinates within this below 1 count as 0: files often round 0 to
 # -1e-6.
 _ROUNDING = 1e-4
 
@@ -43,9 +43,9 @@ def place(
     numbers: Atomic numbers, 0 in empty slots.
     cell: Lattice vectors as rows, Å.
     filling: 'single_cell' or 'repeating'. Static.
-    sample: For 'repeating': 0 puts the cell's centre at the origin, any other
-      number a uniformly random point of the cell. May be traced.
-    rotate: Whether to rotate uniformly at random. Static.
+    sample: For 'repeating': the point at the origin. 0: the centre of the cell.
+      Other numbers: a uniformly random point of the cell. May be traced.
+    rotate: Whether to rotate by a uniformly random rotation. Static.
 
   Returns:
     The positions, zero in empty slots, and the rotated cell. A single cell has
@@ -77,8 +77,8 @@ def place(
 def random_rotation(key: Array) -> Float[Array, '3 3']:
   """A rotation matrix, uniform over SO(3).
 
-  A unit quaternion of four normal numbers is uniform on the sphere S³, which
-  covers the rotations evenly.
+  Four normal numbers, normalized, are a unit quaternion that is uniform on the
+  sphere S³, which covers the rotations evenly.
 
   References:
     Shoemake, Graphics Gems III, 1992.

@@ -1,4 +1,4 @@
-"""The paper's cube: a Z-weighted density and species labels in a box of space.
+"""Representation of the paper: a Z-weighted density and labels in a box.
 
 Densities and labels are computed on the device at each step, at a new random
 rotation. To decode, `decoding` finds the atoms of a density, and
@@ -35,17 +35,17 @@ class Box:
   """A crystal in a box of voxels. Static.
 
   Attributes:
-    grid: Where densities are sampled.
+    grid: Grid of the densities.
     sigma: Standard deviation of an atom, Å.
-    radius: Of the species labels, Å.
+    radius: Radius of the species labels, Å.
     filling: 'repeating', or 'single_cell' without periodic images.
     turn: Whether crystals are rotated at random.
     channels: [95, C], weight of each element in each channel; the first channel
       is the atomic number.
     lattice: Whether targets include the six numbers of `lattice_target`.
-    max_images: Most images of atoms that may reach the box; 0: not known yet,
-      see `sized`.
-    max_decoded: Most atoms that are decoded.
+    max_images: Maximum number of images of atoms that may reach the box; 0: not
+      known yet, see `sized`.
+    max_decoded: Maximum number of atoms that are decoded.
   """
 
   grid: BoxGrid
@@ -66,7 +66,7 @@ class Box:
 
   @property
   def repeats(self) -> bool:
-    """Whether the box holds periodic images, and so shows the lattice."""
+    """Whether the box contains periodic images, and so the lattice."""
     return self.filling == 'repeating'
 
   @property
@@ -94,10 +94,10 @@ class Box:
     return kept, dropped
 
   def sized(self, *arrays: Arrays) -> 'Box':
-    """With enough `max_images` for these crystals at any rotation.
+    """The box with enough `max_images` for these crystals at any rotation.
 
-    An estimate from the mean density of the densest crystal, with a margin for
-    uneven crystals. A crystal that has more images is not `valid`.
+    `max_images` is estimated from the mean density of the densest crystal, with
+    a margin for uneven crystals. A crystal with more images is not `valid`.
     """
     if self.max_images:
       return self
@@ -195,7 +195,7 @@ class Box:
     density: Float[Array, 'B G G G C'],
     logits: Float[Array, 'B G G G K'] | None = None,
   ) -> decoding.DecodedAtoms:
-    """The atoms of a batch of densities; `overflow` where slots ran out."""
+    """The atoms of a batch of densities; `overflow` if slots were too few."""
     return decoding.decode_batch(
       density[..., 0],
       grid=self.grid,
@@ -206,7 +206,7 @@ class Box:
     )
 
   def crystal(self, atoms: decoding.DecodedAtoms) -> Crystal | str:
-    """The crystal of the atoms in one box, or why there is none."""
+    """The crystal of the atoms in one box, or the reason why there is none."""
     if not self.repeats:
       return 'a box with a single cell does not show the lattice'
     try:

@@ -1,4 +1,4 @@
-"""A crystal in fractional coordinates: a density on the cell, and six numbers.
+"""Representation of a crystal on its own cell: a density and six numbers.
 
 The standard frame of a crystal (`frame`) is mapped into a unit cube, whatever
 its lattice: every atom is a round Gaussian on a periodic grid, one channel for
@@ -40,11 +40,12 @@ class Cell:
   Attributes:
     size: Voxels a side, G.
     sigma: Standard deviation of an atom, voxels.
-    max_atoms: Most atoms of a primitive cell.
-    closest: Least distance between two atoms on the grid, voxels; crystals with
-      nearer atoms are refused.
-    niggli_tolerance: Of the standard frame, Å²; see `frame.standard_frame`.
-    peaks: Settings of the search for atoms.
+    max_atoms: Maximum number of atoms of a primitive cell.
+    closest: Smallest distance between two atoms on the grid, voxels; crystals
+      with nearer atoms are refused.
+    niggli_tolerance: Tolerance of the standard frame, Å²; see
+      `frame.standard_frame`.
+    peaks: Settings of the search for atoms in a decoded occupancy.
   """
 
   size: int
@@ -80,7 +81,7 @@ class Cell:
     )
 
   def _refuse(self, crystal: standard_frames.Frame) -> str | None:
-    """Why the grid does not resolve the atoms, or None."""
+    """The reason why the grid does not resolve the atoms, or None."""
     distance = _shortest_distance(crystal[1]) * self.size
     if distance < self.closest:
       return (
@@ -91,13 +92,13 @@ class Cell:
     return None
 
   def sized(self, *arrays: Arrays) -> Cell:
-    """Itself: no shape depends on the crystals."""
+    """Returns itself: no shape depends on the crystals."""
     return self
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Densities and lattices; see `Representation.examples`.
 
-    Nothing is drawn: a crystal has one standard frame. Inputs: density
+    Nothing is random: a crystal has one standard frame. Inputs: density
     [B, G, G, G, C] in heights of an isolated atom, lattice [B, 6]. Targets:
     those of `Coded`.
     """
@@ -121,12 +122,12 @@ class Cell:
 
   @property
   def periodic(self) -> bool:
-    """The grid is that of the unit cell."""
+    """True: the grid is that of the unit cell."""
     return True
 
   @property
   def lattice_is_exact(self) -> bool:
-    """The six numbers go through the latent as they are."""
+    """True: the latent contains the six lattice numbers unchanged."""
     return True
 
   def encoder_inputs(
@@ -208,7 +209,7 @@ class Cell:
   def candidates(
     self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """None: the lattice is exact; see `Invertible.candidates`."""
+    """Empty lists: the lattice is exact; see `Invertible.candidates`."""
     del outputs
     return [[] for _ in indices]
 
@@ -222,7 +223,7 @@ class Cell:
 
   @property
   def _slots(self) -> int:
-    """Most atoms that are decoded, some more than a crystal may have."""
+    """Slots of decoded atoms: a few more than a crystal may have."""
     return -(-self.max_atoms // 8) * 8 + 8
 
 

@@ -1,17 +1,17 @@
-"""Weights of the elements in the channels of a density."""
+"""Weight of each element in each channel of a density."""
 
 from crystal_jax.structure import elements
 
 
 def make_channels(kind: str) -> tuple[tuple[float, ...], ...]:
-  """Rows of all classes, [95, C]; channel 0 is Z itself.
+  """Weights of all classes, [95, C]; channel 0 is Z itself.
 
   Args:
-    kind: 'number': Z alone. 'elements': also the position in the periodic
-      table, 40 channels, in units of `elements.UNIT_NUMBER`.
+    kind: 'number': Z alone. 'elements': 40 channels, Z and the position in the
+      periodic table, in units of `elements.UNIT_NUMBER`.
 
   Raises:
-    ValueError: If the kind is neither.
+    ValueError: If the kind is neither of these.
   """
   if kind == 'number':
     return tuple((float(number),) for number in range(elements.NUM_CLASSES))

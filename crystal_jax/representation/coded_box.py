@@ -1,8 +1,8 @@
-"""Element codes in a box of space, around a crystal in its standard frame.
+"""Representation by element codes in a box around a crystal.
 
 Every crystal is brought to its standard frame (`frame`), a along x and b in the
-xy plane; the box is centred on the centre of that cell. Nothing is drawn at
-random. Each atom is a round Gaussian, one channel for each number of its
+xy plane; the box is centred on the centre of that cell. Nothing is random. Each
+atom is a round Gaussian, one channel for each number of its
 element's code (`elements.element_codes`).
 
 To decode, the peaks of the first channel are the atoms, the codes there their
@@ -36,7 +36,7 @@ from crystal_jax.representation.standard_frames import standard_frames
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
-# Least `max_images` of any crystal, and of crystals of one atom: few crystals
+# Smallest `max_images` in general, and for crystals of one atom. Few crystals
 # of the Materials Project need more in a box of 10 Å, so most share a trace.
 _IMAGES, _IMAGES_OF_ONE = 768, 96
 
@@ -53,7 +53,7 @@ class CodedBox:
 
   @property
   def input_shapes(self) -> dict[str, tuple[int, ...]]:
-    """Shapes of a density and, of a single cell, of the lattice numbers."""
+    """Shapes of a density and, for a single cell, of the lattice numbers."""
     lattice = {} if self.box.repeats else {'lattice': (6,)}
     return self.box.input_shapes | lattice
 
@@ -91,8 +91,8 @@ class CodedBox:
   def sized(self, *arrays: Arrays) -> CodedBox:
     """With enough `max_images` for these crystals; see `Box.sized`.
 
-    At least `_IMAGES` if images are shown; `_IMAGES_OF_ONE` is enough for most
-    crystals of one slot.
+    If the box contains periodic images, at least `_IMAGES`, or `_IMAGES_OF_ONE`
+    for crystals of one slot if that is enough.
     """
     box = self.box.sized(*arrays)
     if box.repeats and not self.box.max_images:
@@ -106,9 +106,9 @@ class CodedBox:
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Densities and the atoms in them; see `Representation.examples`.
 
-    Inputs: density [B, G, G, G, C] in heights of an isolated atom, and of a
-    single cell lattice [B, 6]. Targets: those of `Coded`, where numbers and
-    voxel_positions are of the atoms inside the box, images included.
+    Inputs: density [B, G, G, G, C] in heights of an isolated atom and, for a
+    single cell, lattice [B, 6]. Targets: those of `Coded`; numbers and
+    voxel_positions are those of the atoms inside the box, images included.
     """
     del key  # A crystal has one standard frame.
     examples = self.box.examples(None, batch)
@@ -139,12 +139,12 @@ class CodedBox:
 
   @property
   def periodic(self) -> bool:
-    """The box has walls."""
+    """False: the box has walls."""
     return False
 
   @property
   def lattice_is_exact(self) -> bool:
-    """It is found from a decoded density, or predicted by a network."""
+    """False: it is found in a decoded density, or predicted by a network."""
     return False
 
   def encoder_inputs(
@@ -192,8 +192,8 @@ class CodedBox:
   ) -> tuple[decoding.DecodedAtoms, Float[Array, 'B K E']]:
     """The atoms of a batch, and squared distances to all elements' codes.
 
-    Species and positions are those of `readout`. Weights are the atomic numbers
-    plus the difference of the peak's height from an isolated atom's.
+    Species and positions are those of `readout`. A weight is the atomic number
+    plus the difference between the peak height and that of an isolated atom.
     """
     occupancy = jnp.asarray(outputs['occupancy'])
     is_finite = jnp.isfinite(occupancy).all(axis=(1, 2, 3))
@@ -223,11 +223,12 @@ class CodedBox:
     squared_distances: Float[np.ndarray, 'K E'],
     outputs: Mapping[str, np.ndarray],
   ) -> Crystal | str:
-    """The crystal of the atoms in one box, or why there is none.
+    """The crystal of the atoms in one box, or the reason why there is none.
 
     Args:
       atoms: Atoms of one box, on the host.
-      squared_distances: To the codes of all elements; see `atoms`.
+      squared_distances: Squared distances to the codes of all elements; see
+        `atoms`.
       outputs: Outputs of the networks for that box; see `crystals`.
     """
     mask = np.asarray(atoms.mask)
@@ -255,7 +256,7 @@ class CodedBox:
   def candidates(
     self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """One per candidate lattice; see `Invertible.candidates`."""
+    """One crystal per candidate lattice; see `Invertible.candidates`."""
     if not self.box.repeats or not indices:
       return [[] for _ in indices]
     batch = jax.device_get((*self.atoms(outputs), dict(outputs)))

@@ -31,7 +31,7 @@ from jaxtyping import ArrayLike, Float, Int
 from crystal_jax.structure import primitive
 
 # Largest difference of the metrics of two candidate bases, relative to their
-# lengths; wider than the rounding of files.
+# lengths; larger than the rounding of files.
 METRIC = 0.01
 # Tolerances of the Niggli reduction, Å². The first is wide, so that rounding of
 # files does not change its result; the next ones are for cells on which it does
@@ -48,15 +48,15 @@ def standard_frame(
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
-  """A crystal in its standard frame; see above.
+  """A crystal in its standard frame; see the module.
 
   Args:
     numbers: Atomic numbers, no empty slots.
     fractional: Fractional coordinates.
     cell: Lattice vectors as rows, Å.
-    niggli_tolerance: Entries of the metric that differ by less, Å², count as
-      equal, so that a slightly strained cell has the basis of the unstrained
-      one. 0: only rounding is tolerated.
+    niggli_tolerance: Entries of the metric that differ by less than this, Å²,
+      count as equal, so that a slightly strained cell has the basis of the
+      unstrained one. 0: only rounding is tolerated.
 
   Returns:
     Numbers, fractional coordinates in [0, 1) and cell of the primitive cell,

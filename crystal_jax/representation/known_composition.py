@@ -31,14 +31,15 @@ from crystal_jax.representation.occupancy_model import (
 from crystal_jax.structure.composition import Contents
 from crystal_jax.structure.crystal import Crystal
 
-# Widths of an atom after filtering, in σ: the matched filter, which is safest
-# against noise, and two that separate near atoms. The best fit is kept.
+# Widths of an atom after filtering, in σ: the matched filter, which tolerates
+# the most noise, and two that separate near atoms. The best fit is kept.
 _WIDTHS = (np.sqrt(2.0), 1.0, 0.8)
-# Bounds the amplification of noise.
+# Ridge of the filters; limits the amplification of noise.
 _RIDGE = 1e-3
-# Newton steps of all positions, and the longest along an axis.
+# Newton steps of all positions, and the longest step along an axis, voxels.
 _STEPS, _MAX_STEP = 12, 0.5
-# Attempts to move the atom that explains least to where most is unexplained.
+# Attempts to move the atom that reduces the residual least to the largest
+# residual.
 _RELOCATIONS = 2
 
 
@@ -53,14 +54,14 @@ def find_counted(
   """Exactly the given number of atoms of each field.
 
   Args:
-    occupancy: Gaussians of height one on periodic cubes, band-limited.
-    counts: Atoms of each, at most `slots`.
+    occupancy: Fields of band-limited Gaussians of height one on periodic cubes.
+    counts: Number of atoms of each field, at most `slots`.
     sigma: Standard deviation of an atom, voxels. Static.
-    slots: Most atoms, K. Static.
+    slots: Maximum number of atoms, K. Static.
 
   Returns:
-    Fractional coordinates in [0, 1), the slots that hold an atom, and the RMS
-    of what the atoms leave of the field.
+    Fractional coordinates in [0, 1), which slots hold an atom, and the RMS
+    residual of the field.
   """
   size = occupancy.shape[-1]
   filters = [_filter(size, sigma, width) for width in _WIDTHS]
@@ -72,7 +73,7 @@ def find_counted(
     filled = jnp.arange(slots) < count
 
     def pursued(gain_and_line):
-      return _pursued(field, filled, sigma, *gain_and_line)
+      return _pursue(field, filled, sigma, *gain_and_line)
 
     positions, costs = jax.lax.map(pursued, (gains, lines))
     best = jnp.argmin(costs)
@@ -85,7 +86,7 @@ def find_counted(
 def count_atoms(
   occupancy: Float[np.ndarray, 'B G G G'], sigma: float
 ) -> Float[np.ndarray, 'B']:
-  """Atoms of each field: its sum, over that of one Gaussian of height one."""
+  """Atoms of each field: its sum over that of a Gaussian of height one."""
   total = np.sum(occupancy, axis=(1, 2, 3), dtype=np.float64)
   return total / ((2 * np.pi) ** 0.5 * sigma) ** 3
 
@@ -93,13 +94,13 @@ def count_atoms(
 def crystals(
   cell: Cell, outputs: Mapping[str, Array], wanted: Sequence[Contents]
 ) -> list[Crystal | str]:
-  """Crystals of the networks' outputs that hold what is wanted.
+  """Crystals of network outputs, with the given contents.
 
   Args:
     cell: The representation.
-    outputs: As of `Cell.crystals`.
-    wanted: Of each output. Where it fixes no number of atoms, the decoded
-      occupancy says how many formula units there are.
+    outputs: Network outputs, as for `Cell.crystals`.
+    wanted: Contents of each crystal. If they fix no number of atoms, the number
+      of formula units is that of the decoded occupancy.
 
   Returns:
     Crystals, or the reasons why there is none.
@@ -145,21 +146,21 @@ def crystals(
       found.append('no cell has the decoded lattice angles')
     else:
       here = filled[i]
-      numbers = _assigned(distances[i][here], each, units[i])
+      numbers = _assign_species(distances[i][here], each, units[i])
       positions = voxels[i][here] / cell.size @ basis
       found.append(Crystal(numbers, positions, basis))
   return found
 
 
 def _units(wanted: Contents, estimate: float, most: int) -> int:
-  """Formula units: those wanted, or the nearest number to what is decoded."""
+  """Formula units: the given number, or that nearest to the decoded one."""
   if wanted.units is not None:
     return wanted.units
   largest = max(1, most // wanted.unit_size)
   return int(np.clip(np.rint(estimate / wanted.unit_size), 1, largest))
 
 
-def _assigned(
+def _assign_species(
   distances: Float[np.ndarray, 'N E'], wanted: Contents, units: int
 ) -> Int[np.ndarray, 'N']:
   """Species of atoms by their squared distances to all codes."""
@@ -171,8 +172,8 @@ def _assigned(
   return numbers[columns[np.argsort(rows)]]
 
 
-def _pursued(field, filled, sigma, gain, line):
-  """Positions by pursuit through one filter, refined, and their cost."""
+def _pursue(field, filled, sigma, gain, line):
+  """Positions found by pursuit with one filter, refined, and their cost."""
 
   def filtered(field):
     return jnp.fft.irfftn(jnp.fft.rfftn(field) * gain, s=field.shape)
@@ -245,7 +246,7 @@ def _filtered_atom(position, line):
 
 
 def _filter(size, sigma, width):
-  """A filter that gives an atom height one and a width of its own.
+  """A filter that turns an atom into one of height one and another width.
 
   Returns:
     Factors of the Fourier coefficients of `rfftn`, and coefficients along an

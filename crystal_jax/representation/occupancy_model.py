@@ -1,8 +1,8 @@
 """Band-limited Gaussians of height one on a periodic cube, and their fit.
 
-The occupancy of K atoms is Σ_k g(x - x_k) g(y - y_k) g(z - z_k), one product of
-periodic factors an atom, without the waves that the grid cannot resolve. All
-lengths are in voxels; `factors` and `slopes` are [3, K, G].
+The occupancy of K atoms is Σ_k g(x - x_k) g(y - y_k) g(z - z_k): each atom is a
+product of three periodic factors, without the frequencies that the grid cannot
+resolve. Lengths are in voxels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def residual_field(
 def newton_steps(
   residual: Float[Array, 'G G G'], factors: Factors
 ) -> Float[Array, 'K 3']:
-  """Each atom's Newton step down the squared residual, the others fixed."""
+  """Newton step of each atom on the squared residual, the others fixed."""
   (x, y, z), (dx, dy, dz) = factors
   products = (dx, y, z), (x, dy, z), (x, y, dz)
   gradient = [_contract(residual, *product) for product in products]
@@ -65,7 +65,7 @@ def newton_steps(
 def fitted_heights(
   field: Float[Array, 'G G G'], factors: Factors, filled: Bool[Array, 'K']
 ) -> Float[Array, 'K']:
-  """Heights of all atoms that fit a field best, together."""
+  """Least-squares heights of all atoms of a field."""
   values = factors.values * filled[None, :, None]
   overlaps = jnp.prod(jnp.einsum('akg,alg->akl', values, values), axis=0)
   ridge = jnp.where(filled, 1e-3 * jnp.max(overlaps), 1.0)
@@ -75,13 +75,13 @@ def fitted_heights(
 def sharpening_filter(
   size: int, sigma: float, width: float, ridge: float
 ) -> Float[np.ndarray, 'G G H']:
-  """Wiener filter to atoms of height one and `width` times as wide.
+  """Wiener filter whose atoms have height one and `width` times the width.
 
   Args:
     size: Voxels a side, G.
     sigma: Standard deviation of an atom, voxels.
     width: Width after sharpening, in `sigma`.
-    ridge: Bounds the amplification of noise.
+    ridge: Ridge of the filter; limits the amplification of noise.
 
   Returns:
     Factors of the Fourier coefficients of `rfftn`.
@@ -94,7 +94,7 @@ def sharpening_filter(
 
 
 def spectrum(size: int, sigma: float) -> Float[np.ndarray, 'G']:
-  """Of a Gaussian of sum one, in the order of `fft`; zero at Nyquist."""
+  """Spectrum of a Gaussian of sum one, as `fft` orders it; 0 at Nyquist."""
   waves = np.fft.fftfreq(size)
   return np.exp(-2 * (np.pi * sigma * waves) ** 2) * (np.abs(waves) < 0.5)
 

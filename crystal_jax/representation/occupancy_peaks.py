@@ -8,10 +8,10 @@ can explain. A pass therefore
 - moves all atoms by Newton steps, each as if the others were fixed;
 - drops atoms whose fitted height is low, and searches the residual again.
 
-Two atoms within 2.4 σ of each other may be read as one or as three, which
-leaves a large residual. Then further passes with other settings follow, in
-which near atoms may also be merged. The result is the set of atoms of least
-cost: the sum of squared residuals plus a price an atom.
+Two atoms within 2.4 σ of each other may be found as one or as three, which
+leaves a large residual. Further passes with other settings follow in that case;
+they may also merge near atoms. The result is the set of atoms of smallest cost:
+the sum of squared residuals plus a price for each atom.
 
 Lengths are in voxels.
 """
@@ -47,9 +47,9 @@ def find_peaks(
   """The atoms of fields on periodic cubes.
 
   Args:
-    occupancy: Gaussians of height one, band-limited.
-    sigma: Their standard deviation, voxels. Static.
-    slots: Most atoms, K. Static.
+    occupancy: Fields of band-limited Gaussians of height one.
+    sigma: Standard deviation of the Gaussians, voxels. Static.
+    slots: Maximum number of atoms, K. Static.
     config: Settings. Static.
 
   Returns:
@@ -88,11 +88,11 @@ class _Atoms(NamedTuple):
   """Atoms, and how well they explain the field.
 
   Attributes:
-    positions: In voxels.
+    positions: Positions, voxels.
     filled: Which slots hold an atom.
     overflow: Whether there were more atoms than slots.
     largest: Largest absolute residual.
-    cost: Sum of squared residuals, and `atom_price` an atom.
+    cost: Sum of squared residuals, plus `atom_price` for each atom.
   """
 
   positions: Float[Array, 'K 3']
@@ -103,7 +103,7 @@ class _Atoms(NamedTuple):
 
 
 def _no_atoms(field, slots) -> _Atoms:
-  """Before the first pass, at infinite cost."""
+  """No atoms, at infinite cost: the state before the first pass."""
   infinite = jnp.asarray(jnp.inf, field.dtype)
   return _Atoms(
     jnp.zeros((slots, 3), field.dtype),
@@ -144,7 +144,7 @@ def _one_pass(field, sharpening, settings, sigma, slots, config) -> _Atoms:
   found = _with_cost(positions, filled, overflow, residual, config)
 
   def merge(_, found):
-    positions, filled = _merged(found.positions, found.filled, size)
+    positions, filled = _merge_nearest(found.positions, found.filled, size)
     positions = fitted(positions, filled)
     residual, _ = residual_field(field, positions, filled, sigma)
     merged = _with_cost(positions, filled, overflow, residual, config)
@@ -163,7 +163,7 @@ def _cheaper(new, old) -> _Atoms:
   return jax.tree.map(lambda n, o: jnp.where(is_cheaper, n, o), new, old)
 
 
-def _merged(positions, filled, size):
+def _merge_nearest(positions, filled, size):
   """The two nearest atoms replaced by one between them."""
   slots = len(filled)
   pairs = filled[:, None] & filled[None] & ~jnp.eye(slots, dtype=bool)

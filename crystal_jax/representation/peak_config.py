@@ -1,4 +1,4 @@
-"""Settings of the search for atoms in an occupancy, and what tuned them."""
+"""Settings of the search for atoms in an occupancy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ class PeakPass(NamedTuple):
 
   Attributes:
     width: Width of a sharpened atom, in σ.
-    seed: Least height of a sharpened maximum, of an isolated atom's.
-    merge_distance: Two atoms nearer than this are one, voxels.
-    rounds: Searches of the field and of its residuals.
-    merges: Attempts to replace the two nearest atoms by one between them.
+    seed: Smallest height of a sharpened maximum, as a share of an isolated
+      atom's.
+    merge_distance: Two atoms nearer than this are merged, voxels.
+    rounds: Number of searches: of the field, then of its residuals.
+    merges: Number of attempts to replace the two nearest atoms by one between
+      them.
   """
 
   width: float
@@ -49,11 +51,12 @@ class PeakConfig:
 
   Attributes:
     passes: Settings of each pass, in order.
-    max_residual: Passes end where no residual is larger, in atoms' heights.
-    atom_price: What an atom has to explain: a sum of squares, of which an
-      isolated one makes up π^(3/2) σ³, about 4.
-    min_height: Least fitted height of an atom.
-    ridge: Bounds the amplification of noise in sharpening.
+    max_residual: Passes end if no residual is larger, in units of an atom's
+      height.
+    atom_price: Decrease of the sum of squared residuals that an atom must
+      bring. An isolated atom brings π^(3/2) σ³, about 4.
+    min_height: Smallest fitted height of an atom.
+    ridge: Ridge of the sharpening filter; limits the amplification of noise.
     newton_steps: Newton steps in each round.
     max_step: Longest step along an axis, voxels.
   """

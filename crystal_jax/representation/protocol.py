@@ -48,7 +48,7 @@ class Representation(Protocol):
   def prepare(
     self, arrays: Arrays
   ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-    """Columns of the crystals that the representation takes; on the host.
+    """Columns of the crystals that the representation accepts; on the host.
 
     Args:
       arrays: Padded crystals as `data.in_memory` returns them: numbers [M, N],
@@ -60,26 +60,27 @@ class Representation(Protocol):
     """
 
   def sized(self, *arrays: Arrays) -> Self:
-    """The same with static shapes that are large enough for these crystals.
+    """A representation whose static shapes are large enough for the crystals.
 
-    `examples` needs them. Itself, if no shape depends on the crystals.
+    `examples` needs them. Returns itself if no shape depends on the crystals.
     """
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
     """Examples of one device's batch; traceable.
 
     Args:
-      key: Folded with an example's index in the *global* batch, so that random
-        numbers do not depend on the number of devices. None: nothing is random.
+      key: PRNG key; folded with each example's index in the *global* batch, so
+        that random numbers do not depend on the number of devices. None:
+        nothing is random.
       batch: The columns of `prepare` without id, [B, ..], and index [B], sample
-        [B] and mask [B], as of `data.batches`.
+        [B] and mask [B], as for `data.batches`.
     """
 
   def crystals(self, outputs: Mapping[str, Array]) -> list[Crystal | str]:
     """Crystals of the networks' outputs; on the host.
 
     Args:
-      outputs: As `decode` returns them, by name, [B, ..] each.
+      outputs: Outputs of `decode`, by name, [B, ..] each.
 
     Returns:
       For each example a crystal, or the reason why there is none.
@@ -125,14 +126,14 @@ class Invertible(Representation, Protocol):
   def candidates(
     self, outputs: Mapping[str, Array], indices: Sequence[int]
   ) -> list[list[Crystal]]:
-    """Other readings of the outputs, beside that of `crystals`; on the host.
+    """Further crystals of the outputs, beside that of `crystals`; on the host.
 
     Args:
-      outputs: As `crystals` takes them.
-      indices: Examples of the batch that are read.
+      outputs: As for `crystals`.
+      indices: Examples of the batch whose candidates are returned.
 
     Returns:
-      For each index its candidate crystals, maybe none.
+      For each index a list of candidate crystals; may be empty.
     """
 
 
@@ -144,7 +145,7 @@ class Coded(Invertible, Protocol):
   of the atoms in the grid; positions [B, N, 3] and cell [B, 3, 3], Å, in the
   frame that `crystals` reads; lattice [B, 6] (`lattice_numbers`); occupancy
   [B, G, G, G], a Gaussian of height one at each atom; codes [B, G, G, G, C],
-  the density over the occupancy, which is how the density itself shows species.
+  the density divided by the occupancy.
   """
 
   @property
@@ -152,4 +153,4 @@ class Coded(Invertible, Protocol):
     """Whether the grid is periodic."""
 
   def code_field(self, numbers: Int[Array, 'B']) -> Float[Array, 'B G G G C']:
-    """The codes of one element at every voxel, one element an example."""
+    """The codes of each example's element at every voxel."""

@@ -1,8 +1,8 @@
-"""Elements and refined positions of atoms, from fields of codes and offsets.
+"""Readout of species and refined positions from fields of codes and offsets.
 
-Networks predict at every voxel the code of the element of an atom there, and
-the atom's offset from the voxel. Both are read at the voxels nearest to the
-peaks of the occupancy.
+Networks predict two things at every voxel: the code of an atom's element, and
+the offset of the atom from the voxel. Both are read at the voxels nearest to
+the peaks of the occupancy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.structure import elements
 
-# Share of the way from a peak of the occupancy to the position that the offset
-# gives: the errors of the two are independent, so a mean is best. Tuned on 300
-# held-out crystals of the Materials Project.
+# Weight of the offset's position in the mean of it and the peak's position:
+# their errors are independent. Tuned on 300 held-out crystals of the Materials
+# Project.
 _OFFSET_WEIGHT = 0.3
 
 
@@ -35,8 +35,8 @@ def read(
 
   Args:
     positions: Peaks of the occupancy, voxels.
-    codes: Predicted at every voxel.
-    offsets: Predicted at every voxel, voxels; None: positions stay.
+    codes: Predicted codes at every voxel.
+    offsets: Predicted offsets at every voxel, voxels; None: positions stay.
     code_offsets: Learnt offsets of the elements' codes; None: none.
     periodic: Whether the grid is periodic. Otherwise positions beyond it are
       read at its wall. Static.

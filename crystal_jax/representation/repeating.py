@@ -1,10 +1,11 @@
-"""The crystal that repeats in a box: lattice, sites and species.
+"""Crystal of a box with periodic images: lattice, sites and species.
 
-The lattice is, in this order: one near the networks' prediction that repeats
-the atoms; any that repeats them; one by which the decoded fields correlate with
-themselves far better (`lattice_search.autocorrelation`). A site is the mean of
-its images. Sites and lattice are then fitted to the occupancy
-(`site_refinement`), with a symmetric lattice if that fits as well.
+The lattice is the first of these: one near the networks' prediction by which
+the atoms repeat, or any by which they repeat. It is replaced by another one if
+the autocorrelation of the decoded fields is far larger for that
+(`lattice_search.autocorrelation`). A site is the mean of its images. Sites and
+lattice are then fitted to the occupancy (`site_refinement`), with a symmetric
+lattice if that fits as well.
 
 The constants were tuned, as those of `nearby`, on up to 300 held-out crystals
 of the Materials Project and a network with position errors of 0.1 Å.
@@ -24,7 +25,7 @@ from crystal_jax.representation import readout, site_refinement
 from crystal_jax.structure import lattice
 from crystal_jax.structure.crystal import Crystal
 
-# Least share of the images that a lattice near the prediction must find.
+# Smallest share of images with an atom for a lattice near the prediction.
 _MIN_SHARE = 0.7
 # Tolerance of lattice symmetry: largest change of the metric, relative to the
 # lengths.
@@ -32,10 +33,10 @@ _SYMMETRY_TOLERANCE = 0.03
 # A symmetric lattice may leave this many times the squared residual of the free
 # fit; if it leaves more, only symmetry within the tight tolerance is imposed.
 _MAX_RESIDUAL_RATIO, _TIGHT_TOLERANCE = 1.03, 0.005
-# Least gain in autocorrelation of another lattice over that of the atoms.
+# Smallest gain in autocorrelation of another lattice over that of the atoms.
 _MIN_GAIN = 0.15
-# Weight of a number of the elements' codes beside that of the occupancy, and
-# voxels along the walls that are left out, where networks err most.
+# Weight of each number of the element codes, relative to the occupancy; and
+# number of voxels left out along the walls, where network errors are largest.
 _CODE_WEIGHT, _MARGIN = 0.5, 2
 
 
@@ -48,11 +49,12 @@ def crystal(
   grid: BoxGrid,
   sigma: float,
 ) -> Crystal | str:
-  """The crystal of the atoms in one box, or why there is none.
+  """The crystal of the atoms in one box, or the reason why there is none.
 
   Args:
     atoms: Decoded atoms, on the host.
-    squared_distances: Of each atom's code to the codes of all elements.
+    squared_distances: Squared distances of each atom's code to the codes of all
+      elements.
     prior: The predicted lattice, rows in Å; None: there is none.
     outputs: Decoded fields: occupancy [G, G, G], codes [G, G, G, C].
     grid: The box.
@@ -63,7 +65,7 @@ def crystal(
     positions, means = nearby.fold(atoms, cell, squared_distances)
     if not len(positions):
       return 'no decoded atom repeats by the lattice'
-    positions, cell = _fitted(
+    positions, cell = _fit(
       outputs['occupancy'], positions, cell, grid=grid, sigma=sigma
     )
   except ValueError as error:
@@ -106,8 +108,8 @@ def candidates(
 def _lattice(atoms, prior, outputs, spacing):
   """The lattice that repeats the atoms, near the prior if one does.
 
-  The atoms may be too wrong to tell; then the autocorrelation of the decoded
-  fields decides, if it is far larger for another lattice.
+  If the autocorrelation of the decoded fields is far larger for another
+  lattice, that lattice is used: the atoms may be too wrong.
   """
   cell, share = None, 0.0
   if prior is not None:
@@ -135,18 +137,18 @@ def _joint_field(outputs):
   return field[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
-def _fitted(occupancy, positions, cell, **box):
-  """Sites and lattice of least squares, symmetric if that fits as well."""
+def _fit(occupancy, positions, cell, **box):
+  """Least-squares sites and lattice, symmetric if that fits as well."""
   free = site_refinement.fit_sites(occupancy, positions, cell, **box)
   residual = site_refinement.squared_residual(occupancy, *free, **box)
-  symmetric = _idealized(*free, _SYMMETRY_TOLERANCE)
+  symmetric = _idealize(*free, _SYMMETRY_TOLERANCE)
   constrained = site_refinement.squared_residual(occupancy, *symmetric, **box)
   if constrained <= _MAX_RESIDUAL_RATIO * residual:
     return symmetric
-  return _idealized(*free, _TIGHT_TOLERANCE)
+  return _idealize(*free, _TIGHT_TOLERANCE)
 
 
-def _idealized(positions, cell, tolerance):
+def _idealize(positions, cell, tolerance):
   """Sites in the nearest symmetric lattice, and that lattice."""
   ideal = lattice.idealize(cell, tolerance)
   return positions @ np.linalg.inv(cell) @ ideal, ideal

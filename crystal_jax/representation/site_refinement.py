@@ -3,7 +3,8 @@
 A box holds many images of each site. Every image takes its own Newton step down
 the squared residual, as if the others were fixed; a weighted least squares over
 all images then gives the change of sites and lattice. The weight of an image is
-the share of it that is inside the box. Sites start close, so few rounds do.
+the share of it that is inside the box. Sites start close, so few rounds are
+needed.
 
 Host NumPy, float64.
 """
@@ -19,15 +20,15 @@ from crystal_jax.lattice_search import box_atoms
 # Tuned, as `_RIDGE`, on crystals of mp_le20_val and a network with position
 # errors of 0.1 Å: a fourth round changes nothing.
 _ROUNDS = 3
-# σ; images up to this far outside the walls are modelled. The others move sites
-# by less than 0.001 Å.
+# Images within this distance outside the walls are modelled, in σ. Images
+# beyond it move sites by less than 0.001 Å.
 _REACH = 1.5
-# Å; longest step of an image along an axis in a round.
+# Longest step of an image along an axis in a round, Å.
 _MAX_STEP = 0.3
-# Least curvature that a step is divided by, in that of a whole atom.
+# Smallest curvature that a step is divided by, as a share of a whole atom's.
 _MIN_CURVATURE = 0.05
-# Weight of the lattice's prior: standard deviation of an image's step, Å, over
-# that of a lattice vector, in its length.
+# Weight of the prior on the lattice: standard deviation of an image's step, Å,
+# over that of a lattice vector relative to its length.
 _RIDGE = 1.0
 
 
@@ -39,10 +40,10 @@ def fit_sites(
   grid: BoxGrid,
   sigma: float,
 ) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, '3 3']]:
-  """Sites and lattice of smaller squared residual.
+  """Sites and lattice fitted to an occupancy by least squares.
 
   Args:
-    occupancy: A Gaussian of height one at each image of each site.
+    occupancy: Gaussians of height one at each image of each site.
     sites: Initial position of one image of each site, Å.
     cell: Initial lattice, rows in Å, in the box's frame.
     grid: The box.
@@ -84,7 +85,7 @@ def squared_residual(
   grid: BoxGrid,
   sigma: float,
 ) -> float:
-  """Sum of squared residuals of an occupancy; arguments as of `fit_sites`."""
+  """Sum of squared residuals of an occupancy; arguments as for `fit_sites`."""
   site, translation = _images(sites, cell, grid, sigma)
   images = np.asarray(sites)[site] + translation @ cell
   _, gaussians = _gaussians(images, grid.axis(), sigma)

@@ -1,4 +1,4 @@
-"""Crystals of which a single cell fits into a box."""
+"""Filter of crystals whose single cell fits into a box."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def keep_fitting(
   sigma: float,
   any_rotation: bool = True,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-  """Drops crystals of which a single cell does not fit a cubic box.
+  """Drops crystals whose single cell does not fit into a cubic box.
 
   A cell fits if every atom, wrapped into the cell and centred on their mean,
   lies within length/2 - 2σ of the centre.
 
   Args:
-    arrays: Padded crystals, as of `Representation.prepare`.
+    arrays: Padded crystals, as for `Representation.prepare`.
     length: Side of the box, Å.
     sigma: Standard deviation of an atom, Å.
-    any_rotation: Whether cells have to fit at any rotation, or as they are:
-      then the distance along each axis counts.
+    any_rotation: Whether cells must fit at any rotation. False: as they are;
+      the distance along each axis counts.
 
   Returns:
-    The arrays of the crystals that fit, and (id, reason) of the others.
+    The arrays of the crystals that fit, and (id, reason) of the rest.
   """
   radii = _radii(
     arrays['numbers'], arrays['positions'], arrays['cell'], any_rotation

@@ -12,8 +12,8 @@ from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.representation.protocol import Arrays
 from crystal_jax.structure import elements
 
-# Least number of crystals for which worker processes are started.
-_PARALLEL_FROM = 5000
+# Smallest number of crystals for which worker processes are started.
+_MIN_PARALLEL = 5000
 # Crystals that are sent to a worker process together.
 _BATCH = 256
 
@@ -32,10 +32,10 @@ def standard_frames(
 
   Args:
     arrays: See `Representation.prepare`.
-    max_atoms: Most atoms of a primitive cell.
+    max_atoms: Maximum number of atoms of a primitive cell.
     refuse: Function from a frame to the reason why it is refused, or None;
       picklable.
-    niggli_tolerance: Å²; see `frame.standard_frame`.
+    niggli_tolerance: Tolerance, Å²; see `frame.standard_frame`.
 
   Returns:
     Columns: id, numbers [M, N], fractional [M, N, 3], cell [M, 3, 3],
@@ -72,7 +72,7 @@ def standard_frames(
 
 
 def _one(max_atoms, refuse, niggli_tolerance, row) -> Frame | str:
-  """The standard frame of one crystal, or why it is refused."""
+  """The standard frame of one crystal, or the reason why it is refused."""
   numbers, positions, cell = map(np.asarray, row)
   numbers, positions = numbers[numbers > 0], positions[numbers > 0]
   if not len(numbers):
@@ -103,7 +103,7 @@ def _one(max_atoms, refuse, niggli_tolerance, row) -> Frame | str:
 
 def _results(function, rows) -> list[Frame | str]:
   """`function` of each row; of many rows in worker processes."""
-  workers = 0 if len(rows) < _PARALLEL_FROM else None
+  workers = 0 if len(rows) < _MIN_PARALLEL else None
   results = pool.isolated_map(function, rows, workers=workers, batch=_BATCH)
   return [
     result.reason if isinstance(result, pool.Failure) else result

@@ -1,7 +1,7 @@
-"""Crystals from objects of this package, ASE and pymatgen.
+"""Conversion of objects of this package, ASE and pymatgen to crystals.
 
-`to_crystals` is the one door for crystals that are in memory. pymatgen is not
-imported: its structures are recognised by their attributes.
+All crystals in memory are converted and checked by `to_crystals`. pymatgen is
+not imported: its structures are recognised by their attributes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crystal_jax.structure.crystal import Crystal, unstack
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-  """An object that holds no crystal of whole atoms.
+  """An object that is not a crystal of whole atoms.
 
   Attributes:
     reason: What is wrong with the object, and what to do.
@@ -39,8 +39,8 @@ def to_crystals(items: Any) -> list[Crystal | Refused]:
 
   Returns:
     One entry per object: a crystal in float64 without empty slots, or the
-    reason why the object is none: no lattice, no atoms, partial occupancy, an
-    unknown species, atoms closer than 0.4 Å.
+    reason why the object is not one: no lattice, no atoms, partial occupancy,
+    an unknown species, atoms closer than 0.4 Å.
 
   Raises:
     TypeError: If `items` is neither an object nor an iterable of objects.
@@ -58,7 +58,7 @@ def to_crystal(item: Any) -> Crystal:
   """The crystal of one object, checked.
 
   Raises:
-    ValueError: If the object holds no crystal of whole atoms.
+    ValueError: If the object is not a crystal of whole atoms.
   """
   if isinstance(item, Crystal):
     return validation.check_crystal(item)
@@ -69,13 +69,13 @@ def to_crystal(item: Any) -> Crystal:
   if isinstance(item, Refused):
     raise ValueError(item.reason)
   raise ValueError(
-    f'{type(item).__name__} is no crystal: need a Crystal, ASE Atoms or a '
+    f'{type(item).__name__} is not a crystal: need a Crystal, ASE Atoms or a '
     'pymatgen Structure'
   )
 
 
 def as_list(items: Any) -> list[Any]:
-  """One object, a batch, or an iterable of objects, as a list.
+  """The list of one object, of a batch, or of an iterable of objects.
 
   Raises:
     TypeError: If `items` is none of these.

@@ -1,7 +1,7 @@
-"""Compositions: what `composition=`, `num_atoms=` and `formula_units=` mean.
+"""Compositions: the arguments composition=, num_atoms= and formula_units=.
 
-A composition is a ratio: 'Li2Co2O4' is LiCoO2. How many formula units the
-primitive cell holds is fixed by the number of atoms or of formula units.
+A composition is a ratio: 'Li2Co2O4' is LiCoO2. The number of atoms or of
+formula units of the primitive cell sets its size.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Composition = str | Mapping[Any, int]
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """What a primitive cell has to hold.
+  """Required contents of a primitive cell.
 
   Attributes:
-    unit: Atomic number and atoms of each element in one formula unit, by
-      atomic number; None: any elements.
-    units: Formula units in the cell, or atoms if there is no formula; None: any
-      number.
+    unit: (atomic number, count) of each element of one formula unit, in
+      ascending order; None: any elements.
+    units: Number of formula units in the cell, or of atoms if there is no
+      formula; None: any number.
   """
 
   unit: tuple[tuple[int, int], ...] | None
@@ -37,11 +37,11 @@ class Contents:
 
   @property
   def unit_size(self) -> int:
-    """Atoms of a formula unit; 1 without a formula."""
+    """Number of atoms of a formula unit; 1 without a formula."""
     return sum(count for _, count in self.unit) if self.unit else 1
 
   def numbers(self, units: int) -> Int[np.ndarray, 'N']:
-    """Atomic numbers of so many formula units."""
+    """Atomic numbers of the given number of formula units."""
     if self.unit is None:
       raise ValueError('Contents without a formula have no elements.')
     symbols, counts = zip(*self.unit, strict=True)
@@ -53,15 +53,16 @@ def contents(
   num_atoms: int | None = None,
   formula_units: int | None = None,
 ) -> Contents:
-  """What a cell has to hold, of the arguments that users give.
+  """Required contents of a cell, from the arguments of users.
 
   Args:
-    composition: A ratio; None: any.
-    num_atoms: Atoms of the primitive cell; None: any number.
-    formula_units: Reduced formula units of the primitive cell.
+    composition: Formula, read as a ratio; None: any.
+    num_atoms: Number of atoms of the primitive cell; None: any number.
+    formula_units: Number of reduced formula units of the primitive cell.
 
   Raises:
-    ValueError: If the formula is none, or the arguments are at odds.
+    ValueError: If the formula is malformed, or the arguments contradict each
+      other.
   """
   unit = None if composition is None else reduced(composition)
   for name, value in ('num_atoms', num_atoms), ('formula_units', formula_units):
@@ -76,14 +77,14 @@ def contents(
     return Contents(unit, formula_units)
   if num_atoms % size:
     raise ValueError(
-      f'{num_atoms=} is no multiple of the {size} atoms of '
+      f'{num_atoms=} is not a multiple of the {size} atoms of '
       f'{formula(unit)}; choose {size * max(1, num_atoms // size)} or '
       f'{size * (num_atoms // size + 1)}.'
     )
   if formula_units is not None and formula_units * size != num_atoms:
     raise ValueError(
       f'{formula_units=} of {formula(unit)} are {formula_units * size} atoms, '
-      f'at odds with {num_atoms=}; give one of the two.'
+      f'which contradicts {num_atoms=}; give one of the two.'
     )
   return Contents(unit, num_atoms // size)
 
@@ -91,15 +92,17 @@ def contents(
 def contents_of(
   composition: Any, num_atoms: Any, number: int
 ) -> list[Contents] | None:
-  """Contents of several cells; None if nothing is known of them.
+  """Required contents of several cells; None if nothing is required.
 
   Args:
-    composition: One for all of them, or a list with one for each; None: any.
-    num_atoms: Atoms of all of them, or a list with one for each; None: any.
-    number: How many cells.
+    composition: One composition for all cells, or a list with one for each;
+      None: any.
+    num_atoms: One number of atoms for all cells, or a list with one for each;
+      None: any.
+    number: Number of cells.
 
   Raises:
-    ValueError: If a list is not of that length, or as `contents`.
+    ValueError: If a list does not have that length, or as `contents`.
   """
   if composition is None and num_atoms is None:
     return None
@@ -116,10 +119,10 @@ def contents_of(
 
 
 def reduced(composition: Composition) -> tuple[tuple[int, int], ...]:
-  """Atomic numbers and atoms of one reduced formula unit.
+  """(atomic number, count) of each element of the reduced formula unit.
 
   Raises:
-    ValueError: If it is no formula of whole numbers of known elements.
+    ValueError: If it is not a formula of whole numbers of known elements.
   """
   counts = _counts(composition)
   divisor = math.gcd(*counts.values())
@@ -141,7 +144,7 @@ def formula(unit: Sequence[tuple[int, int]]) -> str:
 
 
 def _counts(composition) -> dict[int, int]:
-  """Atoms by atomic number; all whole and above zero."""
+  """Counts by atomic number, all at least 1."""
   if isinstance(composition, Mapping):
     given = dict(composition)
   else:
@@ -149,7 +152,7 @@ def _counts(composition) -> dict[int, int]:
       given = ase.formula.Formula(str(composition).strip()).count()
     except (ValueError, KeyError) as error:
       raise ValueError(
-        f'{composition=} is no formula of whole numbers, such as LiFePO4.'
+        f'{composition=} is not a formula of whole numbers, such as LiFePO4.'
       ) from error
   counts = {}
   for key, count in given.items():

@@ -1,9 +1,9 @@
-"""Shortest distances between atoms, periodic images included.
+"""Search for atoms that are too close, periodic images included.
 
-Host NumPy. A vector shorter than half the spacing of every family of cell faces
-has no shorter image, so rounding fractional differences finds it, ten times as
-fast as a neighbour list. Where the cell is too small for that, a neighbour list
-is used.
+Host NumPy. A vector shorter than half the distance between opposite cell faces,
+for all three pairs, has no shorter image. Rounding fractional differences finds
+such vectors ten times as fast as a neighbour list, which is used for smaller
+cells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from crystal_jax.structure import lattice
 
-# Most atoms whose pairs cost less than a neighbour list.
+# Maximum number of atoms for which all pairs cost less than a neighbour list.
 _MAX_PAIRWISE_ATOMS = 300
 
 
@@ -29,7 +29,7 @@ def first_contact(
   Args:
     positions: Cartesian positions, Å.
     cell: Lattice vectors as rows, Å.
-    distance: Å.
+    distance: Distance below which atoms are in contact, Å.
 
   Returns:
     Indices of the two atoms and their distance, Å; None if all distances are

@@ -1,9 +1,9 @@
 """`Crystal`: species, positions and a lattice, as a pytree of arrays.
 
-Files are read as crystals, the voxelizer takes crystals, the decoder returns
-crystals. Empty slots (atomic number 0) let crystals of different sizes stack
-into one batch. Arrays from files are NumPy in double precision; JAX casts them
-when they enter a computation.
+Files are read as crystals, and codecs encode and decode crystals. Empty slots
+(atomic number 0) let crystals of different sizes stack into one batch. Arrays
+from files are NumPy in double precision; JAX casts them when they enter a
+computation.
 """
 
 from __future__ import annotations
@@ -20,16 +20,13 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.structure import display
 
-# Shortest distance of two atoms, images included, Å.
-MIN_DISTANCE = 0.4
-
-# Smallest volume of a cell, over that of a box with the same edges.
-_MIN_VOLUME = 1e-6
-
 if TYPE_CHECKING:
   from crystal_jax import viewer
 
-# Longest lattice vector, Å; unit cells reach 1,000.
+# Smallest volume / (a·b·c); flatter cells are refused.
+_MIN_VOLUME_RATIO = 1e-6
+
+# Longest lattice vector, Å; those of real unit cells reach 1,000 Å.
 _MAX_LENGTH = 1e5
 
 _AXES = 'a', 'b', 'c'
@@ -85,7 +82,7 @@ class Crystal:
 
   @property
   def num_atoms(self) -> int:
-    """Atoms in filled slots."""
+    """Number of atoms, summed over a batch."""
     return int(np.sum(np.asarray(self.numbers) > 0))
 
   def show(self) -> viewer.Display:
@@ -124,7 +121,7 @@ class Crystal:
     return display.formula(np.asarray(self.numbers))
 
   def _counts(self) -> str:
-    """Atoms, and slots where some are empty."""
+    """Number of atoms, and of slots if any are empty."""
     slots = len(self.numbers)
     text = f'{self.num_atoms} atom' + 's' * (self.num_atoms != 1)
     return text if slots == self.num_atoms else f'{text} in {slots} slots'
@@ -133,11 +130,13 @@ class Crystal:
     """The same crystal in `max_atoms` slots.
 
     Raises:
-      ValueError: If it has more than `max_atoms` slots.
+      ValueError: If it has more than `max_atoms` slots, or is a batch.
     """
+    if np.ndim(self.numbers) != 1:
+      raise ValueError('Need one crystal; this is a batch: unstack it.')
     spare = max_atoms - len(self.numbers)
     if spare < 0:
-      raise ValueError(f'{len(self.numbers)} atoms do not fit {max_atoms=}.')
+      raise ValueError(f'{len(self.numbers)} slots do not fit {max_atoms=}.')
     return Crystal(
       numbers=np.pad(np.asarray(self.numbers), (0, spare)),
       positions=np.pad(np.asarray(self.positions), ((0, spare), (0, 0))),
@@ -153,8 +152,8 @@ def check_geometry(
   """Refuses arrays that describe no crystal.
 
   Raises:
-    ValueError: If a number is not finite, the cell has no volume or is longer
-      than 100,000 Å, or an atom has no atomic number.
+    ValueError: If a number is not finite, the cell has no volume, a lattice
+      vector is longer than 100,000 Å, or an atom has no atomic number.
   """
   if not np.isfinite(cell).all() or not np.isfinite(positions).all():
     raise ValueError('a position or a lattice vector is not finite')
@@ -165,7 +164,7 @@ def check_geometry(
       f'{_MAX_LENGTH:g} Å; positions and lattice vectors are in Å'
     )
   # Relative to a box of the same edges, so that flat cells count as flat.
-  if not abs(np.linalg.det(cell)) > _MIN_VOLUME * np.prod(lengths):
+  if not abs(np.linalg.det(cell)) > _MIN_VOLUME_RATIO * np.prod(lengths):
     raise ValueError(
       f'a cell of zero volume: {cell.tolist()}; set three independent lattice '
       'vectors'
@@ -183,20 +182,28 @@ def stack(crystals: Sequence[Crystal], max_atoms: int | None = None) -> Crystal:
 
   Args:
     crystals: At least one crystal.
-    max_atoms: Slots a crystal; None: as many as the largest needs.
+    max_atoms: Slots of each crystal; None: as many as the largest has.
 
   Raises:
-    ValueError: If there is none, or one has more than `max_atoms` atoms.
+    ValueError: If there is no crystal, one is a batch, or one has more than
+      `max_atoms` slots.
   """
   if not crystals:
     raise ValueError('Need at least one crystal to stack.')
-  slots = max_atoms or max(len(c.numbers) for c in crystals)
-  padded = [c.pad(slots) for c in crystals]
+  if max_atoms is None:
+    max_atoms = max(np.shape(c.numbers)[-1] for c in crystals)
+  padded = [c.pad(max_atoms) for c in crystals]
   return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
 
 
 def unstack(batch: Crystal) -> list[Crystal]:
-  """A batch back into crystals, without empty slots."""
+  """The crystals of a batch, without empty slots.
+
+  Raises:
+    ValueError: If it is one crystal, not a batch.
+  """
+  if np.ndim(batch.numbers) != 2:
+    raise ValueError('Need a batch [B, N]; this is one crystal.')
   crystals = []
   for numbers, positions, cell in zip(
     *map(np.asarray, (batch.numbers, batch.positions, batch.cell)), strict=True

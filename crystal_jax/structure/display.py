@@ -1,4 +1,4 @@
-"""Text and HTML by which objects that hold arrays show themselves."""
+"""Text and HTML of objects that hold arrays, for their `__repr__`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_concrete(*leaves: Any) -> bool:
   """Whether all leaves are arrays whose values can be read here.
 
   A leaf of a pytree may also be a tracer, a shape, None, or an array that was
-  donated to a computation or lies on another host.
+  donated to a computation or is on another host.
   """
   return all(_is_concrete(leaf) for leaf in leaves)
 
@@ -44,7 +44,7 @@ def shapes(name: str, leaves: Mapping[str, Any]) -> str:
 
 
 def formula(numbers: Int[np.ndarray, 'N']) -> str:
-  """Hill's formula of atomic numbers; of slots, those that are filled."""
+  """Hill formula of atomic numbers; empty slots (0) are left out."""
   symbols = ase.data.chemical_symbols
   return Formula.from_list(
     [symbols[n] if n < len(symbols) else f'X{n}' for n in numbers[numbers > 0]]

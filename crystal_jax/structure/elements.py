@@ -17,13 +17,14 @@ from jaxtyping import Array, Float
 
 MAX_NUMBER = 94  # Plutonium, the last element in the data sets.
 NUM_CLASSES = MAX_NUMBER + 1  # Classes of a voxel; 0 is the background.
-# Atomic number whose lone atom has a peak of height one inside the networks.
+# Atomic number of the isolated atom whose peak has height one in the networks.
 UNIT_NUMBER = 30.0
 NUM_PERIODS = 7
 NUM_COLUMNS = 32
 
-# Columns of the 32-column table: s block 1-2, f block 3-16, d block 17-26,
-# p block 27-32. Lutetium stands below yttrium, lanthanum opens the f block.
+# Atomic numbers of the noble gases, which end the periods; 0 is before the
+# first. Columns of the 32-column table: s block 1-2, f block 3-16, d block
+# 17-26, p block 27-32. Lutetium is below yttrium, lanthanum begins the f block.
 _NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
 
 _SPECIES = re.compile(r'([A-Za-z]{1,2})(\d*\.?\d*[+-]\d*\.?\d*|\d+)?')
@@ -45,17 +46,18 @@ def number(species: str) -> int:
   """Atomic number of a species such as 'Ti', 'Ti4+', 'O2-' or 'D'.
 
   Oxidation states are dropped; deuterium is hydrogen. Two capitals with a digit
-  or a charge are a molecule (NO3, CN-), not an element; T is a tetrahedral site
-  or tritium, so it is no element either.
+  or a charge are a molecule (NO3, CN-), not an element. T is refused: it may be
+  a tetrahedral site or tritium.
 
   Raises:
-    ValueError: If the species is no element.
+    ValueError: If the species is not an element.
   """
   match = _SPECIES.fullmatch(species.strip())
   name, suffix = match.groups() if match else ('', None)
   symbol = name.capitalize()
   found = ase.data.atomic_numbers.get('H' if symbol == 'D' else symbol, 0)
-  # Bare capitals may be an element, but CN and NO are none of those up to Pu.
+  # Two capitals may be an element, but CN and NO are not: Cn and No are beyond
+  # plutonium.
   is_molecule = name[1:].isupper() and (suffix or found > MAX_NUMBER)
   if not found or is_molecule:
     raise ValueError(f'unknown species {species!r}')
@@ -96,9 +98,9 @@ def channel_table(
   return table
 
 
-# Frequencies, in half turns over the table, of the waves that separate elements
-# with neighbouring atomic numbers.
-_CHECKS = 26, 68, 75, 90, 93
+# Frequencies of the cosines that separate neighbouring atomic numbers, in half
+# periods over the table.
+_FAST_FREQUENCIES = 26, 68, 75, 90, 93
 
 
 @functools.cache
@@ -120,7 +122,9 @@ def element_codes() -> Float[np.ndarray, '95 12']:
   columns = np.array([column(n) for n in z.tolist()]) - 0.5
   features = [np.ones(len(z)), rows, rows**2]
   features += [np.cos(np.pi * k * columns / NUM_COLUMNS) for k in (1, 2, 3, 4)]
-  features += [np.cos(np.pi * f * (z - 0.5) / len(z)) for f in _CHECKS]
+  features += [
+    np.cos(np.pi * f * (z - 0.5) / len(z)) for f in _FAST_FREQUENCIES
+  ]
   codes, upper = np.linalg.qr(np.stack(features, axis=1))
   # QR leaves the signs undetermined.
   codes = codes * np.sign(np.diag(upper)) * np.sqrt(len(z))

@@ -16,9 +16,9 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from crystal_jax.structure.crystal import Crystal
 
-# Coefficients of the lattice vectors, in a reduced basis, that may be as short
-# as the basis vectors.
-_SHORT = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+# Coefficients of lattice vectors that may be as short as the vectors of a
+# reduced basis.
+_SHORT_VECTORS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
 
 
 def lengths_and_angles(
@@ -63,9 +63,10 @@ def from_lengths_and_angles(
 def from_cell_parameters(
   lengths: Float[np.ndarray, '3'], angles: Float[np.ndarray, '3']
 ) -> Float[np.ndarray, '3 3']:
-  """The cell of a file's six parameters: `from_lengths_and_angles`, checked.
+  """The cell of six parameters of a file, checked.
 
-  Host NumPy, float64; right angles are exact.
+  As `from_lengths_and_angles`, but host NumPy in float64, with exact right
+  angles.
 
   Raises:
     ValueError: If a length is not positive, an angle is not between 0 and 180
@@ -100,7 +101,7 @@ def volume(cell: Float[ArrayLike, '*B 3 3']) -> Float[Array, '*B']:
 
 
 def right_handed(crystal: Crystal) -> Crystal:
-  """The same crystal, its lattice vectors negated if they are left-handed.
+  """The same crystal with right-handed lattice vectors.
 
   A CIF holds lengths and angles, which describe a right-handed cell: fractional
   coordinates in a left-handed one would be read as the mirror image. Negating
@@ -147,7 +148,7 @@ def minkowski_reduce(
   References:
     Nguyen and Stehlé, Low-dimensional lattice basis reduction revisited.
   """
-  reduced, op = ase.geometry.minkowski_reduce(_checked(cell))
+  reduced, op = ase.geometry.minkowski_reduce(_check_cell(cell))
   return np.asarray(reduced), np.asarray(op, np.int64)
 
 
@@ -171,7 +172,7 @@ def niggli_reduce(
   References:
     Grosse-Kunstleve, Sauter and Adams, Acta Cryst. A60, 1 (2004).
   """
-  return niggli_operation(cell, tolerance) @ _checked(cell)
+  return niggli_operation(cell, tolerance) @ _check_cell(cell)
 
 
 def niggli_operation(
@@ -197,26 +198,30 @@ def niggli_operation(
 def idealize(
   cell: Float[ArrayLike, '3 3'], tolerance: float = 1e-3
 ) -> Float[np.ndarray, '3 3']:
-  """The cell made exactly as symmetric as it is within a tolerance.
+  """The cell with the symmetry that it has within a tolerance, made exact.
 
   The metric tensor is averaged over the integer matrices that preserve it
-  within the tolerance. The basis stays, and the orientation is the closest one.
+  within the tolerance. The basis stays; the orientation is as close as
+  possible to the given one.
 
   Args:
     cell: A reduced cell, Å.
     tolerance: Largest change of the metric by such a matrix, relative to the
       lengths.
   """
-  cell = _checked(cell)
+  cell = _check_cell(cell)
   metric = cell @ cell.T
-  size = np.sqrt(np.diag(metric))
+  lengths = np.sqrt(np.diag(metric))
   # Each row of such a matrix preserves a length: few rows qualify.
-  length = np.einsum('ni,ij,nj->n', _SHORT, metric, _SHORT)
-  kept = [_SHORT[np.abs(length / s**2 - 1) < 2 * tolerance] for s in size]
+  squares = np.einsum('ni,ij,nj->n', _SHORT_VECTORS, metric, _SHORT_VECTORS)
+  kept = [
+    _SHORT_VECTORS[np.abs(squares / length**2 - 1) < 2 * tolerance]
+    for length in lengths
+  ]
   matrices = np.array(list(itertools.product(*kept)))
   matrices = matrices[np.abs(np.rint(np.linalg.det(matrices))) == 1]
   metrics = matrices @ metric @ matrices.transpose(0, 2, 1)
-  change = np.abs(metrics - metric[None]) / np.outer(size, size)[None]
+  change = np.abs(metrics - metric[None]) / np.outer(lengths, lengths)[None]
   mean = metrics[change.max(axis=(1, 2)) < 2 * tolerance].mean(axis=0)
   # The rotation that brings the ideal cell closest to the given one.
   ideal = np.linalg.cholesky(mean)
@@ -287,7 +292,7 @@ def _niggli_signs(xi, eta, zeta, eps):
   return flips
 
 
-def _checked(cell) -> np.ndarray:
+def _check_cell(cell) -> np.ndarray:
   cell = np.array(cell, np.float64)
   if cell.shape != (3, 3):
     raise ValueError(f'Need a cell [3, 3], not {cell.shape}.')

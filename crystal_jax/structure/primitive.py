@@ -1,4 +1,4 @@
-"""Primitive cells, found by pure translations. Host NumPy, float64."""
+"""Primitive cells, found from pure translations. Host NumPy, float64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crystal_jax.structure import supercell
 # are rounded to 1e-4 Å.
 SYMPREC = 5e-3
 
-# Most atoms that spglib is given: its time grows with their cube.
+# Maximum number of atoms that spglib is given: its time grows with their cube.
 _MAX_SPGLIB_ATOMS = 128
 
 
@@ -29,7 +29,7 @@ def primitive_cell(
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
-  """The primitive cell within `SYMPREC`; a primitive cell is returned as it is.
+  """The primitive cell within `SYMPREC`; a primitive cell is unchanged.
 
   Args:
     numbers: Atomic numbers, no empty slots.
@@ -58,17 +58,18 @@ def primitive_cell(
 
 
 def rarest_atoms(numbers: Int[np.ndarray, 'N']) -> Int[np.ndarray, 'K']:
-  """Indices of the rarest species; the heaviest of those that tie."""
+  """Indices of the atoms of the rarest species; of equals, the heaviest."""
   species, counts = np.unique(numbers, return_counts=True)
   rarest = species[counts == counts.min()].max()
   return np.flatnonzero(numbers == rarest)
 
 
 def quietly(function: Callable, *args: Any, **options: Any) -> Any:
-  """Calls a function of spglib, whose C code else prints to stderr.
+  """Calls a function of spglib without its messages on stderr.
 
-  spglib's deprecation warnings are of a library, which Python does not show.
-  Warning filters are left alone: all threads share them.
+  Its C code prints to stderr unless SPGLIB_WARNING is OFF. Python does not show
+  deprecation warnings of libraries, so warning filters, which all threads
+  share, are left alone.
   """
   os.environ.setdefault('SPGLIB_WARNING', 'OFF')
   return function(*args, **options)

@@ -1,8 +1,9 @@
-"""Supercells of thousands of atoms, divided by their pure translations.
+"""Division of supercells of thousands of atoms by their pure translations.
 
-The shortest translation that maps every atom onto one of its species divides
-the cell; the search is repeated on what is left. A KD-tree finds the atoms, so
-4,096 atoms take milliseconds, where spglib takes minutes. Host NumPy, float64.
+The cell is divided by the shortest translation that maps every atom onto one of
+its species, and the search is repeated on the smaller cell. A KD-tree finds the
+atoms: 4,096 atoms take milliseconds, where spglib takes minutes. Host NumPy,
+float64.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jaxtyping import Float, Int
 
 from crystal_jax.structure import lattice
 
-# Atoms of the rarest species that a translation is tried on first.
+# Number of atoms of the rarest species on which translations are tried first.
 _PROBES = 8
 
 
@@ -26,7 +27,7 @@ def divide(
 ) -> tuple[
   Int[np.ndarray, 'M'], Float[np.ndarray, 'M 3'], Float[np.ndarray, '3 3']
 ]:
-  """A cell without pure translations, whose atoms are averaged over them.
+  """The cell without pure translations; atoms are averaged over them.
 
   Args:
     numbers: Atomic numbers, no empty slots.
@@ -44,8 +45,8 @@ def divide(
 def _translation(numbers, fractional, cell, tolerance):
   """The shortest translation, its order and its permutation; or None.
 
-  Fractional vector t with `order * t` in the lattice; atom i, translated, lies
-  on atom `permutation[i]`.
+  The translation is fractional; `order` times it is in the lattice. It maps
+  atom i onto atom `permutation[i]`.
   """
   import scipy.spatial  # Only large cells need it.
 
@@ -58,7 +59,7 @@ def _translation(numbers, fractional, cell, tolerance):
   rarest = np.flatnonzero(kinds == np.flatnonzero(counts == counts.min())[-1])
 
   def images(indices, shift):
-    """Nearest atoms of shifted ones, and whether each lies on one like it."""
+    """Nearest atoms of shifted ones, and whether species and position agree."""
     shifted = (wrapped[indices] + shift) % 1.0 % 1.0
     found = tree.query(shifted)[1]
     vectors = shifted - wrapped[found]

@@ -7,14 +7,13 @@ import numpy as np
 
 from crystal_jax.structure import elements, lattice
 from crystal_jax.structure.contacts import first_contact
-from crystal_jax.structure.crystal import (
-  MIN_DISTANCE,
-  Crystal,
-  check_geometry,
-)
+from crystal_jax.structure.crystal import Crystal, check_geometry
+
+# Å; a crystal with two atoms (or images) closer than this is refused.
+MIN_DISTANCE = 0.4
 
 # Shortest and longest lattice vector of a decoded crystal, Å.
-_LENGTHS = 0.5, 1000.0
+_MIN_LENGTH, _MAX_LENGTH = 0.5, 1000.0
 
 # Largest deviation from 1 of the occupancy of a full site.
 _OCCUPANCY_TOLERANCE = 1e-3
@@ -24,8 +23,9 @@ def check_atoms(atoms: ase.Atoms) -> Crystal:
   """The crystal of ASE atoms; refuses anything but whole, periodic crystals.
 
   Raises:
-    ValueError: If the atoms have no cell or a flat one, partial occupancy, an
-      unknown species, are none, or are closer than 0.4 Å.
+    ValueError: If there are no atoms or no cell, the cell is flat, a site is
+      partially occupied, a species is unknown, or two atoms are closer than
+      0.4 Å.
   """
   if not len(atoms):
     raise ValueError('no atoms')
@@ -78,7 +78,7 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
   """Refuses a site that is not fully occupied; '.' and '?' mean unknown.
 
   Raises:
-    ValueError: If the occupancy is no number, or is not one.
+    ValueError: If the occupancy is not a number, or is not 1.
   """
   if occupancy in ('.', '?'):
     return
@@ -86,7 +86,7 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
     value = float(occupancy)
   except (TypeError, ValueError):
     raise ValueError(
-      f'occupancy of site {label} is no number: {occupancy!r}'
+      f'occupancy of site {label} is not a number: {occupancy!r}'
     ) from None
   if not abs(value - 1) <= _OCCUPANCY_TOLERANCE:
     raise ValueError(
@@ -95,9 +95,9 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
 
 
 def check_decoded(crystal: Crystal) -> Crystal | str:
-  """A decoded crystal, right-handed, or the reason why it is not valid."""
+  """The right-handed decoded crystal, or the reason why it is not valid."""
   lengths = np.linalg.norm(crystal.cell, axis=1)
-  if not ((_LENGTHS[0] < lengths) & (lengths < _LENGTHS[1])).all():
+  if not ((_MIN_LENGTH < lengths) & (lengths < _MAX_LENGTH)).all():
     return f'the decoded lattice vectors are {np.round(lengths, 3)} Å long'
   try:
     return lattice.right_handed(check_crystal(crystal))

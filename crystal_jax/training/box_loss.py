@@ -24,18 +24,18 @@ from crystal_jax.training.parallel import AXIS
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
-  """Weights of the terms, and what a training step samples.
+  """Weights of the terms, and settings of the species loss.
 
   Attributes:
     beta: Weight of the KL, which is summed over the latent.
-    beta_warmup: Steps over which beta rises from zero.
-    free_bits: Nats each latent number may carry at no cost.
-    gamma: Share of the species loss that trains the VAE.
-    species: 'cross_entropy' or 'bce'.
+    beta_warmup: Number of steps over which beta rises from zero.
+    free_bits: KL of each latent number that costs nothing, nats.
+    gamma: Share of the species loss's gradient that reaches the VAE.
+    species: Species loss, 'cross_entropy' or 'bce'.
     balance: Exponent of the class weights; see `losses.class_weights`.
     lattice: Weight of the lattice head's error.
-    species_voxels: Random voxels of the species loss in a step, the same in
-      every example; 0: all.
+    species_voxels: Number of random voxels in the species loss of a step, the
+      same in all examples; 0: all voxels.
   """
 
   beta: float
@@ -60,8 +60,7 @@ class BoxLoss:
     model: Its representation and networks.
     weights: Weights of the terms.
     training: Whether to sample the latent, rotations and the voxels of the
-      species loss. Otherwise the posterior's mean is decoded, and every voxel
-      counts.
+      species loss. False: the posterior's mean is decoded, all voxels count.
   """
 
   model: Model[Box, BoxNetworks]

@@ -32,9 +32,9 @@ FOLDER = 'checkpoints'
 def open_checkpoints(
   workdir: str | os.PathLike[str], keep: int = 2
 ) -> ocp.CheckpointManager:
-  """The checkpoints of a run: the latest `keep`, and that of least loss.
+  """The checkpoints of a run: the latest `keep`, and the best one.
 
-  The loss is the held-out one.
+  The best one has the smallest held-out loss.
   """
   policies = checkpoint_managers.AnyPreservationPolicy(
     [
@@ -82,13 +82,13 @@ def restore(
   config: ml_collections.ConfigDict,
   step: int | None = None,
 ) -> tuple[TrainState, dict[str, Any]]:
-  """The state and the data position at a step; None: the latest.
+  """The state and the data position at a step.
 
   Args:
     checkpoints: The checkpoints of the run.
-    state: A fresh state of the same shapes, whose values are not used.
+    state: A fresh state of the same shapes; its values are not used.
     config: The config of that state.
-    step: The step of the checkpoint.
+    step: The step of the checkpoint; None: the latest.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
@@ -99,7 +99,7 @@ def restore(
     raise FileNotFoundError(
       f'{checkpoints.directory} holds no checkpoint; train first.'
     )
-  changed = _changed(restore_config(checkpoints, step), config)
+  changed = _changed_fields(restore_config(checkpoints, step), config)
   if changed:
     raise ValueError(
       f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
@@ -138,7 +138,8 @@ def load_model(
   Args:
     workdir: Folder of the run.
     step: The step of the checkpoint; None: the latest.
-    make_model: The model of `config.model`; a codec's by default.
+    make_model: Function from `config.model` to the model; by default that of
+      codecs.
 
   Returns:
     The config, the model and the averaged parameters.
@@ -161,7 +162,7 @@ def load_model(
 def restore_config(
   checkpoints: ocp.CheckpointManager, step: int | None = None
 ) -> ml_collections.ConfigDict:
-  """The config of a run at a step, or the latest.
+  """The config of a run at a step; None: at the latest.
 
   Raises:
     FileNotFoundError: If there is no checkpoint.
@@ -177,7 +178,7 @@ def restore_config(
 
 
 # Fields of `config.model` that may change between runs of a workdir.
-_FREE = (
+_CHANGEABLE = (
   'dtype',
   'box.filling',
   'box.turn',
@@ -188,7 +189,7 @@ _FREE = (
 )
 
 
-def _changed(old, new) -> list[str]:
+def _changed_fields(old, new) -> list[str]:
   """Fields of the model that differ, such as `model.vae.latent`."""
   old, new = (
     traverse_util.flatten_dict(each.to_dict().get('model', {}), sep='.')
@@ -197,7 +198,7 @@ def _changed(old, new) -> list[str]:
   return [
     f'model.{name}'
     for name in new
-    if name not in _FREE and old.get(name) != new[name]
+    if name not in _CHANGEABLE and old.get(name) != new[name]
   ]
 
 

@@ -26,7 +26,7 @@ from crystal_jax.models.lattice_latent import UNITS
 from crystal_jax.representation import Coded, readout
 from crystal_jax.training import coded_terms, losses, metrics, property_terms
 
-# In `lattice_latent.UNITS`: 1 % of a length, 0.9 degrees of an angle.
+# In `lattice_latent.UNITS`: 0.9 % of a length, 0.9 degrees of an angle.
 _HUBER_DELTA = 3.0
 
 
@@ -38,9 +38,9 @@ class CodedLoss:
     model: Its representation and networks.
     weights: Weights of the terms.
     training: Whether to sample the latent, jitter the voxels and subsample the
-      atoms. Otherwise the posterior's mean is decoded, and every atom is read
-      at its nearest voxel.
-    property_weights: Of the terms of property heads, if there are any.
+      atoms. False: the posterior's mean is decoded, and every atom is read at
+      its nearest voxel.
+    property_weights: Weights of the terms of property heads; None: no heads.
   """
 
   model: Model[Coded, CodedNetworks]

@@ -20,7 +20,7 @@ def load_run(
   """The averaged parameters of a run's latest checkpoint, and their card.
 
   Args:
-    workdir: Of `experiments.main`; the data set is not read.
+    workdir: Workdir of `experiments.main`; the data set is not read.
 
   Raises:
     FileNotFoundError: If it holds no checkpoint.

@@ -52,7 +52,7 @@ class Latents:
     return columns, dropped
 
   def sized(self, *arrays: Arrays) -> Latents:
-    """Itself: no shape depends on the crystals."""
+    """Returns itself: no shape depends on the crystals."""
     return self
 
   def examples(self, key: Array | None, batch: Mapping[str, Array]) -> Examples:
@@ -79,5 +79,5 @@ class Latents:
 
 
 def _finite_rows(latents) -> Bool[np.ndarray, 'M']:
-  """Whether each latent is finite; one number of it tells."""
+  """Whether each latent is finite; checks its first number only."""
   return np.isfinite(latents[:, 0, 0]) & np.isfinite(latents[:, 1, 0])

@@ -22,9 +22,9 @@ class RunLog:
 
   Args:
     workdir: Folder of `metrics.jsonl` and TensorBoard's files.
-    first_step: The step at which the run starts; rows of later steps, which a
-      killed run left, are removed.
-    steps: The step at which it ends.
+    first_step: Step at which the run starts; rows of later steps, left by a
+      killed run, are removed.
+    steps: Step at which the run ends.
   """
 
   def __init__(
@@ -48,7 +48,7 @@ class RunLog:
       self._bar = tqdm(total=steps, initial=first_step, unit='step')
 
   def write(self, split: str, step: int, metrics: Mapping[str, float]) -> None:
-    """One row of metrics of a split ('train' or 'heldout')."""
+    """Writes a row of metrics of a split ('train' or 'heldout')."""
     if not self._main:
       return
     self._file.write(

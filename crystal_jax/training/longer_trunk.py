@@ -1,8 +1,8 @@
-"""Trained trunks with blocks added at their end, which add nothing at first.
+"""Extension of trained trunks by further blocks, which start as identities.
 
 Flax numbers the parts of a `Trunk` in order. Block i has norms 2 i and 2 i + 1
-and dense layers 2 i and 2 i + 1, the last norm is that of the output, and the
-mixes of one kind are numbered by themselves.
+and dense layers 2 i and 2 i + 1. The last norm is that of the output. Mixes are
+numbered separately for each kind.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _PART = re.compile(r'(\w+?)_(\d+)')
 
 
 def lengthen(trained: PyTree, fresh: PyTree) -> tuple[PyTree, PyTree]:
-  """Parameters that go on where a model with fewer blocks stopped.
+  """Parameters with which a longer trunk computes what the trained one does.
 
   Args:
-    trained: Trees of dicts, with trunks that may be shorter.
-    fresh: Of the model that is to be trained.
+    trained: Trained parameters, nested dicts; their trunks may be shorter.
+    fresh: Parameters of the model that is to be trained.
 
   Returns:
-    `trained` with the names that its parts have in the longer trunks, and
-    `fresh` with zeros in the outputs of the new blocks. The two as they are,
-    where no trunk is longer.
+    `trained`, with its parts renamed as in the longer trunks, and `fresh`, with
+    zeros in the outputs of the new blocks. Both unchanged if no trunk is
+    longer.
   """
   if not (isinstance(trained, Mapping) and isinstance(fresh, Mapping)):
     return trained, fresh

@@ -1,4 +1,4 @@
-"""The training loop; it may be interrupted at any point and resumed."""
+"""Training loop that can be interrupted at any point and resumed."""
 
 import logging
 import math
@@ -36,8 +36,8 @@ def train(
 
   Args:
     config: See `experiments/base.py`.
-    workdir: Folder of checkpoints, metrics and logs; made if absent.
-    task: The task of the config; `crystal_jax.tasks.train` finds it.
+    workdir: Folder of checkpoints, metrics and logs; created if absent.
+    task: The task of the config; `crystal_jax.tasks.train` passes it.
 
   Returns:
     The run and its last state.
@@ -120,7 +120,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
 
 
 def heldout_loss(run, state, loss_step) -> dict[str, float]:
-  """Mean loss of the averaged parameters over some held-out batches."""
+  """Mean loss of the averaged parameters over held-out batches."""
   # The same key at every step, so that losses of two steps are comparable.
   variables = {
     'params': state.ema,
@@ -136,7 +136,7 @@ def heldout_loss(run, state, loss_step) -> dict[str, float]:
 
 
 def _collect(pending, step, checkpoints) -> dict[str, float]:
-  """Mean metrics of the pending steps; stops a diverged run."""
+  """Mean metrics of the pending steps; raises if the loss diverged."""
   rows = [metrics.divide(sums) for sums in jax.device_get(pending)]
   rows = [_with_loss(row) for row in rows]
   first = step - len(rows) + 1

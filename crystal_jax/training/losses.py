@@ -1,4 +1,4 @@
-"""Losses, one number for each example.
+"""Losses of the paper, one number for each example.
 
 L_VAE = L_RE(M̂, M) + β KL(q(z|M) ‖ N(0, I)) + γ L(Ŝ, S) and L_UNet = L(Ŝ, S)
 of Hoffmann et al. (arXiv:1909.00949). The caller sums over examples and divides
@@ -31,8 +31,8 @@ def kl(
   Args:
     mean: Mean of q(z|M).
     log_var: Logarithm of its variance.
-    free_bits: Nats that each latent number may carry at no cost
-      (arXiv:1606.04934, section 3.2), against collapse of the posterior.
+    free_bits: KL of each latent number that costs nothing, nats
+      (arXiv:1606.04934, section 3.2); prevents collapse of the posterior.
   """
   each = 0.5 * (jnp.square(mean) + jnp.exp(log_var) - 1.0 - log_var)
   each = jnp.maximum(each, free_bits)
@@ -42,7 +42,7 @@ def kl(
 def class_counts(
   labels: Int[Array, 'B *V'], valid: Float[Array, 'B'], num_classes: int
 ) -> Float[Array, 'K']:
-  """How many voxels of the valid examples carry each class."""
+  """Number of voxels of the valid examples with each class."""
   valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
   weights = jnp.broadcast_to(valid, labels.shape)
   return jnp.zeros(num_classes).at[labels.ravel()].add(weights.ravel())
@@ -51,7 +51,9 @@ def class_counts(
 def class_weights(
   counts: Float[Array, 'K'], balance: float
 ) -> Float[Array, 'K']:
-  """Weight of each class, count^-balance: 0 none, 1 equal for all classes.
+  """Weight of each class, count^-balance.
+
+  balance 0: equal weights of voxels; 1: equal weights of classes.
 
   Most voxels are background; without weights, predicting background everywhere
   is a good local minimum.

@@ -1,7 +1,7 @@
 """Metrics of reconstructed densities and species maps.
 
-A metric is a sum and a count: both add up over batches and devices, and one
-division at the end gives the mean.
+A metric is a sum and a count. Both are added over batches and devices, and
+divided once at the end.
 """
 
 import jax.numpy as jnp
@@ -27,9 +27,9 @@ def species_sums(
 ) -> Sums:
   """Agreement of two species maps, without the background.
 
-  `species_iou` is the voxels of the correct species over the voxels that are an
-  atom's in either map; `species_voxels` is the share of labelled voxels that
-  are correct.
+  `species_iou`: number of voxels with the correct species over number of voxels
+  labelled as an atom in either map. `species_voxels`: share of labelled voxels
+  that are correct.
   """
   valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
   correct = (valid * ((predicted == labels) & (labels > 0))).sum()

@@ -1,11 +1,12 @@
-"""Trained token networks on a grid of more tokens a side.
+"""Transfer of trained token networks to a grid with more tokens a side.
 
-What a token means stays: a block of as many voxels, with atoms as wide in
-voxels. So layers of single tokens are kept, and layers between tokens are
-averaged: a map over token positions (`PlaceMix`) becomes one that depends on
-their offset alone, and reaches the nearest neighbours; position embeddings are
-interpolated. mp_20's layers give 47 of 48 crystals of 22 to 80 atoms back in
-this way, on 24³ voxels, before any training (benchmarks/RESULTS.md).
+A token stays a block of as many voxels, with atoms as wide in voxels. Layers of
+single tokens are therefore kept, and layers between tokens are averaged: a map
+over token positions (`PlaceMix`) becomes one that depends only on the offset of
+two tokens and reaches the nearest neighbours. Position embeddings are
+interpolated. With mp_20's layers, 47 of 48 crystals of 22 to 80 atoms are
+reconstructed in this way on 24³ voxels, before any training
+(benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ def regrid(trained: PyTree, fresh: PyTree) -> PyTree:
   """Trained parameters in the shapes of a model on another grid.
 
   Args:
-    trained: Trees of dicts.
-    fresh: Of the model that is to be trained.
+    trained: Trained parameters, nested dicts.
+    fresh: Parameters of the model that is to be trained.
 
   Returns:
-    `trained`, with layers between tokens averaged, and without property heads,
-    which read another latent; as it is, where the grids are the same.
+    `trained` with layers between tokens averaged, and without property heads,
+    because they read a latent of another size. Unchanged if the grids are the
+    same.
   """
   found, changed = _regrid(trained, fresh)
   if changed:
@@ -42,26 +44,30 @@ def _regrid(trained, fresh) -> tuple[dict[str, PyTree], bool]:
   for name, part in trained.items():
     other = fresh.get(name)
     if isinstance(part, Mapping) and isinstance(other, Mapping):
-      if name.startswith(_MIX) and _differ(part['kernel'], other['kernel']):
-        kernel = _averaged(np.asarray(part['kernel']), other['kernel'].shape[1])
+      if name.startswith(_MIX) and _shapes_differ(
+        part['kernel'], other['kernel']
+      ):
+        kernel = _average(np.asarray(part['kernel']), other['kernel'].shape[1])
         found[name], changed = {**part, 'kernel': kernel}, True
       else:
         found[name], inner = _regrid(part, other)
         changed |= inner
-    elif name in _EMBEDDINGS and other is not None and _differ(part, other):
-      found[name] = _interpolated(np.asarray(part), len(other))
+    elif (
+      name in _EMBEDDINGS and other is not None and _shapes_differ(part, other)
+    ):
+      found[name] = _interpolate(np.asarray(part), len(other))
       changed = True
   return found, changed
 
 
-def _differ(trained: Array, fresh: Array) -> bool:
+def _shapes_differ(trained: Array, fresh: Array) -> bool:
   return trained.shape != fresh.shape
 
 
-def _averaged(
+def _average(
   kernel: Float[np.ndarray, 'K S S'], tokens: int
 ) -> Float[np.ndarray, 'K T T']:
-  """A map over token positions, as a mean over pairs of the same offset."""
+  """A map over token positions, averaged over pairs with the same offset."""
   before, after = _side(kernel.shape[1]), _side(tokens)
   old, new = _indices(before), _indices(after)
   found = np.zeros((len(kernel), tokens, tokens), np.float32)
@@ -72,14 +78,14 @@ def _averaged(
   return found
 
 
-def _interpolated(
+def _interpolate(
   embedding: Float[np.ndarray, 'S W'], tokens: int
 ) -> Float[np.ndarray, 'T W']:
-  """Position embeddings, linear between those of a periodic grid."""
+  """Position embeddings, interpolated linearly on a periodic grid."""
   before, after = _side(len(embedding)), _side(tokens)
-  at = _indices(after) * before / after
-  corner = np.floor(at).astype(int)
-  share = at - corner
+  position = _indices(after) * before / after
+  corner = np.floor(position).astype(int)
+  share = position - corner
   found = np.zeros((tokens, embedding.shape[1]), np.float32)
   for step in itertools.product((0, 1), repeat=3):
     weight = np.prod(np.where(step, share, 1 - share), axis=1)
@@ -88,7 +94,7 @@ def _interpolated(
 
 
 def _side(tokens: int) -> int:
-  """Tokens a side of a cube of tokens."""
+  """Number of tokens a side of a cube of tokens."""
   return round(tokens ** (1 / 3))
 
 

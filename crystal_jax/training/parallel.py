@@ -1,7 +1,7 @@
-"""One step on every device, by pmap.
+"""Steps on all devices, by pmap.
 
-The state is replicated with no leading device axis, which saves a stack and an
-unstack of every parameter a step. Batches carry a leading axis of local
+The state is replicated without a leading device axis, which saves stacking and
+unstacking every parameter in each step. Batches carry a leading axis of local
 devices. Inside the step, `AXIS` names the axis over all devices.
 """
 
@@ -54,7 +54,7 @@ def parallel_eval_step(step: Callable) -> Callable:
 
 
 def anywhere(flag: bool) -> bool:
-  """Whether `flag` is set in any process; every process has to call it."""
+  """Whether `flag` is set in any process; every process must call it."""
   if jax.process_count() == 1:
     return flag
   flags = np.full(jax.local_device_count(), flag, np.int32)

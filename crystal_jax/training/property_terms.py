@@ -1,8 +1,8 @@
-"""Terms of the loss of property heads, and what is reported of them.
+"""Loss terms and metrics of property heads.
 
-The cross entropy of classes and distributions, and the Huber loss of
-standardised scalars, quadratic up to one standard deviation of the training
-set. A crystal whose property is not known (NaN) is left out of its term.
+The terms are the cross entropy of classes and distributions, and the Huber loss
+of standardised scalars, quadratic up to one standard deviation of the training
+set. A crystal whose property is unknown (NaN) is left out of that term.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from crystal_jax.training import metrics
 
 @dataclasses.dataclass(frozen=True)
 class PropertyWeights:
-  """Weights of the terms.
+  """Weight of each property's term.
 
   Attributes:
-    element_fractions: Of their cross entropy.
-    crystal_system: Of its cross entropy.
-    num_atoms: Of its Huber loss.
-    volume_per_atom: Of the Huber loss of its logarithm.
-    columns: Of the Huber loss of each scalar column of the data set.
+    element_fractions: Weight of their cross entropy.
+    crystal_system: Weight of its cross entropy.
+    num_atoms: Weight of its Huber loss.
+    volume_per_atom: Weight of the Huber loss of its logarithm.
+    columns: Weight of the Huber loss of each scalar column of the data set.
   """
 
   element_fractions: float
@@ -61,8 +61,8 @@ def property_terms(
     params: Their parameters.
     z: Latents, sampled in training.
     batch: Prepared crystals, and the columns that the properties need.
-    valid: Which examples count.
-    weights: Of the terms.
+    valid: 1 for examples that count, 0 for the rest.
+    weights: Weights of the terms.
   """
   outputs = heads.outputs(params, z)
   targets = heads.targets(params, batch)
@@ -81,7 +81,7 @@ def property_terms(
     else:
       error = (output - target)[:, 0]
       loss = 2 * optax.huber_loss(error, delta=1.0)
-      # Of a logarithm, the relative error.
+      # For a logarithm, this is the relative error.
       absolute = jnp.abs(error) * params[name]['std']
       sums[f'{name}_mae'] = (absolute * counted).sum(), counted.sum()
     total = weights.of(name) * (loss * counted).sum()

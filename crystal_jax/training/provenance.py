@@ -1,8 +1,8 @@
 """Provenance of a run's data, in `data.json` beside its checkpoints.
 
-It holds the elements of the training crystals, and names and digests of the
-files they came from. A codec of the run then knows which elements it was not
-trained on, without the data set. Folders of the files are private and left out.
+It holds the elements of the training crystals, and the names and digests of
+their files. From it a codec of the run knows which elements it was trained on,
+without the data set. Folders of the files are private and left out.
 """
 
 from __future__ import annotations

@@ -38,17 +38,17 @@ class Trainable(Protocol):
 
   @property
   def make_model(self) -> Callable[[ml_collections.ConfigDict], Model]:
-    """`config.model` to a model."""
+    """Function from `config.model` to a model."""
 
   @property
   def make_loss(self) -> Callable[..., steps.Loss]:
-    """A model, `config.train` and `training=` to its loss."""
+    """Function from a model, `config.train` and `training=` to its loss."""
 
   @property
   def columns(
     self,
   ) -> Callable[[ml_collections.ConfigDict], tuple[str, ...]]:
-    """A config to the names of scalar columns that the loss needs."""
+    """Function from a config to names of scalar columns the loss needs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Run:
   Attributes:
     config: The config.
     task: The task of the config.
-    model: What is trained.
+    model: The model that is trained.
     arrays: Prepared examples of 'train' and, if there are any, 'heldout'.
-    refused: Of each, how many crystals the model cannot encode; they are not in
-      `arrays`.
-    optimizer: One for all parameters.
+    refused: Number of crystals of each split that the model cannot encode; they
+      are not in `arrays`.
+    optimizer: Optimizer of all parameters.
   """
 
   config: ml_collections.ConfigDict
@@ -74,7 +74,7 @@ class Run:
 
   @property
   def train_step(self) -> Callable:
-    """For `parallel_train_step`."""
+    """The training step, for `parallel_train_step`."""
     return steps.make_train_step(
       self.make_loss(training=True),
       self.optimizer,
@@ -83,7 +83,7 @@ class Run:
 
   @property
   def loss_step(self) -> Callable:
-    """For `parallel_eval_step`."""
+    """The step that evaluates the loss, for `parallel_eval_step`."""
     return steps.make_loss_step(self.make_loss(training=False))
 
   def make_loss(self, *, training: bool) -> steps.Loss:
@@ -91,7 +91,7 @@ class Run:
     return self.task.make_loss(self.model, self.config.train, training=training)
 
   def fresh_state(self) -> TrainState:
-    """A state of fresh parameters."""
+    """A state with fresh parameters."""
     init = functools.partial(
       self.model.networks.init, arrays=self.arrays['train']
     )
@@ -124,7 +124,7 @@ class Run:
     """Held-out batches of this process, once and in order.
 
     Args:
-      limit: Most batches; None: all.
+      limit: Maximum number of batches; None: all.
     """
     batches = self._batches('heldout', seed=None, origins=1, num_epochs=1)
     return itertools.islice(batches, limit)
@@ -150,7 +150,7 @@ def set_up(config: ml_collections.ConfigDict, task: Trainable) -> Run:
     task: The task of the config.
 
   Raises:
-    ValueError: If fields contradict each other, or no crystal is left.
+    ValueError: If fields contradict each other, or no training crystal remains.
   """
   model = task.make_model(config.model)
   optimizer = make_optimizer(config.train)
@@ -193,7 +193,7 @@ def describe(run: Run) -> None:
 
 
 def _load(config, task, model, split) -> tuple[data.Arrays, int]:
-  """A split's prepared crystals, and the number of refused ones; logs those."""
+  """A split's prepared crystals and number of refused ones; logs the latter."""
   representation = model.representation
   options = {
     'columns': task.columns(config),

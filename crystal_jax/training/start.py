@@ -24,19 +24,20 @@ def start_from(
 ) -> TrainState:
   """A fresh state with the parameters of a trained model.
 
-  Parameters that the trained model does not have keep their fresh values;
-  blocks that a trunk has more than its own add nothing at first; layers between
-  tokens fit another grid (`other_grid`).
+  Parameters that the trained model does not have keep their fresh values.
+  Further blocks of a trunk start as identities (`longer_trunk`). Layers between
+  tokens are adapted to another grid (`other_grid`).
 
   Args:
     state: A fresh state of the model that is to be trained.
     folder: Folder of a codec, or workdir of a run (its averaged parameters).
-    make_model: Model of a run's `config.model`; a codec's by default.
+    make_model: Function from a run's `config.model` to its model; by default
+      that of codecs.
 
   Raises:
     FileNotFoundError: If the folder holds neither.
-    ValueError: If the state lacks one of its parameters, or has it in another
-      shape.
+    ValueError: If the state lacks a parameter of the trained model, or has it
+      in another shape.
   """
   folder = pathlib.Path(folder)
   if (folder / checkpoints.FOLDER).is_dir():

@@ -12,7 +12,7 @@ from jaxtyping import Array, Int, PyTree
 
 @struct.dataclass
 class TrainState:
-  """Argument and result of a training step, saved in checkpoints.
+  """State of a training, saved in checkpoints.
 
   Attributes:
     step: Number of steps taken.
@@ -58,10 +58,10 @@ def make_optimizer(
   """AdamW with linear warm-up, cosine decay and gradient clipping.
 
   Args:
-    config: `config.train`: learning_rate at the peak; warmup_steps from zero to
-      it; steps in total, the cosine ends there at a hundredth of the peak;
-      weight_decay of kernels, not of biases and scales; clip, the largest norm
-      of the gradient.
+    config: `config.train`. learning_rate: at the peak. warmup_steps: steps from
+      zero to the peak. steps: total number, at which the cosine reaches a
+      hundredth of the peak. weight_decay: of kernels, not of biases and scales.
+      clip: largest norm of the gradient.
 
   Raises:
     ValueError: If the warm-up is not shorter than the training.

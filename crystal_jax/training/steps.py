@@ -27,15 +27,16 @@ class Loss(Protocol):
     """The loss of one device's batch.
 
     Args:
-      params: As `Predictor.init` returns them; differentiated.
+      params: Parameters, as returned by `Predictor.init`; differentiated.
       key: PRNG key, folded with each example's global `index`.
       batch: A batch of `data.batches`, [B, ..] each.
       step: Number of steps taken.
 
     Returns:
       The terms of the loss by name, each a weighted sum over this device's
-      examples and a count. Both are summed over all devices; the loss is the
-      sum over the terms of sum / count. And further metrics in the same form.
+      examples and a count, and further metrics in the same form. Sums and
+      counts are added over all devices; the loss is the sum over the terms of
+      sum / count.
     """
 
 
@@ -60,10 +61,10 @@ def make_train_step(
     grads = lax.psum(grads, AXIS)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    # The average forgets the first parameters faster: (1 + t) / (10 + t).
+    # A smaller decay in the first steps: (1 + t) / (10 + t).
     decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-    sums = _reduced(terms, sums)
+    sums = _reduce(terms, sums)
     sums['gradient_norm'] = optax.tree.norm(grads), jnp.float32(1.0)
     state = state.replace(
       step=state.step + 1, params=params, opt_state=opt_state, ema=ema
@@ -83,13 +84,13 @@ def make_loss_step(loss: Loss) -> Callable[[PyTree, dict], metrics.Sums]:
     terms, sums = loss(
       variables['params'], variables['key'], batch, variables['step']
     )
-    return _reduced(_global_counts(terms), sums)
+    return _reduce(_global_counts(terms), sums)
 
   return loss_step
 
 
 def _global_counts(terms: metrics.Sums) -> metrics.Sums:
-  """Sums of this device with the counts of all devices, 1 in place of 0."""
+  """Sums of this device with counts of all devices; counts of 0 become 1."""
   counts = lax.psum({name: count for name, (_, count) in terms.items()}, AXIS)
   return {
     name: (total, jnp.where(counts[name] > 0, counts[name], 1.0))
@@ -97,7 +98,7 @@ def _global_counts(terms: metrics.Sums) -> metrics.Sums:
   }
 
 
-def _reduced(terms: metrics.Sums, sums: metrics.Sums) -> metrics.Sums:
+def _reduce(terms: metrics.Sums, sums: metrics.Sums) -> metrics.Sums:
   """Terms and further metrics, summed over all devices."""
   devices = lax.psum(1, AXIS)
   losses = {

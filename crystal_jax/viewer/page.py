@@ -62,8 +62,8 @@ class Display:
     """Keeps the page.
 
     Args:
-      text: As `page` returns it.
-      height: Of the frame, pixels.
+      text: HTML as returned by `page`.
+      height: Height of the frame, pixels.
     """
     self.text, self.height = text, height
 

@@ -44,7 +44,7 @@ class Panel:
     title: A caption; '': the formula and the space group.
     density: On a `CellGrid` of this crystal, drawn as an isosurface; None: no
       surface.
-    level: Of the isosurface, as a share of the density's maximum.
+    level: Level of the isosurface, as a share of the density's maximum.
   """
 
   crystal: Crystal

@@ -156,7 +156,7 @@ def test_what_cannot_be_encoded_is_named_or_skipped(picky, reason):
 def test_file_names_are_no_crystals(tiny):
   with pytest.raises(TypeError, match='read'):
     tiny.encode('a.cif')
-  with pytest.raises(ValueError, match='str is no crystal'):
+  with pytest.raises(ValueError, match='str is not a crystal'):
     tiny.encode(['a.cif'])
 
 

@@ -75,7 +75,7 @@ def symmetry(*operations):
 BAD = {
   'partial.cif': (cif(occupancy=0.5), 'partial occupancy'),
   'partial97.cif': (cif(occupancy='0.97(1)'), 'partial occupancy'),
-  'occupancy.cif': (cif(occupancy='full'), 'is no number'),
+  'occupancy.cif': (cif(occupancy='full'), 'is not a number'),
   'no_sites.cif': (cif().split('loop_')[0], 'no structure'),
   'no_cell.cif': (cif().replace('_cell_length_b', '_b'), 'no cell'),
   'zero_cell.cif': (cif(b=0), 'not positive'),
@@ -120,7 +120,7 @@ BAD = {
   'short.vasp': ('x\n1.0\n4 0 0\n', 'cannot be read'),
   'molecule.xyz': ('1\nno lattice\nO 0 0 0\n', 'no cell'),
   'slab.extxyz': (xyz(pbc='T T F'), 'periodic along 2 of 3'),
-  'nothing.db': (b'SQLite format 3\0' + bytes(100), 'no ASE database'),
+  'nothing.db': (b'SQLite format 3\0' + bytes(100), 'not an ASE database'),
   'broken.npz': (b'PK\3\4' + bytes(50), 'cannot be read'),
 }
 

@@ -92,6 +92,13 @@ def test_add_scalars(tmp_path):
   for scalars in {'energy': energy[:4]}, {'ids': energy}:
     with pytest.raises(ValueError, match='does not fit 5 crystals'):
       compact.add_scalars(tmp_path / 'x_train.npz', out, scalars)
+  for name in 'file', 'allow_pickle':
+    with pytest.raises(
+      ValueError, match=f'cannot write arrays called .*{name}'
+    ):
+      compact.add_scalars(tmp_path / 'x_train.npz', out, {name: energy})
+  with np.load(out) as file:
+    assert set(file.files) == {*compact.NEEDED, 'band_gap', 'energy'}
 
 
 def test_properties_of_an_npz(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
+from crystal_jax.io.reading import compact
 
 SLANTED = [[3, 0, 0], [1, 3, 0], [0, 1, 5]]
 CELLS = np.float32([np.eye(3) * 4, SLANTED, np.eye(3)])
@@ -74,12 +75,14 @@ def test_what_is_wrong_is_named(stem):
     data.load_split(stem, 'dev')
   with pytest.raises(FileNotFoundError, match='nobody'):
     data.load_split(stem.with_name('nobody'), 'train')
+  with pytest.raises(IsADirectoryError):  # Not called a damaged file.
+    compact.read_file(stem.parent)
   train = stem.with_name('mine_train.npz')
   for changes, reason in [
     ({'offsets': np.int64([0, 2, 3, 5])}, 'do not belong together'),
     ({'offsets': np.int64([0, 3, 2, 4])}, 'do not belong together'),
     ({'frac': FRACTIONAL[:2]}, 'do not belong together'),
-    ({'ids': np.array([{}, {}, {}], object)}, 'allow_pickle=False'),
+    ({'ids': np.array([{}, {}, {}], object)}, 'object arrays are not'),
   ]:
     np.savez(train, **columns(**changes))
     with pytest.raises(ValueError, match=reason):

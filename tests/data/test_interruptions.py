@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
-from crystal_jax.data import prepared, preparing
+from crystal_jax.data import preparation, tfds_folder
 from crystal_jax.io.reading import pool, shards
 from tests.data.folders import records, save_many, skipped
 
@@ -58,7 +58,7 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path, monkeypatch):
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 30)
-  monkeypatch.setattr(preparing, '_ITEMS', 5)
+  monkeypatch.setattr(preparation, '_ITEMS', 5)
   out = tmp_path / 'out'
   seen = []
 
@@ -82,7 +82,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     shards, 'save', lambda *args: read.append(args[0]) or save(*args)
   )
   with monkeypatch.context() as patch:
-    patch.setattr(prepared.Writer, 'add', full)
+    patch.setattr(tfds_folder.TfdsWriter, 'add', full)
     with pytest.raises(OSError, match='No space left'):
       data.prepare([tmp_path / 'source'], out, workers=0)
   assert not records_or_none(out) and len(read) == 6 - whole
@@ -99,7 +99,7 @@ def records_or_none(out):
 
 def test_two_at_once_is_an_error(tmp_path):
   save_many(tmp_path / 'source', 3)
-  with preparing._locked(tmp_path / 'out'):
+  with preparation._locked(tmp_path / 'out'):
     with pytest.raises(ValueError, match='prepared by another process'):
       data.prepare([tmp_path / 'source'], tmp_path / 'out')
 

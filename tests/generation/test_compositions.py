@@ -11,7 +11,7 @@ from crystal_jax.generation import compositions
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.compositions import Choice, Compositions
 from crystal_jax.generation.loss import composition_nats
-from crystal_jax.generation.networks import order
+from crystal_jax.generation.networks import element_order
 from crystal_jax.structure.composition import contents
 from tests.generation import priors
 
@@ -39,8 +39,8 @@ def draw(sampler, number=40, required=None, allowed=ALL_NUMBERS, **options):
 
 
 def test_every_element_once_in_the_order():
-  assert sorted(order()) == list(range(1, 95))
-  order_index = {z: i for i, z in enumerate(order().tolist())}
+  assert sorted(element_order()) == list(range(1, 95))
+  order_index = {z: i for i, z in enumerate(element_order().tolist())}
   assert (
     order_index[3]
     < order_index[26]
@@ -102,7 +102,7 @@ def test_no_draw_depends_on_the_others(sampler):
 
 
 def test_probabilities_sum_to_one():
-  """Of all formulas of two elements of three in a cell of up to two atoms."""
+  """All formulas of one or two atoms."""
   prior = priors.untrained(max_atoms=2)
   sampler = Compositions(prior.networks, prior.params)
   rows = []

@@ -53,7 +53,7 @@ def test_only_elements_that_the_codec_knows(codec):
 @pytest.mark.parametrize(
   ('asked', 'message'),
   [
-    ({'composition': 'LiCoO2', 'num_atoms': 6}, 'no multiple'),
+    ({'composition': 'LiCoO2', 'num_atoms': 6}, 'not a multiple'),
     ({'composition': 'LiCoO2', 'num_atoms': 24}, '24 atoms.*more than the 20'),
     ({'composition': 'FeO'}, 'Fe was never seen'),
     ({'composition': 'LiCoO2', 'exclude_elements': {'Li'}}, 'Li is asked for'),

@@ -355,7 +355,7 @@ KINDS = {
     ('l.extxyz', xyz('species:S:1:pos:R:3:occupancy:R:1',
                      'Na 0 0 0 1\nCl 1 1 1 .4'), 'refuse: partial'),
     ('m.extxyz', xyz(rows='Na 0 0\nCl 1 1 1'), 'refuse: 3 columns of 4'),
-    ('n.extxyz', xyz(rows='Na 0 0 zero\nCl 1 1 1'), 'refuse: is no number'),
+    ('n.extxyz', xyz(rows='Na 0 0 zero\nCl 1 1 1'), 'refuse: is not a number'),
     ('o.extxyz', xyz('species:S:1:velo:R:3'), 'refuse: no positions'),
     ('p.extxyz', xyz('mass:R:1:pos:R:3', '23 0 0 0\n35 1 1 1'),
      'refuse: no species'),

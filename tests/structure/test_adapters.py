@@ -53,7 +53,7 @@ def refused_items():
     (cj.Crystal(np.array([0]), np.zeros((1, 3)), np.eye(3)), 'no atoms'),
     (cj.Crystal(valid.numbers, valid.positions * np.nan, valid.cell), 'finite'),
     (crystal.stack([valid, valid]), 'unstack'),
-    (np.zeros(3), 'ndarray is no crystal'),
+    (np.zeros(3), 'ndarray is not a crystal'),
     (adapters.Refused('no atoms'), 'no atoms'),
     (pymatgen_structure(species=[{'Na': 0.5, 'K': 0.5}, 'Cl']), 'occupancy'),
     (pymatgen_structure(species=['X', 'Cl']), 'unknown species'),

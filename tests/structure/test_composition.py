@@ -37,8 +37,8 @@ def test_units():
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (('LiCoO2', 6), 'no multiple of the 4 atoms'),
-    (('LiCoO2', 8, 1), 'at odds'),
+    (('LiCoO2', 6), 'not a multiple of the 4 atoms'),
+    (('LiCoO2', 8, 1), 'contradicts'),
     ((None, None, 2), 'needs a composition'),
     (('LiCoO2', 0), 'at least 1'),
     (('LiCoX2',), 'LiCoX2'),

@@ -87,7 +87,7 @@ def test_padding_adds_empty_slots_that_to_ase_drops():
   assert not padded.positions[2:].any()
   assert padded.num_atoms == 2
   assert len(padded.to_ase()) == 2
-  with pytest.raises(ValueError, match='5 atoms do not fit max_atoms=4'):
+  with pytest.raises(ValueError, match='5 slots do not fit max_atoms=4'):
     padded.pad(4)
 
 
@@ -104,8 +104,14 @@ def test_stacks_unstack():
   assert crystal_lib.stack(crystals, max_atoms=7).positions.shape == (2, 7, 3)
   with pytest.raises(ValueError, match='unstack'):
     batch.to_ase()
+  with pytest.raises(ValueError, match='one crystal'):
+    crystal_lib.unstack(crystals[0])
+  with pytest.raises(ValueError, match='a batch: unstack'):
+    batch.pad(5)
   with pytest.raises(ValueError, match='at least one'):
     crystal_lib.stack([])
+  with pytest.raises(ValueError, match='do not fit max_atoms=0'):
+    crystal_lib.stack(crystals, max_atoms=0)
   with pytest.raises(ValueError, match='do not fit max_atoms=1'):
     crystal_lib.stack(crystals, max_atoms=1)
 

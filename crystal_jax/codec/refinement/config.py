@@ -37,14 +37,15 @@ class RefineConfig:
       residual.
     max_edits: Substitutions, removals and additions of one atom, in sequence.
     substitutions: Substituted crystals that are encoded, by the gradient.
-    joint_edits: Most edits of a large crystal that are made together (hand).
+    joint_edits: Maximum number of edits of a large crystal that are made
+      together (hand).
     exchanges: Pairs of neighbours of a large crystal that are exchanged, by the
       gradient (hand).
     exchange: Å; longest distance of such a pair (hand).
     removals: Crystals without one atom that are encoded, by the gradient.
     additions: Positions at which an atom is added.
     peak_distance: Å; shortest distance between two of these (hand).
-    peak_occupancy: Least missing occupancy there; a lone atom's is 1 (hand).
+    peak_occupancy: Smallest missing occupancy there; a lone atom's is 1 (hand).
     encoded_twice: Edited crystals that are encoded again after a linear step.
     refined_additions: Added atoms whose crystal takes Gauss-Newton steps.
     addition_steps: How many; joint edits of a large crystal take as many.
@@ -56,7 +57,7 @@ class RefineConfig:
     dense_atoms: A crystal of more atoms, whose lattice is exact, takes steps by
       conjugate gradients instead of a pseudoinverse (hand: 64 atoms of the
       24³ codec take a sixth of the time).
-    iterations: Of conjugate gradients in a step (hand).
+    iterations: Iterations of conjugate gradients in a step (hand).
     max_displacement: Å; longest displacement of an atom in a step.
     max_strain: Largest component of the lattice's strain in a step.
     singular_cutoff: Singular values of the Jacobian below this share of the

@@ -33,9 +33,9 @@ class Encoder:
   """The encoder of a model, for decoded crystals; on the host.
 
   Attributes:
-    representation: An `Invertible` one.
-    networks: Encode its inputs.
-    params: Of the networks.
+    representation: An `Invertible` representation.
+    networks: Networks that encode its inputs.
+    params: Parameters of the networks.
   """
 
   representation: Invertible
@@ -48,7 +48,7 @@ class Encoder:
     """Mean and standard deviation of each posterior.
 
     Args:
-      crystals: Without empty slots.
+      crystals: Crystals without empty slots.
       batch_size: Crystals per call of the networks; compiled once for each
         size. Results do not depend on the batch.
 
@@ -63,7 +63,7 @@ class Encoder:
     for (representation, slots), indices in groups.items():
       for start in range(0, len(indices), batch_size):
         batch = indices[start : start + batch_size]
-        rows = [_padded(crystals[i], slots) for i in batch]
+        rows = [_pad(crystals[i], slots) for i in batch]
         rows += rows[:1] * (batch_size - len(rows))
         atoms = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
         outputs = _latents(representation, self.networks, self.params, atoms)
@@ -80,11 +80,12 @@ class Encoder:
 
     Args:
       crystal: N atoms, without empty slots.
-      displacements: Of the N atoms, then of the lattice vectors, M = N + 3, Å.
+      displacements: P displacements of the N atoms, then of the lattice
+        vectors, M = N + 3, Å.
     """
     representation, slots = self._sized(crystal)
     size = len(crystal.numbers)
-    model = self.networks, self.params, _padded(crystal, slots)
+    model = self.networks, self.params, _pad(crystal, slots)
     cell = np.asarray(crystal.cell)[None]
     lone_atom = {'numbers': np.ones((1, 1), int), 'cell': cell}
     lone = self.representation.sized(lone_atom)
@@ -120,7 +121,7 @@ class Encoder:
       iterations: Products with the Jacobian and its transpose.
     """
     representation, slots = self._sized(crystal)
-    atoms = _padded(crystal, slots)
+    atoms = _pad(crystal, slots)
     step = _gauss_newton_step(
       representation,
       self.networks,
@@ -137,7 +138,7 @@ class Encoder:
   ) -> Float[np.ndarray, 'N C']:
     """Gradient of cotangent·mean by the element codes of the atoms."""
     representation, slots = self._sized(crystal)
-    atoms = _padded(crystal, slots)
+    atoms = _pad(crystal, slots)
     gradient = _code_gradient(
       representation, self.networks, self.params, atoms, cotangent
     )
@@ -159,7 +160,7 @@ class Encoder:
     return self.representation.sized(arrays), len(crystal.numbers)
 
 
-def _padded(crystal, slots):
+def _pad(crystal, slots):
   """Codes, positions and cell, in float32 and without a batch."""
   crystal = crystal.pad(slots)
   return {
@@ -190,7 +191,7 @@ def _inputs(representation, atoms):
 
 
 def _flat_mean(networks, params, inputs) -> Array:
-  """Of one crystal, [L]."""
+  """Flat posterior mean of one crystal, [L]."""
   return networks.encode(params, inputs)[0].reshape(-1)
 
 
@@ -198,7 +199,10 @@ def _flat_mean(networks, params, inputs) -> Array:
   jax.jit, static_argnames=('representation', 'lone', 'networks')
 )
 def _atom_jacobian(representation, lone, networks, params, atoms, indices):
-  """By positions of some atoms, [K, 3, L]; `lone` represents one atom alone."""
+  """Derivative of the mean by the positions of K atoms, [K, 3, L].
+
+  `lone` is the representation of one atom alone.
+  """
   inputs = _inputs(representation, atoms)
   _, latent_jvp = jax.linearize(
     lambda x: _flat_mean(networks, params, x), inputs

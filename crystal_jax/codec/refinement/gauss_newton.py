@@ -64,7 +64,7 @@ def gauss_newton(
     crystal: Where it was decoded; without empty slots.
     target: The latent to reach.
     config: Bounds of the steps.
-    steps: Most steps; None: `config.max_steps`.
+    steps: Maximum number of steps; None: `config.max_steps`.
 
   Returns:
     The refined crystal and its mean squared residual, which is at most the one

@@ -121,7 +121,7 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
     predicted = mean_squared(residuals + steps @ jacobian)
     edits = [
       (
-        _stepped(*edits[i], np.tensordot(steps[i], basis, 1), config),
+        _take_step(*edits[i], np.tensordot(steps[i], basis, 1), config),
         edits[i][1],
       )
       for i in np.argsort(predicted)[:number]
@@ -169,7 +169,7 @@ def _joint_edits(encoder, crystal, target, mean, config, allowed):
   return gauss_newton(encoder, best, target, config, config.addition_steps)
 
 
-def _stepped(crystal, kept, step, config):
+def _take_step(crystal, kept, step, config):
   """An edited crystal after a step of the unedited one; it kept some atoms."""
   size = len(step) - 3
   return displaced(crystal, step[np.append(kept, size + np.arange(3))], config)

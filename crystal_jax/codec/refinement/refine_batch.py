@@ -50,13 +50,14 @@ def refine_batch(
   """Valid, symmetrized and refined crystals of a batch of latents.
 
   Args:
-    encoder: Of the model; None: none is encoded again, as with 'none'.
+    encoder: Encoder of the model. None: no crystal is encoded again, as with
+      'none'.
     z: Latents.
-    outputs: Of the networks for them, and maybe for more.
-    readouts: Crystals that were read off the outputs, or the reasons why there
-      is none.
-    symmetrize: Å; atoms move to symmetric positions within this, but for a
-      refined crystal that has exactly the given latent. 0: none move.
+    outputs: Network outputs for them; further rows are ignored.
+    readouts: Crystals read from the outputs, or the reasons why there is none.
+    symmetrize: Tolerance within which atoms move to symmetric positions, Å.
+      They do not move in a refined crystal whose latent is exactly the given
+      one. 0: no atom moves.
     refine_which: 'none', 'auto' (those whose own latent disagrees with the
       given one) or 'all'.
     config: Tuned constants.

@@ -33,11 +33,11 @@ from crystal_jax.structure.crystal import Crystal
 
 @dataclasses.dataclass(frozen=True)
 class CutOffs:
-  """Largest distances of crystals that cover each other.
+  """Largest distances of fingerprints of crystals that cover each other.
 
   Attributes:
-    structure: Of structure fingerprints.
-    composition: Of standardized composition fingerprints.
+    structure: Largest distance of structure fingerprints.
+    composition: Largest distance of standardized composition fingerprints.
   """
 
   structure: float
@@ -49,7 +49,7 @@ MP_20 = CutOffs(0.4, 10.0)
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-  """Of one crystal.
+  """Fingerprint of one crystal.
 
   Attributes:
     structure: Mean of the order parameters of its sites.

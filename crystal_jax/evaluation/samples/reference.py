@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crystal_jax import data
-from crystal_jax.data import compact_source, prepared
+from crystal_jax.data import compact_source, tfds_folder
 from crystal_jax.io.reading import compact
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
@@ -30,7 +30,7 @@ class Reference:
   """Known crystals.
 
   Attributes:
-    name: Of the data set.
+    name: Name of the data set.
     train: Crystals of which a generated one is not novel.
     heldout: Crystals that generated ones are to resemble.
   """
@@ -83,7 +83,7 @@ def load_reference(name: str | os.PathLike[str]) -> Reference:
 
 
 def _is_data_set(path: pathlib.Path) -> bool:
-  return prepared.is_prepared(path) or any(path.glob('*_dataset_builder.py'))
+  return tfds_folder.is_prepared(path) or any(path.glob('*_dataset_builder.py'))
 
 
 def _from_compact(path: pathlib.Path) -> list[Crystal]:

@@ -18,20 +18,22 @@ from typing import Any
 import ase
 import numpy as np
 
-# Bytes of a value in a row.
+# Maximum size of a value in a row, bytes.
 _MAX_VALUE = 64 << 20
-# Steps of SQLite's virtual machine: between checks, and for a small file.
-_STEPS, _MIN_STEPS = 100_000, 20_000_000
+# Steps of SQLite's virtual machine between two checks of the budget.
+_STEPS_PER_CHECK = 100_000
+# Budget of steps of an empty file; each byte adds one step.
+_MIN_STEPS = 20_000_000
 
 _COLUMNS = ('numbers', 'positions', 'cell', 'pbc', 'energy', 'key_value_pairs')
-_NOT_A_DATABASE = 'no ASE database, or damaged'
+_NOT_A_DATABASE = 'not an ASE database, or damaged'
 
 
 def keys(path: str) -> list[int]:
   """The ids of all rows.
 
   Raises:
-    ValueError: If the file is no ASE database.
+    ValueError: If the file is not an ASE database.
   """
   try:
     with contextlib.closing(_connect(path)) as connection:
@@ -82,18 +84,20 @@ def _connect(path: str) -> sqlite3.Connection:
   address = f'{pathlib.Path(path).resolve().as_uri()}?mode=ro&immutable=1'
   connection = sqlite3.connect(address, uri=True, check_same_thread=False)
   connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
-  connection.set_progress_handler(_Budget(os.path.getsize(path)), _STEPS)
+  connection.set_progress_handler(
+    _Budget(os.path.getsize(path)), _STEPS_PER_CHECK
+  )
   return connection
 
 
 class _Budget:
-  """Interrupts queries that take more steps than the file has bytes."""
+  """Interrupts queries that take more than `_MIN_STEPS` and a step a byte."""
 
   def __init__(self, size: int):
     self._remaining = size + _MIN_STEPS
 
   def __call__(self) -> bool:
-    self._remaining -= _STEPS
+    self._remaining -= _STEPS_PER_CHECK
     return self._remaining < 0
 
 
@@ -106,7 +110,7 @@ def _check_table(connection: sqlite3.Connection) -> None:
   found = connection.execute(query).fetchone()
   is_table = found and found[0] == 'table'
   if not is_table or not re.match(r'\s*CREATE\s+TABLE', found[1], re.I):
-    raise ValueError('no ASE database: it has no table `systems`')
+    raise ValueError('not an ASE database: it has no table `systems`')
 
 
 def atoms_of_json(row: dict[str, Any], key: Any) -> ase.Atoms:

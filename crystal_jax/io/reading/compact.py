@@ -1,9 +1,10 @@
-"""Compact npz files: all atoms of many crystals in a few arrays.
+"""Packed npz files: the atoms of many crystals concatenated, with offsets.
 
 A file holds `numbers` [atoms], `frac` [atoms, 3] (fractional coordinates),
 `cell` [crystals, 3, 3] (rows, Å), `offsets` [crystals + 1] (crystal i owns
 atoms offsets[i]:offsets[i+1]), `ids` [crystals], and one array [crystals] for
-each scalar, NaN where missing.
+each scalar, NaN where missing. Arrays of other shapes are no scalars; they are
+ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,24 +21,28 @@ from crystal_jax.io import atomic
 
 NEEDED = ('numbers', 'frac', 'cell', 'offsets', 'ids')
 
-# Bytes of all arrays of a file. Ten million atoms take 0.2 GB.
+# Arguments of np.savez_compressed, which cannot be names of arrays.
+_RESERVED = ('file', 'allow_pickle')
+
+# Maximum size of all arrays of a file, bytes. Ten million atoms take 0.2 GB.
 _MAX_BYTES = 4 << 30
-# Arrays of a file. One per scalar; no source has more than some hundred.
+# Maximum number of arrays of a file: one per scalar; sources have at most a few
+# hundred.
 _MAX_ARRAYS = 10_000
-_MAX_HEADER = 10_000  # Bytes of an array's header, NumPy's own limit.
+_MAX_HEADER = 10_000  # Bytes of an array's header; NumPy's own limit.
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   """The checked arrays of a compact file.
 
   Raises:
-    FileNotFoundError: If there is no such file.
+    OSError: If it cannot be opened.
     ValueError: If it is damaged, lacks an array, or the arrays disagree.
   """
   columns = read_arrays(path)
   missing = [name for name in NEEDED if name not in columns]
   if missing:
-    raise ValueError(f'{path}: no compact file, since it lacks {missing}.')
+    raise ValueError(f'{path}: not a compact file: it lacks {missing}.')
   offsets, ids = columns['offsets'], columns['ids']
   atoms, crystals = columns['numbers'].size, ids.size
   consistent = (
@@ -67,35 +72,22 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   its header says, and all together at most 4 GiB.
 
   Raises:
-    FileNotFoundError: If there is no such file.
+    OSError: If it cannot be opened.
     ValueError: If it is damaged or too large.
   """
-  try:
-    with zipfile.ZipFile(path) as file:
-      members = file.infolist()
-      total = sum(member.file_size for member in members)
-      if total > _MAX_BYTES or len(members) > _MAX_ARRAYS:
-        raise ValueError(
-          f'{len(members)} arrays of {total / 1e9:.1f} GB are more than '
-          f'{_MAX_ARRAYS} arrays or {_MAX_BYTES / 1e9:.1f} GB'
-        )
-      arrays = {}
-      for member in members:
-        with file.open(member) as opened:
-          name = member.filename.removesuffix('.npy')
-          arrays[name] = _read_array(opened, member.file_size)
-      return arrays
-  except FileNotFoundError:
-    raise
-  except (
-    Exception
-  ) as error:  # zlib, struct, zipfile and NumPy raise many kinds.
-    reason = f'{error}' or type(error).__name__
-    raise ValueError(f'{path}: cannot be read as npz: {reason}') from error
+  with open(path, 'rb') as file:
+    try:
+      return _read_members(file)
+    except MemoryError as error:
+      raise ValueError(f'{path}: needs too much memory') from error
+    # zlib, struct, zipfile and NumPy raise many kinds.
+    except Exception as error:
+      reason = f'{error}' or type(error).__name__
+      raise ValueError(f'{path}: cannot be read as npz: {reason}') from error
 
 
 def scalar_names(columns: Mapping[str, np.ndarray]) -> list[str]:
-  """Names of the scalars: arrays with one number per crystal."""
+  """Names of the scalars: arrays [crystals] of numbers."""
   shape = (len(columns['ids']),)
   return [
     name
@@ -119,9 +111,11 @@ def add_scalars(
     scalars: Arrays [crystals] by name; NaN where missing.
 
   Raises:
-    ValueError: If `source` cannot be read, or an array does not fit it.
+    OSError: If `source` cannot be opened, or `out` cannot be written.
+    ValueError: If `source` is damaged, an array does not fit it, or an array is
+      called 'file' or 'allow_pickle'.
   """
-  columns = read_file(source)
+  columns: dict[str, Any] = read_file(source)
   for name, values in scalars.items():
     column = np.asarray(values, np.float32)
     if name in NEEDED or column.shape != (len(columns['ids']),):
@@ -130,8 +124,31 @@ def add_scalars(
         f'{len(columns["ids"])} crystals.'
       )
     columns[name] = column
+  reserved = [name for name in _RESERVED if name in columns]
+  if reserved:
+    raise ValueError(
+      f'{source}: NumPy cannot write arrays called {reserved}; rename them.'
+    )
   with atomic.replacing(out) as partial, partial.open('wb') as file:
-    np.savez_compressed(file, allow_pickle=False, **columns)
+    np.savez_compressed(file, **columns)
+
+
+def _read_members(file: IO[bytes]) -> dict[str, np.ndarray]:
+  """The arrays of an open npz file."""
+  with zipfile.ZipFile(file) as archive:
+    members = archive.infolist()
+    total = sum(member.file_size for member in members)
+    if total > _MAX_BYTES or len(members) > _MAX_ARRAYS:
+      raise ValueError(
+        f'{len(members)} arrays of {total / 1e9:.1f} GB are more than '
+        f'{_MAX_ARRAYS} arrays or {_MAX_BYTES / 1e9:.1f} GB'
+      )
+    arrays = {}
+    for member in members:
+      with archive.open(member) as opened:
+        name = member.filename.removesuffix('.npy')
+        arrays[name] = _read_array(opened, member.file_size)
+    return arrays
 
 
 def _read_array(file: IO[bytes], size: int) -> np.ndarray:
@@ -147,7 +164,9 @@ def _read_array(file: IO[bytes], size: int) -> np.ndarray:
     file, max_header_size=_MAX_HEADER
   )
   if dtype.hasobject:
-    raise ValueError('Object arrays cannot be loaded when allow_pickle=False')
+    raise ValueError(
+      'object arrays are not supported; store numbers or fixed-width strings'
+    )
   if dtype.itemsize == 0 or min(shape, default=0) < 0:
     raise ValueError(f'an array of {dtype} {shape}')
   expected = math.prod(shape) * dtype.itemsize

@@ -26,19 +26,19 @@ def read_crystals(
         else:
           crystal, id_, properties = result
 
-  A file that hangs or crashes its parser, or needs more than 4 GB of memory,
-  costs itself only.
+  A file that hangs or crashes its parser, or needs more than 4 GB of memory, is
+  skipped alone.
 
   Args:
-    sources: Files and folders; formats as of `data.prepare`.
+    sources: Files and folders, in the formats of `data.prepare`.
     max_atoms: Crystals with more atoms are skipped.
     time_limit: Seconds per item.
-    workers: Processes; None: one per core; 0: none, and no limits of time and
-      memory.
+    workers: Number of worker processes. None: one per core. 0: this process
+      reads, without limits of time and memory.
 
   Yields:
     Crystal, id and scalars of each crystal; a `Skip` for each item or structure
-    that is none.
+    that is skipped.
 
   Raises:
     FileNotFoundError: If one of the sources does not exist.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_MAX_DIGITS = 20  # Characters of a number of atoms.
-_MAX_LINE = 1 << 26  # Bytes of a line.
+_MAX_DIGITS = 20  # Maximum digits of a number of atoms.
+_MAX_LINE = 1 << 26  # Maximum length of a line, bytes.
 
 
 def find(path: str) -> Iterator[tuple[int, int]]:

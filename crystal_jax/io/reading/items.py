@@ -1,4 +1,4 @@
-"""Listing of all items to read: files of folders, rows of tables, frames.
+"""Listing of the items to read: files, rows of tables, frames.
 
 Folders are walked in order of names, links to folders are not followed, and
 only plain files are opened. Listing checks sizes and counts, and reads in
@@ -41,9 +41,10 @@ _READ_COMPRESSED = 'cif', 'vasp', 'extxyz', 'shelx', 'pdb'
 _VASP = ('POSCAR', 'CONTCAR')
 _IDS = ('id', 'material_id')
 
-# Bytes of one row of a table or line of JSON; 10,000 atoms take 1 MB.
+# Maximum size of a row of a table or a line of JSON, bytes; 10,000 atoms take
+# 1 MB.
 _MAX_ROW = 64 << 20
-# Row groups and blocks of a parquet file.
+# Maximum number of blocks of a parquet file.
 _MAX_BLOCKS = 1_000_000
 
 NOT_A_CRYSTAL = 'no crystal file by its name'
@@ -78,13 +79,13 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Skip:
-  """An item that is not read.
+  """An item that is skipped.
 
   Attributes:
     file: Name of the file, with row or frame.
     id: The crystal's id.
-    reason: A few words.
-    other: Whether the file is of a format that holds no crystals.
+    reason: Why it is not read, in a few words.
+    other: Whether the file's format holds no crystals.
   """
 
   file: str
@@ -118,7 +119,7 @@ def find(
 
 
 def scalars(row: dict[str, Any]) -> dict[str, float | str]:
-  """Numbers and short words (such as a split's name) of a table's row."""
+  """Numbers and short texts (such as a split's name) of a table's row."""
   found: dict[str, float | str] = {}
   for name, value in row.items():
     if not isinstance(name, str) or value in (None, ''):
@@ -144,7 +145,7 @@ def table_rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def row_id(row: dict[str, Any]) -> str:
-  """The column `id` or `material_id` of a table's row, else the first."""
+  """The value in column `id` or `material_id` of a row, else the first one."""
   for name in _IDS:
     if row.get(name):
       return printable(str(row[name]).strip())

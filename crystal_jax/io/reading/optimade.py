@@ -1,9 +1,9 @@
 """OPTIMADE structures in JSON answers, JSON lines and parquet files.
 
 An entry has `lattice_vectors` [3, 3] and `cartesian_site_positions` [N, 3] in Å
-and `species_at_sites` [N], at its top or in `attributes`; Alexandria's OPTIMADE
-pages and LeMat-Bulk's parquet files have the same. Its other numbers are
-properties.
+and `species_at_sites` [N], at its top level or in `attributes`, as do
+Alexandria's OPTIMADE pages and LeMat-Bulk's parquet files. Its other numbers
+are properties.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _SITES = (
   'cartesian_site_positions',
   'species_at_sites',
 )
-# Features of structures whose sites are not all atoms, each at one position.
+# Structure features that are refused, with the reason: not every site is one
+# atom at one position.
 _FEATURES = {
   'disorder': 'sites are partly occupied; give an ordered structure',
   'assemblies': 'sites are alternatives; keep one of each assembly',
@@ -45,8 +46,8 @@ class Entry:
     """Its atoms.
 
     Raises:
-      ValueError: If a field is missing, no number or no element, a species is a
-        mixture, or the structure has atoms without positions or alternatives.
+      ValueError: If a field is missing or malformed, a species is a mixture, or
+        the structure has atoms without positions, or alternatives.
     """
     fields = attributes(self.entry)
     missing = [name for name in _SITES if fields.get(name) is None]
@@ -111,7 +112,7 @@ def blocks(path: str) -> Iterator[tuple[int, int]]:
   """Row group and first row of each block of a parquet file.
 
   Raises:
-    ValueError: If the file is no parquet, or pyarrow is not installed.
+    ValueError: If the file is not parquet, or pyarrow is not installed.
   """
   groups = _open(path).metadata
   for group in range(groups.num_row_groups):
@@ -150,7 +151,7 @@ def _array(fields: dict[str, Any], name: str) -> np.ndarray:
   try:
     return np.array(fields[name], np.float64)
   except (TypeError, ValueError):
-    raise ValueError(f'{name} are no rows of three numbers') from None
+    raise ValueError(f'{name} are not rows of three numbers') from None
 
 
 @functools.lru_cache(maxsize=1)
@@ -167,4 +168,4 @@ def _open(path: str):
   try:
     return pyarrow.parquet.ParquetFile(path)
   except pyarrow.ArrowException as error:
-    raise ValueError('no parquet file, or damaged') from error
+    raise ValueError('not a parquet file, or damaged') from error

@@ -1,4 +1,4 @@
-"""Crystals of one item: parsed, checked, and summarised for later selection."""
+"""Parsing and checking of the crystals of one item."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from crystal_jax.io.structures import check, describe, load, parse_text
 from crystal_jax.structure import elements, lattice, primitive
 from crystal_jax.structure.crystal import Crystal
 
-# Fractional coordinates this close below a cell's wall belong to the opposite
-# one, as in `augment.centre`.
+# Atoms within this fractional distance below a cell's upper wall are moved to
+# the opposite wall, as in `augment.centre`.
 _WALL = 1e-4
 
-# Longest reason of a skip, in characters.
+# Maximum length of the reason of a skip, characters.
 _MAX_REASON = 500
 
 # Crystal, its id, and its properties.
@@ -30,10 +30,10 @@ Parsed = tuple[Crystal, str, dict[str, float | str]]
 
 
 def parse(item: Item, max_atoms: int) -> Iterator[Parsed | Skip]:
-  """The crystals of an item, right-handed, or the reasons why they are none.
+  """The crystals of an item, right-handed, or a skip with the reason.
 
-  A crystal of more than `max_atoms` atoms is given by its primitive cell, if
-  that has fewer. Never raises.
+  A crystal with more than `max_atoms` atoms is replaced by its primitive cell;
+  if that has more too, it is skipped. Never raises.
   """
   try:
     found = list(rows(item))
@@ -102,10 +102,10 @@ def reduced_formula(numbers: np.ndarray) -> str:
 
 
 def fingerprint(crystal: Crystal) -> list[float]:
-  """Numbers that are equal for copies of a crystal, and never near zero.
+  """Numbers that are equal for copies of a crystal, and not near zero.
 
-  Volume, lengths and structure factors; independent of the order of the atoms
-  and of the origin, and changed little by noise.
+  Volume, lengths and structure factors. They do not depend on the order of the
+  atoms or the origin, and change little with noise.
   """
   fractional = crystal.positions @ np.linalg.inv(crystal.cell)
   waves = np.concatenate([fractional, fractional.sum(1, keepdims=True)], axis=1)
@@ -117,7 +117,7 @@ def fingerprint(crystal: Crystal) -> list[float]:
 
 
 def radius(crystal: Crystal) -> float:
-  """Largest distance of an atom of one cell from the mean of its atoms, Å.
+  """Largest distance of an atom of the cell from the mean position, Å.
 
   Atoms are wrapped into the cell first, as in a box of a single cell.
   """

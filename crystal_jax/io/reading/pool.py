@@ -1,7 +1,7 @@
 """Isolated map: a function of many items, in processes with limits.
 
-An item whose call raises, takes too long, needs too much memory or crashes its
-process costs that item alone: a `Failure` stands in place of its result. Worker
+If a call raises, takes too long, needs too much memory or crashes its process,
+only that item fails: a `Failure` takes the place of its result. Worker
 processes are started by their own command line, not forked (a fork loses JAX's
 threads) and not spawned by multiprocessing (which imports the caller's script).
 """
@@ -26,7 +26,7 @@ from typing import Any
 _COMMAND = (sys.executable, '-m', 'crystal_jax.io.reading.worker')
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 
-# Bytes that parsing one file may take, for `memory_limit`.
+# Default of `memory_limit` for parsing files, bytes.
 MEMORY_LIMIT = 4 << 30
 # Items sent to a worker at a time: 10 to 20 ms of parsing.
 _BATCH = 16
@@ -36,10 +36,10 @@ _AHEAD = 16
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-  """In place of the result of an item whose call failed.
+  """Takes the place of the result of an item whose call failed.
 
   Attributes:
-    reason: A few words.
+    reason: Why it failed, in a few words.
   """
 
   reason: str

@@ -1,7 +1,7 @@
-"""Shards: the crystals of some items, and what is kept of each, in one file.
+"""Shards: files with the crystals of a batch of items.
 
 A shard's name is a digest of its items, so that an interrupted run finds the
-complete ones.
+shards that are complete.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Record = tuple[dict[str, Any], Crystal]
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """The crystals of some items.
+  """The crystals of a batch of items.
 
   Attributes:
-    rows: Of each crystal: file, id, formula, fingerprint, radius, primitive
-      (atoms of its primitive cell), properties.
-    skipped: Items and structures that are no crystal.
+    rows: One dict per crystal: file, id, formula, fingerprint, radius,
+      primitive (atoms of its primitive cell), properties.
+    skipped: Items and structures that were skipped.
     numbers: Atomic numbers, uint8 [atoms].
-    positions: Cartesian, Å, float32 [atoms, 3].
+    positions: Cartesian positions, Å, float32 [atoms, 3].
     cell: Lattice vectors as rows, Å, float32 [crystals, 3, 3].
     offsets: Crystal i owns atoms offsets[i]:offsets[i+1].
   """
@@ -70,7 +70,7 @@ def read_item(argument: tuple[Item, int]) -> list[Record | Skip]:
   """The crystals of an item, each with its row; for `pool.isolated_map`.
 
   Args:
-    argument: The item, and the most atoms of a crystal.
+    argument: The item, and the largest number of atoms of a crystal.
   """
   item, max_atoms = argument
   found: list[Record | Skip] = []
@@ -102,7 +102,7 @@ def save(
   Args:
     path: File to write.
     items: The items.
-    results: Of `read_item`, one per item.
+    results: Results of `read_item`, one per item.
   """
   rows, crystals, skipped = [], [], []
   for item, result in zip(items, results, strict=True):

@@ -98,4 +98,4 @@ def test_parquet(tmp_path):
     check(one, f'x{i}')
   path.write_bytes(path.read_bytes()[:100])
   (skip,) = read(path)
-  assert 'no parquet file' in skip.reason
+  assert 'not a parquet file' in skip.reason

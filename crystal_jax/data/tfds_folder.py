@@ -1,8 +1,8 @@
-"""Writer of a prepared folder: a TFDS data set of crystals read from files.
+"""Folder of a prepared TFDS data set: writer, and whether it is complete.
 
-The folder holds array_record files, dataset_info.json, features.json,
-skipped.csv and summary.json. dataset_info.json is written last: a folder with
-it is complete.
+`TfdsWriter` writes array_record files, features.json and dataset_info.json.
+`shard_assembly` adds skipped.csv, twins.csv and summary.json before
+dataset_info.json, which is written last: a folder with it is complete.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 from crystal_jax.data.features import crystal_features
 from crystal_jax.data.summary import Summary
 
-_LAST = 'dataset_info.json'
-_SHARD = 1 << 18  # Crystals per array_record file.
+_COMPLETION_FILE = 'dataset_info.json'
+_CRYSTALS_PER_SHARD = 1 << 18  # A shard is an array_record file.
 
 
 def is_prepared(folder: str | os.PathLike[str]) -> bool:
   """Whether a folder holds a complete data set."""
-  return (pathlib.Path(folder) / _LAST).is_file()
+  return (pathlib.Path(folder) / _COMPLETION_FILE).is_file()
 
 
 def empty_splits(folder: str | os.PathLike[str]) -> list[str]:
@@ -33,7 +33,7 @@ def empty_splits(folder: str | os.PathLike[str]) -> list[str]:
   return [name for name, n in Summary.load(path).splits.items() if not n]
 
 
-class Writer:
+class TfdsWriter:
   """Streaming writer of a TFDS data set.
 
   A TFDS builder sorts each split by the hashes of its keys, which needs
@@ -72,7 +72,9 @@ class Writer:
       features=crystal_features(scalars),
     )
     self._writer = tfds.core.SequentialWriter(
-      info, max_examples_per_shard=_SHARD, file_format='array_record'
+      info,
+      max_examples_per_shard=_CRYSTALS_PER_SHARD,
+      file_format='array_record',
     )
     self._writer.initialize_splits(list(splits))
 
@@ -83,8 +85,11 @@ class Writer:
   def finish(self, folder: pathlib.Path) -> None:
     """Moves the complete data set to `folder`."""
     self._writer.close_all()
-    for old in folder.glob('crystals-*'):  # Of a run killed in this loop.
-      old.unlink()
+    # Shards left by a run that was killed while moving files.
+    for stale in folder.glob('crystals-*'):
+      stale.unlink()
     names = os.listdir(self._partial)
-    for name in sorted(names, key=lambda name: (name == _LAST, name)):
+    for name in sorted(
+      names, key=lambda name: (name == _COMPLETION_FILE, name)
+    ):
       os.replace(self._partial / name, folder / name)

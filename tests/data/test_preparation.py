@@ -12,7 +12,13 @@ import pytest
 from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
-from crystal_jax.data import assembling, prepared, preparing, splits, summary
+from crystal_jax.data import (
+  preparation,
+  shard_assembly,
+  splits,
+  summary,
+  tfds_folder,
+)
 from crystal_jax.io.reading import items, parse
 from crystal_jax.representation.size_filter import keep_fitting
 from tests.data import bad_files
@@ -184,9 +190,9 @@ def test_a_split_of_any_size_is_written_without_tensorflow(
 ):
   # What TFDS sorts in memory before it turns to TensorFlow: 1 GB by itself.
   monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
-  monkeypatch.setattr(prepared, '_SHARD', 10)
-  monkeypatch.setattr(preparing, '_ITEMS', 5)
-  monkeypatch.setattr(assembling, '_SHUFFLED_SHARDS', 2)
+  monkeypatch.setattr(tfds_folder, '_CRYSTALS_PER_SHARD', 10)
+  monkeypatch.setattr(preparation, '_ITEMS', 5)
+  monkeypatch.setattr(shard_assembly, '_SHUFFLED_SHARDS', 2)
   save_many(tmp_path / 'source', 40)
   data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=0)
   assert len(list((tmp_path / 'out').glob('crystals-train*'))) > 2
@@ -248,7 +254,7 @@ def test_strict_and_what_cannot_be_done(tmp_path):
     with pytest.raises(ValueError, match=f'{name}={value}'):
       data.prepare([source], tmp_path / 'new', **{name: value})
   (tmp_path / 'empty').mkdir()
-  with pytest.raises(ValueError, match='Not one crystal could be read'):
+  with pytest.raises(ValueError, match='No crystal could be read'):
     data.prepare([tmp_path / 'empty'], tmp_path / 'new')
 
 

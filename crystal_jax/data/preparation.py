@@ -23,7 +23,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from crystal_jax.data import assembling, prepared, splits
+from crystal_jax.data import shard_assembly, splits, tfds_folder
 from crystal_jax.data.summary import Summary
 from crystal_jax.io.reading import compact, items, pool, shards
 from crystal_jax.io.reading.items import Item, Skip
@@ -47,13 +47,13 @@ def prepare(
   strict: bool = False,
   progress: Callable[[int], None] = lambda count: None,
 ) -> Summary:
-  """Reads crystals and writes them as a data set.
+  """Reads crystals from files and writes them as a TFDS data set.
 
   Args:
     sources: Files and folders, searched recursively: CIF, POSCAR*, CONTCAR*,
       *.vasp, SHELX, PDB, extxyz, ASE databases, CSV with a column `cif`,
       compact npz.
-    out: Folder of the data set; `load_split(out, 'train')` reads it.
+    out: Folder of the data set; read it with `load_split(out, 'train')`.
     properties: Scalars of the crystals by id: a CSV with a column `id` (else
       its first column holds the ids), or an npz with an array `ids` and an
       array for each scalar.
@@ -62,10 +62,11 @@ def prepare(
     fractions: Shares of train, val and test, by formula.
     max_atoms: Crystals with more atoms are skipped.
     time_limit: Seconds per file.
-    workers: Processes; None: one per core; 0: none, and no limits of time and
-      memory.
+    workers: Number of worker processes. None: one per core. 0: this process
+      reads, without limits of time and memory.
     strict: Whether to raise at the first crystal that would be skipped.
-    progress: Called with the number of files and rows that were just read.
+    progress: Called after each shard with the number of its items (files, or
+      rows of a table).
 
   Returns:
     Counts of crystals and skips; `out` holds them in summary.json, and each
@@ -73,8 +74,8 @@ def prepare(
 
   Raises:
     FileNotFoundError: If a source does not exist.
-    ValueError: If nothing can be read, an option makes no sense, `out` holds
-      something else, or, under `strict`, something would be skipped.
+    ValueError: If no crystal can be read, an option is out of range, `out`
+      holds other files, or, under `strict`, a crystal would be skipped.
     OSError: If `out` cannot be written.
   """
   out = pathlib.Path(out)
@@ -89,10 +90,10 @@ def prepare(
   with _locked(out) as partial:
     plan = _Plan(found, partial, max_atoms, strict, progress)
     options = repr((table, split, tuple(fractions)))
-    if prepared.is_prepared(out):
+    if tfds_folder.is_prepared(out):
       return _load_summary(out, plan.key(options))
     _read(plan, max_atoms, time_limit, workers)
-    summary = assembling.assemble(
+    summary = shard_assembly.assemble(
       out,
       partial / 'data_set',
       plan.files,
@@ -210,7 +211,7 @@ def _locked(out: pathlib.Path) -> Iterator[pathlib.Path]:
   partial = out / _PARTIAL
   if out.exists() and not out.is_dir():
     raise ValueError(f'{out} is a file; give the name of a folder.')
-  ours = prepared.is_prepared(out) or partial.is_dir()
+  ours = tfds_folder.is_prepared(out) or partial.is_dir()
   if out.is_dir() and not ours and any(out.iterdir()):
     raise ValueError(
       f'{out} holds files that are no prepared data set; give another folder.'

@@ -1,7 +1,7 @@
 """Assembly of shards into a data set: unique ids, splits, summary.
 
 Two passes over the shards keep memory small for millions of crystals: the first
-builds the `record_index`, the second writes the crystals.
+builds the record index (`record_index`), the second writes the crystals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crystal_jax.codec import coverage
-from crystal_jax.data import prepared, splits
+from crystal_jax.data import splits, tfds_folder
 from crystal_jax.data import summary as summary_lib
 from crystal_jax.data.features import RESERVED
 from crystal_jax.data.record_index import (
@@ -30,8 +30,8 @@ from crystal_jax.io import atomic
 from crystal_jax.io.reading import shards
 from crystal_jax.io.reading.items import Skip
 
-# Shards whose crystals are shuffled together. Crystals of one shard are often
-# alike, and the head of a split should be mixed.
+# Number of shards whose crystals are shuffled together. Crystals of one shard
+# are often similar; the first crystals of a split should be a mixture.
 _SHUFFLED_SHARDS = 64
 
 
@@ -46,7 +46,7 @@ def assemble(
   fractions: Sequence[float],
   key: str,
 ) -> Summary:
-  """Writes the data set of some shards.
+  """Writes the data set of the given shards.
 
   Args:
     out: Folder of the data set.
@@ -70,7 +70,7 @@ def assemble(
   skipped = [*skipped, *index.skipped]
   if not kept.any():
     raise ValueError(
-      f'Not one crystal could be read; {len(skipped)} items were skipped'
+      f'No crystal could be read; {len(skipped)} items were skipped'
       + (f', such as {skipped[0].file}: {skipped[0].reason}' if skipped else '')
     )
   counts = np.bincount(split_index[kept], minlength=len(names)).tolist()
@@ -86,7 +86,7 @@ def assemble(
   lost = np.flatnonzero(~kept).tolist()
   wanted = {i for pair in pairs for i in pair}
   wanted |= {i for n in lost for i in (n, int(first[n]))}
-  writer = prepared.Writer(
+  writer = tfds_folder.TfdsWriter(
     partial,
     [name for name, size in sizes.items() if size],
     {name: f'{column} of the source.' for column, name in scalars.items()},
@@ -136,7 +136,7 @@ def assemble(
 
 
 def _first_of_its_id(ids: np.ndarray) -> np.ndarray:
-  """Index of the first crystal with the same id, of each crystal."""
+  """For each crystal, the index of the first crystal with the same id."""
   _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
   return first[inverse]
 
@@ -161,7 +161,7 @@ def _choose_splits(
 
 
 def _write(
-  writer: prepared.Writer,
+  writer: tfds_folder.TfdsWriter,
   files: Sequence[pathlib.Path],
   starts: Sequence[int],
   table: Table,
@@ -172,8 +172,8 @@ def _write(
   """Writes the crystals that have a split.
 
   Returns:
-    File and id of the `wanted` crystals; number of crystals by element, and by
-    the shipped codec that takes them.
+    File and id of the `wanted` crystals; number of crystals with each element;
+    number of crystals that each shipped codec can encode.
   """
   labels: dict[int, tuple[str, str]] = {}
   elements: Counter[str] = Counter()
