@@ -9,8 +9,8 @@ crystals. --like takes composition and number of atoms of random known crystals.
 Nothing is learnt but distances and volumes, and --density, --volume and
 --closeness overrule them.
 
-Writes a CIF for each structure, index.html and index.tsv. A structure for which no place
-was found is listed on stderr with the reason.
+Writes a CIF for each structure, index.html and index.tsv. A structure for
+which no place was found is listed on stderr with the reason.
 
 Exit status: 0 if all were made, 3 if some were not, 1 if none was.
 """
