@@ -79,8 +79,8 @@ def screen(
     workers: Processes for the comparison of crystals; 0: this one.
   """
   statistics = shipped() if statistics is None else statistics
-  hosts = [None if c is None else to_host(c) for c in crystals]
-  kept = [i for i, crystal in enumerate(hosts) if crystal is not None]
+  hosts = {i: to_host(c) for i, c in enumerate(crystals) if c is not None}
+  kept = [*hosts]
   dropped: dict[int, tuple[str, str]] = {}
   steps: list[Step] = []
 

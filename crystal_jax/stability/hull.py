@@ -61,9 +61,9 @@ class Hull:
       if np.isfinite(energy):
         unit = unit_of(crystal.numbers)
         lowest[unit] = min(lowest.get(unit, np.inf), float(energy))
-    for z in range(1, elements.NUM_CLASSES if references is not None else 1):
-      if ((z, 1),) not in lowest and np.isfinite(references[z]):
-        lowest[((z, 1),)] = float(references[z])
+    for z, energy in enumerate([] if references is None else references):
+      if z and ((z, 1),) not in lowest and np.isfinite(energy):
+        lowest[((z, 1),)] = float(energy)
     fractions = np.zeros((len(lowest), elements.NUM_CLASSES))
     for row, unit in enumerate(lowest):
       for z, count in unit:
