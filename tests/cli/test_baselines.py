@@ -23,7 +23,7 @@ def test_random_structures_of_a_composition(tmp_path, capsys):
   assert [row['formula'] for row in rows] == ['MgO'] * 3
   for row in rows:
     assert sorted(cj.read(out / row['file']).numbers) == [8, 8, 12, 12]
-    assert int(row['space_group']) >= 14
+    assert int(row['space_group']) > 2
   assert 'wrote 3 of 3' in capsys.readouterr().out
   assert main(asked) == 1
   assert 'not empty' in capsys.readouterr().err
