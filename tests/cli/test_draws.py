@@ -49,7 +49,7 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
   assert 'not empty' in capsys.readouterr().err
 
 
-def test_what_is_not_as_asked_is_said(tmp_path, capsys):
+def test_unmet_criteria_are_listed(tmp_path, capsys):
   asked = ['--space-group=225', '--num-atoms=5', '--n=1']
   assert main(['sample', *asked, f'--out={tmp_path / "out"}']) == 0
   assert '1 of them not in all as asked' in capsys.readouterr().out

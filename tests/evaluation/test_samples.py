@@ -177,7 +177,7 @@ def test_equivalent_sites_are_taken_once():
 
 
 @pytest.mark.slow
-def test_fingerprints_are_of_the_crystal():
+def test_fingerprints_do_not_depend_on_the_description():
   pytest.importorskip('matminer')
   moved = crystals.hydride().to_ase().repeat((2, 1, 1))
   moved.translate([0.2, 0.3, 0.4])

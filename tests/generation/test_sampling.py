@@ -83,7 +83,7 @@ def test_numbers_of_draws_and_strengths(codec):
       codec.alter(crystals.bcc(), 2, strength=strength)
 
 
-def test_what_is_not_valid_is_none_and_said(codec, monkeypatch):
+def test_invalid_draws_are_none_with_a_reason(codec, monkeypatch):
   monkeypatch.setattr(checks, 'why_invalid', lambda crystal: 'too near')
   found = codec.sample(3)
   assert found == [None] * 3
