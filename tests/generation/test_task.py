@@ -7,8 +7,7 @@ import crystal_jax as cj
 from crystal_jax import tasks
 from crystal_jax.generation import export, prior_file
 from crystal_jax.training import first_stage, logs
-from tests import codecs
-from tests.conftest import make_tiny_config
+from tests import codecs, tiny_configs
 
 
 @pytest.fixture(scope='module')
@@ -16,7 +15,7 @@ def trained(data_dir, tmp_path_factory):
   """The folder of an untrained codec, and the run of a prior on it."""
   folder = tmp_path_factory.mktemp('codec') / 'tiny'
   codecs.untrained().save(folder)
-  config = make_tiny_config(data_dir)
+  config = tiny_configs.tiny_config(data_dir)
   config.model.representation = 'prior'
   first_stage.freeze(config, folder)
   config.model.prior.update(
