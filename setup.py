@@ -29,6 +29,9 @@ _TRAIN = [
 _SMACT = 'smact>=3'
 _EVAL = [_SMACT, 'matminer>=0.9']
 
+# Relaxation and energies, weights included. Brings torch, 3 to 6 GB.
+_STABILITY = ['chgnet>=0.4']
+
 # Baselines of fitted properties: gradient boosting on element fractions.
 _PROPERTIES = ['scikit-learn>=1.4']
 
@@ -51,8 +54,14 @@ setuptools.setup(
     'Topic :: Scientific/Engineering :: Physics',
   ],
   packages=setuptools.find_packages(include=['crystal_jax', 'crystal_jax.*']),
-  # Trained weights and the marker of typed packages.
-  package_data={'crystal_jax': ['py.typed', 'viewer/static/*', 'weights/*/*']},
+  package_data={
+    'crystal_jax': [
+      'py.typed',
+      'structure/*.npz',
+      'viewer/static/*',
+      'weights/*/*',
+    ]
+  },
   entry_points={'console_scripts': ['crystal-jax=crystal_jax.__main__:main']},
   python_requires='>=3.11',
   install_requires=[
@@ -86,6 +95,7 @@ setuptools.setup(
     'eval': _EVAL,
     'properties': _PROPERTIES,
     'plots': _PLOTS,
+    'stability': _STABILITY,
     'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.29'],
     'bench': ['molgrid', 'cryojax', 'numba'],
     'beam': ['apache-beam', 'pyarrow'],  # sets of millions; parquet files

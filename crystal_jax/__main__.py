@@ -22,6 +22,8 @@ VERBS = {
   'fit-property': 'a property fitted to a table of crystals',
   'describe': 'a data set on one page',
   'prepare': 'crystal files to a data set',
+  'random-structures': 'random sensible structures, a baseline',
+  'substitute': 'known crystals with ions exchanged, a baseline',
   'score': 'generated crystals against a data set',
   'show': 'a crystal file as an interactive page',
   'voxelize': 'a crystal file to a density',
@@ -31,9 +33,11 @@ VERBS = {
 # Extra of setup.py that provides a package; default: [train].
 EXTRAS = {
   'apache_beam': 'beam',
+  'chgnet': 'stability',
   'matminer': 'eval',
   'pyarrow': 'beam',
   'smact': 'eval',
+  'torch': 'stability',
 }
 
 

@@ -91,7 +91,7 @@ class FirstAtomCodec:
     return np.ones(len(crystals), np.float32)
 
 
-def test_there_and_back(all_crystals):
+def test_round_trip(all_crystals):
   lone = cj.Crystal(np.array([26]), np.zeros((1, 3)), np.diag([2.0, 3, 4]))
   true = [lone, crystals.wurtzite()]
   args = argparse.Namespace(seed=0, rows='mean,sample,networks,supercell')

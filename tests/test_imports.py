@@ -22,7 +22,8 @@ PACKAGE = ROOT / 'crystal_jax'
 LAYERS = (
   'structure', 'viewer', 'plots', 'density', 'io', 'decoding', 'lattice_search',
   'models', 'representation', 'properties', 'codec', 'data', 'training',
-  'evaluation', 'generation', 'tasks', '__init__', 'cli', '__main__',
+  'stability', 'baselines', 'evaluation', 'generation', 'tasks', '__init__',
+  'cli', '__main__',
 )  # fmt: skip
 
 # Methods that import from a higher layer: file, method, layer.
@@ -62,6 +63,7 @@ ABSENT = (
 # What install_requires does not name: ourselves, and the extras.
 OWN_OR_EXTRA = (
   'crystal_jax', 'experiments', 'smact', 'matminer', 'apache_beam', 'pyarrow',
+  'chgnet',
   'sklearn',
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ import pathlib
 import warnings
 
 from crystal_jax.cli import draws, inputs
+from crystal_jax.evaluation import pairs
 from crystal_jax.io import read
 
 
@@ -43,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
       seed=args.seed,
       **draws.conditions(args),
     )
-  return draws.write(
-    args, codec, crystals, f'Neighbours of {args.crystal.name}', crystal
-  )
+  crystals = draws.symmetrized(args, crystals)
+  first = None
+  if not args.no_page:
+    first = pairs.panel(pairs.in_frame(codec, crystal), 'given')
+  title = f'Neighbours of {args.crystal.name}'
+  return draws.write(args, draws.Notes.of(codec), crystals, title, first)

@@ -1,15 +1,17 @@
-"""What `sample` and `alter` share: conditions, files and the table of draws."""
+"""What verbs that draw crystals share: conditions, files and their table."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from crystal_jax import viewer
 from crystal_jax.cli import inputs, outputs, pages
 from crystal_jax.evaluation import pairs
 from crystal_jax.io.folder import Folder
@@ -86,45 +88,73 @@ def open_codec(args: argparse.Namespace) -> Any:
   return codec
 
 
+@dataclasses.dataclass(frozen=True)
+class Notes:
+  """What a table says of draws beside their crystals, by index.
+
+  Attributes:
+    failures: Why a draw has no crystal.
+    unmet: What was asked of a crystal and is not so.
+    residuals: See `Codec.residuals`; None: there are none.
+    dropped: Why a crystal was screened out: step and reason.
+  """
+
+  failures: Mapping[int, str]
+  unmet: Mapping[int, Sequence[str]] = dataclasses.field(default_factory=dict)
+  residuals: Sequence[float] | None = None
+  dropped: Mapping[int, tuple[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+
+  @classmethod
+  def of(cls, codec: Any) -> Notes:
+    """Of the last draws of a codec."""
+    return cls(codec.failures, codec.unmet, codec.residuals)
+
+
 def write(
   args: argparse.Namespace,
-  codec: Any,
+  notes: Notes,
   crystals: Sequence[Crystal | None],
   title: str,
-  given: Crystal | None = None,
+  first: viewer.Panel | None = None,
 ) -> int:
   """Writes CIFs, the table and a gallery; returns the exit status.
 
+  Crystals that were screened out are in the table, not in the folder, and do
+  not count for the status.
+
   Args:
-    args: Of `add_arguments`.
-    codec: What sampled them.
+    args: Of `outputs.add_folder_arguments` and `pages.add_arguments`.
+    notes: What is known of the crystals.
     crystals: The crystals.
     title: Of the gallery.
-    given: What they were altered from; the first of the gallery.
+    first: Of the gallery, if any.
   """
-  from crystal_jax.generation.symmetry import symmetrized
-
   skipped = outputs.SkipCounter()
   rows: list[dict[str, Any]] = []
-  failures, unmet = codec.failures, codec.unmet
-  residuals, folder = codec.residuals, Folder(args.out)
+  folder = Folder(args.out)
   width = len(str(len(crystals) - 1))
   page = pages.Page(args)
-  if given is not None and page.is_open:
-    page.add(pairs.panel(pairs.in_frame(codec, given), 'given'))
+  if first is not None:
+    page.add(first)
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
-      skipped.skip(f'draw {name}', failures[index])
-      rows.append({'id': name, 'reason': failures[index]})
+      skipped.skip(f'draw {name}', notes.failures[index])
+      rows.append({'id': name, 'reason': notes.failures[index]})
       continue
-    if args.symmetrize is not None:
-      crystal = symmetrized(crystal, args.symmetrize)
-    row = _row(name, crystal, float(residuals[index]), unmet.get(index, []))
+    residual = float('nan')
+    if notes.residuals is not None:
+      residual = float(notes.residuals[index])
+    row = _row(name, crystal, residual, notes.unmet.get(index, []))
+    rows.append(row)
+    if index in notes.dropped:
+      row['reason'] = '{}: {}'.format(*notes.dropped[index])
+      continue
     row['file'] = folder.write(
       f'{name}_{row["formula"]}', crystal, symprec=args.symmetrize
     ).name
-    rows.append(row)
     if page.is_open:
       page.add(pairs.panel(crystal, name))
   where = page.write(title, gallery=True)
@@ -136,7 +166,21 @@ def write(
     _print(args, written, len(crystals))
     if where and written:
       print(where)
-  return skipped.status(len(written))
+  return skipped.status(len(written) + len(notes.dropped))
+
+
+def symmetrized(
+  args: argparse.Namespace, crystals: Sequence[Crystal | None]
+) -> list[Crystal | None]:
+  """As symmetric as the crystals are within `--symmetrize`."""
+  from crystal_jax.generation import symmetry
+
+  if not args.symmetrize:
+    return [*crystals]
+  return [
+    None if c is None else symmetry.symmetrized(c, args.symmetrize)
+    for c in crystals
+  ]
 
 
 def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:

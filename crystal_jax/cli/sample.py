@@ -10,19 +10,30 @@ distance (Å), how far the crystal's own latent is from the one that was drawn
 (`residual`; about 1 is as in the data), and what was asked and is not so. A
 draw of which no valid crystal comes is listed on stderr with the reason.
 
+--screen drops, in this order: crystals with a distance below those of known
+crystals, with charges that cannot balance (needs the extra [eval]), that match
+an earlier draw, or a crystal of --known, or lie too far above the hull
+(--screen-energy). The log says each step's share; screened.csv, what was
+dropped and why.
+
 Exit status: 0 if every draw gave a crystal, 3 if some did not, 1 if none did.
 """
 
 import argparse
+import dataclasses
 import warnings
 
-from crystal_jax.cli import draws
+from crystal_jax.cli import draws, screening
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """What the verb takes."""
   draws.add_arguments(parser)
   parser.add_argument('--formula-units', type=int, help='of the primitive cell')
+  parser.add_argument(
+    '--screen', action='store_true', help='drop what is not sensible; see above'
+  )
+  screening.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,5 +47,10 @@ def run(args: argparse.Namespace) -> int:
       formula_units=args.formula_units,
       **draws.conditions(args),
     )
+  crystals = draws.symmetrized(args, crystals)
+  notes = draws.Notes.of(codec)
+  if args.screen:
+    dropped = screening.screen(args, crystals)
+    notes = dataclasses.replace(notes, dropped=dropped)
   title = f'Draws of {args.composition or args.elements or "any composition"}'
-  return draws.write(args, codec, crystals, title)
+  return draws.write(args, notes, crystals, title)

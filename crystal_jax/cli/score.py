@@ -15,6 +15,12 @@ data/mp_le20_train.npz and data/mp_le20_val.npz), a prepared folder, a folder
 with train.csv and val.csv, or mp_20, perov_5 or carbon_24, which read the
 published CSV files as datasets/cdvae_csv describes.
 
+--stability=ENERGIES.npz relaxes the first samples and as many held-out crystals
+with CHGNet (needs the extra [stability]), or with any ASE calculator, and tells
+their energies above the hull of the training crystals. The file holds `train`,
+the energy of each training crystal in eV/atom by the same potential. Results
+are kept in stability.jsonl: the same command goes on where it was stopped.
+
 A file that holds no whole crystal is a sample too: it is listed on stderr with
 the reason and counts as invalid.
 
@@ -23,12 +29,15 @@ be scored.
 """
 
 import argparse
+import os
 import pathlib
 
 from crystal_jax.cli import inputs, outputs
 from crystal_jax.evaluation import samples
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
+from crystal_jax.stability import scores as stability_lib
+from crystal_jax.stability.relaxation import RelaxConfig
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -47,8 +56,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--coverage',
     action=argparse.BooleanOptionalAction,
-    help='coverage, about a second a crystal (default: if matminer is there)',
+    help='coverage, about 0.1 s a crystal (default: if matminer is there)',
   )
+  parser.add_argument(
+    '--cache', type=pathlib.Path, default=_cache(),
+    help="folder of results of the data set's own crystals, which take longer "
+    'the first time (default: %(default)s)',
+  )  # fmt: skip
+  parser.add_argument(
+    '--stability', type=pathlib.Path, metavar='ENERGIES',
+    help='relax, and evaluate energies above the hull of these energies',
+  )  # fmt: skip
+  parser.add_argument(
+    '--relaxed', type=int, default=200, metavar='N',
+    help='samples, and held-out crystals, that are relaxed (default: 200)',
+  )  # fmt: skip
+  parser.add_argument(
+    '--calculator', default='chgnet',
+    help='potential: chgnet (default), or package.module:function, which makes '
+    'an ASE calculator',
+  )  # fmt: skip
+  parser.add_argument(
+    '--force', type=float, default=0.1,
+    help='relax until forces are below this, eV/Å (default: 0.1)',
+  )  # fmt: skip
+  parser.add_argument(
+    '--steps', type=int, default=200, help='most steps (default: 200)'
+  )
+  parser.add_argument(
+    '--stability-cache', type=pathlib.Path, metavar='FILE',
+    help='results of relaxations (default: stability.jsonl in the folder)',
+  )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +104,13 @@ def run(args: argparse.Namespace) -> int:
       crystals.append(result.reason)
       ids.append(result.id or result.file)
   scores = samples.score(
-    crystals, args.reference, ids=ids, k=args.k, coverage=args.coverage
+    crystals,
+    args.reference,
+    ids=ids,
+    k=args.k,
+    coverage=args.coverage,
+    stability=_stability(args),
+    cache=args.cache,
   )
   report.write_report(args.out, scores, crystals)
   print(scores.table())
@@ -75,3 +119,32 @@ def run(args: argparse.Namespace) -> int:
     if row['failure']:
       skipped.skip(row['id'], row['failure'])
   return skipped.status(len(crystals))
+
+
+def _cache() -> pathlib.Path:
+  """The user's folder of things that can be made again."""
+  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(home) / 'crystal_jax'
+
+
+def _stability(args: argparse.Namespace) -> stability_lib.Stability | None:
+  """How stability is evaluated; None: it is not.
+
+  Raises:
+    ValueError: If a number is not positive, or the file has no energies.
+    OSError: If there is no such file.
+  """
+  if args.stability is None:
+    return None
+  for name in 'relaxed', 'force', 'steps':
+    if not getattr(args, name) > 0:
+      raise ValueError(f'Need --{name}={getattr(args, name)} to be positive.')
+  energies, references = stability_lib.read_energies(args.stability)
+  return stability_lib.Stability(
+    energies,
+    references,
+    calculator=args.calculator,
+    samples=args.relaxed,
+    config=RelaxConfig(args.force, args.steps),
+    cache=args.stability_cache or args.out / 'stability.jsonl',
+  )

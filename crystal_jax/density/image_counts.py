@@ -93,8 +93,9 @@ def find_max_images(count, positions, weights, cell, width) -> int:
   max_images = 1
   for one in np.ndindex(positions.shape[:-2]):
     atoms = positions[one][filled[one]]
-    most = max(most, count(atoms, cell if cell is None else cell[one], width))
-  return ladder(most)
+    one_count = count(atoms, cell if cell is None else cell[one], width)
+    max_images = max(max_images, one_count)
+  return ladder(max_images)
 
 
 def known(*arrays: ArrayLike | None) -> list[np.ndarray | None] | None:

@@ -37,17 +37,11 @@ def why_invalid(crystal: Crystal) -> str | None:
 
 def closest(crystal: Crystal) -> float:
   """Shortest distance of two atoms, images included, Å."""
-  from ase.geometry import minkowski_reduce
-
-  positions = np.asarray(crystal.positions, np.float64)
-  cell, _ = minkowski_reduce(np.asarray(crystal.cell, np.float64))
-  steps = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T @ cell
-  fractional = (positions[:, None] - positions) @ np.linalg.inv(cell)
-  offsets = (fractional - np.rint(fractional)) @ cell
-  distances = np.linalg.norm(offsets[:, :, None] + steps, axis=-1)
-  own = np.eye(len(positions), dtype=bool)
-  distances[own[:, :, None] & ~steps.any(axis=1)[None, None]] = np.inf
-  return float(distances.min())
+  matrix = contacts.distance_matrix(
+    np.asarray(crystal.positions, np.float64),
+    np.asarray(crystal.cell, np.float64),
+  )
+  return float(matrix.min())
 
 
 def space_group(

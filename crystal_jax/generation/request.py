@@ -126,8 +126,8 @@ def _check_size(contents, wanted, max_atoms) -> None:
       )
   if fewest > max_atoms:
     raise ValueError(
-      f'{fewest} atoms in a primitive cell, more than the {max_atoms} that this '
-      'codec can hold.'
+      f'{fewest} atoms in a primitive cell, more than the {max_atoms} that '
+      'this codec can hold.'
     )
 
 

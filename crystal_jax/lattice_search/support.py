@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from crystal_jax.lattice_search import box_atoms
 from crystal_jax.lattice_search.config import SEARCH
-from crystal_jax.structure.crystal import MIN_DISTANCE
+from crystal_jax.structure.validation import MIN_DISTANCE
 
 # A lattice has seven sublattices of index two; each leaves out the translations
 # with an odd step along one of these combinations of axes.

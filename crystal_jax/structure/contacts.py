@@ -8,6 +8,8 @@ cells.
 
 from __future__ import annotations
 
+import itertools
+
 import ase
 import ase.neighborlist
 import numpy as np
@@ -17,6 +19,8 @@ from crystal_jax.structure import lattice
 
 # Maximum number of atoms for which all pairs cost less than a neighbour list.
 _MAX_PAIRWISE_ATOMS = 300
+# Of a Minkowski-reduced cell these hold the nearest image.
+_NEIGHBOR_CELLS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
 
 
 def first_contact(
@@ -58,6 +62,42 @@ def first_contact(
   atoms.set_atomic_numbers(np.ones(len(positions), int))
   i, j, d = ase.neighborlist.neighbor_list('ijd', atoms, distance)
   return (int(i[0]), int(j[0]), float(d[0])) if len(i) else None
+
+
+def distances(
+  first: Float[np.ndarray, 'M 3'],
+  second: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
+) -> Float[np.ndarray, 'M N']:
+  """Shortest distances of atoms to any image of others, Å.
+
+  Args:
+    first: Cartesian positions, Å.
+    second: Cartesian positions, Å.
+    cell: A Minkowski-reduced cell, Å.
+
+  Returns:
+    0 for an atom and itself.
+  """
+  fractional = (first[:, None] - second[None]) @ np.linalg.inv(cell)
+  offsets = (fractional - np.rint(fractional)) @ cell
+  vectors = offsets[:, :, None] + (_NEIGHBOR_CELLS @ cell)[None, None]
+  return np.sqrt(np.einsum('mnkx,mnkx->mnk', vectors, vectors).min(axis=2))
+
+
+def distance_matrix(
+  positions: Float[np.ndarray, 'N 3'], cell: Float[np.ndarray, '3 3']
+) -> Float[np.ndarray, 'N N']:
+  """Shortest distances between atoms; on the diagonal to an own image, Å.
+
+  Args:
+    positions: Cartesian positions, Å.
+    cell: Lattice vectors as rows, Å.
+  """
+  reduced, _ = lattice.minkowski_reduce(cell)
+  matrix = distances(positions, positions, reduced)
+  np.fill_diagonal(matrix, np.linalg.norm(reduced[0]))
+  return matrix
 
 
 def _contact_in_a_bin(

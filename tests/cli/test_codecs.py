@@ -40,7 +40,7 @@ def table(folder):
     return [*csv.DictReader(file, delimiter='\t')]
 
 
-def test_there_and_back(folder, tmp_path, perfect, capsys):
+def test_round_trip(folder, tmp_path, perfect, capsys):
   z, out = tmp_path / 'z.npz', tmp_path / 'out'
   assert main(['encode', str(folder), f'--out={z}']) == 0
   with np.load(z) as file:
@@ -281,7 +281,7 @@ def test_info_lists_what_is_shipped(capsys):
   assert 'mp_20' in capsys.readouterr().err
 
 
-def test_who_takes_what_this_one_refuses_is_said(tmp_path, capsys):
+def test_an_error_names_the_codec_that_takes_the_crystal(tmp_path, capsys):
   cj.write(tmp_path / 'x.cif', crystals.perovskite())
   out = f'--out={tmp_path / "z.npz"}'
   command = ['encode', str(tmp_path / 'x.cif'), out, '--weights=carbon_24']

@@ -49,7 +49,7 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
   assert 'not empty' in capsys.readouterr().err
 
 
-def test_what_is_not_as_asked_is_said(tmp_path, capsys):
+def test_unmet_criteria_are_listed(tmp_path, capsys):
   asked = ['--space-group=225', '--num-atoms=5', '--n=1']
   assert main(['sample', *asked, f'--out={tmp_path / "out"}']) == 0
   assert '1 of them not in all as asked' in capsys.readouterr().out
@@ -73,9 +73,28 @@ def test_alter_keeps_the_formula(tmp_path):
   assert page.count('"title":') == 3 and '"title":"given: Fe' in page
 
 
+def test_what_is_screened_out_is_in_a_table(tmp_path, capsys):
+  out = tmp_path / 'out'
+  asked = ['--composition=Fe2O3', '--num-atoms=5', '--n=2']
+  assert main(['sample', *asked, '--screen', f'--out={out}']) == 0
+  with (out / 'screened.csv').open() as file:
+    dropped = list(csv.DictReader(file))
+  # An untrained decoder places atoms anywhere.
+  assert [row['step'] for row in dropped] == ['distances'] * 2
+  assert {row['formula'] for row in dropped} == {'Fe2O3'}
+  assert all('apart, below' in row['reason'] for row in dropped)
+  assert not list(out.glob('*.cif'))
+  assert all(row['reason'].startswith('distances') for row in table(out))
+  printed = capsys.readouterr()
+  assert 'wrote 0 of 2 draws' in printed.out
+  assert 'skipped' not in printed.err
+
+
 @pytest.mark.parametrize(
   'asked',
   [
+    ['--screen', '--screen-energy=0.1'],
+    ['--screen', '--known=no_such'],
     ['--composition=FeX'],
     ['--composition=Fe2O3', '--num-atoms=4'],
     ['--property=colour'],

@@ -79,7 +79,7 @@ def _same(a, b):
   assert found is not None and found[0] < 0.01
 
 
-def test_none_at_all_and_more_than_chunks_hold(tiny):
+def test_no_crystals_and_more_than_a_batch(tiny):
   assert tiny.encode([]).shape == (0, tiny.size)
   assert tiny.decode(np.zeros((0, tiny.size))) == []
   assert tiny.reconstruct([]) == [] and tiny.kl([]).shape == (0,)

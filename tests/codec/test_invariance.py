@@ -36,7 +36,7 @@ def test_three_libraries_give_one_latent(perfect):
 
 @given(data=st.data())
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_a_latent_is_of_the_crystal(perfect, data):
+def test_the_latent_depends_on_the_crystal_alone(perfect, data):
   """Supercell, basis, origin and order of the atoms do not matter."""
   kinds = crystals.perovskite, crystals.wurtzite
   crystal = data.draw(st.sampled_from([*kinds, crystals.bcc]))()

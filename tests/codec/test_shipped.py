@@ -41,7 +41,7 @@ def matched(true, found):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_a_card_says_what_it_is(name):
+def test_cards_of_shipped_codecs(name):
   folder = shipped.FOLDER / name
   sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
   prior = [sizes.pop(f'prior.{kind}', 0) for kind in ('json', 'safetensors')]

@@ -170,7 +170,7 @@ def test_damaged_weights(folder):
   fails(folder, 'no such file', FileNotFoundError)
 
 
-def test_cards_that_are_none(folder):
+def test_files_that_are_no_card(folder):
   path = folder / weights_file.CARD
   whole = path.read_text()
   for text, match in {

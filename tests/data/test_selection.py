@@ -21,7 +21,7 @@ def make(count=8, slots=4, **columns):
   } | columns
 
 
-def test_every_rule(caplog):
+def test_every_filter_excludes_its_crystals(caplog):
   caplog.set_level(logging.INFO)
   hull = np.float32([0, 0.05, 0.2, np.nan, 0, 0, 0.3, 0])
   arrays = make(e_above_hull=hull)

@@ -95,9 +95,7 @@ def test_files_are_array_records(tiny, tmp_path):
   assert all('.array_record-' in name for name in names)
 
 
-def test_what_breaks_half_way_is_not_taken_for_whole(
-  tiny, tmp_path, monkeypatch
-):
+def test_a_failed_preparation_is_repeated(tiny, tmp_path, monkeypatch):
   monkeypatch.setenv('DIE', 'raise')
   with pytest.raises(RuntimeError, match='the source broke'):
     data.load_split(tiny, 'train', tmp_path / 'out')

@@ -39,7 +39,7 @@ def low():
 
 
 @pytest.mark.parametrize('make', crystals.ALL)
-def test_itself_in_other_words(make):
+def test_a_crystal_in_another_description_matches(make):
   crystal = make()
   atoms = crystal.to_ase()
   atoms.translate([0.3, 0.1, 0.7])
@@ -103,7 +103,7 @@ def test_a_larger_volume_matches_loosely_only(low):
 
 
 @pytest.mark.parametrize('by, strict', [(0.005, True), (0.02, False)])
-def test_a_longer_cell(by, strict):
+def test_errors_of_a_longer_cell(by, strict):
   true = crystals.perovskite()
   result = one(true, stretched(true, np.diag([1 + by, 1, 1])))
   assert result.match and result.strict is strict
@@ -120,7 +120,7 @@ def test_a_skewed_cell_is_no_strict_match():
   assert result.angle_error == pytest.approx(1.5, abs=0.01)
 
 
-def test_another_lattice():
+def test_a_wrong_lattice_is_a_miss():
   true = crystals.perovskite()
   result = one(true, stretched(true, np.diag([1.6, 1, 0.6])))
   assert not result.match and result.reason == 'lattice'
@@ -134,7 +134,7 @@ def test_a_mirror_image_is_not_told_apart(low):
   'found, reason',
   [(None, 'no crystal'), ('no atom', 'no crystal'), ('refused: 90', 'refused')],
 )
-def test_no_crystal(found, reason):
+def test_a_missing_crystal_is_a_miss(found, reason):
   result = one(crystals.bcc(), found)
   assert not result.match and result.reason == reason
   assert result.detail == (found or '')
@@ -169,7 +169,7 @@ def test_columns_are_compared_each_by_itself():
   assert reasons == {'same': ['', ''], 'none': [], 'else': ['count']}
 
 
-def test_as_many_of_one_as_of_the_other():
+def test_true_and_found_need_one_length():
   with pytest.raises(ValueError, match='Got 1 true and 0 decoded'):
     matching.compare([crystals.bcc()], [])
 

@@ -9,7 +9,12 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.evaluation.samples import coverage, distributions, table
+from crystal_jax.evaluation.samples import (
+  coverage,
+  distinct,
+  distributions,
+  table,
+)
 from crystal_jax.evaluation.samples.reference import Reference, load_reference
 from tests import crystals
 
@@ -128,8 +133,51 @@ def test_coverage_of_points_on_a_line():
   }
 
 
+def test_results_of_the_data_set_are_kept(tmp_path, monkeypatch):
+  first = cj.score(TRAIN, REFERENCE, coverage=False, workers=0, cache=tmp_path)
+  find = distinct.find_distinct
+  asked = []
+  monkeypatch.setattr(
+    distinct,
+    'find_distinct',
+    lambda samples, *args, **kw: (
+      asked.append(samples) or find(samples, *args, **kw)
+    ),
+  )
+  again = cj.score(TRAIN, REFERENCE, coverage=False, workers=0, cache=tmp_path)
+  assert again.heldout == first.heldout and len(asked) == 1
+  other = Reference('known', TRAIN[:1], HELD_OUT)
+  cj.score(TRAIN, other, coverage=False, workers=0, cache=tmp_path)
+  assert len(asked) == 3
+
+
+def test_fingerprints_come_back_from_a_file(tmp_path):
+  rows = [
+    coverage.Fingerprint(np.arange(3.0), np.ones(2)),
+    None,
+    coverage.Fingerprint(np.zeros(3), np.arange(2.0)),
+  ]
+  coverage._write(tmp_path / 'a' / 'f.npz', rows)
+  again = coverage._read(tmp_path / 'a' / 'f.npz')
+  assert again[1] is None
+  np.testing.assert_array_equal(again[0].structure, rows[0].structure)
+  np.testing.assert_array_equal(again[2].composition, rows[2].composition)
+
+
 @pytest.mark.slow
-def test_fingerprints_are_of_the_crystal():
+def test_equivalent_sites_are_taken_once():
+  """As if each site of the perovskite were featurized."""
+  pytest.importorskip('matminer')
+  sites, _ = coverage._featurizers()
+  for crystal in crystals.perovskite(), crystals.wurtzite():
+    structure = coverage.to_structure(crystal)
+    rows = [sites.featurize(structure, i) for i in range(len(structure))]
+    found = coverage.fingerprint(crystal)
+    np.testing.assert_allclose(found.structure, np.mean(rows, 0), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_fingerprints_do_not_depend_on_the_description():
   pytest.importorskip('matminer')
   moved = crystals.hydride().to_ase().repeat((2, 1, 1))
   moved.translate([0.2, 0.3, 0.4])
@@ -180,9 +228,11 @@ def test_a_folder_is_scored_from_the_shell(tmp_path, capsys, in_process):
     cj.write(tmp_path / 'samples' / f'{name}.cif', crystal)
   (tmp_path / 'samples' / 'c.cif').write_text('data_x\n_cell_length_a 1\n')
   out = tmp_path / 'out'
+  # Not a split; the held-out column is kept for the next time.
+  np.savez(tmp_path / 'known_energy.npz', train=np.zeros(3))
   arguments = [
     'score', str(tmp_path / 'samples'), f'--reference={tmp_path / "known"}',
-    f'--out={out}', '--no-coverage',
+    f'--out={out}', '--no-coverage', f'--cache={tmp_path / "cache"}',
   ]  # fmt: skip
   assert main(arguments) == 3
   written = json.loads((out / 'scores.json').read_text())
@@ -190,6 +240,10 @@ def test_a_folder_is_scored_from_the_shell(tmp_path, capsys, in_process):
   assert written['metrics']['novel'] == pytest.approx(1 / 3)
   assert written['metrics']['metre'] == 0.5
   assert written['left_out']['coverage'] == 'not asked for'
+  (kept,) = (tmp_path / 'cache').iterdir()
+  assert [row['formula'] for row in json.loads(kept.read_text())] == [
+    row['formula'] for row in scored(HELD_OUT).crystals
+  ]
   printed = capsys.readouterr()
   assert '| novel |  | 33.3% | 100.0% |' in printed.out
   assert 'skipped c' in printed.err

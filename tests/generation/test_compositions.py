@@ -83,7 +83,7 @@ def test_excluded_elements_are_not_there(sampler):
   assert (found[:, :3].sum(1) == 4).all()
 
 
-def test_what_cannot_be_is_said(sampler):
+def test_impossible_requests_are_errors(sampler):
   with pytest.raises(ValueError, match='2 atoms cannot be of 3'):
     draw(sampler, required={3, 27, 8}, num_atoms=2)
   with pytest.raises(ValueError, match='No element is left'):

@@ -43,7 +43,7 @@ def test_noise_goes_to_the_data():
   np.testing.assert_allclose(z, 2 * (MEAN + SCALE * start), atol=0.02)
 
 
-def test_second_order():
+def test_heuns_method_is_of_second_order():
   start = integration.noise(0, np.arange(8), 4)
   exact = 2 * (MEAN + SCALE * start)
   errors = [
@@ -56,7 +56,7 @@ def test_second_order():
   assert errors[1] < errors[0] / 3
 
 
-def test_from_half_way():
+def test_integration_from_half_time():
   noise = integration.noise(0, np.arange(8), 4)
   half = 0.5 * (MEAN + SCALE * noise) + 0.5 * noise  # Where noise is by then.
   whole = integration.integrate(Gaussian(), {}, noise, conditions(8), steps=80)

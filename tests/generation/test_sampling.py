@@ -1,8 +1,9 @@
 """Draws: what is asked, what is refused, and what does not depend on what."""
 
+import numpy as np
 import pytest
 
-from crystal_jax.generation import checks
+from crystal_jax.generation import checks, sampling
 from crystal_jax.structure.composition import unit_of
 from tests import codecs, crystals
 from tests.generation import priors
@@ -82,9 +83,86 @@ def test_numbers_of_draws_and_strengths(codec):
       codec.alter(crystals.bcc(), 2, strength=strength)
 
 
-def test_what_is_not_valid_is_none_and_said(codec, monkeypatch):
+def test_invalid_draws_are_none_with_a_reason(codec, monkeypatch):
   monkeypatch.setattr(checks, 'why_invalid', lambda crystal: 'too near')
   found = codec.sample(3)
   assert found == [None] * 3
   assert set(codec.failures) == {0, 1, 2}
   assert 'too near' in codec.failures.values()
+
+
+def test_wishes_that_are_not_met_are_counted(codec):
+  asked = {'composition': 'NaCl', 'num_atoms': 4}
+  with pytest.warns(UserWarning, match='space_group=225 was asked: 2 of 2'):
+    found = codec.sample(2, space_group=225, **asked)
+  assert codec.unmet == {0: ['space_group=225'], 1: ['space_group=225']}
+  assert units(found) == [((11, 1), (17, 1))] * 2
+  # A wish that says nothing wrong: P1 is what an untrained prior gives.
+  codec.sample(2, space_group=1, **asked)
+  assert codec.unmet == {}
+  with pytest.warns(UserWarning, match='crystal_system=cubic'):
+    codec.sample(1, crystal_system='cubic', **asked)
+
+
+class Drawing:
+  """A way to draw whose draws are valid, or as asked, by their index."""
+
+  def __init__(self, valid, met):
+    self.valid, self.met, self.asked = valid, met, []
+
+  def __call__(self, index):
+    self.asked += index.tolist()
+    size = len(index)
+    found = [crystals.bcc() if self.valid(i) else None for i in index]
+    return sampling.Draws(
+      found,
+      {n: 'too near' for n in range(size) if found[n] is None},
+      {
+        n: ['cubic']
+        for n, i in enumerate(index)
+        if found[n] is not None and not self.met(i)
+      },
+      np.repeat(index[:, None].astype(float), 2, axis=1),
+      index.astype(float),
+      size,
+    )
+
+
+def collected(valid, met, *, exact, n=4):
+  drawing = Drawing(valid, met)
+  return drawing, sampling._collect(drawing, n, exact)
+
+
+def test_one_draw_each_without_exact():
+  drawing, found = collected(lambda i: i > 1, lambda i: i > 2, exact=False)
+  assert drawing.asked == [0, 1, 2, 3] and found.draws == 4
+  assert found.failures == {0: 'too near', 1: 'too near'}
+  assert found.unmet == {2: ['cubic']}
+  assert found.summary == 'cubic was asked: 1 of 2 crystals are not so'
+
+
+def test_exact_draws_again_only_what_is_not_as_asked():
+  drawing, found = collected(
+    lambda i: i != 1, lambda i: i not in (2, 4, 5), exact=True
+  )
+  # 1 has no crystal, 2 is not as asked; 4 is better than none, 5 is no better
+  # than 2; 6 and 7 are as asked.
+  assert drawing.asked == list(range(8)) and found.draws == 8
+  assert not found.failures and not found.unmet and found.summary == ''
+  np.testing.assert_array_equal(found.latents[:, 0], [0, 6, 7, 3])
+  np.testing.assert_array_equal(found.residuals, [0, 6, 7, 3])
+
+
+def test_exact_ends_with_its_budget():
+  drawing, found = collected(lambda i: i == 0, lambda i: True, exact=True)
+  budget = 4 * sampling.BUDGET
+  assert drawing.asked == list(range(budget)) and found.draws == budget
+  assert found.crystals[0] is not None and found.crystals[1:] == [None] * 3
+  assert found.failures == dict.fromkeys([1, 2, 3], 'too near')
+
+
+def test_the_first_draws_do_not_depend_on_n(codec):
+  asked = {'composition': 'NaCl', 'num_atoms': 4}
+  three, two = codec.sample(3, **asked), codec.sample(2, **asked)
+  for one, other in zip(three, two, strict=False):
+    np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)

@@ -104,7 +104,7 @@ def test_occupancies_that_ase_notes(tmp_path):
     cj.read(tmp_path / 'x.extxyz')
 
 
-def test_what_is_no_file(tmp_path):
+def test_files_that_cannot_be_read(tmp_path):
   with pytest.raises(FileNotFoundError, match='missing.cif'):
     cj.read(tmp_path / 'missing.cif')
   with pytest.raises(ValueError, match='is a folder'):

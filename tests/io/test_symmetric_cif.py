@@ -57,7 +57,7 @@ def test_pymatgen_and_gemmi_read_the_same_atoms(tmp_path):
   assert len(small.get_all_unit_cell_sites()) == ours.num_atoms
 
 
-def test_what_cannot_hold_a_space_group(tmp_path):
+def test_space_groups_that_cannot_be_written(tmp_path):
   crystal = cj.Crystal.from_ase(CASES['Fm-3m'][1])
   with pytest.raises(ValueError, match='x.vasp: only a CIF'):
     cj.write(tmp_path / 'x.vasp', crystal, symprec=0.01)

@@ -45,7 +45,7 @@ def test_it_is_one_at_zero_and_even(correlation):
   np.testing.assert_allclose(back, correlation, atol=1e-9)
 
 
-def test_it_equals_its_definition(correlation):
+def test_values_equal_the_definition(correlation):
   whole, move = field(), (3, -5, 2)
   first = whole[:-3, 5:, :-2]
   second = whole[3:, :-5, 2:]

@@ -35,7 +35,7 @@ def test_noise_is_averaged_out():
   assert share > 0.95
 
 
-def test_a_wrong_prior_is_noticed():
+def test_a_wrong_prior_is_rejected():
   crystal = crystals.silicate()
   _, share = nearby.fit_near(images(crystal), 1.2 * crystal.cell)
   assert share < 0.5

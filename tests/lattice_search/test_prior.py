@@ -28,12 +28,14 @@ def search(monkeypatch, supports, prior):
 
 
 @pytest.mark.parametrize('supports', [{10: 8, 20: 17}, {10: 9, 20: 16}])
-def test_it_decides_between_lattices_of_like_support(monkeypatch, supports):
+def test_the_prior_decides_between_lattices_of_equal_support(
+  monkeypatch, supports
+):
   for prior in SMALL, LARGE:
     volume = search(monkeypatch, supports, prior)
     np.testing.assert_allclose(volume, np.linalg.det(prior), rtol=1e-6)
 
 
-def test_it_does_not_outvote_the_box(monkeypatch):
+def test_the_prior_does_not_outvote_the_box(monkeypatch):
   volume = search(monkeypatch, {10: 9, 20: 4}, LARGE)
   np.testing.assert_allclose(volume, np.linalg.det(SMALL), rtol=1e-6)

@@ -168,7 +168,7 @@ def test_find_lattice_finds_an_inversion_and_the_vector_that_it_shows():
   assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 
-def test_box_that_shows_no_period_is_said_to_be_one():
+def test_box_without_a_repetition_is_not_found():
   rng = np.random.default_rng(0)
   cell = np.diag([14.0, 15.0, 16.0])
   positions = rng.random((40, 3)) @ cell
@@ -187,7 +187,7 @@ def test_vector_longer_than_the_box_is_not_found():
   assert not fit.found
 
 
-def test_no_atoms_are_no_lattice():
+def test_without_atoms_no_lattice_is_found():
   none = jax.tree.map(lambda x: x[:0] if x.ndim else x, images(crystals.bcc()))
   assert not cj.find_lattice(none).found
 

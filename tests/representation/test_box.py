@@ -134,7 +134,7 @@ def test_true_densities_are_their_crystals(tiny_config):
   assert isinstance(none, str) and 'lattice' in none  # 18 Å long.
 
 
-def test_a_single_cell_shows_no_lattice(tiny_config):
+def test_a_box_of_a_single_cell_has_no_lattice(tiny_config):
   tiny_config.model.box.filling = 'single_cell'
   box = make_model(tiny_config.model).representation
   assert 'lattice' in box.crystal(None)

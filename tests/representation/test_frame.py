@@ -162,7 +162,7 @@ def test_without_tolerance_a_small_strain_changes_the_basis():
   assert not all(kept)
 
 
-def test_the_tolerance_does_not_let_the_description_in():
+def test_with_a_tolerance_the_frame_does_not_depend_on_the_description():
   rng = np.random.default_rng(0)
   for crystal in crystals.embedded(30):
     atoms = np.asarray(crystal.numbers), fractional(crystal)

@@ -106,7 +106,7 @@ def test_species_are_assigned_together():
   assert len(found.numbers) == 7
 
 
-def test_what_cannot_be_is_said():
+def test_impossible_requests_are_errors():
   rng = np.random.default_rng(4)
   (fractional,) = fields(rng, 1, 4)
   outputs = network_outputs(np.array([3, 27, 8, 8]), fractional, 0.0, rng)

@@ -54,7 +54,7 @@ def test_low_heights_do_not_stretch_the_lattice(occupancy):
   np.testing.assert_allclose(cell, CELL, atol=0.01)
 
 
-def test_a_vector_without_an_image_keeps_its_start():
+def test_a_vector_without_images_stays_at_its_start():
   long = CELL * np.array([[1], [1], [4]])
   layer = exact_occupancy(np.zeros((1, 3)), long)
   _, cell = fitted(layer, np.zeros((1, 3)), long)

@@ -34,7 +34,7 @@ def twin(numbers, positions, cell, length, sigma):
   return (radii <= length / 2 - 2 * sigma).all()
 
 
-def test_it_is_the_definition():
+def test_kept_crystals_are_those_of_the_definition():
   arrays = make()
   columns = [arrays[name] for name in ('numbers', 'positions', 'cell')]
   kept, _ = keep_fitting(arrays, **BOX)

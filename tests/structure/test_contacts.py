@@ -41,7 +41,7 @@ def test_an_atom_and_its_image():
   assert contacts.first_contact(np.zeros((1, 3)), cell, 0.2) is None
 
 
-def test_many_atoms():
+def test_a_contact_among_a_thousand_atoms():
   positions = 2.0 * np.stack(np.unravel_index(np.arange(1000), (10, 10, 10)), 1)
   cell = 20 * np.eye(3)
   assert contacts.first_contact(positions, cell, 0.4) is None

@@ -38,7 +38,7 @@ def test_ase_and_back_changes_nothing():
   assert again.pbc.all()
 
 
-def test_it_is_a_copy():
+def test_from_ase_copies_the_arrays():
   atoms = rocksalt()
   crystal = cj.Crystal.from_ase(atoms)
   before = crystal.positions.copy()

@@ -16,7 +16,7 @@ def rocksalt():
   return cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))
 
 
-def test_a_crystal_says_what_it_is():
+def test_repr_of_a_crystal():
   text = repr(rocksalt().pad(5))
   assert text == (
     'Crystal(ClNa, 2 atoms in 5 slots, 3.988, 3.988, 3.988 Å, 60.0, 60.0, '
@@ -52,7 +52,7 @@ def test_any_leaves_are_shown():
   assert 'positions float32[2,3]' in repr(donated)
 
 
-def test_atoms_of_a_density_say_what_was_found():
+def test_repr_of_decoded_atoms():
   slots = np.array([11, 17, 8, 0])
   atoms = cj.DecodedAtoms(
     positions=np.zeros((4, 3)),
@@ -74,7 +74,7 @@ def test_atoms_of_a_density_say_what_was_found():
 
 
 @pytest.mark.parametrize('found', [True, False])
-def test_a_lattice_says_whether_it_is_found(found):
+def test_repr_of_a_lattice_fit_tells_whether_it_was_found(found):
   cell = 4.0 * np.eye(3) if found else np.full((3, 3), np.nan)
   fit = cj.LatticeFit(cell, score=0.93 if found else 0.0, found=found)
   assert repr(fit).startswith(f'LatticeFit({"found" if found else "not found"}')
@@ -83,7 +83,7 @@ def test_a_lattice_says_whether_it_is_found(found):
 
 
 @pytest.mark.parametrize('name', shipped.names())
-def test_a_codec_says_what_it_takes(name):
+def test_repr_of_a_codec(name):
   codec = cj.Codec.load(name)
   text, page = repr(codec), codec._repr_html_()
   assert text.startswith(f'Codec({name}: {codec.size} numbers, elements ')

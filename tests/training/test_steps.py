@@ -18,7 +18,9 @@ from tests.training.two_devices import first_batch
     pytest.param('both', 'number', 'cross_entropy', marks=pytest.mark.slow),
   ],
 )
-def test_every_combination_learns(tiny_config, networks, channels, species):
+def test_every_combination_of_fields_trains(
+  tiny_config, networks, channels, species
+):
   """Many steps on one batch bring the loss down."""
   tiny_config.model.networks = networks
   tiny_config.model.box.channels = channels

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import json
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +16,13 @@ from crystal_jax.evaluation import validity
 from crystal_jax.evaluation.matching import to_host
 from crystal_jax.evaluation.samples import coverage as coverage_lib
 from crystal_jax.evaluation.samples import distinct, distributions, prediction
+from crystal_jax.evaluation.samples.digest import digest
 from crystal_jax.evaluation.samples.reference import Reference
+from crystal_jax.io import atomic
 from crystal_jax.io.reading.parse import reduced_formula
 from crystal_jax.io.reading.pool import Failure, isolated_map
+from crystal_jax.stability import scores as stability_lib
+from crystal_jax.stability.scores import Stability
 from crystal_jax.structure.crystal import Crystal
 
 # Upper limits of the size bins, atoms of the cell.
@@ -33,6 +40,8 @@ class Options:
     composition: Whether to evaluate the validity of compositions.
     coverage: Whether to evaluate coverage.
     workers: Processes.
+    stability: How stability is evaluated; None: it is not.
+    cache: Folder of results of the data set; None: none is kept.
     left_out: Metrics that are not evaluated, with the reason.
   """
 
@@ -40,10 +49,18 @@ class Options:
   composition: bool
   coverage: bool
   workers: int | None
+  stability: Stability | None
+  cache: pathlib.Path | None
   left_out: Mapping[str, str]
 
 
-def make_options(k: int, coverage: bool | None, workers: int | None) -> Options:
+def make_options(
+  k: int,
+  coverage: bool | None,
+  workers: int | None,
+  stability: Stability | None = None,
+  cache: pathlib.Path | None = None,
+) -> Options:
   """Options of what is installed.
 
   Raises:
@@ -67,6 +84,8 @@ def make_options(k: int, coverage: bool | None, workers: int | None) -> Options:
     composition=validity.has_smact(),
     coverage='coverage' not in left_out,
     workers=workers,
+    stability=stability,
+    cache=cache,
     left_out=left_out,
   )
 
@@ -81,7 +100,8 @@ def score_samples(
     reference: The data set.
     options: What to evaluate.
   """
-  metrics, rows = _score_each(samples, reference.train, options)
+  rows = _score_each(samples, reference.train, options)
+  metrics = _summary(rows)
   crystals = [sample for sample in samples if isinstance(sample, Crystal)]
   valid = [
     sample
@@ -98,6 +118,8 @@ def score_samples(
     gate=options.composition,
     workers=options.workers,
   )
+  if options.stability is not None:
+    metrics |= _stability(samples, rows, reference, options.stability)
   return metrics, rows
 
 
@@ -109,17 +131,28 @@ def score_heldout(
   Distances and coverage are those of `number` training crystals against the
   held-out ones.
   """
-  metrics, _ = _score_each(reference.heldout, reference.train, options)
+  rows = _heldout_rows(reference, options)
+  metrics = _summary(rows)
   order = np.random.default_rng(_SEED).permutation(len(reference.train))
   known = [reference.train[i] for i in order[:number]]
   metrics |= distributions.wasserstein(known, reference.heldout)
-  return metrics | _coverage(known, reference.heldout, options)
+  metrics |= _coverage(known, reference.heldout, options, cache=options.cache)
+  if options.stability is not None:
+    order = np.random.default_rng(_SEED).permutation(len(reference.heldout))
+    chosen = order[: min(number, options.stability.samples)]
+    metrics |= _stability(
+      [reference.heldout[i] for i in chosen],
+      [rows[i] for i in chosen],
+      reference,
+      options.stability,
+    )
+  return metrics
 
 
 def _score_each(
   samples: Sequence[Crystal | str], train: Sequence[Crystal], options: Options
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
-  """Validity, uniqueness and novelty, of all samples and by size."""
+) -> list[dict[str, Any]]:
+  """Validity, uniqueness and novelty of each sample."""
   rows: list[dict[str, Any]] = [
     {
       'formula': '',
@@ -149,8 +182,31 @@ def _score_each(
       row['failure'] = check.reason
     else:
       row |= check
-  metrics = {'crystals': float(len(samples))} | _shares(rows)
-  return metrics | _by_size(rows), rows
+  return rows
+
+
+def _heldout_rows(reference: Reference, options: Options):
+  """Rows of all held-out crystals, from a file if there is one."""
+  path = None
+  if options.cache is not None:
+    crystals = [*reference.train, *reference.heldout]
+    settings = len(reference.heldout), options.composition
+    key = digest(crystals, *settings)
+    path = options.cache / f'heldout_{key}.json'
+    if path.exists():
+      return json.loads(path.read_text('utf-8'))
+  rows = _score_each(reference.heldout, reference.train, options)
+  if path is not None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.replacing(path) as partial:
+      partial.write_text(json.dumps(rows), 'utf-8')
+  return rows
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+  """Number of rows and shares of them, of all and by size."""
+  metrics = {'crystals': float(len(rows))} | _shares(rows)
+  return metrics | _by_size(rows)
 
 
 def _by_size(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -216,17 +272,52 @@ def _share(flags) -> float:
   return float(np.mean([bool(flag) for flag in flags]))
 
 
+def _stability(
+  samples: Sequence[Crystal | str],
+  rows: Sequence[dict[str, Any]],
+  reference: Reference,
+  stability: Stability,
+) -> dict[str, float]:
+  """Shares of stable crystals; adds energies to the rows.
+
+  Samples without a valid structure are not relaxed: they are not stable.
+  """
+  valid = [
+    to_host(sample) if row['valid_structure'] else row['failure'] or 'invalid'
+    for sample, row in zip(samples, rows, strict=True)
+  ]
+  found = stability_lib.evaluate(
+    valid, stability.hull(reference.train), stability
+  )
+  for row, energies in itertools.zip_longest(rows, found, fillvalue=None):
+    assert row is not None
+    row |= energies or dict.fromkeys(found[0])
+  new = [row['unique'] and row['novel'] for row in rows[: len(found)]]
+  return stability_lib.shares(found, new)
+
+
 def _coverage(
   samples: Sequence[Crystal],
   reference: Sequence[Crystal],
   options: Options,
   missing: int = 0,
+  cache: pathlib.Path | None = None,
 ) -> dict[str, float]:
-  """Coverage, if asked for; `missing` samples have no crystal."""
+  """Coverage, if asked for.
+
+  Args:
+    samples: Samples.
+    reference: Held-out crystals.
+    options: What to evaluate.
+    missing: Samples that have no crystal.
+    cache: Folder of fingerprints of samples.
+  """
   if not options.coverage:
     return {}
-  found, known = (
-    coverage_lib.fingerprints(group, workers=options.workers)
-    for group in (samples, reference)
+  found = coverage_lib.fingerprints(
+    samples, workers=options.workers, cache=cache
+  )
+  known = coverage_lib.fingerprints(
+    reference, workers=options.workers, cache=options.cache
   )
   return coverage_lib.coverage([*found, *[None] * missing], known)

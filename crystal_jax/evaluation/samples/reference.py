@@ -55,7 +55,11 @@ def load_reference(name: str | os.PathLike[str]) -> Reference:
     ValueError: If it has no training or no held-out crystals.
   """
   path = pathlib.Path(name)
-  files = compact_source.find_files(path)
+  files = {
+    split: file
+    for split, file in compact_source.find_files(path).items()
+    if split in ('train', *_HELD_OUT)  # Others need not be crystals.
+  }
   if files:
     splits = {split: _from_compact(file) for split, file in files.items()}
   elif path.is_dir() and any(path.glob('*.csv')) and not _is_data_set(path):

@@ -7,12 +7,14 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystal_jax.structure.crystal import Crystal
 
 if TYPE_CHECKING:
   from crystal_jax.evaluation.samples.reference import Reference
+  from crystal_jax.stability.scores import Stability
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ class SampleScores:
       distances and coverage are those of training crystals, as many as there
       are samples, against the held-out ones.
     crystals: One row per sample: id, formula, valid_structure,
-      valid_composition (None: not evaluated), unique, novel, failure.
+      valid_composition (None: not evaluated), unique, novel, failure; with
+      stability above_hull (eV/atom), relaxed, steps and stability_failure.
     left_out: Metrics that were not evaluated, with the reason.
   """
 
@@ -52,7 +55,7 @@ class SampleScores:
       'metrics': _finite(self.metrics),
       'heldout': _finite(self.heldout),
       'left_out': dict(self.left_out),
-      'crystals': [dict(row) for row in self.crystals],
+      'crystals': [_finite(row) for row in self.crystals],
     }
 
 
@@ -63,6 +66,8 @@ def score(
   ids: Sequence[str] | None = None,
   k: int = 20,
   coverage: bool | None = None,
+  stability: Stability | None = None,
+  cache: str | os.PathLike[str] | None = None,
   workers: int | None = None,
 ) -> SampleScores:
   """Scores crystals of any generator against a data set.
@@ -77,8 +82,11 @@ def score(
       `samples.reference.load_reference`.
     ids: Names of the samples. None: their indices.
     k: Candidates per composition in `match_k`.
-    coverage: Whether to evaluate coverage, about a second a crystal. None: if
+    coverage: Whether to evaluate coverage, about 0.1 s a crystal. None: if
       `matminer` is installed.
+    stability: How to evaluate stability; None: it is left out.
+    cache: Folder where results of the data set's own crystals are kept for the
+      next time. None: they are not.
     workers: Processes. None: one per core. 0: this process.
 
   Returns:
@@ -100,7 +108,9 @@ def score(
     raise ValueError(f'Got {len(ids)} ids for {len(samples)} crystals.')
   if not isinstance(reference, Reference):
     reference = load_reference(reference)
-  options = columns.make_options(k, coverage, workers)
+  options = columns.make_options(
+    k, coverage, workers, stability, None if cache is None else Path(cache)
+  )
   for name, reason in options.left_out.items():
     _log.info('%s is left out: %s', name, reason)
   metrics, rows = columns.score_samples(samples, reference, options)
@@ -129,5 +139,9 @@ def _samples(crystals: Any) -> list[Crystal | str]:
   return samples
 
 
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-  return {n: None if math.isnan(v) else v for n, v in metrics.items()}
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+  """The same with None for NaN."""
+  return {
+    name: None if isinstance(value, float) and math.isnan(value) else value
+    for name, value in row.items()
+  }

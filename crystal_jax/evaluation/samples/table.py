@@ -22,6 +22,13 @@ _LABELS = {
   'wasserstein_volume_per_atom': ('Wasserstein distance of volume', 'Å³/atom'),
   'coverage_recall': ('coverage recall', '%'),
   'coverage_precision': ('coverage precision', '%'),
+  'stability_crystals': ('crystals relaxed for stability', ''),
+  'relaxed': ('relaxed until forces are small', '%'),
+  'above_hull': ('median energy above the hull', 'eV/atom'),
+  'stable_0': ('on or below the hull', '%'),
+  'stable_0.1': ('at most 0.1 eV/atom above the hull', '%'),
+  'sun_0': ('stable (0 eV/atom), unique and novel', '%'),
+  'sun_0.1': ('stable (0.1 eV/atom), unique and novel (S.U.N.)', '%'),
   'compositions': ('held-out crystals with a sample of their formula', ''),
   'metre': ('METRe: held-out crystals that a sample matches', '%'),
 }

@@ -75,7 +75,7 @@ def test_an_answer_and_lines(tmp_path):
     ({'cartesian_site_positions': [[0, 0, 0], [None, 0, 0]]}, 'finite'),
   ],
 )  # fmt: skip
-def test_what_is_no_crystal_is_said(tmp_path, changes, reason):
+def test_objects_that_are_no_crystal_are_named(tmp_path, changes, reason):
   (tmp_path / 'a.json').write_text(json.dumps({'data': [changed(**changes)]}))
   (skip,) = read(tmp_path / 'a.json')
   assert reason in skip.reason

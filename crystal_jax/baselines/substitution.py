@@ -1,0 +1,151 @@
+"""Known crystals with ions exchanged for others of the same charge.
+
+How probable an exchange is was mined from known crystals (pymatgen's
+`SubstitutionProbability`). Charges stay balanced; the cell is scaled to the
+volume of the new atoms. Crystals for which no oxidation states are found, such
+as alloys, are passed over.
+
+References:
+  Hautier et al., Inorganic Chemistry 50, 656 (2011).
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from crystal_jax.structure import elements
+from crystal_jax.structure.composition import formula, unit_of
+from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.pair_statistics import PairStatistics
+
+# Known crystals that are tried for each structure.
+_TEMPLATES = 50
+# An ion: atomic number and charge.
+Ion = tuple[int, int]
+
+
+def substituted_structures(
+  known: Sequence[Crystal],
+  number: int,
+  statistics: PairStatistics,
+  *,
+  seed: int = 0,
+) -> list[Crystal | str]:
+  """Structures of random known crystals with ions exchanged.
+
+  Args:
+    known: Known crystals.
+    number: How many structures.
+    statistics: Volumes of known crystals.
+    seed: Of all random numbers; a structure does not depend on the others.
+
+  Returns:
+    A structure or the reason why there is none, for each.
+
+  Raises:
+    ValueError: If there are no known crystals.
+  """
+  if not known:
+    raise ValueError('Need known crystals to exchange ions in.')
+  return [
+    _substituted(np.random.default_rng([seed, index]), known, statistics)
+    for index in range(number)
+  ]
+
+
+def exchange(
+  crystal: Crystal, generator: np.random.Generator, statistics: PairStatistics
+) -> Crystal | None:
+  """The crystal with at least one ion exchanged; None: it has no charges.
+
+  Args:
+    crystal: One crystal without empty slots.
+    generator: Of random numbers.
+    statistics: Volumes of known crystals.
+  """
+  numbers = np.asarray(crystal.numbers)
+  charges = oxidation_states(unit_of(numbers))
+  if charges is None:
+    return None
+  ions = sorted(charges.items())
+  changed = int(generator.integers(len(ions)))
+  exchanges: dict[int, int] = {}
+  for index, ion in enumerate(ions):
+    candidates, shares = _candidates(ion)
+    taken = [*exchanges.values()] + [ion[0]] * (index == changed)
+    shares = np.where(np.isin(candidates, taken), 0.0, shares)
+    if not shares.sum() > 0:
+      return None
+    choice = generator.choice(len(candidates), p=shares / shares.sum())
+    exchanges[ion[0]] = int(candidates[choice])
+  new = np.array([exchanges[int(z)] for z in numbers], np.int32)
+  scale = np.cbrt(statistics.volume(new) / statistics.volume(numbers))
+  return Crystal(
+    new, np.asarray(crystal.positions) * scale, np.asarray(crystal.cell) * scale
+  )
+
+
+@functools.lru_cache(maxsize=100_000)
+def oxidation_states(
+  unit: tuple[tuple[int, int], ...],
+) -> dict[int, int] | None:
+  """The likeliest whole charge of each element; None: none balance.
+
+  Args:
+    unit: Atomic number and atoms of each element in a formula unit.
+  """
+  from pymatgen.core import Composition
+
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    guesses = Composition(formula(unit)).oxi_state_guesses()
+  for guess in guesses:
+    if all(value and value == int(value) for value in guess.values()):
+      return {elements.number(str(s)): int(v) for s, v in guess.items()}
+  return None
+
+
+def _substituted(generator, known, statistics) -> Crystal | str:
+  for _ in range(_TEMPLATES):
+    template = known[int(generator.integers(len(known)))]
+    found = exchange(template, generator, statistics)
+    if found is not None:
+      return found
+  return f'none of {_TEMPLATES} known crystals has ions that can be exchanged'
+
+
+@functools.cache
+def _candidates(ion: Ion) -> tuple[Int[np.ndarray, 'M'], np.ndarray]:
+  """Elements that have the charge of an ion, and their probabilities."""
+  from pymatgen.core import Species
+
+  table = _probabilities()
+  numbers = np.array(
+    sorted(
+      {
+        s.Z
+        for s in table.species
+        if s.oxi_state == ion[1] and s.Z <= elements.MAX_NUMBER
+      }
+    ),
+    int,
+  )
+  own = Species(elements.symbol(ion[0]), ion[1])
+  shares = [
+    table.prob(own, Species(elements.symbol(int(z)), ion[1])) for z in numbers
+  ]
+  return numbers, np.array(shares, float)
+
+
+@functools.cache
+def _probabilities():
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    from pymatgen.analysis.structure_prediction import substitution_probability
+
+    return substitution_probability.SubstitutionProbability()

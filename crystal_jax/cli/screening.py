@@ -1,0 +1,92 @@
+"""The options of screening, its log and its table `screened.csv`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from crystal_jax.generation import screening
+from crystal_jax.io import atomic
+from crystal_jax.structure import composition
+from crystal_jax.structure.crystal import Crystal
+
+TABLE = 'screened.csv'
+
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """What screening takes beside `--screen`."""
+  parser.add_argument(
+    '--known', metavar='DATA',
+    help='data set of known crystals, as --reference of score; drops them',
+  )  # fmt: skip
+  parser.add_argument(
+    '--screen-energy', type=float, metavar='EV',
+    help='most eV/atom above the hull after relaxation, with --known and '
+    '--energies',
+  )  # fmt: skip
+  parser.add_argument(
+    '--energies', type=pathlib.Path,
+    help='energies of the known crystals, as --stability of score',
+  )  # fmt: skip
+
+
+def screen(
+  args: argparse.Namespace, crystals: Sequence[Crystal | None]
+) -> dict[int, tuple[str, str]]:
+  """Step and reason of each crystal that is dropped; writes the table.
+
+  Raises:
+    ValueError: If an energy is asked for without known crystals and energies.
+    FileNotFoundError: If there are no such crystals.
+  """
+  from crystal_jax.evaluation.samples.reference import load_reference
+
+  known = None
+  if args.known is not None:
+    known = load_reference(args.known).train
+  result = screening.screen(crystals, known=known, energy=_energy(args, known))
+  for step in result.steps:
+    _log.warning('screened by %s', step)
+  with (
+    atomic.replacing(args.out / TABLE) as partial,
+    open(partial, 'w', newline='', encoding='utf-8') as file,
+  ):
+    writer = csv.writer(file)
+    writer.writerow(('id', 'formula', 'step', 'reason'))
+    width = len(str(len(crystals) - 1))
+    for index in sorted(result.dropped):
+      crystal = crystals[index]
+      assert crystal is not None
+      unit = composition.unit_of(crystal.numbers)
+      name = composition.formula(unit)
+      writer.writerow((f'{index:0{width}d}', name, *result.dropped[index]))
+  return dict(result.dropped)
+
+
+def _energy(args, known) -> Callable[[Crystal], str | None] | None:
+  """Says why the energy of a crystal is too high."""
+  if args.screen_energy is None:
+    return None
+  if known is None or args.energies is None:
+    raise ValueError('--screen-energy needs --known and --energies.')
+  from crystal_jax.stability import scores
+
+  energies, references = scores.read_energies(args.energies)
+  stability = scores.Stability(energies, references)
+  evaluator = scores.Evaluator(stability.hull(known), stability)
+
+  def why(crystal: Crystal) -> str | None:
+    row = evaluator.row(crystal)
+    above = row['above_hull']
+    if np.isfinite(above) and above <= args.screen_energy:
+      return None
+    return row['stability_failure'] or f'{above:.3f} eV/atom above the hull'
+
+  return why

@@ -1,0 +1,49 @@
+"""Exchange of ions in known crystals."""
+
+import numpy as np
+import pytest
+
+from crystal_jax.baselines import substitution
+from crystal_jax.structure import pair_statistics
+from crystal_jax.structure.composition import unit_of
+from tests import crystals
+
+pytest.importorskip('pymatgen')
+STATISTICS = pair_statistics.shipped()
+
+
+def test_charges_are_the_chemists():
+  states = substitution.oxidation_states(unit_of(crystals.perovskite().numbers))
+  assert states == {38: 2, 22: 4, 8: -2}
+  assert substitution.oxidation_states(((26, 1), (22, 1))) is None
+
+
+def test_an_ion_is_exchanged_for_one_of_its_charge():
+  known = crystals.perovskite()
+  found = substitution.substituted_structures([known], 12, STATISTICS)
+  formulas = {unit_of(c.numbers) for c in found}
+  assert unit_of(known.numbers) not in formulas and len(formulas) > 3
+  for crystal in found:
+    new = dict(zip(known.numbers.tolist(), crystal.numbers.tolist(),
+                   strict=True))  # fmt: skip
+    for old, charge in {38: 2, 22: 4, 8: -2}.items():
+      ions, _ = substitution._candidates((old, charge))
+      assert new[old] in ions
+    fractional = crystal.positions @ np.linalg.inv(crystal.cell)
+    expected = known.positions @ np.linalg.inv(known.cell)
+    np.testing.assert_allclose(fractional, expected, atol=1e-9)
+    ratio = np.linalg.det(crystal.cell) / np.linalg.det(known.cell)
+    volumes = (
+      STATISTICS.volume(crystal.numbers),
+      STATISTICS.volume(known.numbers),
+    )
+    assert ratio == pytest.approx(volumes[0] / volumes[1])
+
+
+def test_alloys_are_passed_over_and_said():
+  (reason,) = substitution.substituted_structures(
+    [crystals.bcc()], 1, STATISTICS
+  )
+  assert 'none of 50 known crystals has ions' in reason
+  with pytest.raises(ValueError, match='Need known crystals'):
+    substitution.substituted_structures([], 1, STATISTICS)
