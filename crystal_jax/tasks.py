@@ -1,4 +1,4 @@
-"""What can be trained and evaluated: one `Task` for each `TASKS` entry.
+"""Tasks that can be trained and evaluated: one `Task` per entry of `TASKS`.
 
 `config.model.representation` names the task of a config. To add one, write its
 functions in a file of their own and put a `Task` into `TASKS`; training and

@@ -37,15 +37,15 @@ _DENSITY_UNIT = 1.66053907
 
 @dataclasses.dataclass(frozen=True)
 class RandomConfig:
-  """What random structures have to be.
+  """Requirements of random structures.
 
   Attributes:
-    space_group: 1 to 230; None: a random one for each attempt.
-    volume_per_atom: Å³; None: that of known crystals.
-    density: g/cm³; None: that of known crystals.
-    closeness: Shortest distances over those that 10 % of known crystals fall
-      below. Å / Å.
-    attempts: Cells that are tried for each structure.
+    space_group: Space group, 1 to 230; None: a random one for each attempt.
+    volume_per_atom: Volume per atom, Å³; None: that of known crystals.
+    density: Mass density, g/cm³; None: that of known crystals.
+    closeness: Smallest allowed distance of two elements, as a multiple of the
+      distance that 10 % of known crystals fall below.
+    attempts: Number of cells that are tried for each structure.
   """
 
   space_group: int | None = None
@@ -77,8 +77,8 @@ def random_structures(
   Args:
     contents: Atomic numbers of each primitive cell.
     statistics: Distances and volumes of known crystals.
-    config: What they have to be.
-    seed: Of all random numbers; a structure does not depend on the others.
+    config: Requirements.
+    seed: Seed of all random numbers; no structure depends on the others.
   """
   return [
     random_structure(
@@ -97,10 +97,10 @@ def random_structure(
   """One random structure, or why there is none.
 
   Args:
-    generator: Of random numbers.
+    generator: Generator of random numbers.
     numbers: Atomic numbers of the primitive cell.
     statistics: Distances and volumes of known crystals.
-    config: What it has to be.
+    config: Requirements.
   """
   species, counts = np.unique(np.asarray(numbers), return_counts=True)
   wanted = dict(zip(species.tolist(), counts.tolist(), strict=True))

@@ -40,7 +40,7 @@ def substituted_structures(
 
   Args:
     known: Known crystals.
-    number: How many structures.
+    number: Number of structures.
     statistics: Volumes of known crystals.
     seed: Of all random numbers; a structure does not depend on the others.
 

@@ -19,7 +19,7 @@ from crystal_jax.io import read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
   draws.add_arguments(parser)
   parser.add_argument(

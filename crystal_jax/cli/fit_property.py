@@ -28,7 +28,7 @@ _NOT_VALUES = ('file', 'cif', 'id', 'material_id', 'formula', '')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument('table', type=pathlib.Path, help='.csv file')
   parser.add_argument(
     '--property', help='column of values; default: the only one of numbers'

@@ -23,7 +23,7 @@ from crystal_jax.io import atomic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   parser.add_argument(

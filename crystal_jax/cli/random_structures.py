@@ -32,7 +32,7 @@ _MAX_ATOMS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   baselines.add_arguments(parser)
   parser.add_argument('--composition', help='a ratio, such as LiCoO2')
   parser.add_argument('--num-atoms', type=int, help='of the primitive cell')

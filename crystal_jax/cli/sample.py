@@ -27,7 +27,7 @@ from crystal_jax.cli import draws, screening
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   draws.add_arguments(parser)
   parser.add_argument('--formula-units', type=int, help='of the primitive cell')
   parser.add_argument(

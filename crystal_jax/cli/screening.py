@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What screening takes beside `--screen`."""
+  """Adds the arguments of screening, beside `--screen`."""
   parser.add_argument(
     '--known', metavar='DATA',
     help='data set of known crystals, as --reference of score; drops them',

@@ -20,7 +20,7 @@ from crystal_jax.cli import baselines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """What the verb takes."""
+  """Adds the arguments of this verb."""
   parser.add_argument(
     'known', nargs='+', type=pathlib.Path, help='files of known crystals'
   )

@@ -149,11 +149,11 @@ class ArrayCodec:
 
   @property
   def size(self) -> int:
-    """Numbers of one latent, D."""
+    """Length of one latent, D."""
     return int(np.prod(self.latent_shape))
 
   def to_arrays(self, crystals: Crystals) -> tuple[Any, dict[str, np.ndarray]]:
-    """What `encode_arrays` takes: a model, and a batch of arrays.
+    """Arguments of `encode_arrays`: a model, and a batch of arrays.
 
     Args:
       crystals: One crystal, or any number.

@@ -30,7 +30,7 @@ def batches(
 
   Args:
     representation: Prepares columns of each crystal.
-    crystals: As `adapters.to_crystals` gives them.
+    crystals: Crystals as returned by `adapters.to_crystals`.
     known: Atomic numbers that may occur; None: all.
     fail: Called with the index of a crystal that is refused, and the reason.
 
@@ -108,7 +108,7 @@ def full_batch(
 
   Args:
     columns: Prepared crystals.
-    rows: Which of them, at most `size`; they are repeated to fill the batch.
+    rows: Indices of at most `size` rows; they are repeated to fill the batch.
     size: Rows of the batch.
     sample: Number of the sample of each crystal, one or [size].
 

@@ -36,7 +36,7 @@ def make_card(
   Args:
     model: The model.
     params: Its parameters.
-    config: What the model was made from; only its `model` is kept.
+    config: Config from which the model was made; only its `model` is kept.
     name: Name of the codec.
     elements: Symbols of the elements seen in training; None if unknown.
     entries: Further entries, as JSON.
@@ -54,11 +54,11 @@ def make_card(
 
 
 def fingerprints(params: PyTree) -> tuple[str, str]:
-  """What tells the latents of one codec from those of another.
+  """Fingerprints that identify the latents of a codec.
 
   Returns:
     The digest of weights, element codes and standard frame, on which latents
-    depend; and that of the weights alone, which older cards have.
+    depend; and the digest of the weights alone, which older cards have.
   """
   weights = weights_file.fingerprint(params)
   both = f'{weights} {_conventions()}'.encode()

@@ -75,7 +75,7 @@ class Codec(PropertyCodec):
       crystal_system: 'cubic', 'hexagonal', ..
       properties: Values by name, of those that the prior was trained on.
       experimental: Whether it was seen in an experiment.
-      guidance: How much the conditions count; 1: as in the data.
+      guidance: Strength of the conditions; 1: as in the data.
       exact: Draw again what is not valid or whose symmetry is not as asked, up
         to ten draws for each crystal.
 
@@ -128,7 +128,7 @@ class Codec(PropertyCodec):
 
     Args:
       crystal: One crystal.
-      n: How many neighbours.
+      n: Number of neighbours.
       strength: Share of the way to noise: near 0 the crystal itself comes back,
         1 is a draw that has forgotten it.
       seed: Seed of all random numbers.

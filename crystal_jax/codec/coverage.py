@@ -1,7 +1,7 @@
-"""Which crystals each shipped codec can encode, by elements and atoms.
+"""Coverage of the shipped codecs: elements and numbers of atoms they encode.
 
-These are what most crystals are refused for. A crystal that passes may still be
-refused because two of its atoms share a voxel.
+These are the most frequent reasons of a refusal. A crystal that passes may
+still be refused because two of its atoms share a voxel.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class CrystalCodec(ArrayCodec):
     Args:
       a: One crystal.
       b: Another.
-      steps: How many crystals, at least two.
+      steps: Number of crystals, at least two.
 
     Raises:
       ValueError: If there are fewer steps, or an end cannot be encoded.

@@ -70,9 +70,9 @@ class Model(Generic[R, N]):
     """Posteriors of a batch of prepared crystals. Pure and traceable.
 
     Args:
-      params: As `networks.init` returns them.
+      params: Parameters, as returned by `networks.init`.
       batch: Columns of `representation.prepare`, and index, sample and mask;
-        see `Representation.examples`. Nothing is drawn at random.
+        see `Representation.examples`. Nothing is random.
     """
     examples = self.representation.examples(None, batch)
     mean, log_var = self.networks.encode(params, examples.inputs)

@@ -1,4 +1,4 @@
-"""What a codec reads off latents: its heads, and heads fitted by a user."""
+"""Properties predicted from latents: heads of a codec and of its user."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def fitted_entry(
 def known_rows(
   values: Sequence[float], z: Float[np.ndarray, 'B D']
 ) -> np.ndarray:
-  """Which rows have both a value and a latent.
+  """Whether each row has both a value and a latent.
 
   Raises:
     ValueError: If there are not as many values as latents.
@@ -150,6 +150,6 @@ def known_rows(
   value = np.asarray(values, np.float64)
   if value.shape != (len(z),):
     raise ValueError(
-      f'Need one value a crystal: {value.shape} of {len(z)} crystals.'
+      f'Need one value per crystal: {value.shape} for {len(z)} crystals.'
     )
   return np.isfinite(value) & np.isfinite(z).all(1)

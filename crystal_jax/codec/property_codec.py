@@ -152,7 +152,7 @@ class PropertyCodec(CrystalCodec):
     """Crystals of a lower property than given ones, by a head.
 
     Args:
-      crystals: Where to start: one crystal, or any number.
+      crystals: Start crystals: one crystal, or any number.
       name: A scalar property of `predict`.
       steps: Steps from each crystal; each is decoded and encoded again.
       maximize: Look for a higher property.

@@ -1,4 +1,4 @@
-"""Where the weights of a codec lie: shipped by name, or anywhere by path."""
+"""Folder of a codec's weights: of a shipped codec by name, or by path."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def names(*, retired: bool = False) -> list[str]:
   """Names of the shipped codecs.
 
   Args:
-    retired: Whether to name former versions ('mp_20@1') too, which open latents
-      that were made with them.
+    retired: Whether to include former versions ('mp_20@1'), which decode
+      latents that were made with them.
   """
   found = sorted(path.parent.name for path in FOLDER.glob('*/card.json'))
   return [name for name in found if retired or '@' not in name]

@@ -1,11 +1,11 @@
-"""What a codec is in a few words, read off its card."""
+"""Short description of a codec, from its card."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Elements that are named; of more, the number is given.
+# Maximum number of elements that are named; otherwise their number is given.
 _NAMED = 8
 
 

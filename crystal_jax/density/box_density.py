@@ -175,7 +175,7 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
 
 
 def _expand(cores: Float[Array, 'Q Q Q C'], basis) -> Float[Array, 'G G G C']:
-  """From a basis of each axis to its voxels, a channel at a time."""
+  """Values at the voxels from coefficients in a basis of each axis."""
   voxels, rank = basis.shape
 
   def expand(core):

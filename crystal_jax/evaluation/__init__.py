@@ -1,1 +1,1 @@
-"""What a trained run is worth: decoded to atoms, compared, written down."""
+"""Evaluation of trained runs and codecs: decoding, comparison, reports."""

@@ -9,11 +9,11 @@ from crystal_jax.evaluation.reconstruction import ABLATIONS
 
 
 class Label(NamedTuple):
-  """How a metric is printed.
+  """Label of a metric.
 
   Attributes:
-    text: What the metric is.
-    unit: Its unit; '%' for a share, which is printed in percent.
+    text: Description of the metric.
+    unit: Unit; '%' for a share, which is printed in percent.
   """
 
   text: str

@@ -17,7 +17,7 @@ def pair(
   """Panels of a crystal and of the decoded one, in the same frame.
 
   Args:
-    codec: What decoded it.
+    codec: Codec that decoded it.
     id_: Of the crystal.
     true: The crystal.
     decoded: The decoded crystal.

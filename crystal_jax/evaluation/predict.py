@@ -78,9 +78,9 @@ def full_batches(
 
   Args:
     columns: Prepared crystals, `id` among them.
-    rows: Which of them.
-    batch_size: Rows of a batch.
-    origins: Samples of a crystal; the batches cycle through them.
+    rows: Indices of the crystals.
+    batch_size: Number of rows of a batch.
+    origins: Number of samples of a crystal; batches cycle through them.
   """
   for start in range(0, len(rows), batch_size):
     part = rows[start : start + batch_size]

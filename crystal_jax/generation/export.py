@@ -1,4 +1,4 @@
-"""From the run of a prior to the file beside its codec's weights.
+"""Export of a trained prior to a file beside its codec's weights.
 
 python -m crystal_jax.generation.export runs/prior_mp_20 my_codec/
 """
@@ -30,7 +30,7 @@ def of_run(
 
   Args:
     workdir: Workdir of `experiments.main`.
-    step: Which checkpoint; None: the latest.
+    step: Step of the checkpoint; None: the latest.
 
   Raises:
     FileNotFoundError: If it holds no checkpoint.
@@ -71,7 +71,7 @@ def export(
   Args:
     workdir: Workdir of the run.
     folder: Folder of the codec.
-    step: Which checkpoint; None: the latest.
+    step: Step of the checkpoint; None: the latest.
     notes: Further entries of the card, as JSON.
 
   Raises:

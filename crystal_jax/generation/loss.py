@@ -118,14 +118,14 @@ def composition_nats(
   given: Conditions,
   kept: Conditions,
 ) -> Float[Array, 'B']:
-  """Nats of each composition, of which one random step counts for all.
+  """Code length of each composition, nats, estimated from one random step.
 
   Args:
     networks: The networks.
     params: Their parameters.
-    keys: [B].
-    given: With the true compositions.
-    kept: The other conditions as the network is told them.
+    keys: PRNG keys, [B].
+    given: Conditions with the true compositions.
+    kept: The other conditions as the network gets them.
   """
   sequence = jnp.asarray(element_order() - 1)
   counts = given.counts[:, sequence]

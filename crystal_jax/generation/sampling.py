@@ -89,8 +89,8 @@ def sample(
   Args:
     codec: Decodes.
     prior: Prior of the codec.
-    n: How many crystals.
-    criteria: Of each.
+    n: Number of crystals.
+    criteria: Criteria of each crystal.
     seed: Seed of all random numbers.
     guidance: Strength of the conditions; None: `GUIDANCE`.
     exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
@@ -140,10 +140,10 @@ def alter(
     codec: Encodes and decodes.
     prior: Prior of the codec.
     crystal: One crystal.
-    n: How many neighbours.
-    criteria: Of each; without composition, elements and number of atoms, the
-      composition of the crystal.
-    strength: Above 0, which gives the crystal back, to 1, which forgets it.
+    n: Number of neighbours.
+    criteria: Criteria of each neighbour; without composition, elements and
+      number of atoms, the composition of the crystal.
+    strength: Share of noise: near 0 the crystal itself, 1 an independent draw.
     seed: Seed of all random numbers.
     guidance: See `sample`.
     exact: See `sample`.

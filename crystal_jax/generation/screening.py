@@ -31,9 +31,9 @@ class Step:
   """One step of the screening.
 
   Attributes:
-    name: What it is about.
-    tested: Crystals that came to it.
-    dropped: Those that it dropped.
+    name: Name of the property that is tested.
+    tested: Number of crystals tested.
+    dropped: Number of crystals dropped.
   """
 
   name: str
@@ -47,11 +47,11 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Screening:
-  """What came of it.
+  """Result of a screening.
 
   Attributes:
-    dropped: Step and reason by index.
-    steps: In their order.
+    dropped: Step and reason of each dropped crystal, by index.
+    steps: The steps, in order.
   """
 
   dropped: Mapping[int, tuple[str, str]]

@@ -57,7 +57,7 @@ _MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
 
 @dataclasses.dataclass(frozen=True)
 class Symmetry:
-  """What a CIF states about its symmetry.
+  """Symmetry stated in a CIF.
 
   Attributes:
     candidates: Groups that the file may mean: one, unless the origin is open.

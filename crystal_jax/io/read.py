@@ -38,7 +38,8 @@ def read(path: Path, index: int | None = None) -> Crystal:
 
   Args:
     path: A file in any format that `prepare` or ASE reads.
-    index: Which structure of a file with several; negative from the end.
+    index: Index of the structure in a file with several; negative: from the
+      end.
 
   Returns:
     The crystal; its symmetry is written out, oxidation states are dropped, and

@@ -23,7 +23,7 @@ class SearchConfig:
     proof: Pairs of atoms related by a translation from which its scatter says
       how exact the atoms are.
     max_translations: Maximum number of translations, shortest first.
-    max_operations: Maximum number of translations from one atom, and most
+    max_operations: Maximum number of translations from one atom, and of
       inversions.
     min_inverted: Fewest atoms that an inversion relates.
     rival_sites: A lattice with this many times the sites is no rival.

@@ -19,7 +19,7 @@ from crystal_jax.models.token_vae import TokenVAE
 
 
 class LatticePart(Protocol):
-  """How coded networks encode and decode the lattice."""
+  """Encoder and decoder of the lattice in coded networks."""
 
   @property
   def conditioned(self) -> bool:

@@ -101,7 +101,7 @@ class CodedNetworks:
     """Outputs of latents, by name.
 
     Args:
-      params: As `init` returns them.
+      params: Parameters, as returned by `init`.
       z: Latents.
       voxels: Indices of voxels at which codes and offsets are computed; None:
         all voxels.

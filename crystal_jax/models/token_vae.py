@@ -118,7 +118,7 @@ class TokenVAE(nn.Module):
     """Mean and log variance of the latent.
 
     Args:
-      density: In units of an isolated atom's height.
+      density: Density, in units of an isolated atom's height.
       condition: Added to every token through a linear map; None: nothing.
     """
     x = blocks.fold(density, self.fold).reshape(len(density), self.tokens, -1)

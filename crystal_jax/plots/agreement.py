@@ -1,4 +1,4 @@
-"""How decoded atoms agree with the true ones: distances and species."""
+"""Figures of agreement between decoded and true atoms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-# Å. Distances between true atoms and the nearest decoded ones, and back, that
-# Hoffmann et al., arXiv:1909.00949, report: median and 90 % quantile.
+# Distances between true atoms and the nearest decoded ones, and vice versa, in
+# Hoffmann et al., arXiv:1909.00949: median and 90 % quantile, Å.
 PAPER_MEDIAN, PAPER_P90 = 0.095, 0.26
 # Name of number 0, for true atoms near which nothing was decoded.
 _NOTHING = 'none'
-# Species up to which the matrix has a number in each cell.
+# Maximum number of species for which the cells of the matrix have numbers.
 _MAX_WRITTEN = 12
 
 
@@ -26,8 +26,9 @@ def nearest_atoms(
   Lines mark the median and the 90 % quantile, and those that the paper reports.
 
   Args:
-    true_distances: From each true atom to the nearest decoded one, Å.
-    decoded_distances: From each decoded atom to the nearest true one, Å.
+    true_distances: Distance from each true atom to the nearest decoded one, Å.
+    decoded_distances: Distance from each decoded atom to the nearest true one,
+      Å.
     maximum: End of the axis, Å; longer distances are counted in the title.
   """
   figure = Figure(figsize=(8, 2.8), layout='constrained')
@@ -65,12 +66,12 @@ def nearest_atoms(
 def species_confusion(
   true_numbers: Int[np.ndarray, 'N'], decoded_numbers: Int[np.ndarray, 'N']
 ) -> Figure:
-  """Which element true atoms are decoded as: shares of each true element.
+  """Confusion matrix of decoded elements: shares of each true element.
 
   Args:
     true_numbers: Atomic numbers of the true atoms.
-    decoded_numbers: Those of the decoded atoms nearest to them; 0 where nothing
-      was decoded.
+    decoded_numbers: Atomic numbers of the decoded atoms nearest to them; 0 if
+      nothing was decoded.
 
   Raises:
     ValueError: If the lengths differ, or there is no atom.

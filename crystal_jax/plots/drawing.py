@@ -1,4 +1,4 @@
-"""What figures share: element colours, bare axes, and a PNG inside a page."""
+"""Parts shared by figures: element colours, bare axes, PNG as data URI."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-# Of densities and occupancies.
+# Colour map of densities and occupancies.
 COLOR_MAP = 'magma'
 
 
 def to_data_uri(figure: Figure) -> str:
-  """The figure as a PNG in a data URI, so that a page needs no other file."""
+  """The figure as a PNG in a data URI, for pages without other files."""
   stream = io.BytesIO()
   figure.savefig(stream, format='png', dpi=90)
   return 'data:image/png;base64,' + base64.b64encode(stream.getvalue()).decode()
 
 
 def legend(figure: Figure, numbers: Int[np.ndarray, 'N']) -> None:
-  """Names the colours of the elements, to the right of the panels."""
+  """Adds a legend of element colours to the right of the panels."""
   handles = [
     Line2D(
       [],

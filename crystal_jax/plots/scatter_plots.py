@@ -13,10 +13,10 @@ class Panel(NamedTuple):
   """Points of one scatter plot.
 
   Attributes:
-    x_label: What is along x.
-    y_label: What is along y.
-    x: Values.
-    y: Values.
+    x_label: Label of the x axis.
+    y_label: Label of the y axis.
+    x: Values along x.
+    y: Values along y.
     diagonal: Whether to draw the line y = x.
   """
 

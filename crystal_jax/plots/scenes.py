@@ -1,4 +1,4 @@
-"""Atoms drawn from two sides."""
+"""Pictures of atoms from two sides."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Scene(NamedTuple):
   """Atoms to be drawn.
 
   Attributes:
-    positions: Å.
+    positions: Positions, Å.
     numbers: Atomic numbers.
     origin: A corner of the cell whose edges are drawn, Å. None: no edges.
-    cell: Its lattice vectors as rows, Å.
+    cell: Lattice vectors of that cell as rows, Å.
   """
 
   positions: Float[np.ndarray, 'N 3']
@@ -51,7 +51,7 @@ def atoms(scenes: Mapping[str, Scene]) -> Figure:
   cell.
 
   Args:
-    scenes: By title.
+    scenes: Atoms by title.
   """
   figure = Figure(figsize=(5 * len(scenes), 2.8), layout='constrained')
   axes = figure.subplots(1, 2 * len(scenes))

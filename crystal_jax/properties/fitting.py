@@ -1,9 +1,9 @@
-"""A head fitted to a user's own values, and what it is worth.
+"""Fit of a head to a user's own values, with held-out errors.
 
 The head is a ridge regression on latents. Its error is held out by formula, and
-stands beside the errors of baselines on the same folds: the mean, and element
-fractions by ridge and by gradient boosting. A latent that does not beat the
-composition adds nothing to it, and `Report.verdict` says so.
+compared with baselines on the same folds: the mean, and element fractions by
+ridge and by gradient boosting. `Report.verdict` says whether the latent is
+better than the composition.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from crystal_jax.properties.ridge import Ridge, fit_ridge
 
 FOLDS = 5
 
-# Features and targets of some rows to a function of features.
+# Function from features and targets to a fitted function of features.
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-  """Held-out errors of one way to predict.
+  """Held-out errors of one predictor.
 
   Attributes:
     mae: Mean absolute error, in units of the property.
@@ -38,12 +38,12 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """A fitted head's held-out errors, beside those of baselines.
+  """Held-out errors of a fitted head and of baselines.
 
   Attributes:
-    crystals: How many values were fitted.
+    crystals: Number of fitted values.
     latent: Errors of the head.
-    baselines: Errors by name; boosting is there if scikit-learn is installed.
+    baselines: Errors by name; boosting only if scikit-learn is installed.
   """
 
   crystals: int
@@ -52,7 +52,7 @@ class Report:
 
   @property
   def verdict(self) -> str:
-    """Whether the latent is worth more than the baselines, in one sentence."""
+    """One sentence: whether the latent is better than the baselines."""
     name, best = min(self.baselines.items(), key=lambda item: item[1].mae)
     if self.latent.mae < best.mae:
       return (
@@ -85,16 +85,16 @@ def fit(
   """
   masks = composition.formula_folds(numbers, folds)
   fractions = composition.element_fractions(numbers)
-  ways: dict[str, tuple[np.ndarray, Fit]] = {
+  predictors: dict[str, tuple[np.ndarray, Fit]] = {
     'the mean': (fractions, _fit_mean),
     'element fractions, ridge': (fractions, _fit_ridge),
   }
   boosting = _boosting()
   if boosting is not None:
-    ways['element fractions, gradient boosting'] = fractions, boosting
+    predictors['element fractions, gradient boosting'] = fractions, boosting
   scores = {
-    name: score(values, held_out(x, values, masks, way))
-    for name, (x, way) in ways.items()
+    name: score(values, held_out(x, values, masks, fit_rows))
+    for name, (x, fit_rows) in predictors.items()
   }
   latent = score(values, held_out(z, values, masks, _fit_ridge))
   head = fit_ridge(z, values[:, None])
@@ -105,12 +105,12 @@ def held_out(
   x: Float[np.ndarray, 'B D'],
   values: Float[np.ndarray, 'B'],
   masks: list[np.ndarray],
-  way: Fit,
+  fit_rows: Fit,
 ) -> Float[np.ndarray, 'B']:
   """Predictions for each fold by a fit of the other folds."""
   predicted = np.full(len(values), np.nan)
   for mask in masks:
-    predicted[mask] = way(x[~mask], values[~mask])(x[mask])
+    predicted[mask] = fit_rows(x[~mask], values[~mask])(x[mask])
   return predicted
 
 
@@ -139,7 +139,7 @@ def _fit_ridge(x, values):
 
 
 def _boosting() -> Fit | None:
-  """Gradient boosting of scikit-learn's defaults; None: not installed."""
+  """scikit-learn's gradient boosting; None if it is not installed."""
   try:
     from sklearn.ensemble import HistGradientBoostingRegressor
   except ImportError:

@@ -1,10 +1,10 @@
-"""Crystals of a lower (or higher) property, from known ones.
+"""Optimization of a property, starting from known crystals.
 
-A head is linear, so its gradient is one direction d of the latent. What a step
-along it decodes to is encoded again, and only what the head reads off that own
-latent counts: a latent between crystals can be read as anything. A step whose
-crystal is not better is taken twice as far from the same start; after a better
-one the next step starts from it.
+A head is linear, so its gradient is one direction of the latent. The crystal
+decoded after a step is encoded again, and only the prediction from its own
+latent counts: predictions for latents between crystals mean nothing. If the
+crystal is not better, a step twice as long is tried from the same start;
+otherwise the next step starts from the new crystal.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from jaxtyping import Float
 
 from crystal_jax.structure.crystal import Crystal
 
-# The first step's change of the property, in its standard deviations.
-_FIRST = 0.25
-# Steps are not longer than this, in the same units.
-_LONGEST = 8.0
+# Change of the property by the first step, in its standard deviations.
+_FIRST_STEP = 0.25
+# Longest step, in the same units.
+_MAX_STEP = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimized:
-  """The best crystal on the way from a known one.
+  """Result of the optimization of one crystal.
 
   Attributes:
-    crystal: It; the known one, if none was better.
-    before: Property of the known crystal, by the head.
-    after: Property of `crystal`, by the head from its own latent.
-    steps: Steps that found a better crystal.
+    crystal: The best crystal; the known one if none is better.
+    before: Property of the known crystal, predicted by the head.
+    after: Property of `crystal`, predicted from its own latent.
+    steps: Number of steps that found a better crystal.
   """
 
   crystal: Crystal
@@ -53,18 +53,18 @@ def optimize(
 
   Args:
     crystals: Known crystals.
-    encode: Crystals to latents, NaN where there is none.
-    decode: Latents to crystals, None where nothing came.
-    read: Latents to the property, to be lowered.
+    encode: Function from crystals to latents; NaN if a crystal has none.
+    decode: Function from latents to crystals; None if a latent has none.
+    read: Function from latents to the property, which is lowered.
     direction: Change of a latent that lowers the property by one of its
       standard deviations.
-    steps: How many are taken from each crystal.
+    steps: Number of steps from each crystal.
   """
   best: list[Crystal] = list(crystals)
   z = encode(crystals)
   before = read(z)
   after, better = before.copy(), np.zeros(len(best), int)
-  length = np.full(len(best), _FIRST)
+  length = np.full(len(best), _FIRST_STEP)
   for _ in range(steps):
     tried = decode(z + length[:, None] * direction[None])
     own = encode(tried)
@@ -77,7 +77,7 @@ def optimize(
     z = np.where(improved[:, None], own, z)
     after = np.where(improved, value, after)
     better += improved
-    length = np.where(improved, _FIRST, np.minimum(2 * length, _LONGEST))
+    length = np.where(improved, _FIRST_STEP, np.minimum(2 * length, _MAX_STEP))
   return [
     Optimized(crystal, float(a), float(b), int(n))
     for crystal, a, b, n in zip(best, before, after, better, strict=True)

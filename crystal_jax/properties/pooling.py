@@ -1,9 +1,10 @@
-"""Latents pooled over tokens: fewer numbers, which read properties well.
+"""Latents pooled over tokens: fewer numbers, for fits of properties.
 
-A token latent holds L numbers of each of T tokens, then six of the lattice.
-Pooled, it is the mean, standard deviation, least and greatest of each of the L
-over the tokens, and the six: 4 L + 6 numbers (66 of mp_20). They cannot be
-decoded. Boosting and other nonlinear fits do better on them than on all.
+A token latent has L numbers for each of T tokens, then six for the lattice.
+Pooled, it is the mean, standard deviation, minimum and maximum over the tokens
+of each of the L, and the six: 4 L + 6 numbers (66 for mp_20). They cannot be
+decoded. Gradient boosting and other nonlinear fits are better on them than on
+the whole latent.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ def pool_tokens(
   """Pooled latents.
 
   Args:
-    z: Flat latents: T tokens of L numbers, then what does not belong to one.
-    tokens: T.
+    z: Flat latents: T tokens of L numbers, then numbers of no token.
+    tokens: Number of tokens, T.
 
   Raises:
     ValueError: If a latent is shorter than its tokens.

@@ -1,4 +1,4 @@
-"""Ridge regression whose penalty is chosen by leave-one-out errors.
+"""Ridge regression with the penalty of smallest leave-one-out error.
 
 With features standardised, X = U S Vᵀ, and a penalty α, the fit is
 ŷ = U diag(s² / (s² + α)) Uᵀ y, and the error of row i without row i is
@@ -17,12 +17,12 @@ ALPHAS = 10.0 ** np.arange(-2, 5.1, 0.5)
 
 @dataclasses.dataclass(frozen=True)
 class Ridge:
-  """A linear map.
+  """A fitted linear map.
 
   Attributes:
-    kernel: [D, K].
-    bias: [K].
-    alpha: The penalty that was chosen, on standardised features.
+    kernel: Weights, [D, K].
+    bias: Bias, [K].
+    alpha: Chosen penalty, for standardised features.
   """
 
   kernel: Float[np.ndarray, 'D K']
@@ -30,15 +30,15 @@ class Ridge:
   alpha: float
 
   def __call__(self, x: Float[ArrayLike, 'B D']) -> Float[np.ndarray, 'B K']:
-    """Values of rows of features."""
+    """Predicted values of rows of features."""
     return np.asarray(x, np.float64) @ self.kernel + self.bias
 
 
 def fit_ridge(x: Float[ArrayLike, 'B D'], y: Float[ArrayLike, 'B K']) -> Ridge:
-  """The ridge regression of least leave-one-out error.
+  """The ridge regression with the smallest leave-one-out error.
 
   Args:
-    x: Features, finite. One that does not vary is left out.
+    x: Features, finite. Constant features are ignored.
     y: Targets, finite.
 
   Raises:

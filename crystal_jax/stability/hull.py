@@ -45,7 +45,7 @@ class Hull:
     Args:
       crystals: Known crystals.
       energies: Of each, eV/atom; NaN: not known.
-      references: By atomic number, for elements without a crystal of their own;
+      references: Energies by atomic number, for elements without a crystal;
         NaN: not known.
 
     Raises:

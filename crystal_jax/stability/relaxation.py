@@ -32,9 +32,9 @@ class Relaxed:
   """A relaxed crystal.
 
   Attributes:
-    crystal: Where the relaxation ended.
-    energy: eV/atom.
-    steps: Steps that were taken.
+    crystal: The crystal after the last step.
+    energy: Energy, eV/atom.
+    steps: Number of steps.
     converged: Whether all forces are below the limit.
   """
 

@@ -89,7 +89,7 @@ def atom_terms(
       and code_offsets [B, E, C] if they are learnt.
     numbers: Atomic numbers; 0 in empty slots.
     offsets: True offsets of the atoms from those voxels, voxels.
-    valid: Which examples count.
+    valid: 1 for examples that count, 0 for the rest.
     weights: Weights of the terms.
   """
   atoms = (numbers > 0) * valid[:, None]

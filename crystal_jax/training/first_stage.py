@@ -75,7 +75,7 @@ class FirstStage:
 
   Attributes:
     model: The codec's model.
-    weights: Where its parameters lie; see `freeze`.
+    weights: Folder of its parameters; see `freeze`.
     fingerprint: Fingerprint of the parameters.
     cache: Folder of files of latents; '': none.
   """

@@ -34,7 +34,7 @@ _SPLITS = ('train', 'heldout')
 
 
 class Trainable(Protocol):
-  """What training needs of a task; see `crystal_jax.tasks.Task`."""
+  """Part of a task that training uses; see `crystal_jax.tasks.Task`."""
 
   @property
   def make_model(self) -> Callable[[ml_collections.ConfigDict], Model]:

@@ -1,4 +1,4 @@
-"""What a page draws of one crystal, as plain data."""
+"""Scene of one crystal for a page, as plain data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Panel:
   """One crystal of a page.
 
   Attributes:
-    crystal: What is drawn.
+    crystal: Crystal to draw.
     title: A caption; '': the formula and the space group.
     density: On a `CellGrid` of this crystal, drawn as an isosurface; None: no
       surface.

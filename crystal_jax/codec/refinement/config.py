@@ -48,7 +48,8 @@ class RefineConfig:
     peak_occupancy: Smallest missing occupancy there; a lone atom's is 1 (hand).
     encoded_twice: Edited crystals that are encoded again after a linear step.
     refined_additions: Added atoms whose crystal takes Gauss-Newton steps.
-    addition_steps: How many; joint edits of a large crystal take as many.
+    addition_steps: Number of those steps; joint edits of a large crystal take
+      as many.
     addition_share: Atoms are added if the best other edit keeps more than this
       share of the residual.
     min_gain: An edit has to lower the sum of squared residuals by this,

@@ -28,10 +28,10 @@ def substitutions_and_removals(
   """The likeliest crystals with one atom substituted, then with one removed.
 
   Args:
-    encoder: Gives the gradient.
-    crystal: Without empty slots.
+    encoder: Encoder that computes the gradient.
+    crystal: Crystal without empty slots.
     cotangent: Gradient of the squared residual by the latent.
-    config: How many of each.
+    config: Constants; the numbers of substitutions and removals.
     allowed: Atomic numbers that an atom may be substituted by; None: all.
 
   Yields:
@@ -60,10 +60,10 @@ def exchanges(
   the other; then neither substitution alone lowers the residual.
 
   Args:
-    encoder: Gives the gradient.
-    crystal: Without empty slots.
+    encoder: Encoder that computes the gradient.
+    crystal: Crystal without empty slots.
     cotangent: Gradient of the squared residual by the latent.
-    config: How many, and the longest distance of the two.
+    config: Constants; the number of exchanges and the longest distance.
 
   Yields:
     A crystal, and the indices in `crystal` of its atoms.
@@ -130,10 +130,10 @@ def additions(
   """The likeliest crystals with one more atom, of an element it already has.
 
   Args:
-    encoder: Gives the decoded occupancy.
-    crystal: Without empty slots.
+    encoder: Encoder whose networks decode the occupancy.
+    crystal: Crystal without empty slots.
     latents: The given latent, then the crystal's own.
-    config: How many positions, and how far apart.
+    config: Constants; the number of positions and their shortest distance.
   """
   given, own = encoder.occupancy(latents)
   missing = given - own

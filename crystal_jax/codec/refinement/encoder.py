@@ -224,7 +224,10 @@ def _atom_jacobian(representation, lone, networks, params, atoms, indices):
 
 @_jit
 def _cell_jacobian(representation, networks, params, atoms):
-  """By lattice vectors at fixed Cartesian positions, [3, 3, L]."""
+  """Derivative of the mean by the lattice vectors, [3, 3, L].
+
+  Cartesian positions are fixed.
+  """
 
   def mean(cell):
     inputs = _inputs(representation, atoms | {'cell': cell})

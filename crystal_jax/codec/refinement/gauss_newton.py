@@ -60,10 +60,10 @@ def gauss_newton(
   """The crystal with refined positions and lattice.
 
   Args:
-    encoder: Gives latents and their Jacobian.
-    crystal: Where it was decoded; without empty slots.
+    encoder: Encoder that computes latents and their Jacobian.
+    crystal: Decoded crystal, in its decoded frame, without empty slots.
     target: The latent to reach.
-    config: Bounds of the steps.
+    config: Constants; limits of the steps.
     steps: Maximum number of steps; None: `config.max_steps`.
 
   Returns:

@@ -33,7 +33,7 @@ _SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What to evaluate.
+  """Options of an evaluation of samples.
 
   Attributes:
     k: Candidates per composition.

@@ -32,7 +32,7 @@ def score_predictions(
   Args:
     samples: Generated crystals.
     truth: Held-out crystals.
-    k: How many candidates count.
+    k: Number of candidates that count.
     gate: Whether to evaluate validity too; needs `smact`.
     workers: Processes; see `isolated_map`.
 

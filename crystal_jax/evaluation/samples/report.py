@@ -31,7 +31,8 @@ def write_report(
   Args:
     folder: Made if it does not exist.
     scores: The scores.
-    samples: In the order of `scores.crystals`; a str is no crystal.
+    samples: Crystals in the order of `scores.crystals`; a str: the reason why
+      there is none.
   """
   folder.mkdir(parents=True, exist_ok=True)
   with atomic.replacing(folder / 'scores.json') as path:
