@@ -369,7 +369,7 @@ KINDS = {
     ('d.vasp', vasp('x', rows='0.0D+00 0 0\n.5D0 5d-1 .5', species='Na Cl'),
      'Na1Cl1'),
     ('e.vasp', vasp('x', counts='1', species='Na Cl'), 'refuse: 2 species'),
-    ('f.vasp', vasp('x', counts='1 one', species='Na Cl'), 'refuse: no count'),
+    ('f.vasp', vasp('x', counts='1 one', species='Na Cl'), 'refuse: not a count'),
     ('g.vasp', vasp('x', counts='400000000 1', species='Na Cl'),
      'refuse: 2 positions'),
     ('h.vasp', vasp('x', scale='-44.85', species='Na Cl'), 'Na1Cl1'),
