@@ -53,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--exact', action='store_true', help='draw again what is not as asked'
   )
-  outputs.add_symmetrize(parser)
   outputs.add_folder_arguments(parser)
   pages.add_arguments(parser)
 
