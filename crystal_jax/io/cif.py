@@ -45,7 +45,7 @@ class Block:
   """One structure of a CIF, not yet checked."""
 
   block: gemmi.cif.Block
-  others: tuple[gemmi.cif.Block, ...] = ()  # Blocks without sites.
+  without_sites: tuple[gemmi.cif.Block, ...] = ()  # Further blocks.
 
   def to_ase(self) -> ase.Atoms:
     """All atoms of the cell.
@@ -74,7 +74,7 @@ class Block:
     _check_occupancies(tags, labels)
     cif_contents.check_sites(tags, labels)
     if not states_symmetry(tags) and any(
-      states_symmetry(Tags(other)) for other in self.others
+      states_symmetry(Tags(other)) for other in self.without_sites
     ):
       raise ValueError(
         'the symmetry is stated in another block than the sites; put both into '
@@ -111,14 +111,14 @@ def blocks(file: IO) -> Iterator[Block]:
     any(name.startswith('atom_site_') for name in _names(block))
     for block in document
   ]
-  others = tuple(
+  without_sites = tuple(
     block
     for block, has_sites in zip(document, holds_sites, strict=True)
     if not has_sites
   )
   for block, has_sites in zip(document, holds_sites, strict=True):
     if has_sites:
-      yield Block(block, others)
+      yield Block(block, without_sites)
 
 
 def _choose(

@@ -162,8 +162,8 @@ def _is_shifted(points, cell, translations) -> bool:
   walls; a pseudo-translation misses by about the same for all.
   """
   first, second, steps = translations
-  misfit = points.positions[second] - points.positions[first] - steps @ cell
-  errors = np.linalg.norm(misfit, axis=1) * points.precision(first, second)
+  residuals = points.positions[second] - points.positions[first] - steps @ cell
+  errors = np.linalg.norm(residuals, axis=1) * points.precision(first, second)
   odd = steps @ _PARITIES.T % 2 == 1
   return any(
     np.median(errors[each]) > SEARCH.shifted for each in odd.T if each.any()
