@@ -33,7 +33,7 @@ from crystal_jax.training.state import TrainState
 
 
 def _no_columns(config: ConfigDict) -> tuple[str, ...]:
-  """A crystal is all that is needed."""
+  """No columns beside the crystals."""
   del config
   return ()
 
@@ -43,13 +43,13 @@ class Task:
   """Something that can be trained; a `run.Trainable`.
 
   Attributes:
-    make_model: The model of `config.model`.
-    make_loss: A model and `config.train` to its loss. `training=` says whether
-      it is differentiated or only evaluated.
-    evaluate: Scores of a trained run.
-    columns: Names of the scalar columns of the data set (formation energy, band
-      gap, ..) that the loss needs beside the crystals, of a whole config. They
-      reach the loss in the batch, NaN where the data set has no value.
+    make_model: Function from `config.model` to a model.
+    make_loss: Function from a model and `config.train` to a loss; `training=`:
+      whether it is differentiated.
+    evaluate: Function from a trained run to scores.
+    columns: Function from a config to the names of the scalar columns of the
+      data set (formation energy, band gap, ..) that the loss needs. They are in
+      the batch, NaN where the data set has no value.
   """
 
   make_model: Callable[[ConfigDict], model_lib.Model]
@@ -128,7 +128,7 @@ def _cell_columns(config: ConfigDict) -> tuple[str, ...]:
   return property_heads.columns_of(tuple(config.model.properties))
 
 
-# By `config.model.representation`.
+# Tasks by `config.model.representation`.
 TASKS: dict[str, Task] = {
   'box': Task(model_lib.make_box, _box_loss, box_scores.score),
   'cell': Task(

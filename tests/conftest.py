@@ -74,7 +74,7 @@ jax.config.update('jax_disable_most_optimizations', True)
 
 @pytest.fixture(autouse=True, scope='module')
 def compiled_well(request):
-  """Of `_COMPILED_WELL`; other files do not find what they compiled."""
+  """Full optimization in files of `_COMPILED_WELL`, with caches cleared."""
   well = request.path in _files(_COMPILED_WELL)
   if well:
     jax.config.update('jax_disable_most_optimizations', False)

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDERS = 'crystal_jax', 'experiments', 'datasets', 'benchmarks', 'tests'
@@ -76,6 +77,22 @@ def test_no_retired_names():
       for line, name, word in retired(ast.parse(path.read_text())):
         found.append(f'{where}:{line}: {name}; say {word}')
   assert not found, '\n'.join(found)
+
+
+# Docs such as 'folder: Of the codec.', which leave the noun to the name.
+NO_NOUN = re.compile(r'(^ +\**\w+: |""")Of ', re.MULTILINE)
+
+
+def test_docs_name_the_noun():
+  found = []
+  for folder in FOLDERS:
+    for path in sorted((ROOT / folder).rglob('*.py')):
+      text = path.read_text()
+      for match in NO_NOUN.finditer(text):
+        line = 1 + text.count('\n', 0, match.start())
+        found.append(f'{path.relative_to(ROOT)}:{line}')
+  assert not found, '\n'.join(found)
+  assert NO_NOUN.search('  Args:\n    folder: Of the codec.\n')
 
 
 def test_a_retired_name_is_found():

@@ -22,7 +22,7 @@ def random_cell(
   """A random conventional cell, of any size.
 
   Args:
-    generator: Of random numbers.
+    generator: Generator of random numbers.
     space_group: 1 to 230, in gemmi's reference setting: unique axis b, and
       hexagonal axes for rhombohedral groups.
   """

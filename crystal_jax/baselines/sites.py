@@ -21,11 +21,11 @@ _SAME = 1e-4
 
 
 class Operations(NamedTuple):
-  """Of a space group, modulo lattice vectors of its primitive cell.
+  """Operations of a space group, modulo vectors of its primitive lattice.
 
   Attributes:
-    rotations: Of fractional coordinates.
-    translations: Fractional.
+    rotations: Rotations of fractional coordinates.
+    translations: Translations, fractional.
     to_primitive: Primitive lattice = to_primitive @ conventional lattice.
   """
 
@@ -39,9 +39,9 @@ class Site:
   """Points x = point @ projection + offset, of any point.
 
   Attributes:
-    multiplicity: Images in the primitive cell.
+    multiplicity: Number of images in the primitive cell.
     dimensions: 0 for a point, 3 for the whole cell.
-    projection: Onto the site.
+    projection: Projection onto the site.
     offset: A point of the site, fractional.
   """
 

@@ -42,7 +42,7 @@ def substituted_structures(
     known: Known crystals.
     number: Number of structures.
     statistics: Volumes of known crystals.
-    seed: Of all random numbers; a structure does not depend on the others.
+    seed: Seed of all random numbers; no structure depends on the others.
 
   Returns:
     A structure or the reason why there is none, for each.
@@ -65,7 +65,7 @@ def exchange(
 
   Args:
     crystal: One crystal without empty slots.
-    generator: Of random numbers.
+    generator: Generator of random numbers.
     statistics: Volumes of known crystals.
   """
   numbers = np.asarray(crystal.numbers)

@@ -1,4 +1,4 @@
-"""What the verbs of baselines share: known crystals, statistics, files."""
+"""Parts shared by verbs of baselines: known crystals, statistics, files."""
 
 from __future__ import annotations
 

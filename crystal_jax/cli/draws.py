@@ -1,4 +1,4 @@
-"""What verbs that draw crystals share: conditions, files and their table."""
+"""Parts shared by verbs that draw crystals: conditions, files, table."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def open_codec(args: argparse.Namespace) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Notes:
-  """What a table says of draws beside their crystals, by index.
+  """Entries of the table of draws beside their crystals, by index.
 
   Attributes:
-    failures: Why a draw has no crystal.
-    unmet: What was asked of a crystal and is not so.
+    failures: Reason why a draw has no crystal.
+    unmet: Criteria that a crystal does not meet.
     residuals: See `Codec.residuals`; None: there are none.
-    dropped: Why a crystal was screened out: step and reason.
+    dropped: Step and reason by which a crystal was screened out.
   """
 
   failures: Mapping[int, str]
@@ -107,7 +107,7 @@ class Notes:
 
   @classmethod
   def of(cls, codec: Any) -> Notes:
-    """Of the last draws of a codec."""
+    """Notes on the last draws of a codec."""
     return cls(codec.failures, codec.unmet, codec.residuals)
 
 
@@ -124,11 +124,12 @@ def write(
   not count for the status.
 
   Args:
-    args: Of `outputs.add_folder_arguments` and `pages.add_arguments`.
-    notes: What is known of the crystals.
+    args: Arguments of `outputs.add_folder_arguments` and
+      `pages.add_arguments`.
+    notes: Notes on the crystals.
     crystals: The crystals.
-    title: Of the gallery.
-    first: Of the gallery, if any.
+    title: Title of the gallery.
+    first: First panel of the gallery, if any.
   """
   skipped = outputs.SkipCounter()
   rows: list[dict[str, Any]] = []

@@ -154,7 +154,7 @@ def add_symmetrize(parser: argparse.ArgumentParser, *names: str) -> None:
   """The option that writes CIFs with their space groups.
 
   Args:
-    parser: Of the verb.
+    parser: Parser of the verb.
     *names: Other names of the option.
   """
   parser.add_argument(

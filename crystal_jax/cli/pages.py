@@ -30,10 +30,10 @@ class Page:
   """Collects the first crystals of a run, and writes their page."""
 
   def __init__(self, args: argparse.Namespace):
-    """Starts empty.
+    """Starts an empty page.
 
     Args:
-      args: Of `add_arguments`, and the folder `out`.
+      args: Arguments of `add_arguments`, and the folder `out`.
     """
     self._path: pathlib.Path | None = None if args.no_page else args.out / NAME
     self._rows: list[list[viewer.Panel]] = []
@@ -44,16 +44,16 @@ class Page:
     return self._path is not None and len(self._rows) < MAX_CRYSTALS
 
   def add(self, *panels: viewer.Panel) -> None:
-    """Takes one crystal and what is drawn beside it."""
+    """Adds the panels of one crystal."""
     if self.is_open:
       self._rows.append([*panels])
 
   def write(self, title: str, *, gallery: bool = False) -> str:
-    """Writes the page, and returns what to tell the user.
+    """Writes the page, and returns a message for the user.
 
     Args:
-      title: Of the page.
-      gallery: Whether several crystals are on the screen together.
+      title: Title of the page.
+      gallery: Whether several crystals are in one row.
     """
     if self._path is None or not self._rows:
       return ''

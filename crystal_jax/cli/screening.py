@@ -54,6 +54,7 @@ def screen(
   result = screening.screen(crystals, known=known, energy=_energy(args, known))
   for step in result.steps:
     _log.warning('screened by %s', step)
+  args.out.mkdir(parents=True, exist_ok=True)
   with (
     atomic.replacing(args.out / TABLE) as partial,
     open(partial, 'w', newline='', encoding='utf-8') as file,

@@ -177,9 +177,9 @@ class Codec(PropertyCodec):
 
   @property
   def unmet(self) -> dict[int, list[str]]:
-    """Of this thread's last `sample` or `alter`: what was asked and is not so.
+    """Criteria that crystals of the last `sample` or `alter` do not meet.
 
-    By index of the crystal.
+    By index of the crystal. Each thread has its own.
     """
     return self._last.unmet
 

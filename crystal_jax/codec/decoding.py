@@ -1,4 +1,4 @@
-"""Latents to crystals, without state: networks, readout and refinement."""
+"""Decoding of latents to crystals: networks, readout, refinement; no state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from crystal_jax.structure.crystal import Crystal
 # Numbers of a latent have a standard deviation of about one; no codec encodes a
 # crystal to numbers this large.
 _MAX_LATENT = 1e4
-# Added to the codes of elements that may not be read off: no output is near.
+# Added to the codes of elements that are not allowed, so that none is nearest.
 _OUT_OF_REACH = 1e3
 
 
@@ -88,7 +88,7 @@ def decode_latents(
 
 
 def _refusal(row) -> Refined | None:
-  """Why a latent is not decoded, or None."""
+  """The reason why a latent is not decoded, or None."""
   if not np.isfinite(row).all():
     return Refined('the latent is not finite')
   if np.abs(row).max() >= _MAX_LATENT:
@@ -101,11 +101,11 @@ def _refusal(row) -> Refined | None:
 def _readouts(
   model, params, z, indices, allowed, contents
 ) -> Iterator[tuple[np.ndarray, dict[str, Any], list[Crystal | str]]]:
-  """Outputs of the networks and crystals read off them, one batch ahead.
+  """Network outputs and crystals read from them, computed one batch ahead.
 
   Yields:
-    Indices of some latents, the outputs for them, and of each a crystal or why
-    there is none.
+    Indices of a batch of latents, the outputs for them, and for each a crystal,
+    or the reason why there is none.
   """
 
   def read(batch):
@@ -154,7 +154,7 @@ def _restrict(
 
 
 def _without_padding(outputs: Mapping[str, Any], count: int) -> dict[str, Any]:
-  """Outputs that hold no atoms from row `count` on: nothing is read there."""
+  """Outputs with zero occupancy from row `count` on, so without atoms there."""
   if 'occupancy' not in outputs:
     return dict(outputs)
   occupancy = jnp.asarray(outputs['occupancy'])
@@ -168,7 +168,7 @@ def _without_padding(outputs: Mapping[str, Any], count: int) -> dict[str, Any]:
 def _known(
   crystal: Crystal | str, allowed: Collection[int] | None
 ) -> Crystal | str:
-  """The crystal, or that it holds an element that may not be decoded."""
+  """The crystal, or the reason if it has an element that is not allowed."""
   if allowed is None or not isinstance(crystal, Crystal):
     return crystal
   unseen = sorted(set(np.asarray(crystal.numbers).tolist()) - set(allowed))

@@ -1,4 +1,4 @@
-"""Crystals to the mean and variance of their posteriors, without state."""
+"""Encoding of crystals to posterior means and variances; no state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def encode_crystals(
     params: Parameters of its networks.
     crystals: Crystals as returned by `adapters.to_crystals`.
     known: Atomic numbers that were seen in training; None: all.
-    skip: Failures are NaN rows; otherwise the first is an error.
+    skip: Whether failures are NaN rows. False: the first failure is an error.
 
   Returns:
     float32 arrays, and the reason of each failure by its index.

@@ -33,9 +33,9 @@ class Posterior(NamedTuple):
   """The Gaussian posteriors of a batch.
 
   Attributes:
-    mean: Their means, one flat latent an example.
-    log_var: Logarithms of their variances.
-    valid: 1, or 0 for padding and for what the representation cannot encode.
+    mean: Means, one flat latent per example.
+    log_var: Logarithms of the variances.
+    valid: 1, or 0 for padding and for crystals that cannot be encoded.
   """
 
   mean: Float[Array, 'B D']
@@ -48,9 +48,9 @@ class Model(Generic[R, N]):
   """A representation and networks that fit each other. Static.
 
   Attributes:
-    kind: Its name in `MAKERS`, which a codec's card states; or of its task.
-    representation: Crystals to inputs, outputs to crystals.
-    networks: Inputs to outputs; those of a codec are `Networks`.
+    kind: Name in `MAKERS`, which a codec's card states, or of the task.
+    representation: Makes inputs of crystals, and crystals of outputs.
+    networks: Networks from inputs to outputs; `Networks` in a codec.
   """
 
   kind: str
@@ -90,7 +90,7 @@ class Model(Generic[R, N]):
   ) -> dict[str, Array]:
     """Outputs of flat latents, by name. Pure and traceable.
 
-    `representation.crystals` reads crystals off them, on the host.
+    `representation.crystals` reads crystals from them, on the host.
     """
     z = z.reshape(len(z), *self.networks.latent_shape)
     return self.networks.decode(params, z)
@@ -116,8 +116,7 @@ def make_model(config: ml_collections.ConfigDict) -> Model:
   """The model of `config.model`.
 
   Raises:
-    ValueError: If `representation` is unknown or fields are at odds; names
-      them.
+    ValueError: If `representation` is unknown, or fields contradict each other.
   """
   kind = config.representation
   if kind not in MAKERS:
@@ -225,13 +224,13 @@ def make_coded_box(
   vae = models.TokenVAE(
     size=box.size, channels=codes.shape[1], dtype=dtype, **options
   )
-  # A single cell shows no lattice, so the encoder is given it.
+  # The density of a single cell has no lattice, so the encoder gets it.
   lattice = models.Head(head, conditioned=not representation.box.repeats)
   return Model('coded_box', representation, models.CodedNetworks(vae, lattice))
 
 
-# The models that a codec can load, by `config.representation`; what is trained
-# is in `crystal_jax.tasks`, which refers to these.
+# Makers of the models that a codec can load, by `config.representation`. Tasks
+# in `crystal_jax.tasks` refer to these.
 MAKERS: dict[str, Callable[[ml_collections.ConfigDict], Model]] = {
   'box': make_box,
   'cell': make_cell,

@@ -1,8 +1,8 @@
-"""Crystals of a kind that a codec was not trained on, by its card.
+"""Detection of crystals of a kind that a codec was not trained on.
 
 The card's entry `seen` has the range of atoms in the primitive cell, and, for
 codecs of few kinds, the anonymous formulas: {"atoms": [5, 5], "formulas":
-["ABC3", ..]}. Latents of other crystals are those of nothing the networks know.
+["ABC3", ..]}. The networks were not trained on latents of other crystals.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from jaxtyping import ArrayLike
 from crystal_jax.structure import primitive
 from crystal_jax.structure.crystal import Crystal
 
-# The card's entry.
+# Entry of the card.
 ENTRY = 'seen'
 
 
 def anonymous_formula(numbers: ArrayLike) -> str:
-  """The ratio of a crystal's species without their names, such as ABC3.
+  """Anonymous formula of a crystal, such as ABC3.
 
   Args:
     numbers: Atomic numbers [N]; 0 marks an empty slot.
@@ -40,8 +40,8 @@ def reason(crystal: Crystal, card: Mapping[str, Any]) -> str | None:
   """Why a crystal is of a kind that a codec was not trained on, or None.
 
   Args:
-    crystal: One crystal; any cell of it.
-    card: Of the codec.
+    crystal: One crystal, in any cell.
+    card: Card of the codec.
   """
   seen = card.get(ENTRY)
   if not seen:
@@ -61,11 +61,11 @@ def reason(crystal: Crystal, card: Mapping[str, Any]) -> str | None:
 
 
 def message(crystals: Sequence[Any], card: Mapping[str, Any]) -> str | None:
-  """What to warn of a batch; None if the codec has seen all of its kinds.
+  """Warning for a batch; None if the codec was trained on all its kinds.
 
   Args:
-    crystals: Those that are no `Crystal` are left out.
-    card: Of the codec.
+    crystals: Crystals; other objects are ignored.
+    card: Card of the codec.
   """
   reasons = {
     index: why
@@ -85,7 +85,7 @@ def message(crystals: Sequence[Any], card: Mapping[str, Any]) -> str | None:
 
 
 def is_valid(entry: Any) -> bool:
-  """Whether a card's entry is as this module reads it."""
+  """Whether a card's entry has the form that this module reads."""
   if not isinstance(entry, Mapping):
     return False
   atoms, formulas = entry.get('atoms'), entry.get('formulas', [])

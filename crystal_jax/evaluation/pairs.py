@@ -18,10 +18,10 @@ def pair(
 
   Args:
     codec: Codec that decoded it.
-    id_: Of the crystal.
+    id_: Id of the crystal.
     true: The crystal.
     decoded: The decoded crystal.
-    note: Said of the decoded one.
+    note: Note in the caption of the decoded one.
   """
   return [panel(in_frame(codec, true), id_), panel(decoded, f'decoded{note}')]
 

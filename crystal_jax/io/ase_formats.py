@@ -1,4 +1,8 @@
-"""Files that ASE parses, unless it would ignore symmetry or guess species."""
+"""Files that ASE parses, unless it would ignore symmetry or guess species.
+
+Its parsers run in a process with limits of time and memory: a file that hangs
+or crashes one costs an error.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +45,8 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
 
   Raises:
     OSError: If the file cannot be opened.
-    ValueError: If ASE cannot parse it, or would ignore symmetry or guess the
-      species.
+    ValueError: If ASE cannot parse it within the limits, or would ignore
+      symmetry or guess the species.
   """
   if file_format in _GUESSED:
     raise ValueError(
@@ -58,18 +62,34 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
         f'it states a space group, which is not read from {file_format}; '
         'convert it to CIF with its symmetry operations'
       )
+  with path.open('rb'):  # An error of the system is raised as such.
+    pass
+  from crystal_jax.io.reading import pool  # It imports this package.
+
+  (found,) = pool.isolated_map(
+    _parse, [(path, file_format)], workers=1, memory_limit=pool.MEMORY_LIMIT
+  )
+  if isinstance(found, pool.Failure):
+    raise ValueError(found.reason.removeprefix('raised ValueError: '))
+  return found
+
+
+def _parse(argument: tuple[pathlib.Path, str]) -> list[ase.Atoms]:
+  """The structures of a file, without what cannot be sent to a process."""
+  path, file_format = argument
   try:
     found = list(
       ase.io.iread(
         str(path), ':', format=file_format, do_not_split_by_at_sign=True
       )
     )
-  except OSError as error:
-    if error.errno:
-      raise
-    raise ValueError(_malformed(file_format)) from error
+  except MemoryError:
+    raise
   except Exception as error:
     raise ValueError(_malformed(file_format)) from error
+  for atoms in found:
+    atoms.calc = None
+    atoms.set_constraint()
   return found
 
 

@@ -162,7 +162,7 @@ def _read_pbc(text: str | None, has_cell: bool) -> list[bool]:
     return [has_cell] * 3
   words = re.sub(r'[\[\],]', ' ', text).lower().split()
   if len(words) != 3 or not set(words) <= _TRUE | _FALSE:
-    raise ValueError(f'pbc={text!r} is not three of T or F')
+    raise ValueError(f'pbc={text!r} is wrong: need three of T or F')
   return [word in _TRUE for word in words]
 
 

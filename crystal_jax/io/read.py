@@ -14,14 +14,7 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crystal_jax.io.structures import (
-  Structure,
-  check,
-  is_parsed_here,
-  load,
-  load_atoms,
-  parse_text,
-)
+from crystal_jax.io.structures import check, load, parse_text
 from crystal_jax.structure.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -103,7 +96,7 @@ def _loaders(path: Path) -> list[_Loader]:
   """One function per structure of a file, which checks and returns it."""
   path = pathlib.Path(path)
   if path.suffix.lower() not in _TABLES or not path.is_file():
-    structures = _load(path)
+    structures = load(path)
     return [functools.partial(check, one) for one in structures]
   # Only tables need it, and it starts processes.
   from crystal_jax.io.reading import items, parse
@@ -120,25 +113,6 @@ def _loaders(path: Path) -> list[_Loader]:
   if not loaders:
     raise ValueError(f'{path}: holds no structure with atoms.')
   return loaders
-
-
-def _load(path: pathlib.Path) -> list[Structure]:
-  """The structures of a file; parsers of others run in a process of their own.
-
-  Its limits are those of `reading`: a minute, and some memory.
-  """
-  if is_parsed_here(path) or not path.is_file():
-    return load(path)
-  path.open('rb').close()  # An error of the system is raised as such.
-  from crystal_jax.io.reading import pool
-
-  (found,) = pool.isolated_map(
-    load_atoms, [path], workers=1, memory_limit=pool.MEMORY_LIMIT
-  )
-  if not isinstance(found, pool.Failure):
-    return found
-  reason = found.reason.removeprefix('raised ValueError: ')
-  raise ValueError(f'{path}: {reason.removeprefix(f"{path}: ")}')
 
 
 def _check_item(item: items.Item) -> Crystal:

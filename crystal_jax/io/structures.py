@@ -60,11 +60,6 @@ class Convertible(Protocol):
 Structure = ase.Atoms | Convertible
 
 
-def is_parsed_here(path: str | os.PathLike[str]) -> bool:
-  """Whether a file's name gives a format that this package parses itself."""
-  return _format_by_name(pathlib.Path(path)) is not None
-
-
 def load(
   path: str | os.PathLike[str], file_format: str | None = None
 ) -> list[Structure]:
@@ -95,16 +90,6 @@ def load(
     raise ValueError(f'{path}: cannot be read: {reason}') from error
   if not found:
     raise ValueError(f'{path}: holds no structure with atoms.')
-  return found
-
-
-def load_atoms(path: str | os.PathLike[str]) -> list[Structure]:
-  """As `load`, without calculators and constraints, so that all can be sent."""
-  found = load(path)
-  for structure in found:
-    if isinstance(structure, ase.Atoms):
-      structure.calc = None
-      structure.set_constraint()
   return found
 
 

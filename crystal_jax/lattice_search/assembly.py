@@ -1,4 +1,4 @@
-"""Atoms and a lattice to a crystal: images of a site are merged by vote."""
+"""Assembly of atoms and a lattice to a crystal: images of sites are merged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from crystal_jax.lattice_search import box_atoms, search
 from crystal_jax.structure import crystal as crystal_lib
 from crystal_jax.structure import lattice, primitive, validation
 
-# Sites nearer than this are one site, Å: a little more than the distance at
-# which `read` refuses a file, whose numbers are rounded.
+# Sites closer than this are one site, Å. Slightly above the distance below
+# which `read` refuses a file, because numbers in files are rounded.
 MERGE_DISTANCE = validation.MIN_DISTANCE + 1e-3
 
 
@@ -32,9 +32,8 @@ def assemble(
   Args:
     atoms: The `DecodedAtoms` of one density, in a box or in a cell.
     fit: The result of `find_lattice`, or a cell [3, 3] in Å in the same frame.
-    symprec: Å. If given, the space group is found within this tolerance and
-      the crystal is made exactly symmetric, as a standard primitive cell
-      (needs spglib).
+    symprec: Tolerance of the space group, Å. If given, the crystal is made
+      exactly symmetric, as a standard primitive cell (needs spglib).
 
   Returns:
     The crystal, right-handed; each site once, its species by the vote of its
@@ -110,8 +109,8 @@ def symmetrize(
 def _merge(positions, numbers, inner, cell):
   """Fractional sites [N, 3] and their species by vote.
 
-  The mean of merged atoms may lie nearer to another site than any of the atoms
-  did: sites are merged until none touch, as `read` would refuse them.
+  The mean of merged atoms may be nearer to another site than the atoms were.
+  Sites are therefore merged until none touch; `read` would refuse those.
   """
   reduced, _ = lattice.minkowski_reduce(cell)
   if (shortest := np.linalg.norm(reduced[0])) < MERGE_DISTANCE:

@@ -1,9 +1,8 @@
 """Autocorrelation of a field in a box, and lattices of its maxima.
 
-Where atoms are decoded with errors, or some are missing, their lattice is lost
-to a search that goes from atom to atom, but the field as a whole still repeats.
-The autocorrelation over the part of the box that the field and its copy, moved
-by t, share,
+If decoded atoms have errors or are missing, a search from atom to atom may miss
+the lattice, but the field as a whole still repeats. The autocorrelation over
+the overlap of the field and its copy, moved by t,
 
   Σ F(r) · F(r + t) / sqrt(Σ |F(r)|² Σ |F(r + t)|²),
 
@@ -27,16 +26,16 @@ from crystal_jax.lattice_search.config import SEARCH
 
 @dataclasses.dataclass(frozen=True)
 class AutocorrelationConfig:
-  """Tuned on mp_le20_val and a network whose atoms err by 0.1 Å.
+  """Constants, tuned on mp_le20_val and a network with errors of 0.1 Å.
 
   Attributes:
     reach: Largest component of a maximum, Å.
     seen: Largest component of a vector that is scored, Å.
-    lowest: Lowest maximum that counts.
+    lowest: Maxima must be higher than this.
     most: Maximum number of maxima, each with its opposite.
-    choices: Maxima that each vector of the prior may snap to.
+    choices: Number of maxima that each vector of the prior may snap to.
     snap_distance: Largest distance to such a maximum, Å.
-    distance_cost: What a distance of 1 Å costs, in autocorrelation.
+    distance_cost: Cost of a distance, autocorrelation per Å.
     volumes: Bounds of the volume, over that of the prior.
   """
 
@@ -100,8 +99,7 @@ def score(
     cells: Reduced lattices, vectors as rows, Å.
 
   Returns:
-    The mean over the vectors that the box shows; -1 where there are fewer than
-    three.
+    The mean over the vectors inside the box; -1 if there are fewer than three.
   """
   vectors = np.einsum('kn,lnj->lkj', _SHORT, cells)
   seen = np.abs(vectors).max(axis=-1) <= _CONFIG.seen

@@ -1,8 +1,8 @@
-"""Atoms of a box, and which atom a translation or inversion maps onto which.
+"""Atoms of a box, with fast lookup of the atom at an image of another.
 
 An operation is a translation, x + t, or an inversion, t - x. The lattice search
-asks a million times which atom lies at the image of another. A map of small
-voxels, each with the index of a nearby atom, answers in one lookup.
+looks up a million times which atom is at the image of another. A map of small
+voxels, each with the index of a nearby atom, needs one access for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Points:
   """Atoms inside the walls, followed by reliable atoms just outside.
 
   Attributes:
-    positions: [N, 3], Å.
+    positions: Positions [N, 3], Å.
     numbers: Atomic numbers [N].
     errors: Expected position error of each atom [N], Å.
     inner: Number of atoms inside the walls.
@@ -31,7 +31,7 @@ class Points:
     middle: Indices of the atoms inside the walls, nearest to the middle first.
     owners: The map: the index of a nearby atom in each voxel, or -1.
     step: Side of a voxel of the map, Å.
-    edge: Where the map ends on each side, Å.
+    edge: Distance of the map's sides from the origin, Å.
   """
 
   positions: Float[np.ndarray, 'N 3']
@@ -85,10 +85,10 @@ class Points:
   def match(
     self, shifts: Float[np.ndarray, 'T 3'], sign: int = 1, atoms=slice(None)
   ) -> tuple[Int[np.ndarray, 'T A'], Bool[np.ndarray, 'T A']]:
-    """Which atom each image lies on, -1 for none, and if one is expected.
+    """Index of the atom at each image, or -1, and whether one is expected.
 
     Args:
-      shifts: Å; the images are `sign * position + shift`.
+      shifts: Shifts, Å; the images are `sign * position + shift`.
       sign: 1 for translations, -1 for inversions.
       atoms: Indices of the atoms whose images to match.
     """

@@ -1,9 +1,9 @@
-"""The lattice near a prior: the prediction of a network, made exact by atoms.
+"""Refinement of a predicted lattice (a prior) by the atoms of a box.
 
-Where a prior is within a few percent of the lattice, nothing is left to search:
-each atom has an image near where the prior puts it, if the box shows one. Least
-squares over all such pairs give the lattice, the nearest images first. Along a
-direction that shows no image twice the prior stays.
+If a prior is within a few percent of the lattice, no search is needed: an image
+of each atom, if it is inside the box, is near its position by the prior. Least
+squares over all such pairs give the lattice, with the nearest images first.
+Along a direction without such pairs the prior stays.
 
 Host NumPy, float64.
 """
@@ -21,16 +21,16 @@ from crystal_jax.lattice_search import box_atoms
 
 @dataclasses.dataclass(frozen=True)
 class PriorFitConfig:
-  """Tuned on the atoms that box30 decodes of mp_le20_val.
+  """Constants of the refinement, tuned on atoms decoded by box30 (mp_le20_val).
 
   Attributes:
-    steps: Longest translation, and largest distance of an image from its atom,
-      both Å, of each round of least squares.
+    steps: For each round of least squares, the longest translation and the
+      largest distance of an image from its atom, Å.
     position_error: Standard deviation of a decoded position, Å.
-    prior_error: Standard deviation of the prior, relative.
-    wall: Images this near inside a wall may be missing, Å.
-    near: Atoms this near to a site are its images, Å.
-    seen: Share of the images of a site that must have been found.
+    prior_error: Relative standard deviation of the prior.
+    wall: Images within this distance inside a wall may be missing, Å.
+    near: Atoms within this distance of a site are its images, Å.
+    seen: Share of the images of a site that must be found.
   """
 
   steps: tuple[tuple[float, float], ...] = (
@@ -62,7 +62,7 @@ def fit_near(
 
   Returns:
     The lattice, and the share of the images expected in the box that were
-    found; 0 where none is expected.
+    found; 0 if none is expected.
   """
   positions, _, _, inner, _ = box_atoms.reliable(atoms)
   prior = np.asarray(prior, np.float64)
@@ -107,11 +107,11 @@ def fold(
   Args:
     atoms: The `DecodedAtoms` of one density in a box, with errors.
     cell: Lattice vectors as rows, Å, in the box's frame.
-    values: Numbers of each atom to average, such as element codes.
+    values: Values of each atom that are averaged, such as element codes.
 
   Returns:
-    Positions, Å, of the sites of which enough of the expected images were
-    found; and the means of their values.
+    Positions, Å, of the sites with enough of the expected images, and the means
+    of their values.
   """
   inside = np.asarray(atoms.inside) & np.asarray(atoms.mask)
   positions, values = np.asarray(atoms.positions)[inside], values[inside]

@@ -16,7 +16,7 @@ _SMALLEST = 1e-6
 
 
 class Standardization(NamedTuple):
-  """Dimensions of any mean and variance to mean zero and variance one.
+  """Map of each dimension to mean zero and variance one.
 
   As a parameter it is a dict of its two fields (`_asdict`), so that it is saved
   with the networks; `of` reads it back without a gradient.
@@ -35,7 +35,7 @@ class Standardization(NamedTuple):
     values: Float[np.ndarray, 'M D'],
     noise: Float[np.ndarray, 'M D'] | None = None,
   ) -> Standardization:
-    """That of a training set.
+    """The standardization of a training set.
 
     Args:
       values: The training set; NaN where a value is missing.
@@ -59,12 +59,12 @@ class Standardization(NamedTuple):
 
   @classmethod
   def identity(cls, size: int) -> Standardization:
-    """That of mean zero and deviation one, for parameters without data."""
+    """The identity: mean zero and deviation one, without data."""
     return cls(np.zeros(size, np.float32), np.ones(size, np.float32))
 
   @classmethod
   def of(cls, params: PyTree) -> Standardization:
-    """That which is among the parameters; no gradient reaches it."""
+    """The standardization among the parameters, without gradient."""
     return cls(**jax.lax.stop_gradient(params))
 
   def apply(self, values: Float[Array, 'B D']) -> Float[Array, 'B D']:
@@ -72,5 +72,5 @@ class Standardization(NamedTuple):
     return (values - self.mean[None]) / self.deviation[None]
 
   def invert(self, values: Float[Array, 'B D']) -> Float[Array, 'B D']:
-    """Values of standardized ones."""
+    """Values from standardized ones."""
     return values * self.deviation[None] + jnp.asarray(self.mean)[None]

@@ -1,16 +1,17 @@
-"""A variational autoencoder of coded densities, over a few tokens.
+"""Variational autoencoder of coded densities, over a few tokens.
 
-The density of a cell or of a box, one channel a number of the elements' code,
-is folded to tokens, blocks of voxels; each becomes a few latent numbers (or all
-together become one vector), and each latent token a feature from which the
-decoder predicts
+The density of a cell or of a box, with one channel for each number of the
+element codes, is folded to tokens, which are blocks of voxels. Each token
+becomes a few latent numbers, or all together one vector. From each decoded
+token are predicted
 
 - the occupancy of its voxels, a Gaussian of height one at each atom;
-- at any voxel, the code of the element of the atom there and the offset of
-  the atom from the voxel. At the voxels of atoms alone, this costs little.
+- at any of its voxels, the code of the element of the atom there and the offset
+  of the atom from the voxel. Computed only at voxels of atoms, they cost
+  little.
 
-Each token has a learnt position embedding: a crystal comes in its standard
-frame, so the same part of it is always in the same token.
+Each token has a learnt position embedding: a crystal is in its standard frame,
+so the same part of it is always in the same token.
 
 The names of submodules and parameters are those of the shipped weights.
 """
@@ -24,24 +25,24 @@ from crystal_jax.models import blocks
 from crystal_jax.models.tokens import Trunk
 from crystal_jax.structure.elements import MAX_NUMBER
 
-# Bounds of the logarithm of a posterior's variance.
+# Bounds of the logarithm of the posterior variance.
 _LOG_VAR = -12.0, 2.0
 
 
 class TokenVAE(nn.Module):
-  """Density to latent, latent to occupancy, codes and offsets.
+  """Autoencoder: density to latent, latent to occupancy, codes and offsets.
 
   Attributes:
     size: Voxels a side, G; a multiple of `fold`.
-    channels: Numbers of an element's code, C.
+    channels: Length of an element code, C.
     fold: Side of the block of voxels that is a token.
     width: Channels of a token.
     encoder: Blocks of the encoder; see `Trunk.mixes`.
     decoder: Blocks of the decoder.
-    factor: Hidden width of a block, in `width`; see `Trunk`.
+    factor: Hidden width of a block, as a multiple of `width`; see `Trunk`.
     latent: Latent numbers of a token, L.
     vector: Length D of a latent that is one vector for the whole crystal, a
-      linear map of the `latent` numbers of all tokens; 0: one latent a token.
+      linear map of the `latent` numbers of all tokens. 0: a latent per token.
     learn_codes: Whether a learnt offset is added to each element's code,
       `code_offsets` of the parameters, [94, C].
     dtype: Type of the arithmetic; parameters stay float32.
@@ -70,7 +71,7 @@ class TokenVAE(nn.Module):
       return self.param(name, init, (number, self.width))
 
     self.encode_in = dense(self.width)
-    # A trained model that is given it from now on starts as it was.
+    # Zero, so that a trained model computes the same when this is added.
     self.encode_beside = dense(self.width, kernel_init=nn.initializers.zeros)
     self.encode_places = embedding('encode_places', self.tokens)
     self.encode_trunk = Trunk(self.encoder, self.factor, self.dtype)
@@ -102,12 +103,12 @@ class TokenVAE(nn.Module):
 
   @property
   def tokens(self) -> int:
-    """Tokens of a cell, T."""
+    """Number of tokens, T."""
     return (self.size // self.fold) ** 3
 
   @property
   def latent_size(self) -> int:
-    """Numbers of one latent, D."""
+    """Length of one latent, D."""
     return self.vector or self.tokens * self.latent
 
   def encode(
@@ -135,7 +136,7 @@ class TokenVAE(nn.Module):
   def decode(
     self, z: Float[Array, 'B D']
   ) -> tuple[Float[Array, 'B G G G'], Float[Array, 'B T W']]:
-    """The occupancy, and the tokens that `read` and `read_all` take."""
+    """The occupancy, and the decoded tokens for `read` and `read_all`."""
     if self.vector:
       z = self.from_vector(z)
     z = z.reshape(len(z), self.tokens, self.latent)
@@ -176,7 +177,7 @@ class TokenVAE(nn.Module):
   def read(
     self, tokens: Float[Array, 'B T W'], voxels: Int[Array, 'B K 3']
   ) -> tuple[Float[Array, 'B K C'], Float[Array, 'B K 3']]:
-    """Codes at some voxels, and offsets of the atom from there, voxels."""
+    """Codes and offsets (voxels) at the given voxels."""
     side = self.size // self.fold
     token = _flat(voxels // self.fold, side)
     h = jnp.take_along_axis(self.atom_in(tokens), token[..., None], axis=1)
@@ -200,7 +201,7 @@ class TokenVAE(nn.Module):
     density: Float[Array, 'B G G G C'],
     condition: Float[Array, 'B K'] | None = None,
   ) -> tuple:
-    """Every submodule, once: for initialisation."""
+    """Calls every submodule once, for initialisation."""
     mean, log_var = self.encode(density, condition)
     occupancy, tokens = self.decode(mean)
     voxels = jnp.zeros((len(mean), 1, 3), jnp.int32)

@@ -1,8 +1,8 @@
 """Transformer-like blocks over a few tokens.
 
 A token is a block of voxels folded into channels, `[B, T, C]`. There are so few
-(4³) that every token can attend to every other, and each block is a handful of
-matrix products. Blocks are residual, with RMS normalisation before each part.
+tokens (4³) that each can attend to all, and a block is a few matrix products.
+Blocks are residual, with RMS normalisation before each part.
 """
 
 import flax.linen as nn
@@ -61,7 +61,7 @@ class Trunk(nn.Module):
 
   Attributes:
     mixes: A letter for each block: 'a' for `Attention`, 'p' for `PlaceMix`.
-    factor: Hidden width of the MLP, in widths of a token.
+    factor: Hidden width of the MLP, as a multiple of the tokens' width.
     dtype: Type of the arithmetic; parameters stay float32.
   """
 

@@ -1,4 +1,4 @@
-"""An attention U-Net from a density to species.
+"""Attention U-Net from a density to species.
 
 Each voxel gets a score for each of 95 classes: 0 is the background, Z is the
 element of atomic number Z. Levels of 64-128-256-512-1024 channels with gated
@@ -58,7 +58,7 @@ class UNet(nn.Module):
     density: Float[Array, 'B G G G C'],
     voxels: Int[Array, 'V'] | None = None,
   ) -> Float[Array, 'B G G G K'] | Float[Array, 'B V K']:
-    """Logits of each class, at all voxels or at some.
+    """Logits of each class, at all or at the given voxels.
 
     Args:
       density: The density, weight per Å³.
@@ -168,7 +168,7 @@ def _slope(field, axis, padding):
 def _histogram(x, low, high, bins):
   """Soft bins of the last axis, [..., bins].
 
-  Few bins are active at a time; their large values make up for that.
+  Only a few bins are active, so their values are large.
   """
   centres = jnp.linspace(low, high, bins)
   centres = centres.reshape(*[1] * (x.ndim - 1), bins)

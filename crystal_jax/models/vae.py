@@ -90,7 +90,7 @@ class VAE(nn.Module):
     )
 
   def _cosines(self, key, shape, dtype=jnp.float32):
-    """Initial kernel of the entrance: the lowest waves of each channel."""
+    """Initial kernel of the first layer: the lowest cosines per channel."""
     del key
     waves = blocks.cosines(self.fold, -(-shape[1] // self.channels))
     start = np.einsum('vw,cd->vcwd', waves, np.eye(self.channels))
@@ -105,13 +105,13 @@ class VAE(nn.Module):
 
   @property
   def padded_size(self) -> int:
-    """Voxels a side after padding: each level halves it."""
+    """Number of voxels a side after padding; each level halves it."""
     multiple = self.fold * 2 ** (len(self.widths) - 1)
     return -(-self.size // multiple) * multiple
 
   @property
   def coarse_size(self) -> int:
-    """Voxels a side at the last level."""
+    """Number of voxels a side at the last level."""
     return self.padded_size // (self.fold * 2 ** (len(self.widths) - 1))
 
   @property
@@ -144,7 +144,7 @@ class VAE(nn.Module):
     return self.to_mean(x), jnp.clip(self.to_log_var(x), -20.0, 10.0)
 
   def decode(self, z: Float[Array, 'B *L']) -> Float[Array, 'B G G G C']:
-    """The density of a latent, never negative."""
+    """The density decoded from a latent, not negative."""
     x = self.from_latent(z)
     x = x.reshape(len(z), *[self.coarse_size] * 3, self.widths[-1])
     for level, level_blocks in enumerate(self.up_blocks):

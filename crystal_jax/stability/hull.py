@@ -44,7 +44,7 @@ class Hull:
 
     Args:
       crystals: Known crystals.
-      energies: Of each, eV/atom; NaN: not known.
+      energies: Energy of each crystal, eV/atom; NaN: not known.
       references: Energies by atomic number, for elements without a crystal;
         NaN: not known.
 

@@ -51,8 +51,8 @@ def relax(
 
   Args:
     crystal: One crystal.
-    calculator: Of ASE, with energies, forces and stresses.
-    config: When to end.
+    calculator: ASE calculator of energies, forces and stresses.
+    config: Limits of the relaxation.
   """
   from ase.filters import FrechetCellFilter
   from ase.optimize import FIRE

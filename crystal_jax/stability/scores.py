@@ -25,15 +25,16 @@ LIMITS = 0.0, 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Stability:
-  """How stability is evaluated.
+  """Options of the evaluation of stability.
 
   Attributes:
-    energies: Of the training crystals in their order, eV/atom.
-    references: Of elements without a crystal of their own; None: none.
+    energies: Energies of the training crystals, in their order, eV/atom.
+    references: Energies of elements without a crystal of their own, eV/atom;
+      None: none.
     calculator: See `calculators.load_calculator`.
-    samples: The first so many samples are relaxed, and as many held-out
-      crystals.
-    config: When a relaxation ends.
+    samples: Number of samples, from the first on, and of held-out crystals that
+      are relaxed.
+    config: Limits of a relaxation.
     cache: File of results; None: none is kept.
   """
 
@@ -121,8 +122,8 @@ def evaluate(
 
   Args:
     samples: Crystals, or the reasons why there is none.
-    hull: Of the known crystals.
-    stability: How; at most `stability.samples` rows come back.
+    hull: Hull of the known crystals.
+    stability: Options; at most `stability.samples` rows are returned.
 
   Returns:
     `above_hull` (eV/atom; NaN where there is none), `relaxed` (whether forces
@@ -144,7 +145,7 @@ def shares(
   """Shares of stable crystals, of all rows.
 
   Args:
-    rows: Of `evaluate`.
+    rows: Rows returned by `evaluate`.
     new: Whether each is unique and novel.
 
   Returns:

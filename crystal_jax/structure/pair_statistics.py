@@ -122,12 +122,13 @@ def shortest_distances(crystal: Crystal) -> dict[tuple[int, int], float]:
 def too_near(
   crystal: Crystal, statistics: PairStatistics, tolerance: float
 ) -> str | None:
-  """Which atoms are nearer than in known crystals; None: none are.
+  """Text of the two atoms that are nearest below the limit; None: none are.
 
   Args:
     crystal: One crystal without empty slots.
-    statistics: Of known crystals.
-    tolerance: Share of a pair's shortest distance that is near enough.
+    statistics: Statistics of known crystals.
+    tolerance: Limit, as a share of the shortest distance of the two elements in
+      known crystals.
   """
   worst, reason = 1.0, None
   for (first, second), distance in shortest_distances(crystal).items():

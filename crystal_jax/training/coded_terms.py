@@ -1,4 +1,4 @@
-"""Terms of the loss of coded densities: occupancy, species, offsets.
+"""Loss terms of coded densities: occupancy, species, offsets.
 
 - `occupancy`: the squared error of the occupancy, a mean over voxels;
 - `species`: the cross entropy of each atom's element. The logits are minus
@@ -7,8 +7,8 @@
 - `offset`: the squared error of the atom's position relative to the voxel,
   voxels².
 
-Codes and offsets are read at a voxel near each atom, not always the nearest:
-decoding reads them where it finds the atom, which is off by a little.
+Codes and offsets are read at a voxel near each atom, not always the nearest,
+because decoding reads them where it finds the atom, with a small error.
 """
 
 import dataclasses
@@ -28,18 +28,18 @@ Terms = tuple[metrics.Sums, metrics.Sums]
 
 @dataclasses.dataclass(frozen=True)
 class CodedLossWeights:
-  """Weights of the terms, and what a training step samples.
+  """Weights of the terms, and settings of the sampling in a training step.
 
   Attributes:
     beta: Weight of the KL.
-    beta_warmup: Steps over which beta rises from zero.
+    beta_warmup: Number of steps over which beta rises from zero.
     occupancy: Weight of the squared error, a mean over the voxels.
     offset: Weight of the squared error, a mean over the atoms.
     sharpness: Scale of the logits: minus this times squared distances of codes.
     jitter: Standard deviation of the distance between an atom and the voxel it
       is read at, voxels.
     lattice: Weight of the error of a predicted lattice.
-    atoms: Random atoms of an example that are read in a step; 0: all.
+    atoms: Number of random atoms of an example that are read; 0: all.
   """
 
   beta: float
@@ -82,11 +82,11 @@ def atom_terms(
   valid: Float[Array, 'B'],
   weights: CodedLossWeights,
 ) -> Terms:
-  """Species and offsets of some atoms.
+  """Terms of species and offsets of the given atoms.
 
   Args:
-    outputs: Read at a voxel near each atom: codes [B, N, C], offsets [B, N, 3],
-      and code_offsets [B, E, C] if they are learnt.
+    outputs: Outputs at a voxel near each atom: codes [B, N, C], offsets
+      [B, N, 3], and code_offsets [B, E, C] if they are learnt.
     numbers: Atomic numbers; 0 in empty slots.
     offsets: True offsets of the atoms from those voxels, voxels.
     valid: 1 for examples that count, 0 for the rest.
@@ -129,7 +129,7 @@ def beta(step: Array, weights: CodedLossWeights) -> Array:
 def _species(
   outputs: Mapping[str, Array], numbers: Int[Array, 'B N'], sharpness: float
 ) -> tuple[Float[Array, 'B N'], Array]:
-  """Cross entropy of each atom's element; whether its logit is the largest."""
+  """Cross entropy of each atom's element, and whether it is predicted."""
   table = elements.code_table(outputs.get('code_offsets'))
   squares = jnp.square(outputs['codes'][:, :, None] - table[:, None]).sum(-1)
   element = jnp.maximum(numbers - 1, 0)

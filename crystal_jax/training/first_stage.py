@@ -1,4 +1,4 @@
-"""A frozen first stage: a codec, on whose latents a second stage is trained.
+"""Frozen first stage: the codec on whose latents a second stage is trained.
 
 The config of the second stage holds the whole `config.model` of the codec and
 the fingerprint of its weights; `freeze` puts them there:
@@ -87,7 +87,7 @@ class FirstStage:
 
   @classmethod
   def of(cls, config: ml_collections.ConfigDict) -> FirstStage:
-    """That of `config.model.first_stage`; reads no weights."""
+    """The first stage of `config.model.first_stage`; reads no weights."""
     return cls(
       make_model(config.model), config.weights, config.fingerprint, config.cache
     )
@@ -102,7 +102,7 @@ class FirstStage:
     return _params(self.weights, self.fingerprint)
 
   def decode(self, z: Float[np.ndarray, 'B D']) -> list[Crystal | str]:
-    """Crystals of latents without refinement, or why there is none."""
+    """Unrefined crystals of latents, or the reasons why there is none."""
     return self.model.representation.crystals(self.outputs(z))
 
   def outputs(self, z: Float[Array | np.ndarray, 'B D']) -> dict[str, Array]:
@@ -132,11 +132,11 @@ def cached_latents(
 
   Args:
     stage: The codec.
-    columns: Columns that its representation prepared.
+    columns: Columns prepared by its representation.
 
   Returns:
-    float32, mapped read-only if it is a file; NaN for a crystal that the
-    representation cannot encode after all.
+    float32, mapped read-only if from a file; NaN for crystals that cannot be
+    encoded.
   """
   if not stage.cache:
     return _encode(stage, columns)
@@ -165,7 +165,7 @@ def _encode(stage, columns) -> Float[np.ndarray, 'M 2 D']:
 
 
 def _digest(stage, columns) -> str:
-  """Changes with the weights and with the crystals, not with their ids."""
+  """Digest of the weights and the crystals, without their ids."""
   digest = hashlib.sha256(stage.fingerprint.encode())
   for name in sorted(columns):
     if columns[name].dtype.kind in 'biuf':

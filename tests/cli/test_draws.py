@@ -2,11 +2,12 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli import inputs
+from crystal_jax.cli import draws, inputs
 from crystal_jax.generation import checks
 from crystal_jax.structure.composition import unit_of
 from tests import codecs, crystals
@@ -73,21 +74,29 @@ def test_alter_keeps_the_formula(tmp_path):
   assert page.count('"title":') == 3 and '"title":"given: Fe' in page
 
 
-def test_what_is_screened_out_is_in_a_table(tmp_path, capsys):
+def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
+  known = crystals.perovskite()
+  positions = np.array(known.positions)
+  positions[2] = positions[1] + [0, 0, 0.9]  # An oxygen next to titanium.
+  near = cj.Crystal(known.numbers, positions, known.cell)
+  found = [known, near, None]
+  monkeypatch.setattr(cj.Codec, 'sample', lambda self, n, **asked: found)
+  notes = draws.Notes({2: 'no lattice'})
+  monkeypatch.setattr(draws.Notes, 'of', lambda codec: notes)
   out = tmp_path / 'out'
-  asked = ['--composition=Fe2O3', '--num-atoms=5', '--n=2']
-  assert main(['sample', *asked, '--screen', f'--out={out}']) == 0
+  assert main(['sample', '--n=3', '--screen', f'--out={out}']) == 3
   with (out / 'screened.csv').open() as file:
-    dropped = list(csv.DictReader(file))
-  # An untrained decoder places atoms anywhere.
-  assert [row['step'] for row in dropped] == ['distances'] * 2
-  assert {row['formula'] for row in dropped} == {'Fe2O3'}
-  assert all('apart, below' in row['reason'] for row in dropped)
-  assert not list(out.glob('*.cif'))
-  assert all(row['reason'].startswith('distances') for row in table(out))
+    (dropped,) = csv.DictReader(file)
+  assert dropped['step'] == 'distances' and dropped['formula'] == 'SrTiO3'
+  assert 'O and Ti are 0.90 Å apart' in dropped['reason']
+  rows = table(out)
+  assert [bool(row['file']) for row in rows] == [True, False, False]
+  assert rows[1]['reason'] == f'distances: {dropped["reason"]}'
+  assert rows[2]['reason'] == 'no lattice'
+  assert [p.name for p in out.glob('*.cif')] == ['0_SrTiO3.cif']
   printed = capsys.readouterr()
-  assert 'wrote 0 of 2 draws' in printed.out
-  assert 'skipped' not in printed.err
+  assert 'wrote 1 of 3 draws' in printed.out
+  assert 'skipped draw 2: no lattice' in printed.err
 
 
 @pytest.mark.parametrize(

@@ -29,16 +29,16 @@ def test_encode_and_decode():
   assert groups(codec().decode(z)) == GROUPS
   assert codec().certain.all()
   # A left-handed basis of the same lattice is the same crystal.
-  mirrored = [left_handed(crystal) for crystal in CRYSTALS]
-  np.testing.assert_allclose(codec().encode(mirrored), z, atol=1e-3)
+  reversed_cells = [left_handed(crystal) for crystal in CRYSTALS]
+  np.testing.assert_allclose(codec().encode(reversed_cells), z, atol=1e-3)
   # The other hand is another one.
   assert np.abs(z[::2] - z[1::2]).max(axis=1).min() > 0.1
 
 
 @pytest.mark.slow
 def test_reconstruct_left_handed_cells():
-  mirrored = [left_handed(crystal) for crystal in CRYSTALS]
-  assert groups(codec().reconstruct(mirrored)) == GROUPS
+  reversed_cells = [left_handed(crystal) for crystal in CRYSTALS]
+  assert groups(codec().reconstruct(reversed_cells)) == GROUPS
 
 
 @pytest.mark.slow

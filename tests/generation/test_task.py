@@ -9,6 +9,8 @@ from crystal_jax.generation import export, prior_file
 from crystal_jax.training import first_stage, logs
 from tests import codecs, tiny_configs
 
+pytestmark = pytest.mark.slow  # Compilation of all that a run needs.
+
 
 @pytest.fixture(scope='module')
 def trained(data_dir, tmp_path_factory):
@@ -37,7 +39,7 @@ def test_the_losses_of_flow_and_composition_fall(trained):
   rows = logs.read_metrics(workdir / logs.METRICS_FILE)
   train = [row for row in rows if row['split'] == 'train']
   heldout = [row for row in rows if row['split'] == 'heldout']
-  assert heldout[-1]['nats'] < 0.8 * train[0]['nats']
+  assert heldout[-1]['nats'] < 0.9 * train[0]['nats']
   assert heldout[-1]['tokens'] < train[0]['tokens']
   assert all(np.isfinite(row['loss']) for row in rows)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.io import ase_formats
 from crystal_jax.io.reading import pool
 from tests.cifs import RUTILE, cif, fractional, save
 
@@ -50,15 +49,17 @@ def test_parsers_of_ase_run_in_a_process_of_their_own(tmp_path, monkeypatch):
   def never(*_):
     raise AssertionError('parsed in the process of the user')
 
-  monkeypatch.setattr(ase_formats, 'read', never)
+  monkeypatch.setattr(ase.io, 'iread', never)
   assert sorted(cj.read(path).numbers) == [11, 17]
   (tmp_path / 'y.xsf').write_text('CRYSTAL\nPRIMVEC\n1 0\n')
   with pytest.raises(ValueError, match=r'y\.xsf: cannot be read: malformed'):
     cj.read(tmp_path / 'y.xsf')
   with pytest.raises(ValueError, match=r'z\.foo: cannot be read: no known'):
     cj.read(save(tmp_path, 'x', 'z.foo'))
-  # A CIF is parsed here: no process is started for it.
+  # No process is started for a CIF, nor to refuse a format.
   monkeypatch.setattr(pool, 'isolated_map', never)
+  with pytest.raises(ValueError, match='type numbers'):
+    cj.read(save(tmp_path, 'ITEM: TIMESTEP\n0\n', 'x.dump'))
   assert cj.read(save(tmp_path, cif(RUTILE))).numbers.size
 
 

@@ -1,4 +1,4 @@
-"""Tuned constants of refinement, and how a codec's card overrides them."""
+"""Tuned constants of refinement, with overrides by a codec's card."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-# The card's entry that holds the fields in which a codec differs.
+# Entry of a card with the fields in which a codec differs from the defaults.
 ENTRY = 'refine'
 
 
 @dataclasses.dataclass(frozen=True)
 class RefineConfig:
-  """When a decoded crystal is refined, and how.
+  """Constants of the refinement of decoded crystals.
 
   A residual here is the mean over the latent of ((mean - z) / std)²: 0 if `z`
   is the latent of the crystal, about 1 if `z` is a sample of its posterior.
@@ -20,53 +20,60 @@ class RefineConfig:
   marked (hand) were set by hand and never varied.
 
   Attributes:
-    sure_residual: A crystal that was read off a latent with a smaller residual
-      is certain, and `refine='auto'` does not refine it: none of 400 was wrong.
-    sure_spacing: Å; where a voxel is longer, as in slabs, it is refined even
-      so: networks misplace atoms by a share of a voxel (0.16 Å in a platinum
-      slab of residual 0.03). One in twenty crystals of mp_le20_val has one.
-    sure_error: Å; but not if the expected error, that spacing times the square
-      root of the residual, is less.
-    exact_residual: A residual below this is that of the latent's own crystal. A
-      refined crystal is certain if its residual is, or is a sample's.
+    sure_residual: Decoded crystals with a smaller residual are certain, and
+      `refine='auto'` does not refine them: all of 400 were correct.
+    sure_spacing: Voxel spacing, Å, above which a crystal is refined in spite of
+      a small residual, as in slabs: networks misplace atoms by a share of a
+      voxel (0.16 Å in a platinum slab of residual 0.03). One in twenty crystals
+      of mp_le20_val has such voxels.
+    sure_error: Expected error, Å, below which such a crystal is not refined:
+      the spacing times the square root of the residual.
+    exact_residual: A smaller residual is that of the latent's own crystal. A
+      refined crystal is certain if its residual is smaller than this, or that
+      of a sample of the posterior.
     sample_residual: Bounds of the residual of a sample of the posterior.
-    sample_evenness: Bound of the residual over its robust estimate by the
-      median, where it is a sample's: a wrong atom concentrates it in few
-      numbers.
-    starts: Candidate crystals that are refined from, those of smallest
+    sample_evenness: Largest ratio of the residual to its robust estimate by the
+      median for a sample of the posterior: a wrong atom changes few numbers.
+    starts: Number of candidate crystals that are refined, those of smallest
       residual.
-    max_edits: Substitutions, removals and additions of one atom, in sequence.
-    substitutions: Substituted crystals that are encoded, by the gradient.
+    max_edits: Maximum number of edits of one atom, in sequence: substitutions,
+      removals and additions.
+    substitutions: Number of substituted crystals that are encoded, ranked by
+      the gradient.
     joint_edits: Maximum number of edits of a large crystal that are made
       together (hand).
-    exchanges: Pairs of neighbours of a large crystal that are exchanged, by the
-      gradient (hand).
-    exchange: Å; longest distance of such a pair (hand).
-    removals: Crystals without one atom that are encoded, by the gradient.
-    additions: Positions at which an atom is added.
-    peak_distance: Å; shortest distance between two of these (hand).
-    peak_occupancy: Smallest missing occupancy there; a lone atom's is 1 (hand).
-    encoded_twice: Edited crystals that are encoded again after a linear step.
-    refined_additions: Added atoms whose crystal takes Gauss-Newton steps.
+    exchanges: Number of pairs of neighbours of a large crystal that are
+      exchanged, ranked by the gradient (hand).
+    exchange: Longest distance of such a pair, Å (hand).
+    removals: Number of crystals without one atom that are encoded, ranked by
+      the gradient.
+    additions: Number of positions at which an atom is added.
+    peak_distance: Shortest distance between two of these positions, Å (hand).
+    peak_occupancy: Smallest missing occupancy at such a position; that of an
+      isolated atom is 1 (hand).
+    encoded_twice: Number of edited crystals that are encoded again after a
+      linear step.
+    refined_additions: Number of added atoms whose crystal takes Gauss-Newton
+      steps.
     addition_steps: Number of those steps; joint edits of a large crystal take
       as many.
     addition_share: Atoms are added if the best other edit keeps more than this
       share of the residual.
-    min_gain: An edit has to lower the sum of squared residuals by this,
-    min_gain_share: and by this share of it.
-    max_steps: Gauss-Newton steps.
-    dense_atoms: A crystal of more atoms, whose lattice is exact, takes steps by
-      conjugate gradients instead of a pseudoinverse (hand: 64 atoms of the
-      24³ codec take a sixth of the time).
+    min_gain: Smallest decrease of the sum of squared residuals by an edit.
+    min_gain_share: Smallest decrease as a share of the sum; both must be met.
+    max_steps: Maximum number of Gauss-Newton steps.
+    dense_atoms: Largest number of atoms for which steps use a pseudoinverse.
+      Larger crystals, if their lattice is exact, use conjugate gradients (hand:
+      64 atoms of the 24³ codec take a sixth of the time).
     iterations: Iterations of conjugate gradients in a step (hand).
-    max_displacement: Å; longest displacement of an atom in a step.
+    max_displacement: Longest displacement of an atom in a step, Å.
     max_strain: Largest component of the lattice's strain in a step.
     singular_cutoff: Singular values of the Jacobian below this share of the
       largest are left out.
-    reuse_share: A step that leaves less than this share of the residual keeps
-      its Jacobian for the next.
+    reuse_share: If a step leaves less than this share of the residual, the next
+      step uses the same Jacobian.
     stop_share: Steps end with one that leaves more than this share.
-    float_residual: Steps end below this; float32 resolves no less.
+    float_residual: Steps end below this residual, which float32 cannot resolve.
   """
 
   sure_residual: float = 0.3
@@ -103,7 +110,7 @@ class RefineConfig:
 
   @classmethod
   def from_card(cls, card: Mapping[str, Any]) -> Self:
-    """The defaults, with what `card['refine']` says of this codec.
+    """The defaults, with the fields of `card['refine']` replaced.
 
     Raises:
       ValueError: If a field is unknown or of another type.

@@ -37,14 +37,14 @@ def refine(
   config: RefineConfig,
   allowed: Collection[int] | None = None,
 ) -> tuple[Crystal, float]:
-  """The crystal near some starts whose latent is nearest to a given one.
+  """The crystal near one of the starts whose latent is nearest to a target.
 
   Gauss-Newton steps refine positions and lattice. Then one atom at a time is
   substituted, removed or added, for as long as that lowers the residual.
 
   Args:
-    encoder: Gives latents and their derivatives.
-    starts: Crystals as read off the latent, at least one; without empty slots.
+    encoder: Encoder that computes latents and their derivatives.
+    starts: Crystals decoded from the latent, at least one, without empty slots.
     target: The latent to reach.
     config: Tuned constants.
     allowed: Atomic numbers that an atom may be substituted by; None: all.
@@ -134,9 +134,9 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
 def _joint_edits(encoder, crystal, target, mean, config, allowed):
   """The best crystal with some atoms edited, and its residual.
 
-  Of a large crystal: atoms that are far from each other are wrong each by
-  itself. The best edit of each atom is ranked alone; the first of them are made
-  together, as many as lower the residual, and then all atoms take some steps.
+  For large crystals, in which wrong atoms that are far from each other are
+  independent. The best edits of single atoms are ranked; as many of the first
+  as lower the residual are made together, and then all atoms take steps.
   """
   cotangent = target.residual(mean) / target.std
   edits = [

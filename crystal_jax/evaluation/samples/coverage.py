@@ -115,7 +115,7 @@ def fingerprint(crystal: Crystal) -> Fingerprint:
 
 
 def _equivalent(crystal: Crystal) -> Int[np.ndarray, 'N']:
-  """Of each atom the first one that symmetry takes it to."""
+  """For each atom, the first atom that is equivalent by symmetry."""
   import spglib
 
   cell = np.asarray(crystal.cell)
