@@ -45,11 +45,7 @@ class Block:
   """One structure of a CIF, not yet checked."""
 
   block: gemmi.cif.Block
-<<<<<<< HEAD
-  without_sites: tuple[gemmi.cif.Block, ...] = ()
-=======
   without_sites: tuple[gemmi.cif.Block, ...] = ()  # Further blocks.
->>>>>>> f3fc2f267f5bd2ba5aa5f6ca0dac5c289b6a22a9
 
   def to_ase(self) -> ase.Atoms:
     """All atoms of the cell.

@@ -162,13 +162,8 @@ def _is_shifted(points, cell, translations) -> bool:
   walls; a pseudo-translation misses by about the same for all.
   """
   first, second, steps = translations
-<<<<<<< HEAD
-  deviation = points.positions[second] - points.positions[first] - steps @ cell
-  errors = np.linalg.norm(deviation, axis=1) * points.precision(first, second)
-=======
   residuals = points.positions[second] - points.positions[first] - steps @ cell
   errors = np.linalg.norm(residuals, axis=1) * points.precision(first, second)
->>>>>>> f3fc2f267f5bd2ba5aa5f6ca0dac5c289b6a22a9
   odd = steps @ _PARITIES.T % 2 == 1
   return any(
     np.median(errors[each]) > SEARCH.shifted for each in odd.T if each.any()
