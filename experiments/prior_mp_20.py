@@ -1,7 +1,8 @@
 r"""The prior of `mp_20`: latents under compositions and other conditions.
 
 A rectified flow (residual MLP, 20 million parameters) on the codec's latents of
-the same 42,373 crystals, and a small network of compositions. Formation
+its own 42,373 crystals and of the other crystals of up to 20 atoms that
+`universal` is trained on, and a small network of compositions. Formation
 energies are CHGNet's, of crystals as they are; `data.add_scalars` puts them
 beside the compact files first:
 
@@ -30,9 +31,11 @@ def get_config():
   config.model.prior.columns = 'spacegroup_number', 'icsd'
   config.model.prior.properties = ('formation_energy_per_atom',)
   config.model.prior.operands = 'bfloat16'  # three times as fast with AMX
-  config.data.builder = 'runs/mp_le20_energies'
+  config.data.builder = 'runs/mp_le20_energies,../shared/data/universal'
   config.data.origins = 1
-  config.train.steps = 20_000
+  config.train.steps = 6800
+  config.train.prior_loss.drop.space_group = 0.9
+  config.train.prior_loss.drop.other = 0.85
   config.train.batch_size = 256
   config.train.learning_rate = 1e-3
   config.train.warmup_steps = 200
