@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
     return 0
-  cells = [[_text(row[name]) for name in _COLUMNS] for row in rows]
+  cells = [[_text(name, row[name]) for name in _COLUMNS] for row in rows]
   widths = [max(map(len, column)) for column in zip(_COLUMNS, *cells)]  # noqa: B905
   for line in [_COLUMNS, *cells]:
     padded = (text.ljust(width) for text, width in zip(line, widths))  # noqa: B905
@@ -60,10 +60,10 @@ def summary(name: str) -> dict[str, Any]:
   }
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
   if value is None:
     return '-'
-  if isinstance(value, float) and value <= 1:
+  if name == 'match':
     return f'{value:.1%}'
   text = str(value)
   return text if len(text) <= 60 else f'{text[:57]}...'

@@ -1,7 +1,8 @@
 """Assignment of crystals to splits by a hash of the reduced formula.
 
-No formula is in two splits, and a formula is in the same split of every data
-set and on every machine.
+No formula is in two splits of a data set, and a formula is in the same split of
+every data set and on every machine; but for sets so small that `train` or `val`
+would be empty (`by_formula`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def by_formula(
   """Split of each crystal: train, val or test, by a hash of its formula.
 
   If val would be empty and the set has at least two formulas, the formula whose
-  hash is nearest to val moves there. Train is never empty.
+  hash is nearest to the lower bound of val moves there. If train would be
+  empty, a formula of test moves there, or else of val.
 
   Args:
     formulas: Formula of each crystal.
@@ -41,10 +43,11 @@ def by_hash_value(
   fractions: Sequence[float] = (0.8, 0.1, 0.1),
 ) -> np.ndarray:
   """As `by_formula`, from hash values: indices into `NAMES`, int."""
-  is_valid = len(fractions) == 3 and min(fractions) >= 0 < fractions[0]
+  is_valid = len(fractions) == 3 and min(fractions) >= 0 and fractions[0] > 0
   if not is_valid or abs(sum(fractions) - 1) > 1e-6:
     raise ValueError(
-      f'Need three shares that add up to 1, not {tuple(fractions)}.'
+      'Need three shares that add up to 1, none negative and that of train '
+      f'positive, not {tuple(fractions)}.'
     )
   formulas, inverse = np.unique(np.asarray(values, float), return_inverse=True)
   which = _split_index(formulas, fractions)

@@ -126,7 +126,7 @@ def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
 def find_duplicates(
   formulas: ArrayLike, fingerprints: ArrayLike
 ) -> list[tuple[int, int]]:
-  """Pairs of crystals with equal formulas and close fingerprints.
+  """For each crystal at most one other of its formula and a close fingerprint.
 
   Args:
     formulas: [M], formulas or their hashes.

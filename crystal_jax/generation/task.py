@@ -14,6 +14,7 @@ from crystal_jax.generation.conditions import DropRates
 from crystal_jax.generation.loss import PriorLoss, PriorLossWeights
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.representation import Cell, known_composition
+from crystal_jax.structure import elements
 from crystal_jax.structure.composition import Contents, unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.first_stage import FirstStage
@@ -78,12 +79,14 @@ def score(run: Run, state: TrainState) -> Scores:
       'formula': float(np.mean([c.formula_exact for c in compared])),
       'valid': sum(valid) / len(true),
     }
+  shown = 'heldout' if 'heldout' in results else 'train'
   note = 'One draw for the composition and number of atoms of each crystal.'
   return Scores(
     results=results,
     crystals={},
     headline=(
-      f'{results[split]["match"]:.1%} of {len(true)} {split} crystals are '
+      f'{results[shown]["match"]:.1%} of '
+      f'{results[shown]["crystals"]:.0f} {shown} crystals are '
       'matched by one draw of their composition.'
     ),
     sections=(),
@@ -107,7 +110,9 @@ def _true(arrays, number: int) -> list[Crystal]:
 def _draw(run, params, true) -> list[Crystal | str]:
   """A crystal of the composition of each true one."""
   networks, stage = run.model.networks, run.model.representation.stage
-  counts = [np.bincount(c.numbers - 1, minlength=94) for c in true]
+  counts = [
+    np.bincount(c.numbers - 1, minlength=elements.MAX_NUMBER) for c in true
+  ]
   given = conditions_lib.of_counts(
     np.array(counts, np.float32), len(networks.properties)
   )

@@ -64,7 +64,11 @@ class _Settings(NamedTuple):
 def settings(
   statement: Statement, cell: Float[np.ndarray, '3 3']
 ) -> list[Operations]:
-  """Operations of every setting that a statement may mean for a cell.
+  """Operations of the settings of a stated group that fit a cell.
+
+  Exact fits come before approximate ones, and of each the likely settings
+  before the other possible ones; only the first of these classes with a fit is
+  returned.
 
   Raises:
     ValueError: If the statement is not understood, contradicts itself, or names
@@ -76,6 +80,8 @@ def settings(
   number = _number(statement)
   if number is not None:
     found = found or [_by_number(number)]
+  if not found:
+    raise ValueError('no space group is stated; list the symmetry operations')
   likely = set.intersection(*(one.likely for one in found))
   possible = set.intersection(*(one.possible for one in found))
   numbers = {one.number for one in found} | ({number} - {None})
@@ -233,6 +239,6 @@ def _number(statement: Statement) -> int | None:
 
 def _unknown(name: str) -> str:
   return (
-    f'space group {name!r} does not tell which setting is meant; list its '
+    f'unknown space group, or unknown setting of one: {name!r}; list its '
     'symmetry operations'
   )

@@ -28,7 +28,8 @@ class Loss(Protocol):
 
     Args:
       params: Parameters, as returned by `Predictor.init`; differentiated.
-      key: PRNG key, folded with each example's global `index`.
+      key: PRNG key of the step, the same on all devices; to be folded with each
+        example's global `index`.
       batch: A batch of `data.batches`, [B, ..] each.
       step: Number of steps taken.
 
