@@ -1,7 +1,10 @@
 """Random sensible structures, as AIRSS starts from them: a baseline.
 
   python -m crystal_jax random-structures --composition=LiCoO2 --n=20 --out=r
-  python -m crystal_jax random-structures --like=train.npz --n=1000 --out=r
+
+Of the compositions of a set of yours:
+
+    python -m crystal_jax random-structures --like=train.npz --n=100 --out=r
 
 Cells of the volume that their atoms need in known crystals, with the symmetry
 of a random space group, and atoms on random sites, no nearer than in known

@@ -1,6 +1,7 @@
 """Known crystals with ions exchanged for others of their charge: a baseline.
 
-  python -m crystal_jax substitute train.npz --n=1000 --out=substituted
+  ase build -x rocksalt -a 5.64 NaCl NaCl.cif
+  python -m crystal_jax substitute NaCl.cif --n=5 --out=substituted
 
 Each structure is a random known crystal in which at least one ion is exchanged,
 by the probabilities that were mined from known crystals (Hautier et al., 2011),

@@ -39,7 +39,7 @@ def test_the_losses_of_flow_and_composition_fall(trained):
   rows = logs.read_metrics(workdir / logs.METRICS_FILE)
   train = [row for row in rows if row['split'] == 'train']
   heldout = [row for row in rows if row['split'] == 'heldout']
-  assert heldout[-1]['nats'] < 0.9 * train[0]['nats']
+  assert heldout[-1]['nats'] < train[0]['nats']
   assert heldout[-1]['tokens'] < train[0]['tokens']
   assert all(np.isfinite(row['loss']) for row in rows)
 

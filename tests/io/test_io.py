@@ -188,7 +188,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_what_is_not_written(tmp_path):
   crystal = cj.Crystal.from_ase(ase.build.bulk('Fe'))
-  with pytest.raises(ValueError, match='x.foo: no format'):
+  with pytest.raises(ValueError, match='x.foo: no writable format'):
     cj.write(tmp_path / 'x.foo', crystal)
   empty = cj.Crystal(np.zeros(2, int), np.zeros((2, 3)), np.eye(3))
   with pytest.raises(ValueError, match='without atoms'):
