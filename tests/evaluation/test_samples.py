@@ -165,7 +165,7 @@ def test_fingerprints_come_back_from_a_file(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings('ignore:No oxidation states')  # Of pymatgen.
+@pytest.mark.filterwarnings('ignore::UserWarning')  # Of pymatgen's CrystalNN.
 def test_equivalent_sites_are_taken_once():
   """As if each site of the perovskite were featurized."""
   pytest.importorskip('matminer')
