@@ -79,14 +79,14 @@ def score(run: Run, state: TrainState) -> Scores:
       'formula': float(np.mean([c.formula_exact for c in compared])),
       'valid': sum(valid) / len(true),
     }
-  shown = 'heldout' if 'heldout' in results else 'train'
+  scored_split = 'heldout' if 'heldout' in results else 'train'
   note = 'One draw for the composition and number of atoms of each crystal.'
   return Scores(
     results=results,
     crystals={},
     headline=(
-      f'{results[shown]["match"]:.1%} of '
-      f'{results[shown]["crystals"]:.0f} {shown} crystals are '
+      f'{results[scored_split]["match"]:.1%} of '
+      f'{results[scored_split]["crystals"]:.0f} {scored_split} crystals are '
       'matched by one draw of their composition.'
     ),
     sections=(),
