@@ -1,4 +1,4 @@
-"""Crystals drawn from a codec's prior, scored as in publications.
+"""Crystals sampled from a codec's prior, scored as in publications.
 
   python -m benchmarks.draw --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --compositions=1000 --free=1000

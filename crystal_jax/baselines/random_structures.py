@@ -2,7 +2,7 @@
 
 A cell of the volume that its atoms need, with the symmetry of a random space
 group, whose atoms lie on random sites and keep the distances of known crystals.
-What does not keep them is drawn again, up to a budget.
+A structure with shorter distances is sampled again, up to a budget.
 
 References:
   Pickard and Needs, J. Phys.: Condens. Matter 23, 053201 (2011).

@@ -40,7 +40,7 @@ class Page:
 
   @property
   def is_open(self) -> bool:
-    """Whether another crystal would be drawn."""
+    """Whether the page takes another crystal."""
     return self._path is not None and len(self._rows) < MAX_CRYSTALS
 
   def add(self, *panels: viewer.Panel) -> None:

@@ -30,7 +30,7 @@ from crystal_jax.baselines.random_structures import (
 from crystal_jax.cli import baselines
 from crystal_jax.structure import composition
 
-# Most atoms of a cell whose number of formula units is drawn.
+# Most atoms of a cell whose number of formula units is sampled.
 _MAX_ATOMS = 20
 
 

@@ -6,7 +6,7 @@
 
 Writes a CIF for each draw, index.html (a gallery of the first 100) and
 index.tsv: formula, space group (within 0.1 Å), density (g/cm³), shortest
-distance (Å), how far the crystal's own latent is from the one that was drawn
+distance (Å), how far the crystal's own latent is from the sampled one
 (`residual`; about 1 is as in the data), and what was asked and is not so. A
 draw of which no valid crystal comes is listed on stderr with the reason.
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from crystal_jax.codec.array_codec import Crystals
 from crystal_jax.codec.crystal_codec import CrystalCodec
-from crystal_jax.structure import adapters
+from crystal_jax.structure import adapters, pair_statistics
 from crystal_jax.structure.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -160,7 +160,9 @@ class PropertyCodec(CrystalCodec):
 
     Returns:
       Of each the best crystal and what the head reads off its own latent; see
-      `properties.optimization`. A head is a guide, not a calculation.
+      `properties.optimization`. Crystals with distances that known crystals do
+      not have (`pair_statistics.too_near`) are passed over. A head is a guide,
+      not a calculation.
 
     Raises:
       KeyError: If there is no such head.
@@ -179,6 +181,17 @@ class PropertyCodec(CrystalCodec):
         z[rows] = self._encode([batch[i] for i in rows], skip=True)[0]
       return z
 
+    statistics = pair_statistics.shipped()
+
+    def decode(z: np.ndarray) -> list[Crystal | None]:
+      # The head was never trained on atoms nearer than in known crystals.
+      return [
+        None
+        if crystal is None or pair_statistics.too_near(crystal, statistics)
+        else crystal
+        for crystal in self.decode(z, refine=refine)
+      ]
+
     self._encode(crystals, skip=False)  # An error, if one cannot be.
     start = [
       each
@@ -189,7 +202,7 @@ class PropertyCodec(CrystalCodec):
     found = optimization.optimize(
       start,
       encode,
-      lambda z: self.decode(z, refine=refine),
+      decode,
       lambda z: sign * self.predict(z)[name],
       -sign * (head.std * kernel / np.sum(kernel**2)).astype(np.float32),
       steps=steps,

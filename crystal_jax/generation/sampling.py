@@ -1,4 +1,4 @@
-"""Crystals drawn from a codec's prior, and neighbours of a known crystal.
+"""Crystals sampled from a codec's prior, and neighbours of a known crystal.
 
 In this order: a composition (asked for, or drawn), a latent under it and the
 other conditions, and the crystal of that latent, of which the composition is

@@ -1,4 +1,4 @@
-"""Screening of drawn crystals: what is not sensible is dropped, step by step.
+"""Screening of sampled crystals: implausible ones are dropped, step by step.
 
 In this order: distances below those of known crystals, charges that cannot
 balance, crystals that match an earlier one, crystals that are known, and, if
@@ -16,14 +16,11 @@ from crystal_jax.evaluation import validity
 from crystal_jax.evaluation.matching import to_host
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.pair_statistics import (
+  TOLERANCE,
   PairStatistics,
   shipped,
   too_near,
 )
-
-# Share of the distance of a pair that 1 % of known crystals fall below. Of
-# 1,500 crystals of mp_le20_val 98.3 % pass.
-TOLERANCE = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +68,8 @@ def screen(
 
   Args:
     crystals: Drawn crystals.
-    known: Crystals of which a drawn one is not novel; None: none.
+    known: Crystals; a sample that matches one of them is not novel. None:
+      novelty is not tested.
     statistics: Distances of known crystals; None: those of the package.
     tolerance: Share of a distance that is enough.
     energy: Says why a crystal's energy is too high, or None; None: energies are

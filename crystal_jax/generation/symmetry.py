@@ -1,4 +1,4 @@
-"""Symmetrization of a drawn crystal: lattice and positions."""
+"""Symmetrization of a sampled crystal: lattice and positions."""
 
 from __future__ import annotations
 
