@@ -8,6 +8,7 @@ mp_le20_train (benchmarks/RESULTS.md).
 """
 
 from crystal_jax.lattice_search.assembly import LatticeNotFoundError, assemble
-from crystal_jax.lattice_search.search import LatticeFit, find_lattice
+from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.lattice_search.search import find_lattice
 
 __all__ = ['LatticeFit', 'LatticeNotFoundError', 'assemble', 'find_lattice']

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.decoding import DecodedAtoms
-from crystal_jax.lattice_search import box_atoms, search
+from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search.lattice_fit import LatticeFit
 from crystal_jax.structure import crystal as crystal_lib
 from crystal_jax.structure import lattice, primitive, validation
 
@@ -23,7 +24,7 @@ class LatticeNotFoundError(ValueError):
 
 def assemble(
   atoms: DecodedAtoms,
-  fit: search.LatticeFit | Float[ArrayLike, '3 3'],
+  fit: LatticeFit | Float[ArrayLike, '3 3'],
   *,
   symprec: float | None = None,
 ) -> crystal_lib.Crystal:
@@ -45,7 +46,7 @@ def assemble(
       cell has no volume, or one of its vectors is so short that an atom touches
       its own image.
   """
-  if isinstance(fit, search.LatticeFit):
+  if isinstance(fit, LatticeFit):
     if not fit.found:
       raise LatticeNotFoundError(
         f'No lattice was found in the box (score {fit.score:.3f}); pass a cell '

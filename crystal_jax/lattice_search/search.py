@@ -38,53 +38,18 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.ndimage
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.decoding import DecodedAtoms
-from crystal_jax.lattice_search import box_atoms, candidates, support
+from crystal_jax.lattice_search import (
+  box_atoms,
+  candidates,
+  density_check,
+  support,
+)
 from crystal_jax.lattice_search.config import SEARCH
-from crystal_jax.structure import display, lattice
-
-
-@dataclasses.dataclass(frozen=True)
-class LatticeFit:
-  """A lattice, and how well the box supports it.
-
-  Attributes:
-    cell: Lattice vectors as rows, Å, Niggli-reduced, in the box's frame; NaN
-      where the box shows no period at all.
-    score: From 0 to 1; the lattice is found at a half and more.
-    found: Whether to rely on the lattice.
-    centre: None, or the crystal also has the inversion x -> centre - x, Å. The
-      inversion may show sites that the box does not.
-  """
-
-  cell: Float[np.ndarray, '3 3']
-  score: float
-  found: bool
-  centre: Float[np.ndarray, '3'] | None = None
-
-  def __repr__(self) -> str:
-    """Whether a lattice is found, its score and parameters."""
-    rows = ', '.join(f'{name} {text}' for name, text in self._rows().items())
-    return f'LatticeFit({self._title()}, {rows})'
-
-  def _repr_html_(self) -> str:
-    """A table for notebooks."""
-    return display.html_table(self._title(), self._rows())
-
-  def _title(self) -> str:
-    return 'found' if self.found else 'not found'
-
-  def _rows(self) -> dict[str, str]:
-    rows = {'score': f'{float(self.score):.2f}'}
-    if np.isfinite(self.cell).all():
-      lengths, angles = display.lattice(np.asarray(self.cell))
-      rows |= {'lengths': lengths, 'angles': angles}
-    if self.centre is not None:
-      rows['inversion'] = 'yes'
-    return rows
+from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.structure import lattice
 
 
 def find_lattice(
@@ -123,7 +88,7 @@ def find_lattice(
     if any(_is_sharper(other, candidate) for other in sharper):
       score = 0.0
     sharper.append(candidate)
-    if density is not None and not _maps_density(
+    if density is not None and not density_check.maps_density(
       np.asarray(density, np.float64), points, candidate.cell
     ):
       score = 0.0
@@ -318,34 +283,3 @@ def _difference(cell, prior) -> float:
     reduced = lattice.niggli_reduce(each, 1e-3)
     lengths.append(np.log(np.linalg.norm(reduced, axis=1)))
   return float(min(0.5, np.abs(lengths[0] - lengths[1]).max()))
-
-
-def _maps_density(density, points, cell) -> bool:
-  """Whether each lattice vector maps the density onto itself."""
-  size = len(density)
-  spacing = _spacing(density, points)
-  for vector in cell:
-    shift = np.rint(vector / spacing).astype(int)
-    if np.abs(shift).max() > size - 4:
-      continue
-    here = tuple(slice(max(0, -s), size - max(0, s)) for s in shift)
-    there = tuple(slice(max(0, s), size - max(0, -s)) for s in shift)
-    a, b = density[here], density[there]
-    norm = np.sqrt((a**2).sum() * (b**2).sum())
-    if norm > 0 and (a * b).sum() < SEARCH.carried * norm:
-      return False
-  return True
-
-
-def _spacing(density, points) -> float:
-  """Distance between voxels at which the atoms lie on the density's peaks, Å.
-
-  The walls lie beyond the outermost atom; where atoms form planes, up to twice
-  as far.
-  """
-  size = len(density)
-  atoms = points.positions[: points.inner]
-  tried = points.half * np.linspace(1.0, 2.2, 8 * size) / (0.5 * size)
-  index = atoms.T[:, None] / tried[:, None] + 0.5 * (size - 1)  # [3, T, N]
-  at_atoms = scipy.ndimage.map_coordinates(density, index, order=1)
-  return float(tried[at_atoms.mean(axis=1).argmax()])

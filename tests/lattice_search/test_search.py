@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.lattice_search import assembly, box_atoms, search, support
+from crystal_jax.lattice_search import assembly, box_atoms, support
 from crystal_jax.structure import lattice
 from tests import crystals
 
@@ -145,7 +145,7 @@ def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
   assert support.measure(points, cell) is None
   found = support.measure(points, cell, np.array([0.0, 0.0, 6.0]))
   assert found.score(points) >= 0.5
-  fit = search.LatticeFit(found.cell, 1.0, True, found.centre)
+  fit = cj.LatticeFit(found.cell, 1.0, True, found.centre)
   assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 

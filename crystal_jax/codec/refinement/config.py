@@ -44,7 +44,7 @@ class RefineConfig:
       together (hand).
     exchanges: Number of pairs of neighbours of a large crystal that are
       exchanged, ranked by the gradient (hand).
-    exchange: Longest distance of such a pair, Å (hand).
+    exchange_distance: Longest distance of such a pair, Å (hand).
     removals: Number of crystals without one atom that are encoded, ranked by
       the gradient.
     additions: Number of positions at which an atom is added.
@@ -87,7 +87,7 @@ class RefineConfig:
   substitutions: int = 24
   joint_edits: int = 8
   exchanges: int = 8
-  exchange: float = 2.0
+  exchange_distance: float = 2.0
   removals: int = 8
   additions: int = 4
   peak_distance: float = 0.7

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.encoder import Encoder
-from crystal_jax.structure import elements
+from crystal_jax.structure import contacts, elements
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -69,10 +69,10 @@ def exchanges(
     A crystal, and the indices in `crystal` of its atoms.
   """
   numbers = np.asarray(crystal.numbers)
-  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
-  offsets = fractional[:, None] - fractional[None]
-  offsets -= np.rint(offsets)
-  is_near = np.linalg.norm(offsets @ crystal.cell, axis=-1) < config.exchange
+  distances = contacts.distance_matrix(
+    np.asarray(crystal.positions), np.asarray(crystal.cell)
+  )
+  is_near = distances < config.exchange_distance
   first, second = np.nonzero(
     np.triu(is_near & (numbers[:, None] != numbers[None]))
   )
