@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--coverage',
     action=argparse.BooleanOptionalAction,
-    help='coverage, about 0.1 s a crystal (default: if matminer is there)',
+    help='coverage, about 0.03 s a crystal (default: if matminer is there)',
   )
   parser.add_argument(
     '--cache', type=pathlib.Path, default=_cache(),

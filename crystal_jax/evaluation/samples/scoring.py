@@ -82,7 +82,7 @@ def score(
       `samples.reference.load_reference`.
     ids: Names of the samples. None: their indices.
     k: Candidates per composition in `match_k`.
-    coverage: Whether to evaluate coverage, about 0.1 s a crystal. None: if
+    coverage: Whether to evaluate coverage, about 0.03 s a crystal. None: if
       `matminer` is installed.
     stability: How to evaluate stability; None: it is left out.
     cache: Folder where results of the data set's own crystals are kept for the
