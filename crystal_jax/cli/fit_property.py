@@ -7,8 +7,8 @@
 
 The table has a column of values and names a crystal in each row: `file`, a path
 beside the table; or `cif`, the text of a file, as CDVAE's tables have it. A
-linear head is fitted, and its error held out by formula is printed beside the
-errors of the composition alone. The codec is saved with the head: `predict
+linear head is fitted, and its error held out by formula (by crystal, if all
+have one formula) is printed beside the errors of the composition alone. The codec is saved with the head: `predict
 --weights=./my_codec` knows the property. Two values are an example, not a fit.
 
 Exit status: 0 if every row was fitted, 3 if something was skipped, 1 if there
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     skipped.skip(f'{args.table.name}, crystal {place}', reason)
   codec.save(args.out)
   print(f'wrote {args.out}: {codec.describe()["name"]} with a head of {name}')
-  print(f'Held out by formula, {report.crystals} crystals:')
+  print(f'Held out by {report.held_out_by}, {report.crystals} crystals:')
   ways = {'the latent, ridge': report.latent, **report.baselines}
   for way, score in ways.items():
     print(f'  {way:38} MAE {score.mae:8.4g} {args.units}  R² {score.r2:6.3f}')

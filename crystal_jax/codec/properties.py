@@ -130,6 +130,7 @@ def fitted_entry(
   entry: dict[str, Any] = {
     'units': units,
     'fitted_on': report.crystals,
+    'held_out_by': report.held_out_by,
     'heldout': dataclasses.asdict(report.latent),
     'baselines': {
       name: dataclasses.asdict(score)

@@ -82,11 +82,12 @@ class PropertyCodec(CrystalCodec):
         are an error.
 
     Returns:
-      Errors held out by formula, beside those of the composition alone. If the
-      head is no better, use the composition.
+      Errors held out by formula (by crystal, if all have one formula), beside
+      those of the composition alone. If the head is no better, use the
+      composition.
 
     Raises:
-      ValueError: If there is such a head already, or fewer than two formulas.
+      ValueError: If there is such a head already, or fewer than two values.
     """
     from crystal_jax.codec import properties
     from crystal_jax.properties import fitting

@@ -229,7 +229,8 @@ def _not_a_codec(folder: pathlib.Path) -> list[str]:
 
 
 def _cast(leaf, dtype) -> np.ndarray:
-  leaf = np.asarray(leaf, np.float32)
+  # In C order: safetensors writes the memory of an array, whatever its strides.
+  leaf = np.asarray(leaf, np.float32, order='C')
   is_large = leaf.size >= _SMALL and np.abs(leaf).max() <= _MAX_FLOAT16
   if dtype == 'float32' or not is_large:
     return leaf

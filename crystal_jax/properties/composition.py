@@ -62,6 +62,28 @@ def formula_folds(
     raise ValueError(
       f'Need crystals of at least two formulas to hold some out, not {count}.'
     )
+  return _folds(groups, count, folds, seed)
+
+
+def random_folds(
+  count: int, folds: int, seed: int = 0
+) -> list[Bool[np.ndarray, 'B']]:
+  """Masks of held-out crystals, whatever their formulas.
+
+  Args:
+    count: Number of crystals.
+    folds: Number of folds, at most `count`.
+    seed: Random seed of the assignment.
+
+  Raises:
+    ValueError: If there are fewer than two crystals.
+  """
+  if count < 2:
+    raise ValueError(f'Need at least two crystals to hold some out, not {count}.')
+  return _folds(np.arange(count), count, folds, seed)
+
+
+def _folds(groups, count, folds, seed) -> list[Bool[np.ndarray, 'B']]:
   folds = min(folds, count)
   order = np.random.default_rng(seed).permutation(count)
   return [order[groups] % folds == i for i in range(folds)]

@@ -1,9 +1,9 @@
 """Fit of a head to a user's own values, with held-out errors.
 
-The head is a ridge regression on latents. Its error is held out by formula, and
-compared with baselines on the same folds: the mean, and element fractions by
-ridge and by gradient boosting. `Report.verdict` says whether the latent is
-better than the composition.
+The head is a ridge regression on latents. Its error is held out by formula, or
+by crystal if all have one formula, and compared with baselines on the same
+folds: the mean, and element fractions by ridge and by gradient boosting.
+`Report.verdict` says whether the latent is better than the composition.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ class Report:
     crystals: Number of fitted values.
     latent: Errors of the head.
     baselines: Errors by name; boosting only if scikit-learn is installed.
+    held_out_by: 'formula', or 'crystal' if all crystals have one formula.
+      Near-duplicates of a crystal then lower its error.
   """
 
   crystals: int
   latent: Score
   baselines: Mapping[str, Score]
+  held_out_by: str = 'formula'
 
   @property
   def verdict(self) -> str:
@@ -72,7 +75,7 @@ def fit(
   *,
   folds: int = FOLDS,
 ) -> tuple[Ridge, Report]:
-  """A head fitted to all rows, and errors held out by formula.
+  """A head fitted to all rows, and held-out errors; see `Report`.
 
   Args:
     z: Latents.
@@ -81,9 +84,13 @@ def fit(
     folds: Number of parts; each is held out once.
 
   Raises:
-    ValueError: If there are fewer than two formulas.
+    ValueError: If there are fewer than two values.
   """
-  masks = composition.formula_folds(numbers, folds)
+  is_one_formula = len(np.unique(composition.formula_groups(numbers))) == 1
+  if is_one_formula:
+    masks = composition.random_folds(len(numbers), folds)
+  else:
+    masks = composition.formula_folds(numbers, folds)
   fractions = composition.element_fractions(numbers)
   predictors: dict[str, tuple[np.ndarray, Fit]] = {
     'the mean': (fractions, _fit_mean),
@@ -98,7 +105,8 @@ def fit(
   }
   latent = score(values, held_out(z, values, masks, _fit_ridge))
   head = fit_ridge(z, values[:, None])
-  return head, Report(len(values), latent, scores)
+  held_out_by = 'crystal' if is_one_formula else 'formula'
+  return head, Report(len(values), latent, scores, held_out_by)
 
 
 def held_out(

@@ -66,6 +66,18 @@ def test_halves_where_there_are_many_and_floats_where_there_are_few(tmp_path):
     weights_file.write(tmp_path / 'x', params, card, dtype='int8')
 
 
+def test_arrays_that_are_transposed_keep_their_numbers(tmp_path):
+  array = np.arange(6, dtype=np.float32).reshape(2, 3)
+  large = np.arange(64 * 65, dtype=np.float32).reshape(64, 65) / 4096
+  params = {'small': array.T, 'large': large.T}
+  for dtype in 'float32', 'float16':
+    card = {'config': {}, 'elements': None}
+    weights_file.write(tmp_path / dtype, params, card, dtype=dtype)
+    found, _ = weights_file.read(tmp_path / dtype)
+    np.testing.assert_array_equal(found['small'], array.T)
+    np.testing.assert_allclose(found['large'], large.T, rtol=1e-3)
+
+
 def test_a_save_that_fails_leaves_the_old_codec(folder, monkeypatch):
   before = (folder / weights_file.CARD).read_text()
   renames, rename = [], os.rename

@@ -67,6 +67,19 @@ def test_a_formula_is_in_one_fold():
     composition.formula_folds([np.array([6]), np.array([6, 6])], 5)
 
 
+def test_polymorphs_are_held_out_by_crystal():
+  rng = np.random.default_rng(0)
+  z = rng.normal(size=(60, 3))
+  values = z @ [1.0, 2.0, 0.0] + 0.01 * rng.normal(size=60)
+  _, report = fitting.fit(z, values, [np.full(4, 6)] * 60)
+  assert report.held_out_by == 'crystal' and report.latent.r2 > 0.99
+  assert report.baselines['element fractions, ridge'].r2 < 0.1
+  folds = composition.random_folds(7, 3)
+  assert np.sum(folds, axis=0).tolist() == [1] * 7
+  with pytest.raises(ValueError, match='two crystals'):
+    fitting.fit(z[:1], values[:1], [np.full(4, 6)])
+
+
 def test_fractions_sum_to_one():
   fractions = composition.element_fractions([np.array([22, 8, 8, 0, 0])])
   assert fractions[0, 21] == pytest.approx(1 / 3)
