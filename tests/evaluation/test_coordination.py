@@ -36,8 +36,8 @@ def test_an_ideal_polyhedron_has_the_parameter_one(atoms, count, motif):
   share, *values = found[count]
   assert share > 0.85
   assert values[motif] == pytest.approx(share, abs=0.03)
-  others = [v for k, v in enumerate(values) if k != motif and count < 9]
-  assert all(value < 0.8 * share for value in others)
+  rest = [v for k, v in enumerate(values) if k != motif and count < 9]
+  assert all(value < 0.8 * share for value in rest)
 
 
 def test_steinhardt_parameters_of_a_close_packing():

@@ -174,10 +174,10 @@ def _faces(surroundings: _Surroundings, atom: int, config: CrystalNN):
       continue
     if found is None:
       continue
-    others, angle, area, reach = found
+    neighbors, angle, area, reach = found
     # Atoms beyond the radius cut off no vertex within half of it.
     if reach <= radius / 2 or radius >= config.enough:
-      return points[others], numbers[others], angle, area
+      return points[neighbors], numbers[neighbors], angle, area
   raise ValueError(f'atom {atom} has no closed Voronoi cell')
 
 
@@ -191,18 +191,18 @@ def _cell_faces(points: Float[np.ndarray, 'N 3']):
   voronoi = Voronoi(points)
   pairs = voronoi.ridge_points
   ridges = np.flatnonzero((pairs == 0).any(axis=1))
-  others, fan, face = [], [], []
+  neighbors, fan, face = [], [], []
   for ridge in ridges:
     vertices = voronoi.ridge_vertices[ridge]
     if -1 in vertices:
       return None
-    others.append(pairs[ridge].sum())  # The one that is not 0.
+    neighbors.append(pairs[ridge].sum())  # The one that is not 0.
     fan += [
       (vertices[0], vertices[i], vertices[i + 1])
       for i in range(1, len(vertices) - 1)
     ]
-    face += [len(others) - 1] * (len(vertices) - 2)
-  index = np.array(others)
+    face += [len(neighbors) - 1] * (len(vertices) - 2)
+  index = np.array(neighbors)
   corners = voronoi.vertices[np.array(fan)] - points[0]
   a, b, c = corners.transpose(1, 0, 2)
   lengths = np.linalg.norm(corners, axis=2)
