@@ -22,15 +22,22 @@ the energy of each training crystal in eV/atom by the same potential. Results
 are kept in stability.jsonl: the same command goes on where it was stopped.
 
 A file that holds no whole crystal is a sample too: it is listed on stderr with
-the reason and counts as invalid.
+the reason and counts as invalid. So is a draw of `sample` that gave no crystal,
+by the folder's index.tsv.
+
+--table prints earlier scores side by side, one column for each folder:
+
+    python -m crystal_jax score --table scores_a scores_b --metrics=valid,novel
 
 Exit status: 0 if every file holds a crystal, 3 if some do not, 1 if none could
 be scored.
 """
 
 import argparse
+import csv
 import os
 import pathlib
+from collections.abc import Sequence
 
 from crystal_jax.cli import inputs, outputs
 from crystal_jax.evaluation import samples
@@ -44,11 +51,14 @@ from crystal_jax.structure.crystal import Crystal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of the verb."""
   inputs.add_sources(parser)
+  parser.add_argument('-r', '--reference', help='the data set; see above')
+  parser.add_argument('-o', '--out', type=pathlib.Path, help='folder to write')
   parser.add_argument(
-    '-r', '--reference', required=True, help='the data set; see above'
-  )
+    '--table', action='store_true',
+    help='IN are folders of earlier scores: print them as one table',
+  )  # fmt: skip
   parser.add_argument(
-    '-o', '--out', type=pathlib.Path, required=True, help='folder to write'
+    '--metrics', help='names, as in scores.json, of the rows of --table'
   )
   parser.add_argument(
     '-k', type=int, default=20, help='candidates per composition (default: 20)'
@@ -91,18 +101,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Scores crystals; returns the exit status."""
-  from crystal_jax.evaluation.samples import report
+  from crystal_jax.evaluation.samples import report, table
 
+  if args.table:
+    names = args.metrics.split(',') if args.metrics else None
+    print(table.of_folders(args.sources, names))
+    return 0
+  if args.reference is None or args.out is None:
+    raise ValueError('Need --reference and --out, or --table.')
   skipped = outputs.SkipCounter()
-  ids: list[str] = []
-  crystals: list[Crystal | str] = []
-  for result in read_crystals(args.sources):
-    if not isinstance(result, Skip):
-      crystals.append(result[0])
-      ids.append(result[1])
-    elif not result.other:  # A sample that holds no whole crystal is invalid.
-      crystals.append(result.reason)
-      ids.append(result.id or result.file)
+  ids, crystals = read_samples(args.sources)
   scores = samples.score(
     crystals,
     args.reference,
@@ -119,6 +127,46 @@ def run(args: argparse.Namespace) -> int:
     if row['failure']:
       skipped.skip(row['id'], row['failure'])
   return skipped.status(len(crystals))
+
+
+def read_samples(
+  sources: Sequence[pathlib.Path],
+) -> tuple[list[str], list[Crystal | str]]:
+  """Ids and crystals of samples, or the reason why a sample has none.
+
+  A draw that gave no crystal, which only a folder's table lists, takes its
+  place among the files by its id.
+  """
+  found: list[tuple[str, Crystal | str]] = []
+  for source in sources:
+    samples: list[tuple[str, Crystal | str]] = []
+    for result in read_crystals([source]):
+      if not isinstance(result, Skip):
+        samples.append((result[1], result[0]))
+      elif not result.other:  # A sample that holds no whole crystal is invalid.
+        samples.append((result.id or result.file, result.reason))
+    failed = _failed_draws(source / outputs.TABLE)
+    found += sorted(samples + failed, key=_id) if failed else samples
+  return [id_ for id_, _ in found], [sample for _, sample in found]
+
+
+def _failed_draws(path: pathlib.Path) -> list[tuple[str, str]]:
+  """Id and reason of the draws of a table that gave no crystal.
+
+  Crystals that were screened out have a formula: they are no samples.
+  """
+  if not path.is_file():
+    return []
+  with open(path, encoding='utf-8', newline='') as file:
+    return [
+      (row['id'], row['reason'])
+      for row in csv.DictReader(file, delimiter='\t')
+      if row.get('reason') and not row.get('file') and not row.get('formula')
+    ]
+
+
+def _id(sample: tuple[str, Crystal | str]) -> str:
+  return sample[0]
 
 
 def _cache() -> pathlib.Path:

@@ -79,7 +79,9 @@ def random_folds(
     ValueError: If there are fewer than two crystals.
   """
   if count < 2:
-    raise ValueError(f'Need at least two crystals to hold some out, not {count}.')
+    raise ValueError(
+      f'Need at least two crystals to hold some out, not {count}.'
+    )
   return _folds(np.arange(count), count, folds, seed)
 
 

@@ -134,9 +134,7 @@ def start(
       f'Need a codec without a vector and 0 < {size=} < {length}, the numbers '
       'of its tokens.'
     )
-  mean, log_var, _ = encode_crystals(
-    model, trained, crystals, None, skip=True
-  )
+  mean, log_var, _ = encode_crystals(model, trained, crystals, None, skip=True)
   is_encoded = np.isfinite(mean).all(1)
   mean, log_var = (x[is_encoded, :length] for x in (mean, log_var))
   deviation = np.exp(0.5 * log_var, dtype=np.float64).mean(0)

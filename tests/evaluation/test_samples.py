@@ -9,11 +9,13 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
+from crystal_jax.cli.score import read_samples
 from crystal_jax.evaluation.samples import (
   coordination,
   coverage,
   distinct,
   distributions,
+  report,
   table,
 )
 from crystal_jax.evaluation.samples.reference import Reference, load_reference
@@ -263,3 +265,49 @@ def test_every_metric_has_a_label():
     'unique_and_novel_above_20_atoms': ('unique and novel above 20 atoms', '%'),
   }
   assert {name: table.label(name) for name in names} == names
+
+
+def test_draws_without_a_crystal_are_samples_and_screened_ones_are_not(
+  tmp_path,
+):
+  for name, crystal in ('0_a', TRAIN[0]), ('2_b', HELD_OUT[0]):
+    cj.write(tmp_path / f'{name}.cif', crystal)
+  (tmp_path / 'index.tsv').write_text(
+    'id\tfile\tformula\treason\n'
+    '0\t0_a.cif\tSrTiO3\t\n'
+    '1\t\t\tno peaks\n'
+    '2\t2_b.cif\tFe\t\n'
+    '3\t\tNaCl\tdistances: Na and Cl are 1.0 Å apart\n'
+  )
+  ids, samples = read_samples([tmp_path])
+  assert [id_.split('_')[0] for id_ in ids] == ['0', '1', '2']
+  assert samples[1] == 'no peaks'
+  assert scored(samples, ids=ids).metrics['valid_structure'] == pytest.approx(
+    2 / 3
+  )
+
+
+def test_scores_side_by_side(tmp_path, capsys, in_process):
+  for name, samples in ('copies', TRAIN), ('new', HELD_OUT):
+    scores = scored(samples)
+    report.write_report(tmp_path / name, scores, samples)
+  folders = [str(tmp_path / name) for name in ('copies', 'new')]
+  assert main(['score', '--table', *folders, '--metrics=crystals,novel']) == 0
+  assert capsys.readouterr().out.splitlines() == [
+    '| metric | unit | copies | new | held out |',
+    '| --- | --- | --- | --- | --- |',
+    '| crystals |  | 3 | 2 | 2 |',
+    '| novel |  | 0.0% | 100.0% | 100.0% |',
+  ]
+  other = Reference('another', TRAIN, HELD_OUT)
+  report.write_report(
+    tmp_path / 'new',
+    cj.score(HELD_OUT, other, coverage=False, workers=0),
+    HELD_OUT,
+  )
+  with pytest.raises(ValueError, match='against another, known'):
+    table.of_folders([tmp_path / 'copies', tmp_path / 'new'])
+  with pytest.raises(ValueError, match='No metric .best.*novel'):
+    table.of_folders([tmp_path / 'copies'], ['best'])
+  with pytest.raises(FileNotFoundError, match='holds no scores.json'):
+    table.of_folders([tmp_path])

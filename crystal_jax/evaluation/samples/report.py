@@ -53,7 +53,7 @@ def _sections(
   metrics, name = scores.metrics, html.escape(scores.reference)
   lines = ''.join(
     f'<tr>{"".join(f"<td>{html.escape(cell)}</td>" for cell in row)}</tr>'
-    for row in table.rows(metrics, scores.heldout)
+    for row in table.rows({'samples': metrics, 'held out': scores.heldout})
   )
   left_out = ''.join(
     f'<p>Left out: {html.escape(what)} ({html.escape(why)}).</p>'

@@ -46,7 +46,8 @@ class SampleScores:
     """A Markdown table of all metrics."""
     from crystal_jax.evaluation.samples import table
 
-    return table.markdown(self.metrics, self.heldout, self.left_out)
+    columns = {'samples': self.metrics, 'held out': self.heldout}
+    return table.markdown(columns, self.left_out)
 
   def to_json(self) -> dict[str, Any]:
     """Everything as JSON; NaN becomes None."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Mapping, Sequence
 
 _RMSE = '(V/N)^(1/3)'
 # What a metric is, and its unit; '%' for a share.
@@ -65,29 +67,90 @@ def format_value(name: str, value: float) -> str:
 
 
 def rows(
-  metrics: Mapping[str, float], heldout: Mapping[str, float]
-) -> list[tuple[str, str, str, str]]:
-  """Metric, unit, value of the samples, value of the held-out crystals."""
+  columns: Mapping[str, Mapping[str, float]],
+  names: Sequence[str] | None = None,
+) -> list[tuple[str, ...]]:
+  """Metric, unit and the value of each column.
+
+  Args:
+    columns: Metrics by name, of each column.
+    names: Metrics to show; None: all of the first column.
+
+  Raises:
+    ValueError: If a name is not a metric of any column.
+  """
+  known = dict.fromkeys(name for column in columns.values() for name in column)
+  if names is None:
+    names = [*next(iter(columns.values()))]
+  for name in names:
+    if name not in known:
+      raise ValueError(f'No metric {name!r}; there are {", ".join(known)}.')
   return [
     (
       label(name)[0],
       label(name)[1].replace('%', ''),
-      format_value(name, value),
-      format_value(name, heldout.get(name, float('nan'))),
+      *(
+        format_value(name, column.get(name, float('nan')))
+        for column in columns.values()
+      ),
     )
-    for name, value in metrics.items()
+    for name in names
   ]
 
 
 def markdown(
-  metrics: Mapping[str, float],
-  heldout: Mapping[str, float],
+  columns: Mapping[str, Mapping[str, float]],
   left_out: Mapping[str, str],
+  names: Sequence[str] | None = None,
 ) -> str:
-  """All metrics as a Markdown table, and what was left out."""
-  lines = [('metric', 'unit', 'samples', 'held out'), ('---',) * 4]
-  lines += rows(metrics, heldout)
+  """Metrics as a Markdown table, and what was left out; see `rows`."""
+  width = 2 + len(columns)
+  lines: list[tuple[str, ...]] = [('metric', 'unit', *columns)]
+  lines.append(('---',) * width)
+  lines += rows(columns, names)
   lines += [
-    (name, '', f'left out: {why}', '') for name, why in left_out.items()
+    (name, '', f'left out: {why}', *[''] * (width - 3))
+    for name, why in left_out.items()
   ]
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def of_folders(
+  folders: Sequence[pathlib.Path], names: Sequence[str] | None = None
+) -> str:
+  """One table of earlier scores: a column a folder, then the held-out one.
+
+  Args:
+    folders: Folders with `scores.json`; the column has the folder's name.
+    names: Metrics to show; None: all.
+
+  Raises:
+    FileNotFoundError: If a folder holds no scores.
+    ValueError: If they are of different references.
+  """
+  found = {}
+  for folder in folders:
+    try:
+      text = (folder / 'scores.json').read_text('utf-8')
+    except OSError as error:
+      raise FileNotFoundError(
+        f'{folder} holds no scores.json; `score --out={folder}` writes it.'
+      ) from error
+    found[folder.name] = json.loads(text)
+  references = {each['reference'] for each in found.values()}
+  if len(references) > 1:
+    raise ValueError(
+      f'These are scores against {", ".join(sorted(references))}; only scores '
+      'against one reference compare.'
+    )
+  columns = {name: _numbers(each['metrics']) for name, each in found.items()}
+  columns['held out'] = _numbers(next(iter(found.values()))['heldout'])
+  return markdown(columns, {}, names)
+
+
+def _numbers(metrics: Mapping[str, float | None]) -> dict[str, float]:
+  """Metrics of a JSON file, where None stands for NaN."""
+  return {
+    name: float('nan') if value is None else value
+    for name, value in metrics.items()
+  }
