@@ -37,7 +37,7 @@ from crystal_jax.evaluation import (
 )
 from crystal_jax.generation import sampling
 from crystal_jax.generation.request import Criteria, resolve
-from crystal_jax.structure.composition import formula, unit_of
+from crystal_jax.structure.composition import formula, mass_density, unit_of
 from crystal_jax.structure.crystal import Crystal
 
 # Crystals that are drawn together, so that memory stays small.
@@ -268,8 +268,7 @@ def _balanced_unit(unit) -> bool:
 
 
 def _density(crystal) -> float:
-  atoms = crystal.to_ase()
-  return float(atoms.get_masses().sum() / atoms.get_volume() * 1.66053907)
+  return mass_density(crystal.numbers, abs(float(np.linalg.det(crystal.cell))))
 
 
 def _elements(crystal) -> int:

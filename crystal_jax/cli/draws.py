@@ -15,6 +15,7 @@ from crystal_jax import viewer
 from crystal_jax.cli import inputs, outputs, pages
 from crystal_jax.evaluation import pairs
 from crystal_jax.io.folder import Folder
+from crystal_jax.structure.composition import mass_density
 from crystal_jax.structure.crystal import Crystal
 
 # Columns of `outputs.TABLE`, as the verbs here write it.
@@ -22,8 +23,6 @@ COLUMNS = (
   'id', 'file', 'formula', 'atoms', 'space_group', 'symbol', 'density',
   'closest', 'residual', 'unmet', 'reason',
 )  # fmt: skip
-# Atomic mass units in an Å³ that are a gram in a cm³.
-_PER_CM3 = 0.60221408
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -189,14 +188,15 @@ def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
 
   atoms = crystal.to_ase()
   number, symbol = checks.space_group(crystal)
-  density = atoms.get_masses().sum() / atoms.get_volume() / _PER_CM3
+  volume = abs(float(np.linalg.det(crystal.cell)))
+  density = mass_density(atoms.numbers, volume)
   return {
     'id': name,
     'formula': atoms.symbols.formula.reduce()[0].format('metal'),
     'atoms': len(atoms),
     'space_group': number,
     'symbol': symbol,
-    'density': round(float(density), 3),
+    'density': round(density, 3),
     'closest': round(checks.closest(crystal), 3),
     'residual': round(residual, 3) if np.isfinite(residual) else None,
     'unmet': '; '.join(unmet),

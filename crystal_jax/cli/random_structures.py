@@ -6,14 +6,14 @@ Of the compositions of a set of yours:
 
     python -m crystal_jax random-structures --like=train.npz --n=100 --out=r
 
-Cells of the volume that their atoms need in known crystals, with the symmetry
-of a random space group, and atoms on random sites, no nearer than in known
+Each structure has a random space group, the cell volume that known crystals
+predict, and atoms on random Wyckoff positions, no closer than in known
 crystals. --like takes composition and number of atoms of random known crystals.
-Nothing is learnt but distances and volumes, and --density, --volume and
---closeness overrule them.
+Only distances and volumes are learnt; --density, --volume and
+--min-distance-scale overrule them.
 
-Writes a CIF for each structure, index.html and index.tsv. A structure for
-which no place was found is listed on stderr with the reason.
+Writes a CIF for each structure, index.html and index.tsv. Lists each
+composition whose atoms did not fit on stderr, with the reason.
 
 Exit status: 0 if all were made, 3 if some were not, 1 if none was.
 """
@@ -48,9 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--density', type=float, help='g/cm³')
   parser.add_argument('--volume', type=float, help='Å³/atom')
   parser.add_argument(
-    '--closeness', type=float, default=RandomConfig.closeness,
-    help='shortest distances, over those that 10 %% of known crystals fall '
-    'below (default: %(default)s)',
+    '--min-distance-scale', type=float,
+    default=RandomConfig.min_distance_scale,
+    help='smallest allowed distance of two atoms, in units of the 10 %% '
+    'quantile of known crystals (default: %(default)s)',
   )  # fmt: skip
   parser.add_argument(
     '--attempts', type=int, default=RandomConfig.attempts,
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     space_group=args.space_group,
     volume_per_atom=args.volume,
     density=args.density,
-    closeness=args.closeness,
+    min_distance_scale=args.min_distance_scale,
     attempts=args.attempts,
   )
   contents = _contents(args)

@@ -23,16 +23,27 @@ SIZE = 64
 
 
 def noise(
-  seed: int, index: Int[np.ndarray, 'B'], size: int
+  seed: int, index: Int[np.ndarray, 'B'], size: int, *, stream: int = 0
 ) -> Float[np.ndarray, 'B D']:
-  """Standard normal noise of each draw; independent of the other draws."""
-  return np.asarray(_noise(jax.random.key(seed), jnp.asarray(index), size))
+  """Standard normal noise of each draw; independent of the other draws.
+
+  Args:
+    seed: Seed of the noise.
+    index: Index of each draw.
+    size: Number of values of each draw.
+    stream: Streams of one seed are independent of each other and of all other
+      seeds.
+  """
+  key = jax.random.key(seed)
+  return np.asarray(_noise(key, jnp.asarray(index), size, stream))
 
 
-@functools.partial(jax.jit, static_argnames='size')
-def _noise(key, index, size):
+@functools.partial(jax.jit, static_argnames=('size', 'stream'))
+def _noise(key, index, size, stream):
   keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-  return jax.vmap(lambda k: jax.random.normal(k, (size,)))(keys)
+  if stream:
+    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
+  return jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
 
 
 def integrate(

@@ -36,6 +36,8 @@ STEPS = 25
 BUDGET = 10
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
+# Stream of the noise of the posterior; that of the flow is 0.
+_POSTERIOR = 1
 
 
 @dataclasses.dataclass
@@ -180,7 +182,9 @@ def alter(
     given, contents = _compositions(prior, request, seed, index)
     size = prior.networks.size
     noise = TEMPERATURE * integration.noise(seed, index, size)
-    posterior = known + spread * integration.noise(seed + 1, index, size)
+    posterior = known + spread * integration.noise(
+      seed, index, size, stream=_POSTERIOR
+    )
     start = (1 - strength) * posterior + strength * noise
     z = integration.integrate(
       prior.networks,

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from crystal_jax.io import operations, space_groups
 from crystal_jax.io.cif_tags import Tags
 from crystal_jax.io.operations import IDENTITY, Operations
-from crystal_jax.io.space_groups import Statement
+from crystal_jax.io.space_groups import SpaceGroupStatement
 
 _LISTS = 'space_group_symop_operation_xyz', 'symmetry_equiv_pos_as_xyz'
 # Magnetic operations end in the time reversal: x,y,z,-1.
@@ -35,7 +35,7 @@ _STATEMENTS = {
   'hall': re.compile('(name_)?hall'),
   'number': re.compile('(it_|int_tables_)number'),
   'schoenflies': re.compile('(name_)?schoenflies'),
-  'setting': re.compile('it_coordinate_system_code'),
+  'setting_code': re.compile('it_coordinate_system_code'),
 }
 # Tags that state a part of the symmetry, which no operations follow from.
 _PARTIAL = re.compile(
@@ -101,7 +101,7 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
   statement, is_partial = _statement(tags)
   if statement is None:
     return Symmetry([IDENTITY], is_partial=is_partial)
-  return Symmetry(space_groups.settings(statement, cell))
+  return Symmetry(space_groups.matching_settings(statement, cell))
 
 
 def _listed_group(tags: Tags, cell) -> Operations | None:
@@ -150,13 +150,13 @@ def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:
   stated = space_groups.stated_number(statement)
   if stated is None:
     return Symmetry([group], is_partial=len(group.rotations) == 1)
-  listed = space_groups.number_of(group)
+  listed = space_groups.space_group_number(group)
   if listed is None and len(group.rotations) > 1:  # A setting of its own.
     return Symmetry([group])
   return Symmetry([group], named_number=stated if stated != listed else None)
 
 
-def _statement(tags: Tags) -> tuple[Statement | None, bool]:
+def _statement(tags: Tags) -> tuple[SpaceGroupStatement | None, bool]:
   """The space group that is named; and whether only a part of it is stated.
 
   Raises:
@@ -183,14 +183,14 @@ def _statement(tags: Tags) -> tuple[Statement | None, bool]:
     stated[kinds[0]].append(tags.value(tag) or '')
   names = stated['name'] or stated['reference']
   single = {}
-  for kind in 'number', 'hall', 'schoenflies', 'setting':
+  for kind in 'number', 'hall', 'schoenflies', 'setting_code':
     if len(set(stated[kind])) > 1:
       raise ValueError(
         f'contradictory space group: {", ".join(stated[kind])}; keep the right '
         'one'
       )
     single[kind] = stated[kind][0] if stated[kind] else None
-  statement = Statement(tuple(dict.fromkeys(names)), **single)
+  statement = SpaceGroupStatement(tuple(dict.fromkeys(names)), **single)
   return (statement, False) if str(statement) else (None, is_partial)
 
 

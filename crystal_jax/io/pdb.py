@@ -67,8 +67,8 @@ def _read_crystal(line: str) -> tuple[np.ndarray, Operations]:
     return cell, IDENTITY
   if name[0] in 'Hh':  # The hexagonal axes of a rhombohedral group.
     name = f'R{name[1:]}:H'
-  statement = space_groups.Statement(names=(name,))
-  found = space_groups.settings(statement, cell)
+  statement = space_groups.SpaceGroupStatement(names=(name,))
+  found = space_groups.matching_settings(statement, cell)
   if len(found) > 1:
     raise ValueError(
       f'space group {name!r} has two origins, and CRYST1 does not say which; '

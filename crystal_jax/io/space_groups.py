@@ -1,8 +1,8 @@
 """Space groups by name, number, Hall or Schoenflies symbol, for a given cell.
 
 gemmi knows the Hermann-Mauguin names of 564 settings, spglib the full and the
-Schoenflies symbols. If a statement may mean several settings, all that fit the
-cell are returned; the caller chooses or refuses.
+Schoenflies symbols. If a statement allows several settings, the most
+conventional ones that fit the cell are returned.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from crystal_jax.io import operations
 from crystal_jax.io import space_group_tables as tables
 from crystal_jax.io.operations import Operations
 
-# Largest distortion of a cell that has a setting's symmetry exactly, up to
-# rounding in the file.
+# Largest distortion of a cell that has the symmetry of a setting exactly, up to
+# rounding in the file: relative change of the metric.
 _EXACT_DISTORTION = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class Statement:
+class SpaceGroupStatement:
   """Statements of a file about its space group; None where one is missing.
 
   Attributes:
@@ -33,14 +33,14 @@ class Statement:
     number: Number in the International Tables.
     hall: Hall symbol.
     schoenflies: Schoenflies symbol.
-    setting: Coordinate system code: '1', '2', 'H', 'R', 'b1' and so on.
+    setting_code: Coordinate system code: '1', '2', 'H', 'R', 'b1' and so on.
   """
 
   names: tuple[str, ...] = ()
   number: str | None = None
   hall: str | None = None
   schoenflies: str | None = None
-  setting: str | None = None
+  setting_code: str | None = None
 
   def __str__(self):
     words = (*self.names, self.hall, self.number, self.schoenflies)
@@ -48,56 +48,56 @@ class Statement:
 
 
 class _Settings(NamedTuple):
-  """Settings that one statement may mean, by gemmi's names.
+  """Settings that one statement allows, by gemmi's names.
 
   Attributes:
     number: Number of the space group.
-    likely: Settings that convention suggests, such as unique axis b.
-    possible: All settings, the likely ones included.
+    conventional: Settings that convention suggests, such as unique axis b.
+    all_settings: All settings, the conventional ones included.
   """
 
   number: int
-  likely: set[str]
-  possible: set[str]
+  conventional: set[str]
+  all_settings: set[str]
 
 
-def settings(
-  statement: Statement, cell: Float[np.ndarray, '3 3']
+def matching_settings(
+  statement: SpaceGroupStatement, cell: Float[np.ndarray, '3 3']
 ) -> list[Operations]:
   """Operations of the settings of a stated group that fit a cell.
 
-  Exact fits come before approximate ones, and of each the likely settings
-  before the other possible ones; only the first of these classes with a fit is
-  returned.
+  Conventional settings that fit exactly come first, then others that fit
+  exactly, conventional ones that fit up to `operations.MAX_DISTORTION`, and all
+  others. Only the first of these classes that has a setting is returned.
 
   Raises:
     ValueError: If the statement is not understood, contradicts itself, or names
       no group of this lattice.
   """
-  found = [_by_name(name, cell) for name in statement.names]
+  stated = [_by_name(name, cell) for name in statement.names]
   if statement.hall:
-    found.append(_by_hall(statement.hall))
+    stated.append(_by_hall(statement.hall))
   number = _number(statement)
-  if number is not None:
-    found = found or [_by_number(number)]
-  if not found:
+  if number is not None and not stated:
+    stated = [_by_number(number)]
+  if not stated:
     raise ValueError('no space group is stated; list the symmetry operations')
-  likely = set.intersection(*(one.likely for one in found))
-  possible = set.intersection(*(one.possible for one in found))
-  numbers = {one.number for one in found} | ({number} - {None})
-  if statement.setting:
-    code = statement.setting.lower()
-    likely, possible = (
+  conventional = set.intersection(*(each.conventional for each in stated))
+  all_settings = set.intersection(*(each.all_settings for each in stated))
+  numbers = {each.number for each in stated} | ({number} - {None})
+  if statement.setting_code:
+    code = statement.setting_code.lower()
+    conventional, all_settings = (
       {name for name in names if code in tables.codes(name)}
-      for names in (likely, possible)
+      for names in (conventional, all_settings)
     )
-  if len(numbers) > 1 or not possible:
+  if len(numbers) > 1 or not all_settings:
     raise ValueError(
       f'contradictory space group: {statement}; keep what is right, or list '
       'the symmetry operations'
     )
   for limit in _EXACT_DISTORTION, operations.MAX_DISTORTION:
-    for names in likely, possible:
+    for names in conventional, all_settings:
       groups = [tables.operations_of(name) for name in sorted(names)]
       fitting = [g for g in groups if operations.distortion(g, cell) <= limit]
       if fitting:
@@ -109,41 +109,41 @@ def settings(
   )
 
 
-def stated_number(statement: Statement) -> int | None:
+def stated_number(statement: SpaceGroupStatement) -> int | None:
   """The number of the space group that a statement names; or None."""
-  import gemmi
-
   try:
     number = _number(statement)
+    if number is not None:
+      return number
   except ValueError:
     return None
-  for name in statement.names if number is None else ():
-    plain = tables.plain(name)
-    group = gemmi.find_spacegroup_by_name(plain)
-    if group is not None:
-      return int(group.number)
-  if number is None and statement.hall:
+  for name in statement.names:
+    try:
+      return _by_name(name).number
+    except ValueError:
+      continue
+  if statement.hall:
     try:
       return _by_hall(statement.hall).number
     except ValueError:
       return None
-  return number
+  return None
 
 
-def number_of(group: Operations) -> int | None:
+def space_group_number(group: Operations) -> int | None:
   """The number of a group, if gemmi knows its setting; or None."""
-  found = _find(group)
-  return int(found.number) if found else None
+  setting = _gemmi_setting(group)
+  return int(setting.number) if setting else None
 
 
-def name_of(group: Operations) -> str | None:
+def hermann_mauguin(group: Operations) -> str | None:
   """The Hermann-Mauguin name of a group's setting, with its origin; or None."""
-  found = _find(group)
-  return str(found.xhm()) if found else None
+  setting = _gemmi_setting(group)
+  return str(setting.xhm()) if setting else None
 
 
-def _find(group: Operations):
-  """The setting of a group that gemmi knows; or None."""
+def _gemmi_setting(group: Operations):
+  """The `gemmi.SpaceGroup` of a group; None if gemmi does not know it."""
   import gemmi
 
   den = gemmi.Op.DEN
@@ -159,65 +159,70 @@ def _find(group: Operations):
   return gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
 
 
-def _by_name(name: str, cell) -> _Settings:
-  """Settings of a Hermann-Mauguin name, short or full."""
+def _by_name(
+  name: str, cell: Float[np.ndarray, '3 3'] | None = None
+) -> _Settings:
+  """Settings of a Hermann-Mauguin name, short or full.
+
+  Args:
+    name: Hermann-Mauguin name.
+    cell: The cell, which decides between axes; None: any.
+  """
   import gemmi
 
   plain = tables.plain(name)
-  alpha, _, gamma = ase.cell.Cell(cell).angles()
-  group = gemmi.find_spacegroup_by_name(plain, alpha, gamma)
-  if group is None:
+  angles = () if cell is None else ase.cell.Cell(cell).angles()[[0, 2]]
+  setting = gemmi.find_spacegroup_by_name(plain, *angles)
+  if setting is None:
     return _by_full_name(name)
+  number = setting.number
   if ':' in name or re.search(r'\s[HR]$', plain):
-    return _Settings(group.number, {group.xhm()}, {group.xhm()})
-  likely = {
-    o.xhm() for o in tables.settings_of(group.number) if o.hm == group.hm
-  }
-  possible = set(likely)
-  if tables.squeezed(plain) != tables.squeezed(group.hm):  # P 2/m for P 1 2/m 1
-    short = tables.without_ones(group.hm)
-    same = [
-      o
-      for o in tables.settings_of(group.number)
-      if tables.without_ones(o.hm) == short
-    ]
-    possible |= {o.xhm() for o in same}
-  return _Settings(group.number, likely, possible)
+    return _Settings(number, {setting.xhm()}, {setting.xhm()})
+  table = tables.settings_of(number)
+  conventional = {each.xhm() for each in table if each.hm == setting.hm}
+  all_settings = set(conventional)
+  if tables.squeezed(plain) != tables.squeezed(setting.hm):
+    # P 2/m for P 1 2/m 1.
+    short = tables.without_ones(setting.hm)
+    all_settings |= {
+      each.xhm() for each in table if tables.without_ones(each.hm) == short
+    }
+  return _Settings(number, conventional, all_settings)
 
 
 def _by_full_name(name: str) -> _Settings:
-  found = tables.full_names().get(tables.squeezed(name), ())
-  settings = [_by_hall(hall) for hall in found]
-  if not settings or len({one.number for one in settings}) > 1:
+  halls = tables.full_names().get(tables.squeezed(name), ())
+  settings = [_by_hall(hall) for hall in halls]
+  if not settings or len({each.number for each in settings}) > 1:
     raise ValueError(_unknown(name))
-  names = set.union(*(one.possible for one in settings))
+  names = set.union(*(each.all_settings for each in settings))
   return _Settings(settings[0].number, names, names)
 
 
 def _by_number(number: int) -> _Settings:
   import gemmi
 
-  group = gemmi.find_spacegroup_by_number(number)
-  if group is None:
+  setting = gemmi.find_spacegroup_by_number(number)
+  if setting is None:
     raise ValueError(_unknown(str(number)))
   table = tables.settings_of(number)
-  likely = {setting.xhm() for setting in table if setting.hm == group.hm}
-  return _Settings(number, likely, {setting.xhm() for setting in table})
+  conventional = {each.xhm() for each in table if each.hm == setting.hm}
+  return _Settings(number, conventional, {each.xhm() for each in table})
 
 
 def _by_hall(symbol: str) -> _Settings:
   import gemmi
 
   try:
-    group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(symbol))
+    setting = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(symbol))
   except RuntimeError:
-    group = None
-  if group is None:
+    setting = None
+  if setting is None:
     raise ValueError(_unknown(symbol))
-  return _Settings(group.number, {group.xhm()}, {group.xhm()})
+  return _Settings(setting.number, {setting.xhm()}, {setting.xhm()})
 
 
-def _number(statement: Statement) -> int | None:
+def _number(statement: SpaceGroupStatement) -> int | None:
   """The number that a statement gives, directly or by Schoenflies symbol."""
   numbers = set()
   if statement.number:
@@ -226,10 +231,10 @@ def _number(statement: Statement) -> int | None:
     numbers.add(int(statement.number))
   if statement.schoenflies:
     symbol = re.sub(r'[\s_{}]', '', statement.schoenflies).lower()
-    found = tables.schoenflies_numbers().get(symbol)
-    if found is None:
+    number = tables.schoenflies_numbers().get(symbol)
+    if number is None:
       raise ValueError(_unknown(statement.schoenflies))
-    numbers.add(found)
+    numbers.add(number)
   if len(numbers) > 1:
     raise ValueError(
       f'contradictory space group: {statement}; keep the right one'

@@ -88,7 +88,7 @@ def text(crystal: Crystal, symprec: float) -> str:
   )
   return _TEMPLATE.format(
     name=formula.replace(' ', ''),
-    hm=space_groups.name_of(group) or found.international,
+    hm=space_groups.hermann_mauguin(group) or found.international,
     number=found.number,
     volume=abs(np.linalg.det(cell)),
     units=units,

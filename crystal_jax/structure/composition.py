@@ -11,12 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ase.data
 import ase.formula
 import numpy as np
 from jaxtyping import ArrayLike, Int
 
 from crystal_jax.structure import elements
 
+# Grams per cm³ of one atomic mass unit per Å³.
+_GRAMS_PER_CM3 = 1.66053907
 # A formula as 'LiFePO4', or numbers of atoms by symbol or atomic number.
 Composition = str | Mapping[Any, int]
 
@@ -141,6 +144,17 @@ def formula(unit: Sequence[tuple[int, int]]) -> str:
   """A formula unit as text, metals first, such as 'LiCoO2'."""
   text = ''.join(f'{elements.symbol(z)}{count}' for z, count in unit)
   return ase.formula.Formula(text).format('metal')
+
+
+def mass_density(numbers: ArrayLike, volume: float) -> float:
+  """Mass density of the atoms of a cell, g/cm³.
+
+  Args:
+    numbers: Atomic numbers.
+    volume: Volume of the cell, Å³.
+  """
+  mass = float(ase.data.atomic_masses[np.asarray(numbers)].sum())
+  return mass / volume * _GRAMS_PER_CM3
 
 
 def _counts(composition) -> dict[int, int]:

@@ -1,10 +1,12 @@
 """Draws: what is asked, what is refused, and what does not depend on what."""
 
+import ase.build
 import numpy as np
 import pytest
 
-from crystal_jax.generation import checks, sampling
+from crystal_jax.generation import checks, integration, sampling
 from crystal_jax.structure.composition import unit_of
+from crystal_jax.structure.crystal import Crystal
 from tests import codecs, crystals
 from tests.generation import priors
 
@@ -166,3 +168,17 @@ def test_the_first_draws_do_not_depend_on_n(codec):
   three, two = codec.sample(3, **asked), codec.sample(2, **asked)
   for one, other in zip(three, two, strict=False):
     np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)
+
+
+def test_no_noise_of_neighbours_is_used_twice(codec, monkeypatch):
+  arrays, noise = [], integration.noise
+  monkeypatch.setattr(
+    integration, 'noise', lambda *a, **k: arrays.append(noise(*a, **k))
+    or arrays[-1],
+  )  # fmt: skip
+  salt = Crystal.from_ase(ase.build.bulk('NaCl', 'rocksalt', 5.6))
+  for seed in 0, 1, 2:
+    codec.alter(salt, 2, composition='NaCl', seed=seed)
+  assert len(arrays) == 6
+  rows = np.concatenate(arrays)
+  assert len(np.unique(np.round(rows, 6), axis=0)) == len(rows)

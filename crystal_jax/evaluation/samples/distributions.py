@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import ase.data
 import numpy as np
 
 from crystal_jax.evaluation.matching import to_host
+from crystal_jax.structure.composition import mass_density
 from crystal_jax.structure.crystal import Crystal
-
-# Grams per cm³ of one atomic mass unit per Å³.
-_DENSITY_UNIT = 1.66053907
 
 
 def properties(crystal: Crystal) -> dict[str, float]:
@@ -19,9 +16,8 @@ def properties(crystal: Crystal) -> dict[str, float]:
   crystal = to_host(crystal)
   numbers = np.asarray(crystal.numbers)
   volume = abs(float(np.linalg.det(crystal.cell)))
-  mass = float(ase.data.atomic_masses[numbers].sum())
   return {
-    'density': _DENSITY_UNIT * mass / volume,
+    'density': mass_density(numbers, volume),
     'elements': float(len(np.unique(numbers))),
     'atoms': float(len(numbers)),
     'volume_per_atom': volume / len(numbers),

@@ -1,0 +1,44 @@
+"""Space groups that a file states."""
+
+import numpy as np
+import pytest
+
+from crystal_jax.io import space_group_tables, space_groups
+from crystal_jax.io.space_groups import SpaceGroupStatement
+
+
+@pytest.mark.parametrize(
+  ('statement', 'number'),
+  [
+    (SpaceGroupStatement(names=('F 4/m -3 2/m',)), 225),
+    (SpaceGroupStatement(names=('P 63/m 2/m 2/c',)), 194),
+    (SpaceGroupStatement(names=('F m -3 m',)), 225),
+    (SpaceGroupStatement(names=('no name', 'P 21/c')), 14),
+    (SpaceGroupStatement(names=('no name',), hall='-F 4 2 3'), 225),
+    (SpaceGroupStatement(number='62', names=('no name',)), 62),
+    (SpaceGroupStatement(schoenflies='D4h^14'), 136),
+    (SpaceGroupStatement(names=('no name',)), None),
+    (SpaceGroupStatement(number='many'), None),
+  ],
+)
+def test_the_stated_number(statement, number):
+  assert space_groups.stated_number(statement) == number
+
+
+@pytest.mark.parametrize('name', ['F d -3 m:2', 'P 1 21/c 1', 'R -3 c:H'])
+def test_number_and_name_of_operations(name):
+  group = space_group_tables.operations_of(name)
+  assert space_groups.hermann_mauguin(group) == name
+  number = space_groups.stated_number(SpaceGroupStatement(names=(name,)))
+  assert space_groups.space_group_number(group) == number
+
+
+def test_the_conventional_setting_comes_first():
+  """Both origins of 227 fit a cube; unique axis b is the convention of 14."""
+  cube = 5.4 * np.eye(3)
+  statement = SpaceGroupStatement(names=('F d -3 m',))
+  assert len(space_groups.matching_settings(statement, cube)) == 2
+  orthogonal = np.diag([5.0, 6.0, 7.0])
+  statement = SpaceGroupStatement(number='14')
+  (group,) = space_groups.matching_settings(statement, orthogonal)
+  assert space_groups.hermann_mauguin(group) == 'P 1 21/c 1'
