@@ -10,16 +10,19 @@ from __future__ import annotations
 import collections
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
 from crystal_jax.evaluation.matching import to_host
 from crystal_jax.evaluation.published_matcher import to_structure
-from crystal_jax.io.reading.parse import reduced_formula
 from crystal_jax.io.reading.pool import Failure, isolated_map
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.elements import MAX_NUMBER
+
+if TYPE_CHECKING:
+  from pymatgen.core import Structure
 
 # Seconds for all crystals of one formula.
 _TIME_LIMIT = 600.0
@@ -53,10 +56,10 @@ def find_distinct(
     known: The training set.
     workers: Processes; see `isolated_map`.
   """
-  groups: dict[str, list[int]] = collections.defaultdict(list)
+  groups: dict[bytes, list[int]] = collections.defaultdict(list)
   for index, crystal in enumerate(samples):
     groups[_formula(crystal)].append(index)
-  known_groups: dict[str, list[Crystal]] = collections.defaultdict(list)
+  known_groups: dict[bytes, list[Crystal]] = collections.defaultdict(list)
   for crystal in known:
     formula = _formula(crystal)
     if formula in groups:
@@ -82,27 +85,49 @@ def compare_group(
   task: tuple[Sequence[Crystal], Sequence[Crystal]],
 ) -> tuple[list[bool], list[bool]]:
   """Unique and novel flags of samples of one formula."""
-  from pymatgen.analysis.structure_matcher import StructureMatcher
-
-  matcher = StructureMatcher()
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore')
-    # Primitive cells once, not in each comparison.
-    samples, known = (
-      [to_structure(crystal).get_primitive_structure() for crystal in group]
-      for group in task
-    )
-    distinct: list = []
-    unique, novel = [], []
-    for sample in samples:
-      is_new = not any(matcher.fit(sample, other) for other in distinct)
-      if is_new:
-        distinct.append(sample)
-      unique.append(is_new)
-      novel.append(not any(matcher.fit(sample, other) for other in known))
+  samples, known = task
+  if len(samples) == 1 and not known:
+    return [True], [True]
+  matches = _Matches()
+  distinct: list[Crystal] = []
+  unique, novel = [], []
+  for sample in samples:
+    is_new = not any(matches(sample, other) for other in distinct)
+    if is_new:
+      distinct.append(sample)
+    unique.append(is_new)
+    novel.append(not any(matches(sample, other) for other in known))
   return unique, novel
 
 
-def _formula(crystal: Crystal) -> str:
+class _Matches:
+  """Whether two crystals match; each of them is reduced once."""
+
+  def __init__(self) -> None:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    self._matcher = StructureMatcher()
+    self._reduced: dict[int, Structure] = {}
+
+  def __call__(self, first: Crystal, second: Crystal) -> bool:
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')
+      structures = self._reduce(first), self._reduce(second)
+      # Primitive cells of two sizes do not match.
+      return len(structures[0]) == len(structures[1]) and self._matcher.fit(
+        *structures, skip_structure_reduction=True
+      )
+
+  def _reduce(self, crystal: Crystal) -> Structure:
+    """The structure that the matcher itself would reduce a crystal to."""
+    if id(crystal) not in self._reduced:
+      reduced = to_structure(crystal).get_reduced_structure('niggli')
+      self._reduced[id(crystal)] = reduced.get_primitive_structure()
+    return self._reduced[id(crystal)]
+
+
+def _formula(crystal: Crystal) -> bytes:
+  """A key of the reduced formula."""
   numbers = np.asarray(crystal.numbers)
-  return reduced_formula(numbers[numbers > 0])
+  counts = np.bincount(numbers[numbers > 0], minlength=MAX_NUMBER + 1)
+  return (counts // np.gcd.reduce(counts)).tobytes()
