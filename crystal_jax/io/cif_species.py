@@ -20,6 +20,8 @@ _MIXTURE = re.compile('[/,+&][A-Z]')  # 'Al/Si' is no aluminium.
 _LABEL = re.compile(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)')
 _SYMBOLS = frozenset({*ase.data.chemical_symbols[1:], 'D', 'T'})
 _HYDROGENS = {'D': 'H', 'T': 'H'}
+# Carbonyl and hydroxyl, or cobalt and holmium in capitals.
+_GROUPS = 'CO', 'HO'
 
 
 def read_formula(tags: Tags) -> dict[str, float] | None:
@@ -86,6 +88,8 @@ def _of_type(symbol: str, declared: set[str]) -> str:
   if name in declared and re.fullmatch(r'[\d.+-]*', symbol[len(name) :]):
     return _HYDROGENS.get(name, name)
   try:
+    if symbol in _GROUPS:
+      raise ValueError(symbol)
     return elements.symbol(elements.number(symbol))
   except ValueError:
     raise ValueError(

@@ -28,6 +28,8 @@ _SYMMETRY = re.compile(
   '(?P<other>parent_|child_|magnetic_)?'
   '(symmetry_space_group|space_group|symmetry)_(?P<rest>.+)'
 )
+# Generators alone do not list the group.
+_GENERATORS = 'space_group_symop_generator_xyz'
 # What such a tag states, by the rest of its name.
 _STATEMENTS = {
   'name': re.compile('(name_)?h_m(_alt|_full|_extended)?'),
@@ -49,7 +51,8 @@ _IDS = re.compile(
 # Tags of databases and misspelt ones, which state a symmetry all the same.
 _LIKE = re.compile(
   '(?!atom_|geom_|journal_|audit_|publ_|refln_|diffrn_)'
-  '.*(sg_symbol|name_h_m|int_tables_number|space_group|spacegroup).*'
+  '(.*(sg_symbol|name_h_m|int_tables_number|space_group|spacegroup).*|'
+  'symmetry|sgr?_.*)'
 )
 _IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
 _MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
@@ -98,6 +101,11 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
   group = _listed_group(tags, cell)
   if group is not None:
     return _listed_symmetry(tags, group)
+  if tags.known(_GENERATORS):
+    raise ValueError(
+      'generators without symmetry operations; list all operations in '
+      '_space_group_symop_operation_xyz'
+    )
   statement, is_partial = _statement(tags)
   if statement is None:
     return Symmetry([IDENTITY], is_partial=is_partial)

@@ -177,6 +177,8 @@ def _from_title(title: str, counts: list[int]) -> list[int] | None:
     numbers = [elements.number(symbol) for symbol, _ in terms]
   except ValueError:
     return None
+  if max(numbers) > elements.MAX_NUMBER:  # 'No', 'Es': words.
+    return None
   has_counts = any(count for _, count in terms)
   if has_counts or len(title.split()) == 1:
     ratios = {n / int(count or 1) for n, (_, count) in

@@ -34,7 +34,7 @@ _END = 'HKLF', 'END'
 _INSTRUCTIONS = frozenset(
   'ABIN ACTA AFIX ANIS ANSC ANSR BASF BIND BLOC BOND BUMP CGLS CHIV CONF CONN '
   'DAMP DANG DEFS DELU DFIX DISP EADP EQIV EXTI EXYZ FEND FLAT FMAP FRAG FREE '
-  'FVAR GRID HFIX HTAB ISOR L.S. LAUE LIST MERG MORE MPLA NCSY NEUT OMIT PLAN '
+  'FVAR GRID HTAB ISOR L.S. LAUE LIST MERG MORE MPLA NCSY NEUT OMIT PLAN '
   'PRIG REM RESI RIGU RTAB SADI SAME SHEL SIMU SIZE SPEC STIR SUMP SWAT TEMP '
   'TIME TITL TWIN TWST WGHT WIGL WPDB XNPD ZERR'.split()
 )
@@ -103,6 +103,11 @@ def _read(text: str):
         raise ValueError(
           f'disorder: PART {words[1]} holds alternative sites; keep one of them'
         )
+    elif name[:4] == 'HFIX':
+      raise ValueError(
+        'HFIX asks for hydrogens that are not among the sites; give the .res '
+        'file of the refinement, which has them'
+      )
     elif name[:4] == 'MOVE':
       raise ValueError(
         'MOVE shifts or inverts the sites after it; give them where they are'

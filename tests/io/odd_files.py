@@ -93,6 +93,13 @@ KINDS = {
     ('h.vasp', vasp('NaCl'), 'Na1Cl1'),
     ('i.vasp', vasp('Na1 Cl1'), 'Na1Cl1'),
     ('j.vasp', vasp('POSCAR', rows='0 0 0 Na\n.5 .5 .5 Cl'), 'Na1Cl1'),
+    ('k.vasp', vasp('No', '1', '0 0 0'), 'refuse: no species'),
+    ('l.vasp', vasp('He Is At Home', '1 1', '0 0 0\n.5 .5 .5'),
+     'refuse: no species'),
+    ('m.vasp', vasp('NaCl B1'), 'refuse: no species'),
+    ('n.vasp', vasp('AS'), 'refuse: no species'),
+    ('o.vasp', vasp('x', species='Na\nCl'), 'refuse: '),
+    ('p.vasp', vasp('x', counts='2*1', species='Na Cl'), 'refuse: '),
   ],
   'symmetry under another tag': [
     ('a.cif', cif(head="_space_group_name_Hall '-F 4 2 3'"), 'Na4Cl4'),
@@ -130,6 +137,21 @@ KINDS = {
      'refuse: list its symmetry operations'),
     ('t.cif', cif(head="_symetry_space_group_name_H-M 'F m -3 m'"),
      'refuse: list its symmetry operations'),
+    ('v.cif', cif(head="_symmetry 'F m -3 m'"),
+     'refuse: list its symmetry operations'),
+    ('w.cif', cif(head='_sg_number 225'),
+     'refuse: list its symmetry operations'),
+    ('x.cif', cif(head="_sgr_name 'F m -3 m'"),
+     'refuse: list its symmetry operations'),
+    ('y.cif', cif(head=operations(
+      'x,y+1/2,z+1/2', 'x+1/2,y,z+1/2', tag='_space_group_symop_generator_xyz'
+     )), 'refuse: generators'),
+    ('z.cif', cif(head=operations(
+      'X, Y, Z', 'X, 1/2+Y, .5+Z', '0.5+X, Y, Z+0.5', 'X+1/2, Y+1/2, Z')),
+     'Na4Cl4'),
+    ('0.cif', cif(head="_space_group_magn.number_BNS '225.116'"),
+     'refuse: list its symmetry operations'),
+    ('1.cif', cif(head='_symmetry_Int_Tables_number 231'), 'refuse: '),
     ('u.cif', cif(head=f"{HM}\n_cod_original_sg_symbol_H-M 'F m 3 m'"),
      'Na4Cl4'),
   ],
@@ -159,6 +181,8 @@ KINDS = {
      'PBC 5.64 5.64 5.64 90 90 90 (Fm-3m)\n', 'refuse: states a space group'),
     ('u.pdb', pdb('H 3'), 'refuse: does not fit'),
     ('v.res', shelx(more='MOVE 1 1 1 -1'), 'refuse: MOVE'),
+    ('x.ins', shelx(more='HFIX 43 O'), 'refuse: HFIX'),
+    ('y.res', shelx().replace('LATT -1\n', ''), 'Mg2O2'),
     ('w.res', shelx(sites=f'{TWO}\nQ1 1 .3 .3 .3 11.0 .05 2.1'), 'Mg1O1'),
   ],
   'species by number or name': [
@@ -276,6 +300,12 @@ KINDS = {
       for name, symbol in enumerate(
         ['NH4+', 'NO3', 'PO4', 'CN-', 'T', 'CO3', 'SO4', 'OH-', 'BH4', 'CN',
          'NO3-', 'Wat', 'M', 'NO', 'OW'])),
+    *((f'{name}.cif', cif(f'N1 {symbol} 0 0 0\nCl1 Cl .5 .5 .5'),
+       'refuse: unknown species')
+      for name, symbol in enumerate(
+        ['CO', 'HO', 'H2O', 'CH3', 'UO2+2', 'Lp', 'REE', 'Fe0.5Co0.5', 'PO43-',
+         'IO3', 'HF2-', 'SCN-'], 15)),
+    ('k.cif', cif('Co1 CO 0 0 0', '_chemical_formula_sum Co'), 'Co1'),
     ('a.cif', cif('N1 NO3- 0 0 0', "_chemical_formula_sum 'N O3'"),
      'refuse: unknown species'),
     ('b.cif', cif('Fe1 FE3+ 0 0 0', '_chemical_formula_sum Fe'), 'Fe1'),
@@ -283,7 +313,7 @@ KINDS = {
     ('d.cif', cif('T1 T 0 0 0\nO1 O .2 0 0', "_chemical_formula_sum 'T O'"),
      'H1O1'),
     ('e.cif', cif('C1 CO 0 0 0', "_chemical_formula_sum 'C O'"),
-     'refuse: not in the formula'),
+     'refuse: unknown species'),
     ('f.cif', cif('CA1 0 0 0', "_chemical_formula_sum 'Ca'",
                   columns='label fract_x fract_y fract_z'), 'Ca1'),
     ('g.cif', cif('HO3 0 0 0\nO3 .3 0 0', "_chemical_formula_sum 'H O'",

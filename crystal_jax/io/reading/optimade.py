@@ -60,6 +60,7 @@ class Entry:
       raise ValueError(f'assemblies: {_FEATURES["assemblies"]}')
     kinds = _kinds(fields.get('species'))
     names = [str(name) for name in fields['species_at_sites']]
+    unknown = sorted(set(names) - set(kinds)) if kinds else []
     names = [kinds.get(name, name) for name in names]
     cell, positions = (_array(fields, name) for name in _SITES[:2])
     if positions.shape != (len(names), 3):
@@ -72,8 +73,11 @@ class Entry:
     pbc = fields.get('dimension_types') or (1, 1, 1)
     if len(pbc) != 3:
       raise ValueError(f'dimension_types {pbc}: need three of 0 or 1')
+    numbers = [elements.number(name) for name in names]
+    if unknown:
+      raise ValueError(f'species {unknown[0]!r} of a site is not described')
     return ase.Atoms(
-      [elements.number(name) for name in names],
+      numbers,
       positions,
       cell=cell,
       pbc=[bool(axis) for axis in pbc],

@@ -70,6 +70,7 @@ def test_an_answer_and_lines(tmp_path):
     ({'species': [{'name': 'Na+', 'chemical_symbols': ['vacancy']}]},
      'unknown species'),
     ({'species_at_sites': ['Na']}, '1 species for positions'),
+    ({'species_at_sites': ['Na+', 'K']}, "'K' of a site is not described"),
     ({'lattice_vectors': None}, 'lacks lattice_vectors'),
     ({'dimension_types': [1, 1, 0]}, 'periodic along 2 of 3'),
     ({'cartesian_site_positions': [[0, 0, 0], [None, 0, 0]]}, 'finite'),
