@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -18,6 +19,9 @@ from crystal_jax.structure.crystal import Crystal
 
 # Crystals per call of the networks.
 SIZE = 32
+# Crystals that are prepared together, while the networks compute; and of very
+# many, so that a representation may use worker processes.
+_PREPARED, _PREPARED_OF_MANY = 256, 1 << 16
 
 
 def batches(
@@ -39,45 +43,62 @@ def batches(
     batch of `SIZE` rows, of which theirs come first.
   """
   waiting = collections.defaultdict(list)
-  for index, crystal in enumerate(crystals):
-    if isinstance(crystal, Refused):
-      fail(index, crystal.reason.rstrip('.'))
-      continue
-    try:
-      sized, columns = columns_of(representation, crystal, known)
-    except ValueError as error:
-      fail(index, str(error).rstrip('.'))
-      continue
-    key = sized, columns['numbers'].shape
-    waiting[key].append((index, columns))
-    if len(waiting[key]) == SIZE:
-      yield sized, *_stack(waiting.pop(key))
+  step = _PREPARED if len(crystals) < _PREPARED_OF_MANY else _PREPARED_OF_MANY
+  for start in range(0, len(crystals), step):
+    some = crystals[start : start + step]
+    prepared = _prepare(representation, some, known)
+    for index, row in enumerate(prepared, start):
+      if isinstance(row, str):
+        fail(index, row.rstrip('.'))
+        continue
+      sized, columns = row
+      key = sized, columns['numbers'].shape
+      waiting[key].append((index, columns))
+      if len(waiting[key]) == SIZE:
+        yield sized, *_stack(waiting.pop(key))
   for (sized, _), rows in waiting.items():
     yield sized, *_stack(rows)
 
 
-def columns_of(
+def _prepare(
   representation: Representation,
-  crystal: Crystal,
+  crystals: Sequence[Crystal | Refused],
   known: Collection[int] | None,
-) -> tuple[Representation, dict[str, np.ndarray]]:
-  """The representation sized for one crystal, and its columns, [1, ..] each.
+) -> list[tuple[Representation, dict[str, np.ndarray]] | str]:
+  """The representation sized for each crystal and its columns, [1, ..] each.
 
-  Raises:
-    ValueError: If it holds an element that is not known, or the representation
-      refuses it.
+  Instead a reason where a crystal cannot be encoded. Crystals with as many
+  slots are prepared together.
   """
-  unseen = set(np.asarray(crystal.numbers).tolist()) - set(
-    known or range(1, 1000)
-  )
-  if unseen:
-    symbols = ', '.join(elements.symbol(number) for number in sorted(unseen))
-    raise ValueError(f'{symbols} was never seen in training')
-  arrays = _arrays([crystal])
-  columns, dropped = representation.prepare(arrays)
-  if dropped:
-    raise ValueError(dropped[0][1])
-  return representation.sized(arrays), columns
+  results: list[Any] = [_refusal(crystal, known) for crystal in crystals]
+  by_slots = collections.defaultdict(list)
+  for index, crystal in enumerate(crystals):
+    if isinstance(crystal, Crystal) and results[index] is None:
+      by_slots[_slots(len(crystal.numbers))].append(index)
+  for slots, indices in by_slots.items():
+    arrays = _arrays([crystals[i] for i in indices], slots)
+    columns, dropped = representation.prepare(arrays)
+    for name, reason in dropped:
+      results[indices[int(name)]] = reason
+    for row, name in enumerate(columns['id'].tolist()):
+      alone = {key: column[row : row + 1] for key, column in columns.items()}
+      one = slice(int(name), int(name) + 1)
+      sized = representation.sized({k: v[one] for k, v in arrays.items()})
+      results[indices[int(name)]] = sized, alone
+  return results
+
+
+def _refusal(crystal, known) -> str | None:
+  """Why a crystal is not prepared, or None."""
+  if isinstance(crystal, Refused):
+    return crystal.reason
+  if not known:
+    return None
+  unseen = set(crystal.numbers.tolist()).difference(known)
+  if not unseen:
+    return None
+  symbols = ', '.join(elements.symbol(number) for number in sorted(unseen))
+  return f'{symbols} was never seen in training'
 
 
 def one_batch(
@@ -88,7 +109,8 @@ def one_batch(
   Raises:
     ValueError: If the representation refuses one: its index and the reason.
   """
-  arrays = _arrays(crystals)
+  slots = _slots(max(len(crystal.numbers) for crystal in crystals))
+  arrays = _arrays(crystals, slots)
   columns, dropped = representation.prepare(arrays)
   if dropped:
     index, reason = dropped[0]
@@ -128,16 +150,23 @@ def full_batch(
   return batch
 
 
-def _arrays(crystals: Sequence[Crystal]) -> dict[str, np.ndarray]:
-  """Crystals padded to a power of two of slots, and stacked."""
-  most = max(len(crystal.numbers) for crystal in crystals)
-  slots = 1 << max(3, (most - 1).bit_length())
-  padded = [crystal.pad(slots) for crystal in crystals]
+def _slots(atoms: int) -> int:
+  """Slots of a crystal: a power of two, at least eight."""
+  return 1 << max(3, (atoms - 1).bit_length())
+
+
+def _arrays(crystals: Sequence[Crystal], slots: int) -> dict[str, np.ndarray]:
+  """Crystals padded to as many slots, and stacked."""
+  numbers = np.zeros((len(crystals), slots), np.int32)
+  positions = np.zeros((len(crystals), slots, 3))
+  for row, crystal in enumerate(crystals):
+    numbers[row, : len(crystal.numbers)] = crystal.numbers
+    positions[row, : len(crystal.numbers)] = crystal.positions
   return {
-    'id': np.array([str(index) for index in range(len(padded))]),
-    'numbers': np.stack([np.asarray(c.numbers) for c in padded]),
-    'positions': np.stack([np.asarray(c.positions) for c in padded]),
-    'cell': np.stack([np.asarray(c.cell) for c in padded]),
+    'id': np.array([str(index) for index in range(len(crystals))]),
+    'numbers': numbers,
+    'positions': positions,
+    'cell': np.array([np.asarray(c.cell, np.float64) for c in crystals]),
   }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Collection, Sequence
 
@@ -10,9 +11,12 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from crystal_jax.codec import batching
-from crystal_jax.codec.model import Model, encode_batch
+from crystal_jax.codec.model import Model, Posterior, encode_batch
 from crystal_jax.structure.adapters import Refused
 from crystal_jax.structure.crystal import Crystal
+
+# Batches that the networks may be behind.
+_AHEAD = 8
 
 
 def encode_crystals(
@@ -47,11 +51,8 @@ def encode_crystals(
       raise ValueError(f'Crystal {index} cannot be encoded: {reason}.')
     failures[index] = reason
 
-  for representation, indices, batch in batching.batches(
-    model.representation, crystals, known, fail
-  ):
-    sized = dataclasses.replace(model, representation=representation)
-    posterior = jax.device_get(encode_batch(sized, params, batch))
+  def store(indices: list[int], posterior: Posterior) -> None:
+    posterior = jax.device_get(posterior)
     valid = (posterior.valid > 0) & np.isfinite(posterior.mean).all(axis=1)
     for row, index in enumerate(indices):
       if valid[row]:
@@ -59,4 +60,18 @@ def encode_crystals(
         log_var[index] = posterior.log_var[row]
       else:
         fail(index, 'its density has more images than the model has room for')
+
+  # The networks compute while the next crystals are prepared.
+  computing: collections.deque[tuple[list[int], Posterior]] = (
+    collections.deque()
+  )
+  for representation, indices, batch in batching.batches(
+    model.representation, crystals, known, fail
+  ):
+    sized = dataclasses.replace(model, representation=representation)
+    computing.append((indices, encode_batch(sized, params, batch)))
+    if len(computing) > _AHEAD:
+      store(*computing.popleft())
+  for indices, posterior in computing:
+    store(indices, posterior)
   return mean, log_var, dict(sorted(failures.items()))

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
+from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.models.networks import Networks, Predictor
 from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels
@@ -74,8 +75,9 @@ class Model(Generic[R, N]):
       batch: Columns of `representation.prepare`, and index, sample and mask;
         see `Representation.examples`. Nothing is random.
     """
-    examples = self.representation.examples(None, batch)
-    mean, log_var = self.networks.encode(params, examples.inputs)
+    with full_precision():
+      examples = self.representation.examples(None, batch)
+      mean, log_var = self.networks.encode(params, examples.inputs)
     flat = len(mean), -1
     return Posterior(
       mean.reshape(flat).astype(jnp.float32),
@@ -93,7 +95,8 @@ class Model(Generic[R, N]):
     `representation.crystals` reads crystals from them, on the host.
     """
     z = z.reshape(len(z), *self.networks.latent_shape)
-    return self.networks.decode(params, z)
+    with full_precision():
+      return self.networks.decode(params, z)
 
 
 @functools.partial(jax.jit, static_argnames='model')

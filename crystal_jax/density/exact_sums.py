@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,17 @@ from jaxtyping import Array, Num, PyTree
 
 # In full precision, also on an accelerator.
 dot = functools.partial(jnp.matmul, precision='highest')
+
+
+def full_precision() -> AbstractContextManager[None]:
+  """A context in which float32 matrix products are traced in full precision.
+
+  Accelerators round the operands of float32 products by default, to 10 bits
+  (TF32) or to 7 (bfloat16). Training tolerates that; latents, and the
+  thresholds at which atoms are read from fields, would differ from a CPU's. It
+  holds for what this thread traces inside it. On a CPU nothing changes.
+  """
+  return jax.default_matmul_precision('highest')
 
 
 def add_up(

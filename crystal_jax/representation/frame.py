@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import spglib
@@ -73,15 +74,15 @@ def standard_frame(
   )
   fractional, cell = _reduce(fractional, cell, niggli_tolerance)
   origins = primitive.rarest_atoms(numbers)
-  bases = similar_bases(cell)
+  bases = _similar(cell)
+  basis, origin = _highest(numbers, fractional, bases, origins)
+  matrix = _unimodular().matrices[basis]
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
-  turned = fractional @ np.rint(np.linalg.inv(bases))  # [M, N, 3]
-  basis, origin = _highest(numbers, turned, origins)
-  chosen = turned[basis] - turned[basis, origin]
+  chosen = (fractional - fractional[origin]) @ _unimodular().inverses[basis]
   # 0.9999999 and 0 are one coordinate.
   chosen = np.round(chosen, 7) % 1.0
   order = np.lexsort((*np.round(chosen, 4).T[::-1], -numbers))
-  return numbers[order], chosen[order], bases[basis] @ cell
+  return numbers[order], chosen[order], matrix @ cell
 
 
 def random_frame(
@@ -93,7 +94,8 @@ def random_frame(
 
   The basis change is a uniformly random matrix of -1, 0 and 1.
   """
-  basis = _unimodular()[rng.integers(len(_unimodular()))]
+  matrices = _unimodular().matrices
+  basis = matrices[rng.integers(len(matrices))]
   moved = (fractional + rng.random(3)) @ np.rint(np.linalg.inv(basis))
   return moved % 1.0, basis @ cell
 
@@ -124,22 +126,86 @@ def _niggli(cell, tolerances):
   return next((found for found in attempts if found is not None), None)
 
 
-def similar_bases(cell) -> Float[np.ndarray, 'M 3 3']:
+def similar_bases(
+  cell: Float[np.ndarray, '3 3'],
+) -> Float[np.ndarray, 'M 3 3']:
   """Matrices to bases of nearly the same metric, the identity among them."""
+  return _unimodular().matrices[_similar(cell)]
+
+
+def _similar(cell) -> Int[np.ndarray, 'M']:
+  """Indices of `similar_bases` in `_unimodular`."""
+  table = _unimodular()
   metric = cell @ cell.T
-  size = np.sqrt(np.diag(metric))
-  matrices = _unimodular()
-  metrics = matrices @ metric @ matrices.transpose(0, 2, 1)
-  change = np.abs(metrics - metric) / np.outer(size, size)
-  return matrices[change.max(axis=(1, 2)) < 2 * METRIC]
+  squares = metric.diagonal()
+  limits = 2 * METRIC * np.sqrt(squares[:, None] * squares)
+  products = table.rows @ metric @ table.rows.T
+  changes = np.abs(products.diagonal() - squares[:, None])
+  same_length = changes < limits.diagonal()[:, None]
+  changes = np.abs(products - metric[_FIRST, _SECOND, None, None])
+  same = changes < limits[_FIRST, _SECOND, None, None]
+  same &= same_length[_FIRST, :, None] & same_length[_SECOND, None]
+  same = same.reshape(3, -1)
+  kept = same[0][table.pairs[0]].nonzero()[0]
+  kept = kept[same[1][table.pairs[1][kept]]]
+  return kept[same[2][table.pairs[2][kept]]]
+
+
+# Pairs of rows of a basis.
+_FIRST, _SECOND = np.array([[0, 0, 1], [1, 2, 2]])
+
+
+class _Unimodular(NamedTuple):
+  """Matrices of -1, 0 and 1 of determinant 1.
+
+  Attributes:
+    rows: All rows that they may have.
+    matrices: The matrices, sorted.
+    inverses: Their inverses.
+    pairs: For rows 0 and 1, 0 and 2, 1 and 2: 27 i + j, where i and j are
+      indices in `rows`.
+    codes: `_code` of M⁻¹k for the wave vectors k of `_waves`.
+  """
+
+  rows: Float[np.ndarray, '27 3']
+  matrices: Float[np.ndarray, '3480 3 3']
+  inverses: Float[np.ndarray, '3480 3 3']
+  pairs: Int[np.ndarray, '3 3480']
+  codes: Int[np.ndarray, '3480 K']
 
 
 @functools.cache
-def _unimodular() -> Float[np.ndarray, '3480 3 3']:
-  """Matrices of -1, 0 and 1 of determinant 1."""
-  matrices = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=9)))
-  matrices = matrices.reshape(-1, 3, 3)
-  return matrices[np.rint(np.linalg.det(matrices)) == 1]
+def _unimodular() -> _Unimodular:
+  rows = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+  indices = np.array(list(itertools.product(range(27), repeat=3)))
+  indices = indices[np.rint(np.linalg.det(rows[indices])) == 1]
+  inverses = np.rint(np.linalg.inv(rows[indices]))
+  vectors = (inverses @ _waves()[0].T).swapaxes(1, 2)  # [3480, K, 3]
+  return _Unimodular(
+    rows,
+    rows[indices],
+    inverses,
+    np.ascontiguousarray((27 * indices[:, _FIRST] + indices[:, _SECOND]).T),
+    _code(vectors),
+  )
+
+
+# Largest component of M⁻¹k: those of M⁻¹ and of k are at most 2.
+_MAX_COMPONENT = 12
+
+
+def _code(vectors):
+  """One index for each integer vector up to `_MAX_COMPONENT`."""
+  base = 2 * _MAX_COMPONENT + 1
+  codes = (vectors + _MAX_COMPONENT) @ np.array([base**2, base, 1])
+  return codes.astype(np.int16)
+
+
+@functools.cache
+def _vectors() -> Float[np.ndarray, '15625 3']:
+  """The vector of each `_code`."""
+  components = np.arange(-_MAX_COMPONENT, _MAX_COMPONENT + 1.0)
+  return np.array(list(itertools.product(components, repeat=3)))
 
 
 @functools.cache
@@ -152,15 +218,30 @@ def _waves() -> tuple[Float[np.ndarray, 'K 3'], np.ndarray]:
   return k, size * np.exp(1j * phase)
 
 
-def _highest(numbers, turned, origins) -> tuple[int, int]:
-  """The basis and the origin atom that score highest."""
-  k, amplitudes = _waves()
-  phases = 2 * np.pi * (turned @ k.T)  # [M, N, K]
+def _highest(numbers, fractional, bases, origins) -> tuple[int, int]:
+  """The basis and the origin atom that score highest.
+
+  The score of a basis M and an origin o is Re Σ_k A_k F(M⁻¹k) exp(2πi o·M⁻¹k),
+  where F is the structure factor. Bases share most of their vectors M⁻¹k; each
+  is evaluated once.
+  """
+  vectors, indices = _distinct(_unimodular().codes[bases])
+  phases = 2 * np.pi * (fractional @ vectors.T)  # [N, U]
   waves = np.cos(phases) - 1j * np.sin(phases)
-  weights = (numbers + 20.0) / 50.0
-  factors = amplitudes * np.einsum('n,mnk->mk', weights, waves)
-  scores = np.einsum('mk,mok->mo', factors, waves[:, origins].conj()).real
+  factors = ((numbers + 20.0) / 50.0) @ waves
+  terms = factors * waves[origins].conj()
+  scores = (terms[:, indices] @ _waves()[1]).real.T  # [M, O]
   # The first of a tie, whichever is larger by rounding.
   best = np.argmax(scores > scores.max() - 1e-6 * np.abs(scores).max())
-  basis, origin = np.unravel_index(best, scores.shape)
-  return int(basis), int(origins[origin])
+  basis, origin = divmod(int(best), len(origins))
+  return int(bases[basis]), int(origins[origin])
+
+
+def _distinct(codes):
+  """The vectors of some codes, and the index of each code among them."""
+  occurs = np.zeros(len(_vectors()), bool)
+  occurs[codes] = True
+  distinct = occurs.nonzero()[0]
+  index = np.empty(len(occurs), int)
+  index[distinct] = np.arange(len(distinct))
+  return _vectors()[distinct], index[codes]

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Array, Bool, Float, Int
 
+from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.representation import lattice_numbers, readout
 from crystal_jax.representation.cell import Cell
 from crystal_jax.representation.occupancy_model import (
@@ -80,7 +81,8 @@ def find_counted(
     rms = jnp.sqrt(costs[best] / field.size)
     return positions[best] / size % 1.0, filled, rms
 
-  return jax.lax.map(one_field, (occupancy, counts))
+  with full_precision():
+    return jax.lax.map(one_field, (occupancy, counts))
 
 
 def count_atoms(

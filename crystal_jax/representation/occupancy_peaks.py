@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crystal_jax.decoding import peaks
+from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.representation.occupancy_model import (
   distances,
   fitted_heights,
@@ -81,7 +82,8 @@ def find_peaks(
     _, best = jax.lax.while_loop(is_unexplained, next_pass, start)
     return best.positions / len(field) % 1.0, best.filled, best.overflow
 
-  return jax.lax.map(one, occupancy)
+  with full_precision():
+    return jax.lax.map(one, occupancy)
 
 
 class _Atoms(NamedTuple):

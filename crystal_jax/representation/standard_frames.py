@@ -12,8 +12,9 @@ from crystal_jax.representation import frame, lattice_numbers
 from crystal_jax.representation.protocol import Arrays
 from crystal_jax.structure import elements
 
-# Smallest number of crystals for which worker processes are started.
-_MIN_PARALLEL = 5000
+# Smallest number of crystals for which worker processes are started: each takes
+# seconds to import its modules, a frame half a millisecond.
+_MIN_PARALLEL = 20_000
 # Crystals that are sent to a worker process together.
 _BATCH = 256
 
@@ -42,57 +43,69 @@ def standard_frames(
     lattice [M, 6] (`lattice_numbers`) and row [M], the index in `arrays`; N is
     `max_atoms`. And (id, reason) of refused crystals.
   """
-  rows = list(
-    zip(arrays['numbers'], arrays['positions'], arrays['cell'], strict=True)
-  )
+  reasons, rows = _rows(arrays)
   results = _results(
     functools.partial(_one, max_atoms, refuse, niggli_tolerance), rows
   )
-  frames = {i: r for i, r in enumerate(results) if not isinstance(r, str)}
-  kept = [*frames]
+  frames: dict[int, Frame] = {}
+  for index, result in zip(np.flatnonzero(reasons == ''), results, strict=True):
+    if isinstance(result, str):
+      reasons[index] = result
+    else:
+      frames[int(index)] = result
   dropped = [
-    (str(arrays['id'][i]), result)
-    for i, result in enumerate(results)
-    if isinstance(result, str)
+    (str(arrays['id'][i]), str(reasons[i])) for i in np.flatnonzero(reasons)
   ]
+  kept = [*frames]
+  cells = np.array([frame[2] for frame in frames.values()]).reshape(-1, 3, 3)
   columns = {
     'id': np.asarray(arrays['id'])[kept],
     'numbers': np.zeros((len(kept), max_atoms), np.int32),
     'fractional': np.zeros((len(kept), max_atoms, 3), np.float32),
-    'cell': np.zeros((len(kept), 3, 3), np.float32),
-    'lattice': np.zeros((len(kept), 6), np.float32),
+    'cell': cells.astype(np.float32),
+    'lattice': lattice_numbers.to_numbers(cells).astype(np.float32),
     'row': np.asarray(kept, np.int32),
   }
-  for row, (numbers, fractional, cell) in enumerate(frames.values()):
+  for row, (numbers, fractional, _) in enumerate(frames.values()):
     columns['numbers'][row, : len(numbers)] = numbers
     columns['fractional'][row, : len(numbers)] = fractional
-    columns['cell'][row] = cell
-    columns['lattice'][row] = lattice_numbers.to_numbers(cell)
   return columns, dropped
+
+
+def _rows(arrays: Arrays) -> tuple[np.ndarray, list[Frame]]:
+  """Why each crystal has no frame, or '', and the contents of the others."""
+  numbers = np.asarray(arrays['numbers'])
+  positions = np.asarray(arrays['positions'], np.float64)
+  cells = np.asarray(arrays['cell'], np.float64)
+  reasons = np.full(len(cells), '', object)
+  heaviest = numbers.max(axis=1, initial=0)
+  with np.errstate(all='ignore'):
+    lengths = np.linalg.norm(cells, axis=2).prod(axis=1)
+    is_solid = np.abs(np.linalg.det(cells)) >= 1e-6 * lengths
+  finite = np.isfinite(cells).all(axis=(1, 2)) & is_solid
+  finite &= (np.isfinite(positions) | (numbers == 0)[..., None]).all((1, 2))
+  reasons[~finite] = (
+    'its lattice or a position is not finite, or it has no volume'
+  )
+  for index in np.flatnonzero(heaviest > elements.MAX_NUMBER):
+    reasons[index] = (
+      f'{elements.symbol(int(heaviest[index]))} is beyond '
+      f'{elements.symbol(elements.MAX_NUMBER)}'
+    )
+  reasons[heaviest == 0] = 'it has no atoms'
+  kept = np.flatnonzero(reasons == '')
+  fractional = positions[kept] @ np.linalg.inv(cells[kept])
+  filled = numbers[kept] > 0
+  return reasons, [
+    (numbers[i][slots], fractional[row][slots], cells[i])
+    for row, (i, slots) in enumerate(zip(kept, filled, strict=True))
+  ]
 
 
 def _one(max_atoms, refuse, niggli_tolerance, row) -> Frame | str:
   """The standard frame of one crystal, or the reason why it is refused."""
-  numbers, positions, cell = map(np.asarray, row)
-  numbers, positions = numbers[numbers > 0], positions[numbers > 0]
-  if not len(numbers):
-    return 'it has no atoms'
-  if numbers.max() > elements.MAX_NUMBER:
-    return (
-      f'{elements.symbol(int(numbers.max()))} is beyond '
-      f'{elements.symbol(elements.MAX_NUMBER)}'
-    )
-  cell = cell.astype(np.float64)
-  flat = abs(np.linalg.det(cell)) < 1e-6 * np.prod(np.linalg.norm(cell, axis=1))
-  if not np.isfinite(positions).all() or not np.isfinite(cell).all() or flat:
-    return 'its lattice or a position is not finite, or it has no volume'
   try:
-    found = frame.standard_frame(
-      numbers,
-      positions @ np.linalg.inv(cell),
-      cell,
-      niggli_tolerance=niggli_tolerance,
-    )
+    found = frame.standard_frame(*row, niggli_tolerance=niggli_tolerance)
   except ValueError as error:
     return str(error)
   if len(found[0]) > max_atoms:

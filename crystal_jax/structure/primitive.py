@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -59,9 +60,10 @@ def primitive_cell(
 
 def rarest_atoms(numbers: Int[np.ndarray, 'N']) -> Int[np.ndarray, 'K']:
   """Indices of the atoms of the rarest species; of equals, the heaviest."""
-  species, counts = np.unique(numbers, return_counts=True)
-  rarest = species[counts == counts.min()].max()
-  return np.flatnonzero(numbers == rarest)
+  counts = np.bincount(numbers)[::-1]  # The heaviest first.
+  counts[counts == 0] = len(numbers) + 1
+  rarest = len(counts) - 1 - counts.argmin()
+  return (numbers == rarest).nonzero()[0]
 
 
 def quietly(function: Callable, *args: Any, **options: Any) -> Any:
@@ -71,8 +73,13 @@ def quietly(function: Callable, *args: Any, **options: Any) -> Any:
   deprecation warnings of libraries, so warning filters, which all threads
   share, are left alone.
   """
-  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
+  _silence()
   return function(*args, **options)
+
+
+@functools.cache  # The environment is slow: two microseconds a call.
+def _silence() -> None:
+  os.environ.setdefault('SPGLIB_WARNING', 'OFF')
 
 
 def _has_translation(numbers, fractional, cell) -> bool:
@@ -80,23 +87,24 @@ def _has_translation(numbers, fractional, cell) -> bool:
 
   A fast filter before spglib, which takes several milliseconds.
   """
-  _, kinds, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-  if math.gcd(*counts.tolist()) == 1:
+  if math.gcd(*np.bincount(numbers).tolist()) == 1:
     return False
-  rarest = np.flatnonzero(counts == counts.min())[-1]
-  positions = fractional[np.flatnonzero(kinds == rarest)]
-  for shift in positions[1:] - positions[0]:
-    # The rarest species alone rules out most translations.
-    if _coincide(positions, shift, cell).any(1).all():
-      coincide = _coincide(fractional, shift, cell)
-      coincide &= numbers[:, None] == numbers[None]
-      if coincide.any(1).all():
-        return True
+  positions = fractional[rarest_atoms(numbers)]
+  shifts = positions[1:] - positions[0]
+  # Two atoms of the rarest species rule out most translations.
+  images = positions[-2:] + shifts[:, None]
+  shifts = shifts[_coincide(images, positions, cell).any(2).all(1)]
+  is_same = numbers[:, None] == numbers
+  for shift in shifts:
+    coincide = _coincide(fractional + shift, fractional, cell) & is_same
+    if coincide.any(1).all():
+      return True
   return False
 
 
-def _coincide(fractional, shift, cell) -> np.ndarray:
-  """Whether atom i, shifted, lies on atom j, [N, N]."""
-  vectors = fractional[:, None] + shift - fractional[None]
+def _coincide(images, fractional, cell) -> np.ndarray:
+  """Whether images [.., M, 3] lie on atoms [N, 3]: [.., M, N]."""
+  vectors = images[..., None, :] - fractional
   vectors -= np.rint(vectors)
-  return np.linalg.norm(vectors @ cell, axis=-1) < 2 * SYMPREC
+  vectors = vectors @ cell
+  return (vectors * vectors).sum(-1) < (2 * SYMPREC) ** 2

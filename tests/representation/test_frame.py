@@ -1,5 +1,7 @@
 """The standard frame: one description, however a crystal is written down."""
 
+import itertools
+
 import numpy as np
 import pytest
 import spglib
@@ -217,3 +219,44 @@ def test_the_frame_is_the_cell_of_spglib_and_of_pymatgen():
         rtol=2 * frame.METRIC,
       )
     assert same_crystal.fit(ours, theirs)
+
+
+def test_similar_bases_are_those_of_a_plain_search():
+  for crystal in crystals.embedded(20):
+    _, _, cell = frame.standard_frame(
+      crystal.numbers, fractional(crystal), crystal.cell
+    )
+    metric = cell @ cell.T
+    limits = 2 * frame.METRIC * np.sqrt(np.outer(*[np.diag(metric)] * 2))
+    every = np.array(list(itertools.product((-1, 0, 1), repeat=9)))
+    expected = [
+      matrix
+      for matrix in every.reshape(-1, 3, 3)
+      if round(np.linalg.det(matrix)) == 1
+      and (np.abs(matrix @ metric @ matrix.T - metric) < limits).all()
+    ]
+    np.testing.assert_array_equal(frame.similar_bases(cell), expected)
+
+
+def test_the_frame_has_the_highest_score():
+  """Scores of all candidates by their definition, one wave at a time."""
+  waves, amplitudes = frame._waves()
+  for crystal in crystals.embedded(8):
+    numbers, coordinates, cell = frame.standard_frame(
+      crystal.numbers, fractional(crystal), crystal.cell
+    )
+
+    def score(coordinates, numbers=numbers):
+      total = 0.0
+      for k, amplitude in zip(waves, amplitudes, strict=True):
+        phases = np.exp(-2j * np.pi * coordinates @ k)
+        total += (amplitude * ((numbers + 20) / 50) @ phases).real
+      return total
+
+    origins = primitive.rarest_atoms(numbers)
+    scores = [
+      score((coordinates - coordinates[origin]) @ np.linalg.inv(basis))
+      for basis in frame.similar_bases(cell)
+      for origin in origins
+    ]
+    assert score(coordinates) == pytest.approx(max(scores), rel=1e-4)

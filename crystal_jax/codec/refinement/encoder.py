@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation.protocol import Invertible
 from crystal_jax.structure import elements
@@ -177,9 +178,10 @@ _jit = functools.partial(
 
 @_jit
 def _latents(representation, networks, params, atoms):
-  mean, log_var = networks.encode(
-    params, representation.encoder_inputs(**atoms)
-  )
+  with full_precision():
+    mean, log_var = networks.encode(
+      params, representation.encoder_inputs(**atoms)
+    )
   flat = len(mean), -1
   return mean.reshape(flat), jnp.exp(0.5 * log_var).reshape(flat)
 
@@ -187,12 +189,14 @@ def _latents(representation, networks, params, atoms):
 def _inputs(representation, atoms):
   """Encoder inputs of one crystal, as a batch of one."""
   batch = {name: leaf[None] for name, leaf in atoms.items()}
-  return representation.encoder_inputs(**batch)
+  with full_precision():
+    return representation.encoder_inputs(**batch)
 
 
 def _flat_mean(networks, params, inputs) -> Array:
   """Flat posterior mean of one crystal, [L]."""
-  return networks.encode(params, inputs)[0].reshape(-1)
+  with full_precision():
+    return networks.encode(params, inputs)[0].reshape(-1)
 
 
 @functools.partial(
@@ -272,4 +276,5 @@ def _code_gradient(representation, networks, params, atoms, cotangent):
 @functools.partial(jax.jit, static_argnames='networks')
 def _occupancy(networks, params, latents):
   z = latents.reshape(len(latents), *networks.latent_shape)
-  return networks.decode(params, z)['occupancy']
+  with full_precision():
+    return networks.decode(params, z)['occupancy']

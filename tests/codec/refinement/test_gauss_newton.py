@@ -41,12 +41,10 @@ def _examples(representation, batch):
 
 def read(codec, crystal):
   """The crystal where the networks would have read it."""
-  representation, columns = batching.columns_of(
-    codec._model.representation, crystal, None
+  representation, columns = batching.one_batch(
+    codec._model.representation, [crystal]
   )
-  batch = {name: column for name, column in columns.items() if name != 'id'}
-  batch |= {'sample': np.zeros(1, np.int32), 'mask': np.ones(1, bool)}
-  targets = _examples(representation, batch).targets
+  targets = _examples(representation, columns).targets
   cell = columns['cell'][0]
   if 'fractional' in columns:
     positions = columns['fractional'][0] @ cell
