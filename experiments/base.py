@@ -155,7 +155,7 @@ def _train():
   train.box_loss.gamma = 1e-4
   train.box_loss.species = 'cross_entropy'  # or 'bce', as the paper has it
   train.box_loss.balance = 0.5  # class weight count^-balance; 0: plain
-  train.box_loss.species_voxels = 0  # random voxels per step; 0: all
+  train.box_loss.species_sample_voxels = 0  # random voxels per step; 0: all
   train.box_loss.lattice = 0.1  # weight of the lattice head's squared error
 
   train.cell_loss = _coded_loss()

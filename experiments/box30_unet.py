@@ -27,6 +27,6 @@ def get_config():
   config.train.eval_every = 150
   config.train.checkpoint_every = 150
   config.train.box_loss.beta_warmup = 100
-  config.train.box_loss.species_voxels = 2048
+  config.train.box_loss.species_sample_voxels = 2048
   config.eval.crystals = 300
   return config

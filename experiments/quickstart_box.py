@@ -32,7 +32,7 @@ def get_config():
   config.train.eval_batches = 2
   config.train.box_loss.beta_warmup = 100
   config.train.box_loss.beta = 1e-8
-  config.train.box_loss.species_voxels = 4096
+  config.train.box_loss.species_sample_voxels = 4096
   config.eval.crystals = 48
   config.model.box.max_decoded = 256
   return config

@@ -56,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _order(split: str) -> tuple[int, str]:
-  known = splits.NAMES
+  known = splits.SPLITS
   return (known.index(split) if split in known else len(known), split)

@@ -8,8 +8,9 @@
 The table has a column of values and names a crystal in each row: `file`, a path
 beside the table; or `cif`, the text of a file, as CDVAE's tables have it. A
 linear head is fitted, and its error held out by formula (by crystal, if all
-have one formula) is printed beside the errors of the composition alone. The codec is saved with the head: `predict
---weights=./my_codec` knows the property. Two values are an example, not a fit.
+have one formula) is printed beside the errors of the composition alone. The
+codec is saved with the head: `predict --weights=./my_codec` knows the property.
+Two values are an example, not a fit.
 
 Exit status: 0 if every row was fitted, 3 if something was skipped, 1 if there
 is no head.

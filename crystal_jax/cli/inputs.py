@@ -110,7 +110,7 @@ def read(
     for result in read_crystals(sources, max_atoms=_MAX_ATOMS):
       if isinstance(result, Skip):
         is_named = any(s.name == result.file and s.is_file() for s in sources)
-        if is_named or not result.other:
+        if is_named or not result.is_ignorable:
           log.skip(result.file, result.reason)
           is_empty = False
         continue

@@ -18,6 +18,7 @@ import pathlib
 import sys
 
 from crystal_jax import data
+from crystal_jax.data import splits
 
 SKIPPED = 3  # Exit status.
 
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '--fractions',
     type=float,
     nargs=3,
-    default=(0.8, 0.1, 0.1),
+    default=splits.DEFAULT_FRACTIONS,
     metavar=('TRAIN', 'VAL', 'TEST'),
     help='shares of the splits by formula',
   )

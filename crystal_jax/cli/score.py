@@ -143,7 +143,9 @@ def read_samples(
     for result in read_crystals([source]):
       if not isinstance(result, Skip):
         samples.append((result[1], result[0]))
-      elif not result.other:  # A sample that holds no whole crystal is invalid.
+      elif (
+        not result.is_ignorable
+      ):  # A sample that holds no whole crystal is invalid.
         samples.append((result.id or result.file, result.reason))
     failed = _failed_draws(source / outputs.TABLE)
     found += sorted(samples + failed, key=_id) if failed else samples

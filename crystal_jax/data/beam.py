@@ -36,7 +36,7 @@ def prepare_with_beam(
   sources: Sequence[Path],
   out: Path,
   *,
-  fractions: Sequence[float] = (0.8, 0.1, 0.1),
+  fractions: Sequence[float] = splits.DEFAULT_FRACTIONS,
   max_atoms: int = 1000,
   runner: str = 'DirectRunner',
   options: Sequence[str] = (),
@@ -67,7 +67,7 @@ def prepare_with_beam(
     raise ValueError("Beam needs: pip install '.[beam]'") from error
   import tensorflow_datasets as tfds
 
-  splits.by_formula((), fractions)
+  splits.check_fractions(fractions)
   out = pathlib.Path(out)
   if out.exists():
     raise ValueError(f'{out} exists already; give a new folder.')
@@ -136,7 +136,7 @@ def _builder(partial, found, columns, fractions, max_atoms):
         )
         return {
           split: self._generate_examples(crystals, split)
-          for split in splits.NAMES
+          for split in splits.SPLITS
         }
 
       def _generate_examples(self, crystals, split):
@@ -185,7 +185,7 @@ def _columns(found, max_atoms) -> list[tuple[str, str]]:
 
 def _belongs(keyed, split, fractions) -> bool:
   formula = reduced_formula(keyed[1]['numbers'])
-  return splits.by_hash(formula, fractions) == split
+  return splits.split_of_formula(formula, fractions) == split
 
 
 def _is_skip(result) -> bool:

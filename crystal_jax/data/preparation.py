@@ -40,7 +40,7 @@ def prepare(
   *,
   properties: Path | None = None,
   split: str = 'formula',
-  fractions: Sequence[float] = (0.8, 0.1, 0.1),
+  fractions: Sequence[float] = splits.DEFAULT_FRACTIONS,
   max_atoms: int = 1000,
   time_limit: float = 10.0,
   workers: int | None = None,
@@ -79,7 +79,7 @@ def prepare(
     OSError: If `out` cannot be written.
   """
   out = pathlib.Path(out)
-  splits.by_formula((), fractions)
+  splits.check_fractions(fractions)
   if time_limit <= 0 or max_atoms < 1:
     raise ValueError(f'Need a positive {time_limit=} and {max_atoms=}.')
   if workers is not None and workers < 0:
@@ -196,7 +196,7 @@ class _Plan:
       yield task
 
   def _refuse(self, skip: Skip) -> None:
-    if self._strict and not skip.other:
+    if self._strict and not skip.is_ignorable:
       raise ValueError(f'{skip.file}: {skip.reason}')
 
 

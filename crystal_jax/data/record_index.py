@@ -80,9 +80,9 @@ def index_records(
         columns[column] = number or columns.get(column, False)
       name = properties.get(split)
       if split == 'file':
-        name = splits.of_file(row['file'])
+        name = splits.split_from_filename(row['file'])
       entry['id'] = _digest(row['id'])
-      entry['formula'] = splits.hash_value(row['formula'])
+      entry['formula'] = splits.formula_hash(row['formula'])
       entry['fingerprint'] = row['fingerprint']
       entry['fits'] = row['radius'] <= reach
       # An empty field of a table names no split.

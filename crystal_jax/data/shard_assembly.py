@@ -109,14 +109,14 @@ def assemble(
   summary = Summary(
     splits=sizes,
     skipped=summary_lib.kinds_of_reasons(skipped),
-    other_files=sum(skip.other for skip in skipped),
+    other_files=sum(skip.is_ignorable for skip in skipped),
     atoms=(int(atoms[0]), int(atoms[len(atoms) // 2]), int(atoms[-1])),
     elements=summary_lib.by_number(elements),
     duplicates=len(pairs),
     fitting=int(crystals['fits'][kept].sum()),
     covered={name: covered[name] for name in coverage.limits()},
     notes=tuple(
-      f'no crystal is in {name}' for name in splits.NAMES if not sizes[name]
+      f'no crystal is in {name}' for name in splits.SPLITS if not sizes[name]
     ),
     key=key,
   )
@@ -126,8 +126,8 @@ def assemble(
     ((skip.file, skip.id, skip.reason) for skip in skipped),
   )
   _write_table(
-    out / 'twins.csv',
-    ('id', 'looks_like'),
+    out / 'duplicates.csv',
+    ('id', 'duplicate_of'),
     ((labels[i][1], labels[j][1]) for i, j in pairs),
   )
   summary.save(out / 'summary.json')
@@ -148,14 +148,14 @@ def _choose_splits(
   if split == 'formula' or not len(valid):
     split_index = np.full(len(valid), -1)
     hashes = index.crystals['formula'][valid]
-    split_index[valid] = splits.by_hash_value(hashes, fractions)
-    return list(splits.NAMES), split_index
+    split_index[valid] = splits.split_indices(hashes, fractions)
+    return list(splits.SPLITS), split_index
   if not index.names:
     known = sorted(index.columns)
     raise ValueError(f'No crystal has a column {split!r}; known are {known}.')
   where = 'a file name' if split == 'file' else f'column {split!r}'
-  splits.check_names(index.names, where)
-  names = list(dict.fromkeys([*splits.NAMES, *index.names]))
+  splits.check_split_names(index.names, where)
+  names = list(dict.fromkeys([*splits.SPLITS, *index.names]))
   numbers = np.array([names.index(name) for name in index.names] + [-1])
   return names, numbers[index.crystals['split']]
 

@@ -1,8 +1,8 @@
 """Assignment of crystals to splits by a hash of the reduced formula.
 
 No formula is in two splits of a data set, and a formula is in the same split of
-every data set and on every machine; but for sets so small that `train` or `val`
-would be empty (`by_formula`).
+every data set and on every machine. Exception: in a set so small that `train`
+or `val` would be empty, one formula moves (`split_by_formula`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-NAMES = ('train', 'val', 'test')
+SPLITS = ('train', 'val', 'test')
+# Shares of `SPLITS`.
+DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
 
-def by_formula(
-  formulas: Sequence[str], fractions: Sequence[float] = (0.8, 0.1, 0.1)
+def split_by_formula(
+  formulas: Sequence[str], fractions: Sequence[float] = DEFAULT_FRACTIONS
 ) -> list[str]:
   """Split of each crystal: train, val or test, by a hash of its formula.
 
@@ -33,58 +35,84 @@ def by_formula(
     ValueError: If the fractions are not three shares that add up to 1.
   """
   names = list(dict.fromkeys(formulas))
-  chosen = by_hash_value([hash_value(name) for name in names], fractions)
-  split = {n: NAMES[which] for n, which in zip(names, chosen, strict=True)}
+  indices = split_indices([formula_hash(name) for name in names], fractions)
+  split = {n: SPLITS[i] for n, i in zip(names, indices, strict=True)}
   return [split[formula] for formula in formulas]
 
 
-def by_hash_value(
-  values: Sequence[float] | np.ndarray,
-  fractions: Sequence[float] = (0.8, 0.1, 0.1),
+def split_indices(
+  hashes: Sequence[float] | np.ndarray,
+  fractions: Sequence[float] = DEFAULT_FRACTIONS,
 ) -> np.ndarray:
-  """As `by_formula`, from hash values: indices into `NAMES`, int."""
+  """Index into `SPLITS` of each crystal, by the hash of its formula.
+
+  Args:
+    hashes: `formula_hash` of each crystal.
+    fractions: As for `split_by_formula`.
+
+  Raises:
+    ValueError: As `split_by_formula`.
+  """
+  check_fractions(fractions)
+  unique_hashes, inverse = np.unique(
+    np.asarray(hashes, float), return_inverse=True
+  )
+  split_index = _split_index(unique_hashes, fractions)
+  if fractions[1] and len(unique_hashes) > 1 and 1 not in split_index:
+    split_index[np.argmin(np.abs(unique_hashes - fractions[0]))] = 1
+  if len(unique_hashes) and 0 not in split_index:
+    not_val = np.flatnonzero(split_index != 1)
+    split_index[not_val[0] if len(not_val) else 0] = 0
+  return split_index[inverse]
+
+
+def split_of_formula(
+  formula: str, fractions: Sequence[float] = DEFAULT_FRACTIONS
+) -> str:
+  """Split of one formula, independent of the other formulas."""
+  return SPLITS[_split_index(formula_hash(formula), fractions)]
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+  """Refuses fractions that are not the shares of train, val and test.
+
+  Raises:
+    ValueError: If the fractions are not three shares that add up to 1.
+  """
   is_valid = len(fractions) == 3 and min(fractions) >= 0 and fractions[0] > 0
   if not is_valid or abs(sum(fractions) - 1) > 1e-6:
     raise ValueError(
       'Need three shares that add up to 1, none negative and that of train '
       f'positive, not {tuple(fractions)}.'
     )
-  formulas, inverse = np.unique(np.asarray(values, float), return_inverse=True)
-  which = _split_index(formulas, fractions)
-  if fractions[1] and len(formulas) > 1 and 1 not in which:
-    which[np.argmin(np.abs(formulas - fractions[0]))] = 1
-  if len(formulas) and 0 not in which:
-    rest = np.flatnonzero(which != 1)
-    which[rest[0] if len(rest) else 0] = 0
-  return which[inverse]
 
 
-def by_hash(formula: str, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> str:
-  """Split of one formula, independent of the other formulas."""
-  return NAMES[_split_index(hash_value(formula), fractions)]
-
-
-def hash_value(formula: str) -> float:
+def formula_hash(formula: str) -> float:
   """Hash of a formula as a number in [0, 1)."""
   digest = hashlib.sha256(formula.encode()).digest()
   return int.from_bytes(digest[:8], 'big') / 2**64
 
 
-def _split_index(values, fractions):
-  """Index into `NAMES`: the number of bounds at or below a hash value."""
-  return (values >= fractions[0]) + 1 * (values >= fractions[0] + fractions[1])
-
-
-def of_file(name: str) -> str:
+def split_from_filename(name: str) -> str:
   """The split in a file's name: 'train' of 'sub/train.csv, row 3'."""
   return re.split(r'[./,]', name.rsplit('/', 1)[-1])[0]
 
 
-def check_names(names: Iterable[str], where: str) -> None:
-  """Raises a ValueError that names `where` if a name cannot be a split's."""
+def check_split_names(names: Iterable[str], where: str) -> None:
+  """Refuses names that cannot name a split.
+
+  Raises:
+    ValueError: If a name is not a letter and then letters, digits and _; the
+      message names `where`.
+  """
   for name in sorted(names):
     if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == 'all':
       raise ValueError(
         f'{name!r} in {where} cannot name a split: use a letter, then letters, '
         'digits and _, such as train, val or test.'
       )
+
+
+def _split_index(hashes, fractions):
+  """Index into `SPLITS`: the number of bounds at or below a hash."""
+  return (hashes >= fractions[0]) + 1 * (hashes >= fractions[0] + fractions[1])

@@ -86,7 +86,7 @@ class Summary:
       f'atoms    {fewest} to {most}, median {median}',
       f'elements {len(common)}: {" ".join(common[:20])}'
       f'{" .." if len(common) > 20 else ""}',
-      f'twins    {self.duplicates} look like an earlier one',
+      f'repeated {self.duplicates} are duplicates of an earlier one',
       f'box      {self.fitting} fit {BOX_LENGTH:g} Å as a single cell',
       *self._codecs(),
       *(f'note     {note}' for note in self.notes),
@@ -119,7 +119,9 @@ class Summary:
 
 def kinds_of_reasons(skipped: Iterable[Skip]) -> dict[str, int]:
   """Number of skips by kind of reason, the most frequent first."""
-  counts = collections.Counter(_kind(s.reason) for s in skipped if not s.other)
+  counts = collections.Counter(
+    _kind(s.reason) for s in skipped if not s.is_ignorable
+  )
   return dict(counts.most_common())
 
 

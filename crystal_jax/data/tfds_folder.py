@@ -1,7 +1,7 @@
 """Folder of a prepared TFDS data set: writer, and whether it is complete.
 
 `TfdsWriter` writes array_record files, features.json and dataset_info.json.
-`shard_assembly` adds skipped.csv, twins.csv and summary.json before
+`shard_assembly` adds skipped.csv, duplicates.csv and summary.json before
 dataset_info.json, which is written last: a folder with it is complete.
 """
 

@@ -51,7 +51,7 @@ _LABELS = {
   'species_within_one': Label('atomic number within 1, of the same', '%'),
   'atoms_right': Label('atoms within 0.5 Å with the right species', '%'),
   'species_iou': Label('species map, intersection over union', '%'),
-  'species_voxels': Label('labelled voxels with the right species', '%'),
+  'species_recall': Label('labelled voxels with the right species', '%'),
   'reconstruction_mse': Label('squared error of the density', ''),
   'kl_nats': Label('KL of the latent', 'nats'),
   'lattice_units': Label(

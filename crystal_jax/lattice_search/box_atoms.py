@@ -117,19 +117,26 @@ class Points:
     owner[found[0][wrong], found[1][wrong]] = -1
     return owner, expected
 
-  def refuted(
+  def rejects(
     self, shifts: Float[np.ndarray, 'T 3'], sign: int = 1, atoms=None
   ) -> Bool[np.ndarray, 'T']:
-    """Whether an operation maps too many atoms onto nothing."""
+    """Whether more than the allowed share of an operation's images has no atom.
+
+    Args:
+      shifts: Shifts of the operations, Å.
+      sign: 1 for translations, -1 for inversions.
+      atoms: Indices of the atoms whose images to check; None: all inside.
+    """
     atoms = np.arange(self.inner) if atoms is None else atoms
     both = np.concatenate([shifts, -shifts]) if sign == 1 else shifts
     owner, expected = self.match(both, sign, atoms)
-    missing = (expected & (owner < 0)).sum(axis=1)
-    asked = expected.sum(axis=1)
+    num_unmatched = (expected & (owner < 0)).sum(axis=1)
+    num_expected = expected.sum(axis=1)
     if sign == 1:
-      missing = missing[: len(shifts)] + missing[len(shifts) :]
-      asked = asked[: len(shifts)] + asked[len(shifts) :]
-    return missing > self.missing * asked
+      n = len(shifts)
+      num_unmatched = num_unmatched[:n] + num_unmatched[n:]
+      num_expected = num_expected[:n] + num_expected[n:]
+    return num_unmatched > self.missing * num_expected
 
   def operations(
     self, sign: int = 1, start=None, most: int = SEARCH.max_translations
@@ -163,7 +170,7 @@ class Points:
     found, counts = np.zeros((0, 3)), []
     for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
       probes = self.middle[: SEARCH.probes]
-      chunk = chunk[~self.refuted(chunk, sign, probes)]
+      chunk = chunk[~self.rejects(chunk, sign, probes)]
       for mean, count in zip(*self._means(chunk, sign), strict=True):
         distance = np.linalg.norm(found - mean[None], axis=1)
         if not (distance < 0.05 + 2 * self.tolerance).any():
@@ -178,7 +185,7 @@ class Points:
 
   def _means(self, shifts, sign):
     """Operations that hold, averaged over their pairs; the number of pairs."""
-    shifts = shifts[~self.refuted(shifts, sign)]
+    shifts = shifts[~self.rejects(shifts, sign)]
     owner, _ = self.match(shifts, sign)
     all_sites = np.arange(len(self.positions))
     paired = (owner >= 0) & (owner != all_sites)

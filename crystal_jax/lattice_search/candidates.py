@@ -28,7 +28,7 @@ def lattices(
   seen: list[np.ndarray] = []
   for triple in _triples(vectors, points):
     cell = vectors[list(triple)]
-    if is_known(cell, seen):
+    if contains_lattice(cell, seen):
       continue
     seen.append(cell)
     yield cell
@@ -45,12 +45,12 @@ def _triples(vectors, points) -> list[tuple[int, ...]]:
   if n < 3:
     return []
   sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
-  agree = ~points.refuted(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
+  compatible = ~points.rejects(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
   triples = np.array(list(itertools.combinations(range(n), 3)))
   a, b, c = triples.T
   length = np.linalg.norm(vectors, axis=1)[triples]
   flat = np.abs(np.linalg.det(vectors[triples])) < 0.1 * length.prod(axis=1)
-  keep = agree[a, b] & agree[a, c] & agree[b, c] & ~flat
+  keep = compatible[a, b] & compatible[a, c] & compatible[b, c] & ~flat
   order = np.argsort(length.sum(axis=1), kind='stable')
   return [tuple(triples[i]) for i in order if keep[i]]
 
@@ -59,11 +59,12 @@ def _irreducible(vectors):
   """The first vectors that are no sum or difference of two shorter ones."""
   kept = []
   for i, vector in enumerate(vectors):
-    shorter = np.concatenate([vectors[:i], -vectors[:i]])
-    # |rest - shorter|², of every rest and every shorter vector.
-    rest = vector - shorter
-    size = (rest**2).sum(1)[:, None] + (shorter**2).sum(1)
-    nearest = (size - 2 * rest @ shorter.T).min() if i else np.inf
+    signed = np.concatenate([vectors[:i], -vectors[:i]])
+    # |remainder - signed|², of every remainder and every signed vector.
+    remainder = vector - signed
+    squared_norms = (remainder**2).sum(1)[:, None] + (signed**2).sum(1)
+    squares = squared_norms - 2 * remainder @ signed.T
+    nearest = squares.min() if i else np.inf
     if nearest > SEARCH.same_vector**2:
       kept.append(vector)
     if len(kept) == SEARCH.max_irreducible:
@@ -71,7 +72,7 @@ def _irreducible(vectors):
   return np.array(kept).reshape(-1, 3)
 
 
-def is_known(
+def contains_lattice(
   cell: Float[np.ndarray, '3 3'], seen: Sequence[Float[np.ndarray, '3 3']]
 ) -> bool:
   """Whether one of the lattices in `seen` is the same."""

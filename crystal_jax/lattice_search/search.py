@@ -113,7 +113,7 @@ def _is_sharper(other: support.Support, candidate: support.Support) -> bool:
   return (
     other.sites >= SEARCH.sites
     and other.rms < SEARCH.sharper * candidate.rms
-    and not candidates.is_known(candidate.cell, [other.cell])
+    and not candidates.contains_lattice(candidate.cell, [other.cell])
   )
 
 
@@ -181,7 +181,7 @@ def _search(points, prior) -> support.Support | None:
   i, j = np.triu_indices(len(centres), 1)
   more = centres[j] - centres[i]
   more = more[np.linalg.norm(more, axis=1) >= SEARCH.shortest]
-  more = more[~points.refuted(more)]
+  more = more[~points.rejects(more)]
   vectors = _distinct(np.concatenate([vectors, more]))
   other = _best(points, vectors, centres[0], prior)
   found = [each for each in (best, other) if each is not None]
@@ -239,7 +239,7 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
     other.sites >= best.sites
     and other.count < SEARCH.rival_sites * best.count
     and rank(other) > rank(best) - SEARCH.rival_rank
-    and not candidates.is_known(other.cell, [best.cell])
+    and not candidates.contains_lattice(other.cell, [best.cell])
     for other in found
   )
   return dataclasses.replace(best, rival=rival)
@@ -266,7 +266,9 @@ def _neighbours(points, vectors, best) -> list[support.Support]:
       cell = best.cell.copy()
       cell[k] = vector
       # The step along the replaced vector is the ratio of the volumes.
-      if not 0.5 < abs(step[k]) < SEARCH.rival_sites or candidates.is_known(
+      if not 0.5 < abs(
+        step[k]
+      ) < SEARCH.rival_sites or candidates.contains_lattice(
         cell, [other.cell for other in found]
       ):
         continue

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Smallest volume / (a·b·c); flatter cells are refused.
 _MIN_VOLUME_RATIO = 1e-6
 
-# Longest lattice vector, Å; those of real unit cells reach 1,000 Å.
-_MAX_LENGTH = 1e5
+# Longest lattice vector of a file, Å; those of real unit cells reach 1,000 Å.
+_MAX_FILE_LENGTH = 1e5
 
 _AXES = 'a', 'b', 'c'
 
@@ -56,7 +56,7 @@ class Crystal:
         is not finite, or an atom has no atomic number.
     """
     if not atoms.pbc.all():
-      raise ValueError(_not_periodic(atoms))
+      raise ValueError(_periodicity_message(atoms))
     numbers = np.array(atoms.numbers, np.int32)
     positions = np.array(atoms.positions, np.float64)
     cell = np.array(atoms.cell[:], np.float64)
@@ -72,10 +72,10 @@ class Crystal:
     if np.ndim(self.numbers) != 1:
       raise ValueError('ase.Atoms holds one crystal, not a batch: unstack it.')
     numbers = np.asarray(self.numbers)
-    full = numbers > 0
+    filled = numbers > 0
     return ase.Atoms(
-      numbers=numbers[full],
-      positions=np.asarray(self.positions, np.float64)[full],
+      numbers=numbers[filled],
+      positions=np.asarray(self.positions, np.float64)[filled],
       cell=np.asarray(self.cell, np.float64),
       pbc=True,
     )
@@ -97,7 +97,7 @@ class Crystal:
     if not display.is_concrete(*leaves.values()) or np.ndim(self.numbers) != 1:
       return display.shapes('Crystal', leaves)
     return (
-      f'Crystal({self._formula()}, {self._counts()}, '
+      f'Crystal({self._formula()}, {self._size_text()}, '
       f'{", ".join(display.lattice(np.asarray(self.cell)))})'
     )
 
@@ -110,7 +110,7 @@ class Crystal:
     return display.html_table(
       self._formula(),
       {
-        'atoms': self._counts(),
+        'atoms': self._size_text(),
         'lengths': lengths,
         'angles': angles,
         'volume': f'{abs(np.linalg.det(cell)):.2f} Å³',
@@ -120,7 +120,7 @@ class Crystal:
   def _formula(self) -> str:
     return display.formula(np.asarray(self.numbers))
 
-  def _counts(self) -> str:
+  def _size_text(self) -> str:
     """Number of atoms, and of slots if any are empty."""
     slots = len(self.numbers)
     text = f'{self.num_atoms} atom' + 's' * (self.num_atoms != 1)
@@ -134,12 +134,12 @@ class Crystal:
     """
     if np.ndim(self.numbers) != 1:
       raise ValueError('Need one crystal; this is a batch: unstack it.')
-    spare = max_atoms - len(self.numbers)
-    if spare < 0:
+    num_padding = max_atoms - len(self.numbers)
+    if num_padding < 0:
       raise ValueError(f'{len(self.numbers)} slots do not fit {max_atoms=}.')
     return Crystal(
-      numbers=np.pad(np.asarray(self.numbers), (0, spare)),
-      positions=np.pad(np.asarray(self.positions), ((0, spare), (0, 0))),
+      numbers=np.pad(np.asarray(self.numbers), (0, num_padding)),
+      positions=np.pad(np.asarray(self.positions), ((0, num_padding), (0, 0))),
       cell=np.asarray(self.cell),
     )
 
@@ -149,7 +149,7 @@ def check_geometry(
   positions: Float[np.ndarray, 'N 3'],
   cell: Float[np.ndarray, '3 3'],
 ) -> None:
-  """Refuses arrays that describe no crystal.
+  """Raises a ValueError if arrays do not describe a crystal.
 
   Raises:
     ValueError: If a number is not finite, the cell has no volume, a lattice
@@ -158,10 +158,10 @@ def check_geometry(
   if not np.isfinite(cell).all() or not np.isfinite(positions).all():
     raise ValueError('a position or a lattice vector is not finite')
   lengths = np.linalg.norm(cell, axis=-1)
-  if lengths.max() > _MAX_LENGTH:
+  if lengths.max() > _MAX_FILE_LENGTH:
     raise ValueError(
       f'a lattice vector of {lengths.max():.3g} Å, longer than '
-      f'{_MAX_LENGTH:g} Å; positions and lattice vectors are in Å'
+      f'{_MAX_FILE_LENGTH:g} Å; positions and lattice vectors are in Å'
     )
   # Relative to a box of the same edges, so that flat cells count as flat.
   if not abs(np.linalg.det(cell)) > _MIN_VOLUME_RATIO * np.prod(lengths):
@@ -208,12 +208,12 @@ def unstack(batch: Crystal) -> list[Crystal]:
   for numbers, positions, cell in zip(
     *map(np.asarray, (batch.numbers, batch.positions, batch.cell)), strict=True
   ):
-    full = numbers > 0
-    crystals.append(Crystal(numbers[full], positions[full], cell))
+    filled = numbers > 0
+    crystals.append(Crystal(numbers[filled], positions[filled], cell))
   return crystals
 
 
-def _not_periodic(atoms: ase.Atoms) -> str:
+def _periodicity_message(atoms: ase.Atoms) -> str:
   """Why atoms without three periodic axes are refused, and what to do."""
   open_axes = [axis for axis in range(3) if not atoms.pbc[axis]]
   names = ' and '.join(_AXES[axis] for axis in open_axes)

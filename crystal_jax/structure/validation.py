@@ -13,7 +13,7 @@ from crystal_jax.structure.crystal import Crystal, check_geometry
 MIN_DISTANCE = 0.4
 
 # Shortest and longest lattice vector of a decoded crystal, Å.
-_MIN_LENGTH, _MAX_LENGTH = 0.5, 1000.0
+_MIN_DECODED_LENGTH, _MAX_DECODED_LENGTH = 0.5, 1000.0
 
 # Largest deviation from 1 of the occupancy of a full site.
 _OCCUPANCY_TOLERANCE = 1e-3
@@ -97,7 +97,9 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
 def check_decoded(crystal: Crystal) -> Crystal | str:
   """The right-handed decoded crystal, or the reason why it is not valid."""
   lengths = np.linalg.norm(crystal.cell, axis=1)
-  if not ((_MIN_LENGTH < lengths) & (lengths < _MAX_LENGTH)).all():
+  if not (
+    (_MIN_DECODED_LENGTH < lengths) & (lengths < _MAX_DECODED_LENGTH)
+  ).all():
     return f'the decoded lattice vectors are {np.round(lengths, 3)} Å long'
   try:
     return lattice.right_handed(check_crystal(crystal))

@@ -34,7 +34,7 @@ class LossWeights:
     species: Species loss, 'cross_entropy' or 'bce'.
     balance: Exponent of the class weights; see `losses.class_weights`.
     lattice: Weight of the lattice head's error.
-    species_voxels: Number of random voxels in the species loss of a step, the
+    species_sample_voxels: Number of random voxels in the species loss of a step, the
       same in all examples; 0: all voxels.
   """
 
@@ -45,7 +45,7 @@ class LossWeights:
   species: str
   balance: float
   lattice: float
-  species_voxels: int
+  species_sample_voxels: int
 
   def __post_init__(self):
     if self.species not in ('cross_entropy', 'bce'):
@@ -80,13 +80,13 @@ class BoxLoss:
     if (
       voxel_key is not None
       and networks.unet is not None
-      and self.weights.species_voxels
+      and self.weights.species_sample_voxels
     ):
       labels = labels.reshape(len(labels), -1)
       voxels = jax.random.choice(
         voxel_key,
         labels.shape[1],
-        (self.weights.species_voxels,),
+        (self.weights.species_sample_voxels,),
         replace=False,
       )
       labels = labels[:, voxels]

@@ -80,7 +80,7 @@ def train(
 def _loop(run, state, batches, checkpoints, log) -> TrainState:
   config = run.config
   train_step = parallel.parallel_train_step(run.train_step)
-  loss_step = parallel.parallel_eval_step(run.loss_step)
+  eval_step = parallel.parallel_eval_step(run.eval_step)
   pending = []  # Metrics of the latest steps, still on the device.
   first, begun, heldout = int(state.step), time.monotonic(), None
   with _Terminated() as terminated:
@@ -103,7 +103,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
         log.write('train', step, row)
         pending, begun = [], time.monotonic()
       if due(config.train.eval_every) and 'heldout' in run.arrays:
-        heldout = heldout_loss(run, state, loss_step)
+        heldout = heldout_loss(run, state, eval_step)
         log.write('heldout', step, heldout)
         begun = time.monotonic()
       if due(config.train.checkpoint_every):
@@ -119,7 +119,7 @@ def _loop(run, state, batches, checkpoints, log) -> TrainState:
   return state
 
 
-def heldout_loss(run, state, loss_step) -> dict[str, float]:
+def heldout_loss(run, state, eval_step) -> dict[str, float]:
   """Mean loss of the averaged parameters over held-out batches."""
   # The same key at every step, so that losses of two steps are comparable.
   variables = {
@@ -129,7 +129,7 @@ def heldout_loss(run, state, loss_step) -> dict[str, float]:
   }
   total: metrics.Sums | None = None
   for batch in run.heldout_batches(limit=run.config.train.eval_batches):
-    sums = loss_step(variables, batch)
+    sums = eval_step(variables, batch)
     sums = jax.tree.map(lambda x: x.addressable_data(0)[0], sums)
     total = metrics.add(total, jax.device_get(sums))
   return _with_loss(metrics.divide(total or {}))

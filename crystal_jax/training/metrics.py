@@ -28,7 +28,7 @@ def species_sums(
   """Agreement of two species maps, without the background.
 
   `species_iou`: number of voxels with the correct species over number of voxels
-  labelled as an atom in either map. `species_voxels`: share of labelled voxels
+  labelled as an atom in either map. `species_recall`: share of labelled voxels
   that are correct.
   """
   valid = valid.reshape(-1, *[1] * (labels.ndim - 1))
@@ -37,7 +37,7 @@ def species_sums(
   labelled = (valid * (labels > 0)).sum()
   return {
     'species_iou': (correct, either),
-    'species_voxels': (correct, labelled),
+    'species_recall': (correct, labelled),
   }
 
 

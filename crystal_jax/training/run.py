@@ -82,9 +82,9 @@ class Run:
     )
 
   @property
-  def loss_step(self) -> Callable:
+  def eval_step(self) -> Callable:
     """The step that evaluates the loss, for `parallel_eval_step`."""
-    return steps.make_loss_step(self.make_loss(training=False))
+    return steps.make_eval_step(self.make_loss(training=False))
 
   def make_loss(self, *, training: bool) -> steps.Loss:
     """The loss, to be differentiated or only evaluated."""

@@ -75,19 +75,19 @@ def make_train_step(
   return train_step
 
 
-def make_loss_step(loss: Loss) -> Callable[[PyTree, dict], metrics.Sums]:
+def make_eval_step(loss: Loss) -> Callable[[PyTree, dict], metrics.Sums]:
   """An evaluation step for `parallel_eval_step`.
 
   Its arguments are `{'params', 'key', 'step'}` and a batch.
   """
 
-  def loss_step(variables, batch):
+  def eval_step(variables, batch):
     terms, sums = loss(
       variables['params'], variables['key'], batch, variables['step']
     )
     return _reduce(_global_counts(terms), sums)
 
-  return loss_step
+  return eval_step
 
 
 def _global_counts(terms: metrics.Sums) -> metrics.Sums:

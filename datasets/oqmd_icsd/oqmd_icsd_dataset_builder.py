@@ -78,7 +78,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         database = opened.extract(_MEMBER, folder)
       records = list(read(database))
     return {
-      split: self._generate_examples(records, split) for split in splits.NAMES
+      split: self._generate_examples(records, split) for split in splits.SPLITS
     }
 
   def _generate_examples(self, records, split):
@@ -119,14 +119,14 @@ def read(database: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def choose_split(formula: str) -> str:
   """By a hash of the formula; where oqmd_icsd20 has it, as there."""
-  return _embedded().get(formula) or splits.by_hash(formula)
+  return _embedded().get(formula) or splits.split_of_formula(formula)
 
 
 @functools.cache
 def _embedded() -> dict[str, str]:
   """The split of every reduced formula of oqmd_icsd20."""
   found = {}
-  for split in splits.NAMES:
+  for split in splits.SPLITS:
     path = _HERE.parent / 'oqmd_icsd20' / 'data' / f'{split}.npz'
     columns = compact.read_file(path)
     for numbers in np.split(columns['numbers'], columns['offsets'][1:-1]):

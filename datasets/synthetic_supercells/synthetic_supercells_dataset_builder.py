@@ -41,7 +41,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # Nothing to download.
-    return {split: self._generate_examples(split) for split in splits.NAMES}
+    return {split: self._generate_examples(split) for split in splits.SPLITS}
 
   def _generate_examples(self, split: str):
     for record in generate(split, _COUNTS[split]):
@@ -54,14 +54,14 @@ def generate(split: str, count: int):
   yield from synthetic.supercells(
     rows,
     count,
-    seed=splits.NAMES.index(split),
+    seed=splits.SPLITS.index(split),
     accept=lambda formula: split_of(formula) == split,
   )
 
 
 def split_of(formula: str) -> str:
   """Split of a reduced formula: as in oqmd_icsd20, else by its hash."""
-  return _embedded().get(formula) or splits.by_hash(formula)
+  return _embedded().get(formula) or splits.split_of_formula(formula)
 
 
 def _rows(split: str) -> list[synthetic.Record]:
@@ -86,6 +86,6 @@ def _embedded() -> dict[str, str]:
   """The split of each reduced formula of oqmd_icsd20."""
   return {
     reduced_formula(row['numbers']): split
-    for split in splits.NAMES
+    for split in splits.SPLITS
     for row in _rows(split)
   }

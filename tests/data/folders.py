@@ -14,7 +14,7 @@ def skipped(folder):
 
 def records(folder):
   found = {}
-  for split in splits.NAMES:
+  for split in splits.SPLITS:
     try:
       source = data.load_split(folder, split)
     except ValueError:

@@ -130,5 +130,5 @@ def test_killed_twenty_times(tmp_path):
   names = {path.name.split('-')[0] for path in out.iterdir()}
   assert names == {
     'crystals', 'dataset_info.json', 'features.json', 'skipped.csv',
-    'summary.json', 'twins.csv',
+    'summary.json', 'duplicates.csv',
   }  # fmt: skip

@@ -10,7 +10,7 @@ def test_species_iou_leaves_the_background_out():
   predicted = jnp.array([[0, 8, 8, 8, 22, 0]])
   values = metrics.divide(metrics.species_sums(predicted, labels, jnp.ones(1)))
   assert values['species_iou'] == pytest.approx(3 / 5)
-  assert values['species_voxels'] == pytest.approx(3 / 4)
+  assert values['species_recall'] == pytest.approx(3 / 4)
 
 
 def test_sums_add_up_whatever_the_batches():

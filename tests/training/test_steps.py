@@ -50,7 +50,7 @@ def test_crystals_beyond_max_images_are_counted_and_masked(tiny_config):
   run = tasks.set_up(tiny_config)
   state = run.fresh_state()
   variables = {'params': state.ema, 'key': state.key, 'step': state.step}
-  step = parallel.parallel_eval_step(run.loss_step)
+  step = parallel.parallel_eval_step(run.eval_step)
   sums = jax.device_get(step(variables, first_batch(run, 2)))
   sums = {name: (s[0], c[0]) for name, (s, c) in sums.items()}
   overflowed, size = sums['overflowed'][0], tiny_config.train.batch_size
@@ -70,7 +70,7 @@ def test_an_unknown_species_loss_is_named():
       species='dice',
       balance=0.5,
       lattice=1.0,
-      species_voxels=0,
+      species_sample_voxels=0,
     )
 
 

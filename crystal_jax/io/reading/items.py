@@ -47,7 +47,7 @@ _MAX_ROW = 64 << 20
 # Maximum number of blocks of a parquet file.
 _MAX_BLOCKS = 1_000_000
 
-NOT_A_CRYSTAL = 'no crystal file by its name'
+UNKNOWN_FORMAT = 'no crystal file by its name'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,13 +85,14 @@ class Skip:
     file: Name of the file, with row or frame.
     id: The crystal's id.
     reason: Why it is not read, in a few words.
-    other: Whether the file's format holds no crystals.
+    is_ignorable: Whether nothing marks the item as a crystal file; folders skip
+      it silently.
   """
 
   file: str
   id: str
   reason: str
-  other: bool = False
+  is_ignorable: bool = False
 
 
 def find(
@@ -185,7 +186,7 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
   stem, kind = _format(path.name)
   id_ = label[: len(label) - len(path.name)] + printable(stem)
   if kind is None:
-    yield Skip(label, id_, NOT_A_CRYSTAL, True)
+    yield Skip(label, id_, UNKNOWN_FORMAT, True)
     return
   lists = {
     'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact,

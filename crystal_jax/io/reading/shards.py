@@ -28,7 +28,7 @@ from crystal_jax.io.reading.parse import (
 from crystal_jax.io.reading.pool import Failure
 from crystal_jax.structure.crystal import Crystal
 
-_VERSION = 3
+_VERSION = 4
 
 # A row of `Shard.rows` without its file, and the crystal.
 Record = tuple[dict[str, Any], Crystal]

@@ -25,7 +25,7 @@ def test_names_ids_and_kinds(tmp_path):
   assert kinds == {
     'b/x': 'cif', 'a.y': 'cif', 'POSCAR': 'vasp', 'c/CONTCAR.1': 'vasp',
   }  # fmt: skip
-  assert found['z.txt'].other and found['w.db.gz'].other
+  assert found['z.txt'].is_ignorable and found['w.db.gz'].is_ignorable
   both = [one.id for one in find(tmp_path / 'b', tmp_path / 'c')]
   assert both == ['b/x', 'c/CONTCAR.1']
   assert [one.id for one in items.find([tmp_path / 'b' / 'x.cif'])] == ['x']
@@ -55,7 +55,7 @@ def test_formats_that_prepare_lists(tmp_path):
   ]
   reasons = {r.file: r.reason for r in results if isinstance(r, items.Skip)}
   assert reasons.keys() == {'c.ins', 'e.poscar', 'f.xsf'}
-  assert reasons['f.xsf'] == items.NOT_A_CRYSTAL
+  assert reasons['f.xsf'] == items.UNKNOWN_FORMAT
   read = {r[1]: r[0] for r in results if not isinstance(r, items.Skip)}
   assert len(read['a'].numbers) == 2
   assert sorted(read['b'].numbers) == [17, 55]
@@ -100,7 +100,7 @@ def test_tables(tmp_path):
   table = tmp_path / 't.csv'
   table.write_text('id,gap\na,1\n')
   (skip,) = find(table)
-  assert skip.other and 'without a column `cif`' in skip.reason
+  assert skip.is_ignorable and 'without a column `cif`' in skip.reason
   table.write_bytes(b'\xef\xbb\xbfname,cif,gap,kind\na,x,1e-3,\xff\nb,,2,\nc\n')
   first, second, third = find(table)
   assert (first.id, first.properties['gap']) == ('a', 0.001)
