@@ -34,8 +34,8 @@ class LossWeights:
     species: Species loss, 'cross_entropy' or 'bce'.
     balance: Exponent of the class weights; see `losses.class_weights`.
     lattice: Weight of the lattice head's error.
-    species_sample_voxels: Number of random voxels in the species loss of a step, the
-      same in all examples; 0: all voxels.
+    species_sample_voxels: Number of random voxels in the species loss of a
+      step, the same in all examples; 0: all voxels.
   """
 
   beta: float
