@@ -29,10 +29,11 @@ turns crystals into training inputs, keep the scalars named by `columns`:
 
 from crystal_jax.data.arrays import Arrays, count_atoms, in_memory, records
 from crystal_jax.data.beam import prepare_with_beam
-from crystal_jax.data.in_place import load_in_place
+from crystal_jax.data.memory_map import load_in_place
 from crystal_jax.data.mixing import mix
-from crystal_jax.data.pipeline import Share, batches, size_weights
+from crystal_jax.data.pipeline import Share, batches
 from crystal_jax.data.preparation import prepare
+from crystal_jax.data.sampling_weights import size_weights
 from crystal_jax.data.selection import load, load_inputs, select
 from crystal_jax.data.sources import load_split, load_splits, split_names
 from crystal_jax.io.reading.compact import add_scalars

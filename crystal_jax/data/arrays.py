@@ -106,7 +106,7 @@ def with_slots(arrays: Arrays, slots: int) -> Arrays:
 def count_atoms(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
   """Number of atoms of each element in all crystals, by atomic number.
 
-  Counts block by block, since the arrays may be mapped from disk (`in_place`).
+  Counts block by block, since `memory_map` may map the arrays from disk.
   """
   total, numbers = np.zeros(1, np.int64), arrays['numbers']
   for start in range(0, len(numbers), _BLOCK):

@@ -10,14 +10,14 @@ is partial.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crystal_jax.data import arrays as arrays_lib
+from crystal_jax.data.example_order import ExampleOrder
+from crystal_jax.data.sampling_weights import cumulative_weights
 
 if TYPE_CHECKING:  # Only training needs it at run time.
   import grain
@@ -97,8 +97,8 @@ def batches(
   load = _Load(data, batch_size, max_atoms, origins, share)
   if not load.num_crystals:
     raise ValueError('There are no crystals to make batches of.')
-  cumulative = _cumulative(sampling, load.num_crystals, origins, seed)
-  order = _Order(
+  cumulative = cumulative_weights(sampling, load.num_crystals, origins, seed)
+  order = ExampleOrder(
     load.num_crystals * origins, batch_size, seed, num_epochs, cumulative
   )
   import grain
@@ -112,98 +112,6 @@ def batches(
       grain.MultiprocessingOptions(num_workers=workers)
     )
   return iter(dataset)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Order:
-  """Indices of the examples of each global batch, by the batch's number.
-
-  Up to 25 times as fast as grain's shuffle, which shuffles single examples.
-  """
-
-  examples: int
-  batch_size: int
-  seed: int | None  # None: no shuffling.
-  num_epochs: int | None
-  # Running sum of the examples' probabilities; None: a permutation.
-  cumulative: np.ndarray | None = None
-
-  @property
-  def num_batches(self) -> int:
-    if self.num_epochs is None:
-      return sys.maxsize // self.batch_size
-    return -(-self.examples * self.num_epochs // self.batch_size)
-
-  def __call__(self, number: int) -> np.ndarray:
-    stop = (number + 1) * self.batch_size
-    if self.num_epochs is not None:
-      stop = min(stop, self.examples * self.num_epochs)
-    steps = np.arange(number * self.batch_size, stop)
-    epochs, indices = np.divmod(steps, self.examples)
-    if self.seed is None:
-      return indices
-    if self.cumulative is not None:
-      rng = np.random.default_rng((self.seed, number))
-      uniform = rng.random(self.batch_size)[: len(steps)]
-      return np.searchsorted(self.cumulative, uniform, side='right')
-    parts = [
-      _permutation(self.seed, epoch, self.examples)[indices[epochs == epoch]]
-      for epoch in np.unique(epochs).tolist()
-    ]
-    return np.concatenate(parts)
-
-
-def size_weights(
-  numbers: np.ndarray, *, above: int, share: float
-) -> np.ndarray:
-  """Sampling weights by size: `share` of examples have more than `above` atoms.
-
-  Args:
-    numbers: Atomic numbers, [M, N]; 0 is an empty slot.
-    above: Number of atoms; larger crystals share the probability `share`.
-    share: Expected share of the larger crystals in a batch, 0 to 1.
-
-  Returns:
-    Weights [M] for `batches(sampling=)`; all 1 if every crystal is larger, or
-    none is.
-
-  Raises:
-    ValueError: If `share` is not between 0 and 1.
-  """
-  if not 0 <= share <= 1:
-    raise ValueError(f'Need 0 <= {share=} <= 1.')
-  large = (np.asarray(numbers) > 0).sum(1) > above
-  count = int(large.sum())
-  if count in (0, len(large)):
-    return np.ones(len(large))
-  return np.where(large, share / count, (1 - share) / (len(large) - count))
-
-
-def _cumulative(
-  sampling: np.ndarray | None, crystals: int, origins: int, seed: int | None
-) -> np.ndarray | None:
-  """Running sum of the examples' probabilities."""
-  if sampling is None:
-    return None
-  weights = np.asarray(sampling, float)
-  valid = weights.shape == (crystals,) and np.isfinite(weights).all()
-  if not valid or (weights < 0).any() or not weights.any():
-    raise ValueError(
-      f'Need one weight >= 0 per crystal, {crystals}, and one above 0; got '
-      f'{weights.shape}.'
-    )
-  if seed is None:
-    raise ValueError('Sampling by weights needs a seed.')
-  cumulative = np.cumsum(np.repeat(weights, origins))
-  cumulative /= cumulative[-1]
-  # Rounding must not leave a gap above the last positive weight.
-  cumulative[cumulative >= 1] = np.inf
-  return cumulative
-
-
-@functools.lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
-  return np.random.default_rng((seed, epoch)).permutation(examples)
 
 
 class _Load:
@@ -267,8 +175,8 @@ def _resize(columns, max_atoms):
   columns = dict(columns)
   for name in ('numbers', 'positions'):
     column = columns[name][:, :max_atoms]
-    spare = max_atoms - column.shape[1]
-    widths = [(0, 0), (0, spare)] + [(0, 0)] * (column.ndim - 2)
+    num_padding = max_atoms - column.shape[1]
+    widths = [(0, 0), (0, num_padding)] + [(0, 0)] * (column.ndim - 2)
     columns[name] = np.pad(column, widths)
   return columns
 

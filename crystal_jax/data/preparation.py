@@ -12,23 +12,20 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import csv
-import dataclasses
-import fcntl
-import hashlib
 import itertools
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from crystal_jax.data import shard_assembly, splits, tfds_folder
+from crystal_jax.data.property_table import read_property_table
+from crystal_jax.data.shard_plan import ITEMS_PER_SHARD, ShardPlan, ShardTask
 from crystal_jax.data.summary import Summary
-from crystal_jax.io.reading import compact, items, pool, shards
-from crystal_jax.io.reading.items import Item, Skip
+from crystal_jax.io import file_lock
+from crystal_jax.io.reading import items, pool, shards
+from crystal_jax.io.reading.items import Item
 
-_ITEMS = 128  # Items per shard.
 _PARTIAL = '.partial'
 
 Path = str | os.PathLike[str]
@@ -84,11 +81,11 @@ def prepare(
     raise ValueError(f'Need a positive {time_limit=} and {max_atoms=}.')
   if workers is not None and workers < 0:
     raise ValueError(f'Need {workers=} of 0 or more.')
-  table = {} if properties is None else _read_table(properties)
+  table = {} if properties is None else read_property_table(properties)
   ignored = {os.path.realpath(p) for p in (out, properties) if p is not None}
   found = items.find(sources, ignored)
   with _locked(out) as partial:
-    plan = _Plan(found, partial, max_atoms, strict, progress)
+    plan = ShardPlan(found, partial, max_atoms, strict, progress)
     options = repr((table, split, tuple(fractions)))
     if tfds_folder.is_prepared(out):
       return _load_summary(out, plan.key(options))
@@ -108,10 +105,10 @@ def prepare(
 
 
 def _read(
-  plan: _Plan, max_atoms: int, time_limit: float, workers: int | None
+  plan: ShardPlan, max_atoms: int, time_limit: float, workers: int | None
 ) -> None:
   """Reads and saves the missing shards."""
-  waiting: collections.deque[_Task] = collections.deque()
+  waiting: collections.deque[ShardTask] = collections.deque()
 
   def arguments() -> Iterator[tuple[Item, int]]:
     for task in plan.tasks():
@@ -126,78 +123,10 @@ def _read(
     memory_limit=pool.MEMORY_LIMIT,
   )
   with contextlib.closing(results):
-    while shard := list(itertools.islice(results, _ITEMS)):
+    while shard := list(itertools.islice(results, ITEMS_PER_SHARD)):
       task = waiting.popleft()
       skipped = shards.save(task.target, task.items, shard)
       plan.finish(task, skipped)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Task:
-  """The items of a shard, and its file."""
-
-  items: Sequence[Item]
-  target: pathlib.Path
-
-
-class _Plan:
-  """The shards of a data set, complete and missing."""
-
-  def __init__(
-    self,
-    found: Iterator[Item | Skip],
-    folder: pathlib.Path,
-    max_atoms: int,
-    strict: bool,
-    progress: Callable[[int], None],
-  ):
-    self._found, self._folder, self._max_atoms = found, folder, max_atoms
-    self._strict, self._progress = strict, progress
-    self.files: list[pathlib.Path] = []
-    self.skipped: list[Skip] = []
-
-  def tasks(self) -> Iterator[_Task]:
-    """Missing shards; fills `files` and `skipped`."""
-    waiting: list[Item] = []
-    for item in self._found:
-      if isinstance(item, Skip):
-        self._refuse(item)
-        self.skipped.append(item)
-        continue
-      waiting.append(item)
-      if len(waiting) == _ITEMS:
-        yield from self._task(waiting)
-        waiting = []
-    if waiting:
-      yield from self._task(waiting)
-
-  def finish(self, task: _Task, skipped: Sequence[Skip]) -> None:
-    """Reports a complete shard."""
-    self._progress(len(task.items))
-    for skip in skipped:
-      self._refuse(skip)
-
-  def key(self, options: str) -> str:
-    """Digest of the input files and the options."""
-    for _ in self.tasks():  # Completes `files`.
-      pass
-    names = [file.name for file in self.files]
-    text = f'{options} {names} {self.skipped}'
-    return hashlib.sha256(text.encode()).hexdigest()
-
-  def _task(self, batch: list[Item]) -> Iterator[_Task]:
-    target = self._folder / shards.name(batch, self._max_atoms)
-    self.files.append(target)
-    task = _Task(batch, target)
-    if target.exists():
-      skipped = shards.load(target).skipped if self._strict else []
-      self.finish(task, skipped)
-    else:
-      yield task
-
-  def _refuse(self, skip: Skip) -> None:
-    if self._strict and not skip.is_ignorable:
-      raise ValueError(f'{skip.file}: {skip.reason}')
 
 
 @contextlib.contextmanager
@@ -217,9 +146,9 @@ def _locked(out: pathlib.Path) -> Iterator[pathlib.Path]:
       f'{out} holds files that are no prepared data set; give another folder.'
     )
   partial.mkdir(parents=True, exist_ok=True)
-  with (partial / 'lock').open('w') as lock:
+  with contextlib.ExitStack() as stack:
     try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      stack.enter_context(file_lock.locked(partial / 'lock', wait=False))
     except OSError as error:
       raise ValueError(
         f'{out} is being prepared by another process.'
@@ -241,36 +170,3 @@ def _load_summary(out: pathlib.Path, key: str) -> Summary:
       'another folder, or delete it.'
     )
   return summary
-
-
-def _read_table(path: Path) -> dict[str, dict[str, float | str]]:
-  """Properties by id.
-
-  Raises:
-    ValueError: If the table cannot be read, is empty, or repeats an id.
-  """
-  table: dict[str, dict[str, float | str]] = {}
-  try:
-    for number, (id_, row) in enumerate(_table_rows(os.fspath(path))):
-      if id_ in table:
-        raise ValueError(f'row {number} repeats the id {id_!r}')
-      table[id_] = items.scalars(row)
-  except (ValueError, csv.Error) as error:
-    raise ValueError(f'{path}: {error}') from error
-  if not table:
-    raise ValueError(f'{path}: holds no rows.')
-  return table
-
-
-def _table_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-  """Ids and values of the rows of a CSV or npz."""
-  if not path.endswith('.npz'):
-    for _, row in items.table_rows(path):
-      yield items.row_id(row), row
-    return
-  arrays = compact.read_arrays(path)
-  if 'ids' not in arrays or arrays['ids'].ndim != 1:
-    raise ValueError('lacks an array `ids` of one dimension')
-  names = compact.scalar_names(arrays)
-  for i, id_ in enumerate(arrays['ids'].astype(str).tolist()):
-    yield id_, {name: float(arrays[name][i]) for name in names}

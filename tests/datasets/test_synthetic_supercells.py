@@ -9,6 +9,8 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import sources, synthetic
+from crystal_jax.data.synthetic.__main__ import main as synthetic_main
+from crystal_jax.io.reading import compact
 from crystal_jax.structure import contacts, elements
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -119,9 +121,9 @@ def test_of_the_embedded_set(builder, split):
 
 def test_the_command(tmp_path, capsys):
   source = tmp_path / 'x'
-  synthetic.write(f'{source}_train.npz', [row(SALT, 'salt'), *FURTHER])
+  compact.write_records(f'{source}_train.npz', [row(SALT, 'salt'), *FURTHER])
   out = tmp_path / 'y_train.npz'
-  synthetic.main(
+  synthetic_main(
     [str(source), 'train', f'--out={out}', '--count=7', '--exclude', 'train']
   )
   assert 'wrote 7 supercells' in capsys.readouterr().out

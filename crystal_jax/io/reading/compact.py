@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -131,6 +131,30 @@ def add_scalars(
     )
   with atomic.replacing(out) as partial, partial.open('wb') as file:
     np.savez_compressed(file, **columns)
+
+
+def write_records(
+  path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+  """Writes crystals as a compact file.
+
+  Args:
+    path: File to write.
+    rows: Records with numbers [N], positions [N, 3] and cell [3, 3] in Å, and
+      id.
+  """
+  fractional = [
+    row['positions'] @ np.linalg.inv(row['cell']) % 1.0 for row in rows
+  ]
+  with atomic.replacing(path) as partial, partial.open('wb') as file:
+    np.savez_compressed(
+      file,
+      numbers=np.concatenate([row['numbers'] for row in rows]).astype(np.uint8),
+      frac=np.concatenate(fractional).astype(np.float32) % 1,
+      cell=np.asarray([row['cell'] for row in rows], np.float32),
+      offsets=np.cumsum([0, *(len(row['numbers']) for row in rows)]),
+      ids=np.array([row['id'] for row in rows]),
+    )
 
 
 def _read_members(file: IO[bytes]) -> dict[str, np.ndarray]:

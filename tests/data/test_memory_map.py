@@ -8,7 +8,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.codec.model import make_model
-from crystal_jax.data import in_place
+from crystal_jax.data import memory_map
 from experiments import base, cell16
 
 RULES = {'max_atoms': 8, 'elements': ()}
@@ -48,7 +48,7 @@ def representation(kind):
 
 def both(folder, builder, kind, monkeypatch, **options):
   """The same in memory and in place."""
-  monkeypatch.setattr(in_place, '_PART', 8)
+  monkeypatch.setattr(memory_map, '_PART_SIZE', 8)
   model = representation(kind)
   where = (builder, 'train', model.prepare)
   plain = data.load_inputs(*where, **RULES, **options)
@@ -106,7 +106,7 @@ def test_several_sets(stems, weights, monkeypatch):
 
 
 def test_it_is_made_once_and_goes_on_where_it_was(stems, monkeypatch):
-  monkeypatch.setattr(in_place, '_PART', 8)
+  monkeypatch.setattr(memory_map, '_PART_SIZE', 8)
   calls = []
 
   def prepare(arrays):
@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
   records['numbers'] = np.arange(count)[:, None] % 90 + 1
   del records
   tracemalloc.start()
-  arrays = in_place._open(path)
+  arrays = memory_map._open(path)
   batches = data.batches(arrays, batch_size=64, seed=0)
   for _ in range(count // 64 + 5):
     batch = next(batches)

@@ -8,25 +8,20 @@ finds it; an interrupted run continues at the first missing part.
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import dataclasses
-import fcntl
 import functools
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
 import pathlib
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from crystal_jax.data.arrays import Arrays, stack
+from crystal_jax.data.arrays import Arrays
+from crystal_jax.data.memory_map_parts import Part, write_parts
 from crystal_jax.data.mixing import mixed_rows
 from crystal_jax.data.selection import (
   EMPTY,
@@ -34,17 +29,16 @@ from crystal_jax.data.selection import (
   Path,
   Prepare,
   check_columns,
-  filter_crystals,
   log_left_out,
-  prepare_inputs,
 )
-from crystal_jax.data.sources import load_split, load_splits
-from crystal_jax.io import atomic
+from crystal_jax.data.sources import load_splits
+from crystal_jax.io import file_lock
 
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
-_PART = 1024  # Crystals per part of the file.
+# Number of crystals of a part of the file.
+_PART_SIZE = 1024
 
 
 def load_in_place(
@@ -98,18 +92,18 @@ def load_in_place(
   )  # fmt: skip
   path = pathlib.Path(folder) / f'{_digest(options, sources)}.npy'
   path.parent.mkdir(parents=True, exist_ok=True)
-  with _locked(path):
+  with file_lock.locked(path.with_suffix('.lock')):
     if not path.exists():
       parts = [
-        _Part(
-          (name, split, *folders), start, path.with_suffix('.parts'), prepare,
-          tuple(columns), rules, index,
+        Part(
+          (name, split, *folders), start, min(start + _PART_SIZE, len(source)),
+          path.with_suffix('.parts'), prepare, tuple(columns), rules, index,
         )
         for index, (name, source) in enumerate(zip(names, sources, strict=True))
-        for start in range(0, len(source), _PART)
+        for start in range(0, len(source), _PART_SIZE)
       ]  # fmt: skip
       _log.info('Writing %d parts of %s to %s.', len(parts), split, path)
-      _write_parts(parts, os.cpu_count() or 1 if workers is None else workers)
+      write_parts(parts, os.cpu_count() or 1 if workers is None else workers)
       _join(path, parts, len(sources), weights)
   text = path.with_suffix('.json').read_text(encoding='utf-8')
   counts = json.loads(text)
@@ -118,91 +112,7 @@ def load_in_place(
   return (_open(path) if counts['crystals'] else EMPTY), dropped
 
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """Consecutive crystals of one data set, and the file of their inputs."""
-
-  source: tuple[Any, ...]  # Arguments of `load_split`.
-  start: int
-  folder: pathlib.Path
-  prepare: Prepare
-  columns: tuple[str, ...]
-  rules: dict[str, Any]
-  set_index: int  # Index of the data set.
-
-  @property
-  def path(self) -> pathlib.Path:
-    return self.folder / f'{self.set_index}_{self.start}.npz'
-
-  def write(self) -> None:
-    """Writes the file atomically, unless it exists."""
-    if self.path.exists():
-      return
-    source = _source(*self.source)
-    stop = min(self.start + _PART, len(source))
-    raw = stack([source[i] for i in range(self.start, stop)])
-    arrays, left_out = filter_crystals(raw, **self.rules)
-    dropped: Dropped = []
-    if len(arrays['numbers']):
-      arrays, dropped = prepare_inputs(arrays, self.prepare, self.columns)
-    inputs = {name: c for name, c in arrays.items() if name != 'row'}
-    with atomic.replacing(self.path) as partial, partial.open('wb') as file:
-      np.savez(
-        file,
-        count=len(arrays['numbers']),
-        text=json.dumps({'left_out': left_out, 'dropped': dropped}),
-        records=_records(inputs) if len(arrays['numbers']) else 0,
-      )
-
-  def read(self, name: str) -> np.ndarray:
-    """An array of the file, by name."""
-    with np.load(self.path, allow_pickle=False) as file:
-      return file[name]
-
-
-@functools.lru_cache(maxsize=4)
-def _source(*arguments):
-  return load_split(*arguments)
-
-
-def _records(columns: Arrays) -> np.ndarray:
-  """Columns to one structured array."""
-  kind = [(name, c.dtype, c.shape[1:]) for name, c in columns.items()]
-  records = np.empty(len(columns['numbers']), kind)
-  for name, column in columns.items():
-    records[name] = column
-  return records
-
-
-def _write_parts(parts: Sequence[_Part], workers: int) -> None:
-  import tqdm
-
-  if not parts:
-    return
-  parts[0].folder.mkdir(exist_ok=True)
-  with contextlib.ExitStack() as stack_:
-    done: Iterator[None] = map(_Part.write, parts)
-    if workers > 1 and len(parts) > 1:
-      pool = concurrent.futures.ProcessPoolExecutor(
-        # A forked process would lose JAX's threads.
-        min(workers, len(parts)),
-        multiprocessing.get_context('spawn'),
-        _use_cpu,
-      )
-      done = stack_.enter_context(pool).map(_Part.write, parts)
-    quiet = not sys.stderr.isatty()
-    for _ in tqdm.tqdm(done, total=len(parts), unit=' parts', disable=quiet):
-      pass
-
-
-def _use_cpu() -> None:
-  """Leaves the accelerators to the training process."""
-  import jax
-
-  jax.config.update('jax_platforms', 'cpu')
-
-
-def _join(path, parts: Sequence[_Part], num_sets: int, weights) -> None:
+def _join(path, parts: Sequence[Part], num_sets: int, weights) -> None:
   """Joins the parts; a JSON file beside them lists dropped crystals."""
   counts = [int(part.read('count')) for part in parts]
   sizes = [0] * num_sets
@@ -248,14 +158,6 @@ def _join(path, parts: Sequence[_Part], num_sets: int, weights) -> None:
 def _open(path: pathlib.Path) -> Arrays:
   records = np.load(path, mmap_mode='r').view(np.ndarray)
   return {name: records[name] for name in records.dtype.names}
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-  """Exclusive lock of a file between processes."""
-  with path.with_suffix('.lock').open('w') as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    yield
 
 
 def _digest(options: Any, sources: Sequence[Any]) -> str:

@@ -1,8 +1,5 @@
 """Synthetic supercells: disordered variants of known crystals.
 
-  python -m crystal_jax.data.synthetic datasets/oqmd_icsd20 train \
-    --count=24000 --out=data/synthetic_train.npz
-
 A crystal becomes a supercell grown along its shortest vectors; sites are
 exchanged for elements of the same group, sites are removed, and the cell and
 the atoms are distorted. Unrelaxed: the structures are geometry to train on, not
@@ -11,17 +8,12 @@ predictions.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from crystal_jax.data.arrays import in_memory, records
-from crystal_jax.data.sources import load_split
-from crystal_jax.io import atomic
 from crystal_jax.io.reading.parse import reduced_formula
 from crystal_jax.structure import contacts, elements, lattice
 
@@ -110,22 +102,6 @@ def supercells(
     failures = 0
     yield record | {'id': f'synthetic-{made}-{row["id"]}'}
     made += 1
-
-
-def write(path: str | os.PathLike[str], rows: Sequence[Record]) -> None:
-  """Writes records as a compact npz file; see `io.reading.compact`."""
-  fractional = [
-    row['positions'] @ np.linalg.inv(row['cell']) % 1.0 for row in rows
-  ]
-  with atomic.replacing(path) as partial, partial.open('wb') as file:
-    np.savez_compressed(
-      file,
-      numbers=np.concatenate([row['numbers'] for row in rows]).astype(np.uint8),
-      frac=np.concatenate(fractional).astype(np.float32) % 1,
-      cell=np.asarray([row['cell'] for row in rows], np.float32),
-      offsets=np.cumsum([0, *(len(row['numbers']) for row in rows)]),
-      ids=np.array([row['id'] for row in rows]),
-    )
 
 
 def _supercell(
@@ -220,48 +196,3 @@ def _nearest(positions: np.ndarray, cell: np.ndarray) -> float:
   while closer := contacts.first_contact(positions, cell, found[2] * 0.999):
     found = closer
   return found[2]
-
-
-def main(argv: list[str] | None = None) -> None:
-  """Writes supercells of one split of a data set."""
-  parser = argparse.ArgumentParser(
-    prog='python -m crystal_jax.data.synthetic',
-    description='Distorted, doped supercells of the crystals of a data set.',
-  )
-  parser.add_argument('source', help='data set, as of --config.data.builder')
-  parser.add_argument('split', help='split of the source, such as train')
-  parser.add_argument('--out', required=True, help='npz file to write')
-  parser.add_argument('--count', type=int, default=24_000)
-  parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument(
-    '--exclude',
-    nargs='*',
-    default=(),
-    metavar='SPLIT',
-    help='splits of the source whose reduced formulas must not occur',
-  )
-  flags = parser.parse_args(argv)
-  excluded = {
-    reduced_formula(row['numbers'])
-    for split in flags.exclude
-    for row in _rows(flags.source, split)
-  }
-  rows = list(
-    supercells(
-      _rows(flags.source, flags.split),
-      flags.count,
-      flags.seed,
-      accept=lambda formula: formula not in excluded,
-    )
-  )
-  write(flags.out, rows)
-  print(f'wrote {len(rows)} supercells to {flags.out}')
-
-
-def _rows(source: str, split: str) -> list[Record]:
-  arrays = in_memory(load_split(source, split))
-  return records(arrays, range(len(arrays['numbers'])))
-
-
-if __name__ == '__main__':
-  main()
