@@ -22,7 +22,7 @@ import numpy as np
 
 from crystal_jax.data import shard_assembly, splits
 from crystal_jax.data.features import crystal_features
-from crystal_jax.io.reading import items
+from crystal_jax.io.reading import listing
 from crystal_jax.io.reading.items import Item, Skip
 from crystal_jax.io.reading.parse import parse, reduced_formula
 
@@ -71,7 +71,7 @@ def prepare_with_beam(
   out = pathlib.Path(out)
   if out.exists():
     raise ValueError(f'{out} exists already; give a new folder.')
-  found = list(items.find(sources, {os.path.realpath(out)}))
+  found = list(listing.list_items(sources, {os.path.realpath(out)}))
   columns = _columns(found, max_atoms)
   partial = out.with_name(f'.{out.name}{_PARTIAL}')
   shutil.rmtree(partial, ignore_errors=True)

@@ -23,7 +23,7 @@ from crystal_jax.data.property_table import read_property_table
 from crystal_jax.data.shard_plan import ITEMS_PER_SHARD, ShardPlan, ShardTask
 from crystal_jax.data.summary import Summary
 from crystal_jax.io import file_lock
-from crystal_jax.io.reading import items, pool, shards
+from crystal_jax.io.reading import listing, pool, shards
 from crystal_jax.io.reading.items import Item
 
 _PARTIAL = '.partial'
@@ -83,7 +83,7 @@ def prepare(
     raise ValueError(f'Need {workers=} of 0 or more.')
   table = {} if properties is None else read_property_table(properties)
   ignored = {os.path.realpath(p) for p in (out, properties) if p is not None}
-  found = items.find(sources, ignored)
+  found = listing.list_items(sources, ignored)
   with _locked(out) as partial:
     plan = ShardPlan(found, partial, max_atoms, strict, progress)
     options = repr((table, split, tuple(fractions)))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from crystal_jax.io.reading import compact, items
+from crystal_jax.io.reading import compact, tables
 
 
 def read_property_table(
@@ -23,7 +23,7 @@ def read_property_table(
     for number, (id_, row) in enumerate(_table_rows(os.fspath(path))):
       if id_ in table:
         raise ValueError(f'row {number} repeats the id {id_!r}')
-      table[id_] = items.scalars(row)
+      table[id_] = tables.scalars(row)
   except (ValueError, csv.Error) as error:
     raise ValueError(f'{path}: {error}') from error
   if not table:
@@ -34,8 +34,8 @@ def read_property_table(
 def _table_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
   """Ids and values of the rows of a CSV or npz."""
   if not path.endswith('.npz'):
-    for _, row in items.table_rows(path):
-      yield items.row_id(row), row
+    for _, row in tables.table_rows(path):
+      yield tables.row_id(row), row
     return
   arrays = compact.read_arrays(path)
   if 'ids' not in arrays or arrays['ids'].ndim != 1:

@@ -99,10 +99,10 @@ def _loaders(path: Path) -> list[_Loader]:
     structures = load(path)
     return [functools.partial(check, one) for one in structures]
   # Only tables need it, and it starts processes.
-  from crystal_jax.io.reading import items, parse
+  from crystal_jax.io.reading import items, listing, parse
 
   loaders: list[_Loader] = []
-  for item in items.find([path]):
+  for item in listing.list_items([path]):
     if isinstance(item, items.Skip):
       loaders.append(functools.partial(_refuse, item.reason))
     elif item.kind == 'parquet':  # A block of many rows.

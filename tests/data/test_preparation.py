@@ -19,7 +19,7 @@ from crystal_jax.data import (
   summary,
   tfds_folder,
 )
-from crystal_jax.io.reading import items, parse
+from crystal_jax.io.reading import parse, tables
 from crystal_jax.representation.size_filter import keep_fitting
 from tests.data import bad_files
 from tests.data.folders import records, save_many, skipped
@@ -232,7 +232,7 @@ def test_nothing_escapes_the_folder(tmp_path):
   after = {p for p in tmp_path.rglob('*') if 'out' not in p.parts}
   assert after == before
   found = records(tmp_path / 'a' / 'out')
-  assert sorted(found) == sorted(items.printable(name) for name in evil)
+  assert sorted(found) == sorted(tables.printable(name) for name in evil)
 
 
 def test_strict_and_what_cannot_be_done(tmp_path):

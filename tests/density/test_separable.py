@@ -38,8 +38,8 @@ def separable_is_used(monkeypatch, call):
     used.append(static['separable'])
     return original(*args, **static)
 
-  original = voxelize._voxelize
-  monkeypatch.setattr(voxelize, '_voxelize', watched)
+  original = voxelize.atoms_density
+  monkeypatch.setattr(voxelize, 'atoms_density', watched)
   result = call()
   monkeypatch.undo()
   return used == [True], result

@@ -9,7 +9,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.density import box_density, image_counts, split
-from crystal_jax.density.voxelize import _voxelize
+from crystal_jax.density.forms import atoms_density
 from tests import reference
 from tests.density.forms import (
   CELL,
@@ -93,10 +93,10 @@ def test_one_trace_for_crystals_that_share_a_rung():
   ]
   rungs = {image_counts.ladder(count) for count in counts}
   assert len(rungs) < len(set(counts))
-  before = _voxelize._cache_size()
+  before = atoms_density._cache_size()
   for seed in range(6):
     run(*crystal(seed), CELL)
-  assert _voxelize._cache_size() == before + len(rungs)
+  assert atoms_density._cache_size() == before + len(rungs)
 
 
 def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():

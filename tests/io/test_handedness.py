@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.io.reading import items, parse
+from crystal_jax.io.reading import listing, parse
 from crystal_jax.structure import validation
 from tests.chiral import CASES, left_handed, space_group
 
@@ -66,6 +66,6 @@ def test_prepare_keeps_the_hand(tmp_path, group, crystal):
     offsets=np.array([0, len(other.numbers)]),
     ids=np.array(['a']),
   )
-  (item,) = items.find([tmp_path / 'a.npz'])
+  (item,) = listing.list_items([tmp_path / 'a.npz'])
   ((prepared, _, _),) = parse.parse(item, 20)
   assert space_group(prepared) == group

@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.io.reading import items, parse
+from crystal_jax.io.reading import items, listing, parse
 from tests.io.odd_files import KINDS
 from tests.io.test_reports import formula, in_order
 
@@ -39,7 +39,7 @@ def test_an_odd_file_is_read_rightly_or_refused(
       assert str(error).startswith(str(path))
       found.append(f'refuse: {error}')
     # `prepare` takes the same path; formats it does not know are no crystals.
-    for item in items.find([path]):
+    for item in listing.list_items([path]):
       results = parse.parse(item, 100) if isinstance(item, items.Item) else []
       for result in results:
         if isinstance(result, items.Skip):

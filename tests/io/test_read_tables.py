@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.io.reading import items, parse
+from crystal_jax.io.reading import items, listing, parse
 from tests.io.odd_files import cif
 from tests.io.test_reports import formula
 
@@ -126,7 +126,7 @@ def test_json_that_is_no_crystal(tmp_path, data, reason):
   path = save(tmp_path / 'a.json', data)
   with pytest.raises(ValueError, match=f'a.json.*{reason}'):
     cj.read(path)
-  for item in items.find([path]):
+  for item in listing.list_items([path]):
     for skip in parse.parse(item, 100):
       assert isinstance(skip, items.Skip)
 
@@ -143,7 +143,7 @@ def test_databases_keep_energies(tmp_path):
     else:
       with ase.db.connect(path) as base:
         base.write(atoms, gap=5.0)
-    (item,) = items.find([path])
+    (item,) = listing.list_items([path])
     ((crystal, _, properties),) = parse.parse(item, 10)
     assert properties['energy'] == -7.25
     assert crystal.num_atoms == cj.read(path).num_atoms == 2

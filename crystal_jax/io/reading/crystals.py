@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from crystal_jax.io.reading import items, parse, pool
+from crystal_jax.io.reading import listing, parse, pool
 from crystal_jax.io.reading.items import Item, Skip
 
 
@@ -46,7 +46,7 @@ def read_crystals(
   listed: collections.deque[Item | Skip] = collections.deque()
 
   def arguments() -> Iterator[tuple[Item, int]]:
-    for item in items.find(sources):
+    for item in listing.list_items(sources):
       listed.append(item)
       if isinstance(item, Item):
         yield item, max_atoms

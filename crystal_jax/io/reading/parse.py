@@ -13,7 +13,8 @@ import numpy as np
 from crystal_jax.io import json_files
 from crystal_jax.io.json_files import Row
 from crystal_jax.io.reading import ase_db, compact, frames, optimade
-from crystal_jax.io.reading.items import Item, Skip, printable, scalars
+from crystal_jax.io.reading.items import Item, Skip
+from crystal_jax.io.reading.tables import printable, scalars
 from crystal_jax.io.structures import check, describe, load, parse_text
 from crystal_jax.structure import elements, lattice, primitive
 from crystal_jax.structure.crystal import Crystal

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from crystal_jax.io.reading import items
+from crystal_jax.io.reading import items, listing
 from crystal_jax.io.reading.parse import parse
 
 SALT = {
@@ -35,7 +35,7 @@ def changed(**changes):
 
 def read(path):
   found = []
-  for item in items.find([path]):
+  for item in listing.list_items([path]):
     found += [item] if isinstance(item, items.Skip) else parse(item, 1000)
   return found
 

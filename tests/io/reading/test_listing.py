@@ -6,13 +6,13 @@ import ase.build
 import ase.io
 import pytest
 
-from crystal_jax.io.reading import frames, items
+from crystal_jax.io.reading import frames, items, listing, tables
 from crystal_jax.io.reading.parse import parse
 from tests.data import bad_files
 
 
 def find(*sources):
-  return list(items.find(sources))
+  return list(listing.list_items(sources))
 
 
 def test_names_ids_and_kinds(tmp_path):
@@ -28,7 +28,9 @@ def test_names_ids_and_kinds(tmp_path):
   assert found['z.txt'].is_ignorable and found['w.db.gz'].is_ignorable
   both = [one.id for one in find(tmp_path / 'b', tmp_path / 'c')]
   assert both == ['b/x', 'c/CONTCAR.1']
-  assert [one.id for one in items.find([tmp_path / 'b' / 'x.cif'])] == ['x']
+  assert [one.id for one in listing.list_items([tmp_path / 'b' / 'x.cif'])] == [
+    'x'
+  ]
   with pytest.raises(FileNotFoundError, match='nothing: no such file'):
     find(tmp_path / 'nothing')
 
@@ -55,7 +57,7 @@ def test_formats_that_prepare_lists(tmp_path):
   ]
   reasons = {r.file: r.reason for r in results if isinstance(r, items.Skip)}
   assert reasons.keys() == {'c.ins', 'e.poscar', 'f.xsf'}
-  assert reasons['f.xsf'] == items.UNKNOWN_FORMAT
+  assert reasons['f.xsf'] == listing.UNKNOWN_FORMAT
   read = {r[1]: r[0] for r in results if not isinstance(r, items.Skip)}
   assert len(read['a'].numbers) == 2
   assert sorted(read['b'].numbers) == [17, 55]
@@ -106,4 +108,4 @@ def test_tables(tmp_path):
   assert (first.id, first.properties['gap']) == ('a', 0.001)
   assert (second.id, third.id) == ('b', 'c')
   assert second.reason == third.reason == 'a row without a CIF'
-  assert items.scalars({'a': '5', 'b': 'x' * 65, 'c': '', None: 3}) == {'a': 5}
+  assert tables.scalars({'a': '5', 'b': 'x' * 65, 'c': '', None: 3}) == {'a': 5}
