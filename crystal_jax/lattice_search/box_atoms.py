@@ -138,66 +138,6 @@ class Points:
       num_expected = num_expected[:n] + num_expected[n:]
     return num_unmatched > self.missing * num_expected
 
-  def operations(
-    self, sign: int = 1, start=None, most: int = SEARCH.max_translations
-  ) -> tuple[Float[np.ndarray, 'T 3'], Int[np.ndarray, 'T']]:
-    """Operations that map no atom onto nothing, and two or more onto others.
-
-    Args:
-      sign: 1 for translations, shortest first; -1 for inversions, those that
-        relate most atoms first.
-      start: Atoms to start from; None: all.
-      most: Number of operations to return at most.
-
-    Returns:
-      Shifts in Å, and how many atoms each maps onto others.
-    """
-    start = np.arange(self.inner) if start is None else start
-    difference = np.abs(self.numbers[start, None] - self.numbers[None])
-    i, j = np.nonzero(difference <= self.number_difference)
-    i = start[i]
-    shifts = self.positions[j] - sign * self.positions[i]
-    if sign == 1:
-      shifts *= np.where(shifts[:, :1] < 0, -1, 1)
-      size = np.linalg.norm(shifts, axis=1)
-      keep = size >= SEARCH.shortest
-    else:
-      keep, size = i < j, np.abs(shifts).max(axis=1)
-    shifts, size = shifts[keep], size[keep]
-    key = np.rint(shifts / self.tolerance).astype(np.int64)
-    _, index = np.unique(key @ np.array([1, 2**14, 2**28]), return_index=True)
-    shifts = shifts[index[np.argsort(size[index])]]
-    found, counts = np.zeros((0, 3)), []
-    for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
-      probes = self.middle[: SEARCH.probes]
-      chunk = chunk[~self.rejects(chunk, sign, probes)]
-      for mean, count in zip(*self._means(chunk, sign), strict=True):
-        distance = np.linalg.norm(found - mean[None], axis=1)
-        if not (distance < 0.05 + 2 * self.tolerance).any():
-          found = np.concatenate([found, mean[None]])
-          counts.append(count)
-      if len(found) >= most:
-        break
-    pairs = np.array(counts, int)
-    size = np.linalg.norm(found, axis=1) if sign == 1 else -pairs
-    order = np.argsort(size, kind='stable')[:most]
-    return found[order], pairs[order]
-
-  def _means(self, shifts, sign):
-    """Operations that hold, averaged over their pairs; the number of pairs."""
-    shifts = shifts[~self.rejects(shifts, sign)]
-    owner, _ = self.match(shifts, sign)
-    all_sites = np.arange(len(self.positions))
-    paired = (owner >= 0) & (owner != all_sites)
-    counts = paired.sum(axis=1)
-    same = paired & (self.numbers[owner] == self.numbers)
-    keep = (counts >= 2) & (same.sum(axis=1) >= SEARCH.same_species * counts)
-    owner, paired, counts = owner[keep], paired[keep], counts[keep]
-    weight = np.where(paired, self.precision(all_sites, owner) ** 2, 0)
-    offset = self.positions[owner] - sign * self.positions
-    means = np.einsum('ta,tak->tk', weight, offset) / weight.sum(1)[:, None]
-    return means, counts
-
   def precision(self, first, second) -> Float[np.ndarray, '*P']:
     """Inverse of the expected error of a pair of atoms, 1/Å."""
     return 1 / (self.errors[first] + self.errors[second] + self.tolerance / 4)

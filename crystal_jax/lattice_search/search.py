@@ -2,8 +2,8 @@
 
 A translation of the crystal maps every atom whose image stays inside the box
 onto an atom of the same species. So every vector between two atoms of one
-species is a candidate, and stays if it maps no atom onto nothing. Three
-independent ones span a lattice; of the lattices that map no atom onto nothing,
+species is a candidate, and is rejected if an image has no atom. Three
+independent ones span a lattice; of the lattices whose images all have atoms,
 the one that most sites support is taken (`support`), and refined by least
 squares over every pair that it relates.
 
@@ -49,6 +49,11 @@ from crystal_jax.lattice_search import (
 )
 from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.lattice_search.operation_search import (
+  find_operations,
+  rarest_atom,
+)
+from crystal_jax.lattice_search.tolerances import tolerance_steps
 from crystal_jax.structure import lattice
 
 
@@ -77,7 +82,7 @@ def find_lattice(
   del sigma
   best: tuple[float, support.Support] | None = None
   sharper: list[support.Support] = []
-  for tolerances in _tolerance_steps(atoms):
+  for tolerances in tolerance_steps(atoms):
     points = box_atoms.Points.of(atoms, *tolerances)
     if points is None:
       break
@@ -117,63 +122,25 @@ def _is_sharper(other: support.Support, candidate: support.Support) -> bool:
   )
 
 
-def _tolerance_steps(atoms) -> list[tuple[float, int, float]]:
-  """Tolerance, difference of atomic numbers and missing share to try in turn.
-
-  The translations that hold at a wide tolerance say how exact the atoms are. A
-  tolerance wider than that would take a pseudo-translation for a true one; a
-  narrower one would miss true translations.
-  """
-  noisy_species = SEARCH.noisy_number_difference, SEARCH.noisy_missing
-  exact = [(t, 0, 0.0) for t in SEARCH.tolerances]
-  noisy = [(t, *noisy_species) for t in SEARCH.tolerances[2:]]
-  points = box_atoms.Points.of(atoms, 0.25, *noisy_species)
-  if points is None:
-    return []
-  for start in (_rarest_atom(points), None):
-    shifts, counts = points.operations(start=start, most=SEARCH.max_operations)
-    shifts = shifts[counts >= SEARCH.proof]
-    if len(shifts):
-      break
-  else:
-    return exact[:-1]
-  owner, _ = points.match(shifts)
-  paired = owner >= 0
-  offset = points.positions[owner] - points.positions - shifts[:, None]
-  scatter = np.where(paired, np.linalg.norm(offset, axis=-1), np.nan)
-  scatter = np.nanmedian(scatter, axis=1)
-  differs = paired & (points.numbers[owner] != points.numbers)
-  wrong = differs.sum(axis=1) / paired.sum(axis=1)
-  if np.any((scatter < SEARCH.exact / 2) & (wrong == 0)):
-    return exact[:1]
-  # Not all translations are true; the true ones have the least scatter and the
-  # fewest wrong species.
-  many = counts[counts >= SEARCH.proof] >= counts.max() / 2
-  typical = np.quantile(scatter[many], 0.2)
-  steps = []
-  has_wrong_species = np.quantile(wrong[many], 0.4) > 0
-  for each in [noisy] if has_wrong_species else [exact[1:], noisy]:
-    wide = [step for step in each if step[0] >= 3 * typical]
-    steps += wide[:2] or each[-1:]
-  # Pseudo-translations of many pairs may hide true ones of few.
-  return exact[:1] + steps
-
-
 def _search(points, prior) -> support.Support | None:
   """The best supported lattice at one tolerance."""
   # Nearly always all short vectors start from one atom near the middle.
-  start = _rarest_atom(points)
-  vectors, _ = points.operations(start=start, most=SEARCH.max_operations)
+  start = rarest_atom(points)
+  vectors, _ = find_operations(
+    points, start=start, max_operations=SEARCH.max_operations
+  )
   best = _best(points, vectors, None, prior)
   if best is not None and best.is_complete:
     reduced, _ = lattice.minkowski_reduce(best.cell)
     if np.linalg.norm(reduced[2]) <= points.half:
       return best
-  vectors, _ = points.operations(most=SEARCH.max_translations)
+  vectors, _ = find_operations(points, max_operations=SEARCH.max_translations)
   best = _best(points, vectors, None, prior)
   if best is not None and best.score(points) >= 0.5:
     return best
-  centres, counts = points.operations(-1, most=SEARCH.max_operations)
+  centres, counts = find_operations(
+    points, -1, max_operations=SEARCH.max_operations
+  )
   centres = centres[counts >= SEARCH.min_inverted]
   if len(centres) < 2:
     return best
@@ -206,14 +173,6 @@ def _distinct(vectors):
       if len(kept) == SEARCH.max_translations:
         break
   return kept
-
-
-def _rarest_atom(points):
-  """The atom nearest to the middle of the rarest species with four or more."""
-  numbers = points.numbers[points.middle]
-  values, counts = np.unique(numbers, return_counts=True)
-  rarest = values[np.argmin(np.where(counts > 3, counts, 999))]
-  return points.middle[numbers == rarest][:1]
 
 
 def _best(points, vectors, centre, prior) -> support.Support | None:

@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search.box_coverage import crowding_of, unseen_share
 from crystal_jax.lattice_search.config import SEARCH
+from crystal_jax.lattice_search.least_squares import fit_lattice
 from crystal_jax.structure.validation import MIN_DISTANCE
 
 # A lattice has seven sublattices of index two; each leaves out the translations
@@ -67,7 +69,9 @@ class Support:
     holds = low <= self.crowding <= high
     holds = holds and self.sites >= SEARCH.site_share * self.count
     holds = holds and self.rms <= max(0.4 * points.tolerance, 0.05)
-    if not holds or unseen(points, self.cell, self.centre) > SEARCH.unseen:
+    if (
+      not holds or unseen_share(points, self.cell, self.centre) > SEARCH.unseen
+    ):
       return 0.0
     # One or two atoms a cell can't be seen on three sites; all must be.
     return self.sites / (self.sites + min(needed, self.count))
@@ -78,7 +82,7 @@ def measure(
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None = None,
 ) -> Support | None:
-  """The support of a lattice; None if it maps an atom onto nothing.
+  """The support of a lattice; None if an image has no atom.
 
   Args:
     points: The atoms.
@@ -86,7 +90,7 @@ def measure(
     centre: The centre of an inversion, nearly. It is dropped where the lattice
       does not agree with it.
   """
-  fit = _fit(points, cell, centre)
+  fit = fit_lattice(points, cell, centre)
   if fit is None:
     return None
   cell, centre, translations, inversions, rms = fit
@@ -98,61 +102,8 @@ def measure(
   sites, pairs = _weakest(translations, inversions, folded)
   all_sites = folded if centre is None else fold(points, cell, centre)
   count = int(all_sites.max()) + 1
-  crowding = _crowding(points, abs(np.linalg.det(cell)) / count)
+  crowding = crowding_of(points, abs(np.linalg.det(cell)) / count)
   return Support(cell, centre, sites, pairs, count, crowding, rms)
-
-
-def _crowding(points: box_atoms.Points, volume: float) -> float:
-  """Atoms per volume in the box, over those in a cell; near one if it is true.
-
-  The plain count takes the walls to be at the outermost atom, which suits atoms
-  in no order. Planes of atoms along the walls, as in crystals whose axes are
-  those of the box, have half of their room outside such walls and look up to
-  eight times too dense. Where the plain count is out of bounds, atoms are
-  weighted by a window (1 + cos πu) / 2 along each axis, which falls to zero at
-  the walls: for planes at any distance that fits twice into the box, the sum
-  over planes is the integral over the window.
-
-  Args:
-    points: The atoms.
-    volume: Volume per atom of the cell, Å³.
-  """
-  positions = points.positions[: points.inner]
-  plain = points.inner * volume / (2 * np.abs(positions).max()) ** 3
-  if SEARCH.crowding[0] <= plain <= SEARCH.crowding[1]:
-    return float(plain)
-  window = 0.5 + 0.5 * np.cos(np.pi * positions / points.half)
-  return float(window.prod(axis=1).sum() * volume / points.half**3)
-
-
-def _fit(points, cell, centre):
-  """Least squares over all pairs; None if an atom is mapped onto nothing."""
-  for _ in range(2):
-    translations = points.pairs(cell)
-    if translations is None:
-      return None
-    inversions = None if centre is None else points.pairs(cell, centre)
-    first, second, steps = translations
-    rows = np.c_[steps, np.zeros(len(steps))]
-    values = points.positions[second] - points.positions[first]
-    precision = points.precision(first, second)
-    if inversions is not None:
-      first, second, steps = inversions
-      rows = np.concatenate([rows, np.c_[steps, np.ones(len(steps))]])
-      sums = points.positions[second] + points.positions[first]
-      values = np.concatenate([values, sums])
-      precision = np.concatenate([precision, points.precision(first, second)])
-    if len(rows) < 4:
-      return None
-    weight = precision[:, None]
-    fit, _, rank, _ = np.linalg.lstsq(
-      rows * weight, values * weight, rcond=None
-    )
-    if rank < (3 if inversions is None else 4):
-      return None
-    cell, centre = fit[:3], None if inversions is None else fit[3]
-  rms = np.sqrt(np.mean(np.sum((values - rows @ fit) ** 2, axis=1)))
-  return cell, centre, translations, inversions, float(rms)
 
 
 def _is_shifted(points, cell, translations) -> bool:
@@ -231,37 +182,3 @@ def fold(
     remaining = remaining[~same]
     count += 1
   return sites
-
-
-def unseen(
-  points: box_atoms.Points,
-  cell: Float[np.ndarray, '3 3'],
-  centre: Float[np.ndarray, '3'] | None = None,
-) -> float:
-  """The share of the cell that no part of the box shows.
-
-  Points too near to an atom for another atom do not count.
-  """
-  outside = SEARCH.outside if len(points.positions) > points.inner else 0
-  seen = points.half + outside
-  if (np.abs(cell).sum(axis=0) <= 2 * seen).all():
-    return 0.0
-  n = 10
-  grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
-  hidden = grid.reshape(-1, 3) @ cell
-  shifts = box_atoms.whole_steps(cell, 2.8 * points.half) @ cell
-  for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
-    images = hidden[:, None] + chunk[None]
-    inside = (np.abs(images) <= seen).all(axis=-1).any(axis=1)
-    if centre is not None:
-      inside |= (np.abs(centre - images) <= seen).all(axis=-1).any(axis=1)
-    hidden = hidden[~inside]
-  if not len(hidden):
-    return 0.0
-  positions = points.positions
-  if centre is not None:
-    positions = np.concatenate([positions, centre - positions])
-  offset = (hidden[:, None] - positions[None]) @ np.linalg.inv(cell)
-  offset = (offset - np.rint(offset)) @ cell
-  free = (np.linalg.norm(offset, axis=-1) > SEARCH.exclusion).all(axis=1)
-  return float(free.sum() / n**3)
