@@ -231,7 +231,7 @@ def _latents(prior, wanted, atoms, args, attempt):
     units = number // sum(count for _, count in unit)
     for z, count in unit:
       counts[row, z - 1] = units * count
-  given = conditions.of_counts(counts, len(prior.networks.properties))
+  given = conditions.from_counts(counts, len(prior.networks.properties))
   index = np.arange(len(wanted)) + attempt * len(wanted)
   start = integration.noise(args.seed, index, prior.networks.size)
   start = start * args.temperature

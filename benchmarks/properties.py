@@ -23,10 +23,11 @@ import numpy as np
 
 from crystal_jax.codec.codec import open_codec
 from crystal_jax.io.reading import compact
-from crystal_jax.models.property_heads import CRYSTAL_SYSTEMS, PropertyHeads
+from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.properties import composition, fitting, pooling
 from crystal_jax.properties.ridge import fit_ridge
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.crystal_systems import CRYSTAL_SYSTEMS
 
 
 def main():

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(path, names, rows) -> None:
-  from crystal_jax.models.property_heads import CRYSTAL_SYSTEMS
+  from crystal_jax.structure.crystal_systems import CRYSTAL_SYSTEMS
 
   with path.open('w', newline='', encoding='utf-8') as file:
     writer = csv.writer(file)

@@ -12,12 +12,12 @@ from jaxtyping import Float, PyTree
 
 from crystal_jax.codec.model import Model
 from crystal_jax.models.property_heads import (
-  CRYSTAL_SYSTEMS,
   PropertyHeads,
   kind_of,
 )
 from crystal_jax.properties.fitting import Report
 from crystal_jax.properties.ridge import Ridge
+from crystal_jax.structure.crystal_systems import CRYSTAL_SYSTEMS
 
 Table = dict[str, Float[np.ndarray, 'B']]
 

@@ -39,7 +39,7 @@ class PropertyCodec(CrystalCodec):
 
     Returns:
       float32 [B] by property. The crystal system is an index into
-      `models.property_heads.CRYSTAL_SYSTEMS`, with its probability beside it.
+      `crystal_systems.CRYSTAL_SYSTEMS`, with its probability beside it.
 
     Raises:
       ValueError: If the codec has no heads, or a crystal cannot be encoded.

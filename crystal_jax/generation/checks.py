@@ -13,6 +13,10 @@ from crystal_jax.generation.request import Request
 from crystal_jax.structure import composition, contacts, elements
 from crystal_jax.structure.composition import Contents
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.crystal_systems import (
+  CRYSTAL_SYSTEMS,
+  crystal_system,
+)
 
 # Published rule of a valid structure: Å and Å³.
 CLOSEST, SMALLEST = 0.5, 0.1
@@ -70,9 +74,9 @@ def unmet(crystal: Crystal, wanted: Contents, request: Request) -> list[str]:
       missed.append(f'{wanted.units * wanted.unit_size} atoms')
   if request.space_group or request.system:
     number, _ = space_group(crystal)
-    system = conditions.system_number(number) if number else 0
+    system = crystal_system(number) if number else ''
     if request.space_group and number != request.space_group:
       missed.append(f'space_group={request.space_group}')
-    elif request.system and system != request.system:
+    elif request.system and system != CRYSTAL_SYSTEMS[request.system - 1]:
       missed.append(conditions.describe(0, request.system))
   return missed

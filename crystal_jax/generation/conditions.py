@@ -17,21 +17,15 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.generation.networks import element_order
 from crystal_jax.structure import elements
+from crystal_jax.structure.crystal_systems import (
+  CRYSTAL_SYSTEMS,
+  LAST_SPACE_GROUP,
+  NUM_SPACE_GROUPS,
+)
 
-SPACE_GROUPS = 230
-# Last space group of each crystal system.
-SYSTEMS = {
-  'triclinic': 2,
-  'monoclinic': 15,
-  'orthorhombic': 74,
-  'tetragonal': 142,
-  'trigonal': 167,
-  'hexagonal': 194,
-  'cubic': 230,
-}
 # Number of elements of a formula that have features of their own, the first in
 # `element_order`.
-_SLOTS = 7
+_MAX_ELEMENTS_WITH_FEATURES = 7
 
 
 class Conditions(NamedTuple):
@@ -41,8 +35,9 @@ class Conditions(NamedTuple):
     counts: Atoms of each element by atomic number, hydrogen first; zeros: not
       given.
     space_group: 1 to 230; 0: not given.
-    system: 1 to 7, as in `SYSTEMS`; 0: not given.
-    experimental: Whether it was seen in an experiment; NaN: not given.
+    system: 1 to 7, in the order of `CRYSTAL_SYSTEMS`; 0: not given.
+    experimental: 1 if the crystal was observed experimentally, else 0; NaN: not
+      given.
     properties: Standardized values; NaN: not given.
   """
 
@@ -53,7 +48,7 @@ class Conditions(NamedTuple):
   properties: Float[Array | np.ndarray, 'B P']
 
 
-def of_batch(
+def from_batch(
   batch: Mapping[str, Array],
   properties: Float[Array, 'B P'],
 ) -> Conditions:
@@ -72,13 +67,13 @@ def of_batch(
   return Conditions(
     counts=counts,
     space_group=group,
-    system=system_of(group),
+    system=_system_codes(group),
     experimental=batch.get('icsd', unknown),
     properties=properties,
   )
 
 
-def none(batch_size: int, properties: int) -> Conditions:
+def unconditional(batch_size: int, properties: int) -> Conditions:
   """Conditions of which none is given."""
   return Conditions(
     counts=jnp.zeros((batch_size, elements.MAX_NUMBER)),
@@ -89,16 +84,12 @@ def none(batch_size: int, properties: int) -> Conditions:
   )
 
 
-def of_counts(counts: Float[np.ndarray, 'B E'], properties: int) -> Conditions:
+def from_counts(
+  counts: Float[np.ndarray, 'B E'], properties: int
+) -> Conditions:
   """Conditions of which only the composition is given; on the host."""
-  empty = jax.tree.map(np.asarray, none(len(counts), properties))
+  empty = jax.tree.map(np.asarray, unconditional(len(counts), properties))
   return empty._replace(counts=np.asarray(counts, np.float32))
-
-
-def system_of(space_group: Int[Array, 'B']) -> Int[Array, 'B']:
-  """Crystal systems of space groups, 1 to 7; 0 for 0."""
-  last = jnp.asarray([0, *SYSTEMS.values()])
-  return jnp.searchsorted(last, space_group).astype(jnp.int32)
 
 
 class DropRates(NamedTuple):
@@ -118,11 +109,13 @@ class DropRates(NamedTuple):
   other: float
 
 
-def dropped(key: Array, given: Conditions, rates: DropRates) -> Conditions:
+def drop_randomly(
+  keys: Array, given: Conditions, rates: DropRates
+) -> Conditions:
   """Conditions with some of them dropped at random.
 
   Args:
-    key: PRNG keys of the examples, [B].
+    keys: PRNG keys of the examples, [B].
     given: All conditions.
     rates: Shares of examples that lose each condition.
   """
@@ -130,21 +123,21 @@ def dropped(key: Array, given: Conditions, rates: DropRates) -> Conditions:
   def one(key, each):
     u = jax.random.uniform(key, (4 + len(each.properties),))
     everything = u[0] < rates.everything
-    lost = u < jnp.asarray(
+    is_dropped = u < jnp.asarray(
       [1.0, rates.composition, rates.space_group, rates.other]
       + [rates.other] * len(each.properties)
     )
-    lost = lost | everything
-    system = (u[2] < 0.5 * rates.space_group) | everything
+    is_dropped = is_dropped | everything
+    is_system_dropped = (u[2] < 0.5 * rates.space_group) | everything
     return Conditions(
-      counts=jnp.where(lost[1], 0, each.counts),
-      space_group=jnp.where(lost[2], 0, each.space_group),
-      system=jnp.where(system, 0, each.system),
-      experimental=jnp.where(lost[3], jnp.nan, each.experimental),
-      properties=jnp.where(lost[4:], jnp.nan, each.properties),
+      counts=jnp.where(is_dropped[1], 0, each.counts),
+      space_group=jnp.where(is_dropped[2], 0, each.space_group),
+      system=jnp.where(is_system_dropped, 0, each.system),
+      experimental=jnp.where(is_dropped[3], jnp.nan, each.experimental),
+      properties=jnp.where(is_dropped[4:], jnp.nan, each.properties),
     )
 
-  return jax.vmap(one)(key, given)
+  return jax.vmap(one)(keys, given)
 
 
 def features(given: Conditions, max_atoms: int) -> Float[Array, 'B F']:
@@ -162,8 +155,8 @@ def other_features(given: Conditions) -> Float[Array, 'B F']:
   known = jnp.isfinite(values)
   return jnp.concatenate(
     [
-      jax.nn.one_hot(given.space_group - 1, SPACE_GROUPS),
-      jax.nn.one_hot(given.system - 1, len(SYSTEMS)),
+      jax.nn.one_hot(given.space_group - 1, NUM_SPACE_GROUPS),
+      jax.nn.one_hot(given.system - 1, len(CRYSTAL_SYSTEMS)),
       jnp.where(known, values, 0.0),
       known.astype(jnp.float32),
     ],
@@ -178,9 +171,9 @@ def _composition(counts, max_atoms):
   codes = jnp.asarray(elements.element_codes()[1:], jnp.float32)
   sequence = jnp.asarray(element_order() - 1)
   # The first elements of the formula, in `element_order`.
-  there = counts[:, sequence] > 0
-  rank = jnp.where(there, jnp.arange(len(sequence))[None], len(sequence))
-  first = jnp.sort(rank, axis=-1)[:, :_SLOTS]
+  is_present = counts[:, sequence] > 0
+  rank = jnp.where(is_present, jnp.arange(len(sequence))[None], len(sequence))
+  first = jnp.sort(rank, axis=-1)[:, :_MAX_ELEMENTS_WITH_FEATURES]
   is_slot = first < len(sequence)
   index = sequence[jnp.minimum(first, len(sequence) - 1)]
   numbers = jnp.take_along_axis(counts, index, axis=-1)
@@ -207,25 +200,13 @@ def _composition(counts, max_atoms):
 
 
 def describe(space_group: int, system: int) -> str:
-  """A condition of symmetry as text."""
+  """A condition of symmetry as text; '' if none is given."""
   if space_group:
     return f'space_group={space_group}'
-  return f'crystal_system={list(SYSTEMS)[system - 1]}' if system else ''
+  return f'crystal_system={CRYSTAL_SYSTEMS[system - 1]}' if system else ''
 
 
-def number_of_system(name: str) -> int:
-  """1 to 7.
-
-  Raises:
-    ValueError: If there is no such system.
-  """
-  if name not in SYSTEMS:
-    raise ValueError(
-      f'Need crystal_system={name!r} to be one of {", ".join(SYSTEMS)}.'
-    )
-  return list(SYSTEMS).index(name) + 1
-
-
-def system_number(space_group: int) -> int:
-  """The crystal system of a space group, on the host."""
-  return int(np.searchsorted([0, *SYSTEMS.values()], space_group))
+def _system_codes(space_group: Int[Array, 'B']) -> Int[Array, 'B']:
+  """Crystal systems of space groups, 1 to 7; 0 for 0."""
+  last = jnp.asarray([0, *LAST_SPACE_GROUP.values()])
+  return jnp.searchsorted(last, space_group).astype(jnp.int32)

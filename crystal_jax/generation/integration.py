@@ -97,7 +97,7 @@ def _rows(given, rows):
 def _integrate(
   networks, params, x, given, begin, guidance, *, steps, guided
 ) -> Float[Array, 'B D']:
-  nothing = conditions_lib.none(len(x), len(networks.properties))
+  nothing = conditions_lib.unconditional(len(x), len(networks.properties))
 
   def velocity(x, time):
     time = jnp.full(len(x), time)

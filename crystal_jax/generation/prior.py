@@ -61,7 +61,7 @@ class PriorNetworks:
   ) -> dict[str, PyTree]:
     """Fresh parameters; see `Predictor.init`."""
     flow_key, composition_key = jax.random.split(key)
-    given = conditions_lib.none(1, len(self.properties))
+    given = conditions_lib.unconditional(1, len(self.properties))
     features = conditions_lib.features(given, self.max_atoms)
     other_features = conditions_lib.other_features(given)
     x, time = jnp.zeros((1, self.size)), jnp.zeros(1)
@@ -118,7 +118,7 @@ class PriorNetworks:
   ) -> dict[str, Array]:
     """Velocities at half time without conditions; see `Predictor.predict`."""
     x = self.latent_statistics(params).apply(inputs['latent'])
-    given = conditions_lib.none(len(x), len(self.properties))
+    given = conditions_lib.unconditional(len(x), len(self.properties))
     time = jnp.full(len(x), 0.5)
     return {'velocity': self.velocity(params, x, time, given)}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.compositions import Choice
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.structure import composition as composition_lib
+from crystal_jax.structure import crystal_systems
 from crystal_jax.structure import elements as elements_lib
 
 
@@ -134,16 +134,13 @@ def _check_size(contents, wanted, max_atoms) -> None:
 def _symmetry(space_group, crystal_system) -> tuple[int, int]:
   system = 0
   if crystal_system is not None:
-    system = conditions_lib.number_of_system(crystal_system)
+    system = crystal_systems.crystal_system_index(crystal_system) + 1
   if space_group is None:
     return 0, system
-  if not 1 <= space_group <= conditions_lib.SPACE_GROUPS:
-    raise ValueError(f'Need {space_group=} to be 1 to 230.')
-  own = conditions_lib.system_number(space_group)
-  if system and system != own:
-    name = list(conditions_lib.SYSTEMS)[own - 1]
+  name = crystal_systems.crystal_system(space_group)
+  if crystal_system is not None and crystal_system != name:
     raise ValueError(f'{space_group=} is {name}, not {crystal_system=}.')
-  return space_group, own
+  return space_group, crystal_systems.crystal_system_index(name) + 1
 
 
 def _properties(networks, params, properties):

@@ -113,7 +113,7 @@ def _draw(run, params, true) -> list[Crystal | str]:
   counts = [
     np.bincount(c.numbers - 1, minlength=elements.MAX_NUMBER) for c in true
   ]
-  given = conditions_lib.of_counts(
+  given = conditions_lib.from_counts(
     np.array(counts, np.float32), len(networks.properties)
   )
   start = integration.noise(0, np.arange(len(true)), networks.size)

@@ -20,15 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from crystal_jax.structure.crystal_systems import (
+  CRYSTAL_SYSTEMS,
+  LAST_SPACE_GROUP,
+  NUM_SPACE_GROUPS,
+)
 from crystal_jax.structure.elements import MAX_NUMBER
 
-# In the order of their space groups.
-CRYSTAL_SYSTEMS = (
-  'triclinic', 'monoclinic', 'orthorhombic', 'tetragonal', 'trigonal',
-  'hexagonal', 'cubic',
-)  # fmt: skip
-# The highest space group of each system but the last.
-_LAST_GROUPS = np.array([2, 15, 74, 142, 167, 194])
 # The scalar column that gives the crystal system.
 SPACE_GROUP = 'spacegroup_number'
 
@@ -199,9 +197,10 @@ def _value(name: str, batch: Mapping[str, Array]) -> Array:
     return atoms / jnp.maximum(count, 1)[:, None]
   if name == 'crystal_system':
     group = batch[SPACE_GROUP].astype(jnp.float32)
-    system = (group[:, None] > _LAST_GROUPS[None]).sum(1)
+    last = jnp.asarray(list(LAST_SPACE_GROUP.values())[:-1])
+    system = (group[:, None] > last[None]).sum(1)
     shares = jax.nn.one_hot(system, len(CRYSTAL_SYSTEMS))
-    known = (group >= 1) & (group <= 230)
+    known = (group >= 1) & (group <= NUM_SPACE_GROUPS)
     return jnp.where(known[:, None], shares, jnp.nan)
   return batch[name].astype(jnp.float32)
 

@@ -25,7 +25,7 @@ def sampler():
 
 
 def given():
-  return jax.tree.map(np.asarray, conditions_lib.none(1, 1))
+  return jax.tree.map(np.asarray, conditions_lib.unconditional(1, 1))
 
 
 def generators(number):
@@ -117,8 +117,10 @@ def test_probabilities_sum_to_one():
   assert 1 - 1e-3 < shares.sum() < 1 + 1e-5
   # One random step counts for all: right in the mean.
   chosen = np.array(rows)[[5, 700, 3000, -1]]
-  batch = conditions_lib.none(4, 1)._replace(counts=chosen.astype(np.float32))
-  unknown = conditions_lib.none(4, 1)
+  batch = conditions_lib.unconditional(4, 1)._replace(
+    counts=chosen.astype(np.float32)
+  )
+  unknown = conditions_lib.unconditional(4, 1)
   batch, unknown = jax.tree.map(jnp.asarray, (batch, unknown))
   estimate = jax.jit(
     jax.vmap(

@@ -32,7 +32,7 @@ class Gaussian:
 
 
 def conditions(number):
-  none = conditions_lib.none(number, 0)
+  none = conditions_lib.unconditional(number, 0)
   given = none._replace(counts=none.counts + 1)
   return conditions_lib.Conditions(*map(np.asarray, given))
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from crystal_jax.models.property_heads import (
-  CRYSTAL_SYSTEMS,
   PropertyHeads,
   columns_of,
 )
+from crystal_jax.structure.crystal_systems import CRYSTAL_SYSTEMS
 from crystal_jax.training.property_terms import (
   PropertyWeights,
   property_terms,
