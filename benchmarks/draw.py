@@ -233,7 +233,7 @@ def _latents(prior, wanted, atoms, args, attempt):
       counts[row, z - 1] = units * count
   given = conditions.from_counts(counts, len(prior.networks.properties))
   index = np.arange(len(wanted)) + attempt * len(wanted)
-  start = integration.noise(args.seed, index, prior.networks.size)
+  start = integration.noise(args.seed, index, prior.networks.latent_size)
   start = start * args.temperature
   return integration.integrate(
     prior.networks, prior.params, start, given, guidance=args.guidance,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from crystal_jax.codec import batching
 from crystal_jax.representation import Examples
@@ -59,12 +59,15 @@ def batches(
   They are evenly spaced in the split.
   """
   arrays, config = run.arrays[split], run.config
-  size = len(arrays['numbers'])
-  number = min(config.eval.crystals, size)
-  rows = np.linspace(0, size - 1, number).round().astype(int)
+  rows = evenly_spaced(len(arrays['numbers']), config.eval.crystals)
   return full_batches(
     arrays, rows, config.eval.batch_size, origins=config.data.origins
   )
+
+
+def evenly_spaced(size: int, number: int) -> Int[np.ndarray, 'N']:
+  """Indices of at most `number` evenly spaced crystals of a split of `size`."""
+  return np.linspace(0, size - 1, min(number, size)).round().astype(int)
 
 
 def full_batches(

@@ -19,7 +19,7 @@ from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks
 
 # Number of latents that are integrated together.
-SIZE = 64
+BATCH_SIZE = 64
 
 
 def noise(
@@ -72,9 +72,9 @@ def integrate(
     Latents of the codec, not standardized.
   """
   found = np.empty_like(start)
-  for first in range(0, len(start), SIZE):
-    rows = np.arange(first, min(first + SIZE, len(start)))
-    filled = np.resize(rows, SIZE)
+  for first in range(0, len(start), BATCH_SIZE):
+    rows = np.arange(first, min(first + BATCH_SIZE, len(start)))
+    filled = np.resize(rows, BATCH_SIZE)
     z = _integrate(
       networks,
       params,

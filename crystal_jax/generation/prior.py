@@ -35,7 +35,7 @@ class PriorNetworks:
   """Velocity and compositions; see `Predictor`. Static.
 
   Attributes:
-    size: Length D of a latent.
+    latent_size: Length D of a latent.
     max_atoms: Maximum number of atoms of a cell.
     properties: Names of the properties that may be conditions.
     width: See `Velocity`.
@@ -46,7 +46,7 @@ class PriorNetworks:
     operands: See `Velocity`; used in training, sampling is in float32.
   """
 
-  size: int
+  latent_size: int
   max_atoms: int
   properties: tuple[str, ...] = ()
   width: int = 768
@@ -64,7 +64,7 @@ class PriorNetworks:
     given = conditions_lib.unconditional(1, len(self.properties))
     features = conditions_lib.features(given, self.max_atoms)
     other_features = conditions_lib.other_features(given)
-    x, time = jnp.zeros((1, self.size)), jnp.zeros(1)
+    x, time = jnp.zeros((1, self.latent_size)), jnp.zeros(1)
     one = jnp.ones(1, jnp.int32)
     before = jnp.zeros((1, elements.MAX_NUMBER))
     return {
@@ -139,7 +139,7 @@ class PriorNetworks:
 
   def _statistics(self, arrays) -> dict[str, PyTree]:
     if arrays is None:
-      latent = Standardization.identity(self.size)
+      latent = Standardization.identity(self.latent_size)
       properties = Standardization.identity(len(self.properties))
     else:
       latent = Standardization.fit(arrays['latent'], arrays['latent_deviation'])

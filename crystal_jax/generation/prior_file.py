@@ -27,6 +27,8 @@ from crystal_jax.io import atomic
 FORMAT = 1
 CARD, WEIGHTS = 'prior.json', 'prior.safetensors'
 
+# Keys of fields of `PriorNetworks` in prior.json, where they differ.
+_FIELD_KEYS = {'latent_size': 'size'}
 _SCALE = '/scale'  # Suffix of the name of an int8 tensor's scales.
 
 
@@ -78,7 +80,8 @@ def write(
     tensors |= _quantize(name, np.asarray(leaf, np.float32))
   weights = safetensors.numpy.save(tensors)
   fields = {
-    name: getattr(networks, name) for name in networks.__dataclass_fields__
+    _FIELD_KEYS.get(name, name): getattr(networks, name)
+    for name in networks.__dataclass_fields__
   }
   card = {
     'format': FORMAT,
@@ -124,7 +127,8 @@ def read(
     )
   try:
     tensors = safetensors.numpy.load(data)
-    fields = {**card['networks']}
+    names = {key: name for name, key in _FIELD_KEYS.items()}
+    fields = {names.get(k, k): v for k, v in card['networks'].items()}
     fields['properties'] = tuple(fields['properties'])
     networks = PriorNetworks(**fields)
     params = _dequantize(networks, tensors)

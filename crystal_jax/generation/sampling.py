@@ -16,11 +16,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, PyTree
 
 from crystal_jax.generation import checks, integration
 from crystal_jax.generation.compositions import Compositions, known_numbers
+from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.loading import Prior
+from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.generation.request import Criteria, Request, resolve
 from crystal_jax.structure import composition as composition_lib
 from crystal_jax.structure.crystal import Crystal
@@ -110,13 +112,45 @@ def sample(
 
   def draw_batch(index):
     given, contents = _compositions(prior, request, seed, index)
-    start = TEMPERATURE * integration.noise(seed, index, prior.networks.size)
-    z = integration.integrate(
-      prior.networks, prior.params, start, given, guidance=guidance, steps=steps
+    z = sample_latents(
+      prior.networks,
+      prior.params,
+      given,
+      seed=seed,
+      index=index,
+      guidance=guidance,
+      steps=steps,
     )
     return _decoded(codec, z, contents, request, refine)
 
   return _collect(draw_batch, n, exact)
+
+
+def sample_latents(
+  networks: PriorNetworks,
+  params: PyTree,
+  given: Conditions,
+  *,
+  seed: int,
+  index: Int[np.ndarray, 'B'],
+  guidance: float = GUIDANCE,
+  steps: int = STEPS,
+) -> Float[np.ndarray, 'B D']:
+  """Latents under conditions, from noise of scale `TEMPERATURE`.
+
+  Args:
+    networks: Networks of the prior.
+    params: Their parameters.
+    given: Conditions of each latent.
+    seed: Seed of the noise.
+    index: Index of each draw; its noise depends on seed and index alone.
+    guidance: Strength of the conditions.
+    steps: Steps of Heun's method.
+  """
+  start = TEMPERATURE * integration.noise(seed, index, networks.latent_size)
+  return integration.integrate(
+    networks, params, start, given, guidance=guidance, steps=steps
+  )
 
 
 def alter(
@@ -180,7 +214,7 @@ def alter(
 
   def draw_batch(index):
     given, contents = _compositions(prior, request, seed, index)
-    size = prior.networks.size
+    size = prior.networks.latent_size
     noise = TEMPERATURE * integration.noise(seed, index, size)
     posterior = known + spread * integration.noise(
       seed, index, size, stream=_POSTERIOR

@@ -7,8 +7,9 @@ import numpy as np
 
 from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import matching
+from crystal_jax.evaluation.predict import evenly_spaced
 from crystal_jax.evaluation.scores import Scores
-from crystal_jax.generation import checks, integration
+from crystal_jax.generation import checks, integration, sampling
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import DropRates
 from crystal_jax.generation.loss import PriorLoss, PriorLossWeights
@@ -21,9 +22,6 @@ from crystal_jax.training.first_stage import FirstStage
 from crystal_jax.training.latents import Latents
 from crystal_jax.training.run import Run
 from crystal_jax.training.state import TrainState
-
-# Guidance in the scores of a run.
-_GUIDANCE = 2.0
 
 
 def make_model(config: ml_collections.ConfigDict) -> Model:
@@ -62,22 +60,24 @@ def columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
 def score(run: Run, state: TrainState) -> Scores:
   """Scores of one draw for the composition of each crystal of a sample.
 
+  Draws have the noise scale and guidance of `Codec.sample`.
+
   Columns train and heldout: `crystals`, `match` (the published matcher's, at
   the first try), `formula` and `valid` (distances and volume), shares of all.
   """
   params = {**state.ema}
   results = {}
   for split, arrays in run.arrays.items():
-    true = _true(arrays, run.config.eval.crystals)
-    sampled = _draw(run, params, true)
-    compared = matching.compare(true, sampled, workers=0, progress=False)
+    references = _reference_crystals(arrays, run.config.eval.crystals)
+    sampled = _sample_crystals(run, params, references)
+    compared = matching.compare(references, sampled, workers=0, progress=False)
     crystals = [c for c in sampled if isinstance(c, Crystal)]
     valid = [checks.why_invalid(c) is None for c in crystals]
     results[split] = {
-      'crystals': float(len(true)),
+      'crystals': float(len(references)),
       'match': float(np.mean([c.match for c in compared])),
       'formula': float(np.mean([c.formula_exact for c in compared])),
-      'valid': sum(valid) / len(true),
+      'valid': sum(valid) / len(references),
     }
   scored_split = 'heldout' if 'heldout' in results else 'train'
   note = 'One draw for the composition and number of atoms of each crystal.'
@@ -94,40 +94,41 @@ def score(run: Run, state: TrainState) -> Scores:
   )
 
 
-def _true(arrays, number: int) -> list[Crystal]:
+def _reference_crystals(arrays, number: int) -> list[Crystal]:
   """Evenly spaced crystals of a split."""
-  rows = np.linspace(0, len(arrays['id']) - 1, number).astype(int)
-  found = []
-  for row in np.unique(rows):
+  crystals = []
+  for row in evenly_spaced(len(arrays['id']), number):
     numbers = np.asarray(arrays['numbers'][row])
     cell = np.asarray(arrays['cell'][row], np.float64)
     positions = np.asarray(arrays['fractional'][row], np.float64) @ cell
     filled = numbers > 0
-    found.append(Crystal(numbers[filled], positions[filled], cell))
-  return found
+    crystals.append(Crystal(numbers[filled], positions[filled], cell))
+  return crystals
 
 
-def _draw(run, params, true) -> list[Crystal | str]:
-  """A crystal of the composition of each true one."""
+def _sample_crystals(run, params, references) -> list[Crystal | str]:
+  """One draw for the composition of each reference, or why it is invalid."""
   networks, stage = run.model.networks, run.model.representation.stage
   counts = [
-    np.bincount(c.numbers - 1, minlength=elements.MAX_NUMBER) for c in true
+    np.bincount(c.numbers - 1, minlength=elements.MAX_NUMBER)
+    for c in references
   ]
   given = conditions_lib.from_counts(
     np.array(counts, np.float32), len(networks.properties)
   )
-  start = integration.noise(0, np.arange(len(true)), networks.size)
-  z = integration.integrate(networks, params, start, given, guidance=_GUIDANCE)
+  z = sampling.sample_latents(
+    networks, params, given, seed=0, index=np.arange(len(references))
+  )
   contents = []
-  for crystal in true:
+  for crystal in references:
     unit = unit_of(crystal.numbers)
-    size = sum(count for _, count in unit)
-    contents.append(Contents(unit, len(crystal.numbers) // size))
-  found: list[Crystal | str] = []
-  for first in range(0, len(z), integration.SIZE):
-    part = slice(first, first + integration.SIZE)
+    unit_size = sum(count for _, count in unit)
+    contents.append(Contents(unit, len(crystal.numbers) // unit_size))
+  crystals: list[Crystal | str] = []
+  for first in range(0, len(z), integration.BATCH_SIZE):
+    part = slice(first, first + integration.BATCH_SIZE)
     outputs = stage.outputs(z[part])
-    found += known_composition.crystals(
+    crystals += known_composition.crystals(
       stage.model.representation, outputs, contents[part]
     )
-  return found
+  return crystals

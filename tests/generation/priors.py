@@ -15,7 +15,7 @@ SMALL = {
 
 def networks(size=6, max_atoms=20, properties=('energy',), **options):
   return PriorNetworks(
-    size=size,
+    latent_size=size,
     max_atoms=max_atoms,
     properties=properties,
     **(SMALL | options),

@@ -67,3 +67,10 @@ def test_what_is_wrong_is_named(prior, tmp_path):
     file.write(b'x')
   with pytest.raises(ValueError, match='SHA-256 differs'):
     prior_file.read(tmp_path)
+
+
+def test_the_length_of_a_latent_is_size_in_the_file(prior, tmp_path):
+  write(tmp_path, prior)
+  card = json.loads((tmp_path / prior_file.CARD).read_text())
+  assert card['networks']['size'] == prior.networks.latent_size
+  assert 'latent_size' not in card['networks']
