@@ -99,6 +99,7 @@ def score(
       differ.
   """
   from crystal_jax.evaluation.samples import columns
+  from crystal_jax.evaluation.samples.options import make_options
   from crystal_jax.evaluation.samples.reference import Reference, load_reference
 
   samples = _samples(crystals)
@@ -109,7 +110,7 @@ def score(
     raise ValueError(f'Got {len(ids)} ids for {len(samples)} crystals.')
   if not isinstance(reference, Reference):
     reference = load_reference(reference)
-  options = columns.make_options(
+  options = make_options(
     k, coverage, workers, stability, None if cache is None else Path(cache)
   )
   for name, reason in options.left_out.items():
