@@ -8,9 +8,7 @@ the first five of ten draws are those of a draw of five.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -24,8 +22,8 @@ from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.loading import Prior
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.generation.request import Criteria, Request, resolve
+from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.structure import composition as composition_lib
-from crystal_jax.structure.crystal import Crystal
 
 # Strength of the conditions where nothing is said, and scale of the noise that
 # latents start from (1: the prior itself; less: nearer to its modes). Chosen on
@@ -34,46 +32,10 @@ GUIDANCE = 2.0
 TEMPERATURE = 0.7
 # Steps of Heun's method.
 STEPS = 25
-# Draws that `exact` may take for each crystal asked for.
-BUDGET = 10
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
 # Stream of the noise of the posterior; that of the flow is 0.
 _POSTERIOR = 1
-
-
-@dataclasses.dataclass
-class Draws:
-  """Crystals of a number of draws.
-
-  Attributes:
-    crystals: Crystals; None if the draw is not a valid crystal.
-    failures: Reasons of the invalid draws, by index.
-    unmet: Criteria that a crystal does not meet, by index.
-    latents: Latents that were decoded, [B, D].
-    residuals: Residuals of the decoding, [B]; see `Codec.residuals`. NaN if
-      there is no crystal.
-    draws: Draws that were made for them in all.
-  """
-
-  crystals: list[Crystal | None]
-  failures: dict[int, str]
-  unmet: dict[int, list[str]]
-  latents: Float[np.ndarray, 'B D']
-  residuals: Float[np.ndarray, 'B']
-  draws: int
-
-  @property
-  def summary(self) -> str:
-    """What was asked and is not so, counted; '' if all is."""
-    counts = collections.Counter(
-      each for row in self.unmet.values() for each in row
-    )
-    valid = sum(crystal is not None for crystal in self.crystals)
-    return ', '.join(
-      f'{name} was asked: {number} of {valid} crystals are not so'
-      for name, number in counts.items()
-    )
 
 
 def sample(
@@ -123,7 +85,7 @@ def sample(
     )
     return _decoded(codec, z, contents, request, refine)
 
-  return _collect(draw_batch, n, exact)
+  return collect(draw_batch, n, exact)
 
 
 def sample_latents(
@@ -231,7 +193,7 @@ def alter(
     )
     return _decoded(codec, z, contents, request, refine)
 
-  return _collect(draw_batch, n, exact)
+  return collect(draw_batch, n, exact)
 
 
 def _request(codec, prior, criteria) -> Request:
@@ -289,35 +251,3 @@ def _decoded(codec, z, contents, request, refine) -> Draws:
     if missed:
       unmet[i] = missed
   return Draws(crystals, failures, unmet, z, np.array(residuals), len(z))
-
-
-def _collect(draw_batch, n: int, exact: bool) -> Draws:
-  """Draws 0 to n - 1; with `exact` further ones in place of those that fail."""
-  found = draw_batch(np.arange(n))
-  used, last = n, n * BUDGET
-  while exact and used < last:
-    wrong = [
-      i for i in range(n) if found.crystals[i] is None or i in found.unmet
-    ]
-    if not wrong:
-      break
-    index = np.arange(used, min(last, used + len(wrong)))
-    used += len(index)
-    _replace(found, wrong, draw_batch(index))
-  found.draws = used
-  return found
-
-
-def _replace(found: Draws, indices: Sequence[int], fresh: Draws) -> None:
-  """Puts fresh draws where they are better than what is there."""
-  for new, index in enumerate(indices[: len(fresh.crystals)]):
-    crystal, missed = fresh.crystals[new], fresh.unmet.get(new)
-    if crystal is None or (missed and found.crystals[index] is not None):
-      continue
-    found.crystals[index] = crystal
-    found.latents[index] = fresh.latents[new]
-    found.residuals[index] = fresh.residuals[new]
-    found.failures.pop(index, None)
-    found.unmet.pop(index, None)
-    if missed:
-      found.unmet[index] = missed

@@ -4,7 +4,7 @@ import ase.build
 import numpy as np
 import pytest
 
-from crystal_jax.generation import checks, integration, sampling
+from crystal_jax.generation import checks, integration, samples
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
 from tests import codecs, crystals
@@ -116,7 +116,7 @@ class Drawing:
     self.asked += index.tolist()
     size = len(index)
     found = [crystals.bcc() if self.valid(i) else None for i in index]
-    return sampling.Draws(
+    return samples.Draws(
       found,
       {n: 'too near' for n in range(size) if found[n] is None},
       {
@@ -132,7 +132,7 @@ class Drawing:
 
 def collected(valid, met, *, exact, n=4):
   drawing = Drawing(valid, met)
-  return drawing, sampling._collect(drawing, n, exact)
+  return drawing, samples.collect(drawing, n, exact)
 
 
 def test_one_draw_each_without_exact():
@@ -157,7 +157,7 @@ def test_exact_draws_again_only_what_is_not_as_asked():
 
 def test_exact_ends_with_its_budget():
   drawing, found = collected(lambda i: i == 0, lambda i: True, exact=True)
-  budget = 4 * sampling.BUDGET
+  budget = 4 * samples.BUDGET
   assert drawing.asked == list(range(budget)) and found.draws == budget
   assert found.crystals[0] is not None and found.crystals[1:] == [None] * 3
   assert found.failures == dict.fromkeys([1, 2, 3], 'too near')
