@@ -6,14 +6,15 @@ import numpy as np
 from jaxtyping import Float
 
 from crystal_jax.structure import lattice
+from crystal_jax.structure.crystal_systems import crystal_system
 
-# Logarithm of the largest ratio of a random length to another one.
+# Logarithm of the largest ratio of two random lengths.
 _LOG_RATIO = np.log(2.5)
-# Random angles, degrees: of monoclinic cells, and the range of triclinic ones.
+# Ranges of random angles of monoclinic and triclinic cells, degrees.
 _MONOCLINIC = 90.0, 120.0
 _TRICLINIC = 60.0, 120.0
-# Smallest volume of a triclinic cell over that of a box of the same lengths.
-_FLATTEST = 0.4
+# Smallest volume of a triclinic cell, over that of a box of the same lengths.
+_MIN_VOLUME_RATIO = 0.4
 
 
 def random_cell(
@@ -28,19 +29,20 @@ def random_cell(
   """
   lengths = np.exp(generator.uniform(0, _LOG_RATIO, 3))
   angles = np.full(3, 90.0)
-  if space_group <= 2:
+  system = crystal_system(space_group)
+  if system == 'triclinic':
     while True:
       angles = generator.uniform(*_TRICLINIC, 3)
       cosines = np.cos(np.radians(angles))
-      square = 1 - (cosines**2).sum() + 2 * cosines.prod()
-      if square > _FLATTEST**2:
+      squared_ratio = 1 - (cosines**2).sum() + 2 * cosines.prod()
+      if squared_ratio > _MIN_VOLUME_RATIO**2:
         break
-  elif space_group <= 15:
+  elif system == 'monoclinic':
     angles[1] = generator.uniform(*_MONOCLINIC)
-  elif space_group >= 195:
+  elif system == 'cubic':
     lengths[:] = lengths[0]
-  elif space_group >= 75:
+  elif system != 'orthorhombic':
     lengths[1] = lengths[0]
-    if space_group >= 143:
+    if system != 'tetragonal':
       angles[2] = 120.0
   return lattice.from_cell_parameters(lengths, angles)

@@ -1,9 +1,9 @@
 """Known crystals with ions exchanged for others of the same charge.
 
-How probable an exchange is was mined from known crystals (pymatgen's
-`SubstitutionProbability`). Charges stay balanced; the cell is scaled to the
-volume of the new atoms. Crystals for which no oxidation states are found, such
-as alloys, are passed over.
+pymatgen's `SubstitutionProbability` gives the probability of each exchange,
+mined from known crystals. Charges stay balanced; the cell is scaled to the
+volume of the new atoms. Crystals without oxidation states, such as alloys, are
+skipped.
 
 References:
   Hautier et al., Inorganic Chemistry 50, 656 (2011).
@@ -23,8 +23,8 @@ from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.pair_statistics import PairStatistics
 
-# Known crystals that are tried for each structure.
-_TEMPLATES = 50
+# Number of known crystals that are tried for each structure.
+_NUM_TEMPLATES = 50
 # An ion: atomic number and charge.
 Ion = tuple[int, int]
 
@@ -61,7 +61,7 @@ def substituted_structures(
 def exchange(
   crystal: Crystal, generator: np.random.Generator, statistics: PairStatistics
 ) -> Crystal | None:
-  """The crystal with at least one ion exchanged; None: it has no charges.
+  """The crystal with at least one ion exchanged; None if no exchange is known.
 
   Args:
     crystal: One crystal without empty slots.
@@ -94,10 +94,10 @@ def exchange(
 def oxidation_states(
   unit: tuple[tuple[int, int], ...],
 ) -> dict[int, int] | None:
-  """The likeliest whole charge of each element; None: none balance.
+  """The most likely integer charge of each element; None if none balance.
 
   Args:
-    unit: Atomic number and atoms of each element in a formula unit.
+    unit: Atomic number and number of atoms of each element of a formula unit.
   """
   from pymatgen.core import Composition
 
@@ -111,12 +111,14 @@ def oxidation_states(
 
 
 def _substituted(generator, known, statistics) -> Crystal | str:
-  for _ in range(_TEMPLATES):
+  for _ in range(_NUM_TEMPLATES):
     template = known[int(generator.integers(len(known)))]
     found = exchange(template, generator, statistics)
     if found is not None:
       return found
-  return f'none of {_TEMPLATES} known crystals has ions that can be exchanged'
+  return (
+    f'none of {_NUM_TEMPLATES} known crystals has ions that can be exchanged'
+  )
 
 
 @functools.cache

@@ -85,7 +85,8 @@ class Codec(PropertyCodec):
 
     Raises:
       FileNotFoundError: If the codec has no prior; see `load_prior`.
-      ValueError: If a condition is unknown, or two are at odds.
+      ValueError: If a condition is unknown, or two contradict each
+        other.
     """
     from crystal_jax.generation import sampling
     from crystal_jax.generation.request import Criteria

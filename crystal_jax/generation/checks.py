@@ -1,4 +1,4 @@
-"""Whether a drawn crystal is valid, and whether it is what was asked for."""
+"""Whether a drawn crystal is valid, and which criteria it does not meet."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from crystal_jax.structure.crystal_systems import (
   crystal_system,
 )
 
-# Published rule of a valid structure: Å and Å³.
-CLOSEST, SMALLEST = 0.5, 0.1
-# Å; within this a drawn crystal's symmetry is found.
+# Published rule of a valid structure: shortest distance, Å, and smallest volume
+# of the cell, Å³.
+MIN_DISTANCE, MIN_VOLUME = 0.5, 0.1
+# Tolerance of the symmetry of a drawn crystal, Å.
 SYMMETRY_TOLERANCE = 0.1
 
 
 def why_invalid(crystal: Crystal) -> str | None:
   """Why a crystal is not valid by the published rule; None: it is."""
   volume = abs(np.linalg.det(np.asarray(crystal.cell, np.float64)))
-  if volume < SMALLEST:
-    return f'a cell of {volume:.3f} Å³, below {SMALLEST} Å³'
+  if volume < MIN_VOLUME:
+    return f'a cell of {volume:.3f} Å³, below {MIN_VOLUME} Å³'
   contact = contacts.first_contact(
-    np.asarray(crystal.positions), np.asarray(crystal.cell), CLOSEST
+    np.asarray(crystal.positions), np.asarray(crystal.cell), MIN_DISTANCE
   )
   if contact is None:
     return None
   i, j, distance = contact
   first, second = (elements.symbol(int(crystal.numbers[k])) for k in (i, j))
-  return f'{first} and {second} are {distance:.2f} Å apart, below {CLOSEST} Å'
+  return (
+    f'{first} and {second} are {distance:.2f} Å apart, below {MIN_DISTANCE} Å'
+  )
 
 
 def closest(crystal: Crystal) -> float:
@@ -51,7 +54,7 @@ def closest(crystal: Crystal) -> float:
 def space_group(
   crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE
 ) -> tuple[int, str]:
-  """Number and symbol of the space group; 0 and '' where spglib finds none."""
+  """Number and symbol of the space group; 0 and '' if spglib finds none."""
   cell = np.asarray(crystal.cell, np.float64)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
   with warnings.catch_warnings():
@@ -62,7 +65,7 @@ def space_group(
 
 
 def unmet(crystal: Crystal, wanted: Contents, request: Request) -> list[str]:
-  """What was asked of a crystal and is not so."""
+  """Criteria that a crystal does not meet, as text."""
   missed = []
   if wanted.unit is not None:
     unit = composition.unit_of(np.asarray(crystal.numbers))

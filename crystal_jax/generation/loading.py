@@ -1,4 +1,4 @@
-"""Priors opened: from beside a codec's weights, or from a training run."""
+"""Loading of priors: from a codec's folder, or from a training run."""
 
 from __future__ import annotations
 

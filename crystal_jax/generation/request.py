@@ -1,4 +1,4 @@
-"""What users ask of a draw, checked and resolved once."""
+"""Criteria of a draw, checked and resolved once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crystal_jax.structure import elements as elements_lib
 
 @dataclasses.dataclass(frozen=True)
 class Criteria:
-  """What users ask of every draw; None: anything. See `Codec.sample`."""
+  """Criteria of all draws, as given; None: any. See `Codec.sample`."""
 
   composition: composition_lib.Composition | None = None
   num_atoms: int | None = None
@@ -33,13 +33,13 @@ class Criteria:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """Criteria of every draw, checked and resolved.
+  """Criteria of all draws, checked and resolved.
 
   Attributes:
-    choice: Which compositions may be drawn.
+    choice: Compositions that may be drawn.
     space_group: 1 to 230; 0: any.
     system: Crystal system, 1 to 7; 0: any.
-    given: The conditions but the composition, one row.
+    given: All conditions except the composition, one row.
   """
 
   choice: Choice
@@ -60,10 +60,10 @@ def resolve(
     networks: Networks of the prior.
     params: Its parameters.
     known: Atomic numbers that the codec knows.
-    criteria: What users ask for.
+    criteria: Criteria of all draws.
 
   Raises:
-    ValueError: If something is unknown, or two things are at odds.
+    ValueError: If a criterion is unknown, or two contradict each other.
   """
   wanted = _numbers(criteria.elements)
   unwanted = _numbers(criteria.exclude_elements)
@@ -99,34 +99,34 @@ def _numbers(symbols) -> frozenset[int] | None:
 
 
 def _check_elements(contents, wanted, unwanted, known) -> None:
-  inside = {z for z, _ in contents.unit or ()} or wanted or frozenset()
+  required = {z for z, _ in contents.unit or ()} or wanted or frozenset()
   if wanted is not None and not wanted:
     raise ValueError('Need at least one of elements=.')
-  strange = inside - known
-  if strange:
-    raise ValueError(f'{_names(strange)} was never seen in training.')
-  if unwanted and inside & unwanted:
+  unknown = required - known
+  if unknown:
+    raise ValueError(f'{_names(unknown)} was never seen in training.')
+  if unwanted and required & unwanted:
     raise ValueError(
-      f'{_names(inside & unwanted)} is asked for and in exclude_elements.'
+      f'{_names(required & unwanted)} is asked for and in exclude_elements.'
     )
-  if contents.unit and wanted is not None and inside != wanted:
+  if contents.unit and wanted is not None and required != wanted:
     raise ValueError(
-      f'composition is of {_names(inside)}, elements of {_names(wanted)}: '
+      f'composition is of {_names(required)}, elements of {_names(wanted)}: '
       'give one of the two.'
     )
 
 
 def _check_size(contents, wanted, max_atoms) -> None:
-  fewest = contents.unit_size * (contents.units or 1)
+  min_atoms = contents.unit_size * (contents.units or 1)
   if wanted is not None and contents.unit is None:
-    fewest = max(fewest, len(wanted))
+    min_atoms = max(min_atoms, len(wanted))
     if contents.units is not None and contents.units < len(wanted):
       raise ValueError(
         f'num_atoms={contents.units} cannot be of {len(wanted)} elements.'
       )
-  if fewest > max_atoms:
+  if min_atoms > max_atoms:
     raise ValueError(
-      f'{fewest} atoms in a primitive cell, more than the {max_atoms} that '
+      f'{min_atoms} atoms in a primitive cell, more than the {max_atoms} that '
       'this codec can hold.'
     )
 
@@ -144,7 +144,7 @@ def _symmetry(space_group, crystal_system) -> tuple[int, int]:
 
 
 def _properties(networks, params, properties):
-  """Standardized values; NaN where nothing is asked."""
+  """Standardized values; NaN for properties that are not given."""
   unknown = sorted(set(properties) - set(networks.properties))
   if unknown:
     names = ', '.join(networks.properties) or 'none'

@@ -65,7 +65,7 @@ def sample(
     refine: See `Codec.decode`.
 
   Raises:
-    ValueError: If conditions are unknown or at odds.
+    ValueError: If a condition is unknown, or two contradict each other.
   """
   if n < 1:
     raise ValueError(f'Need {n=} to be at least 1.')

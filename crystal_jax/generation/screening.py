@@ -64,17 +64,17 @@ def screen(
   energy: Callable[[Crystal], str | None] | None = None,
   workers: int | None = 0,
 ) -> Screening:
-  """Screens crystals; None is no crystal, and not counted.
+  """Screens crystals; entries that are None are not counted.
 
   Args:
     crystals: Drawn crystals.
     known: Crystals; a sample that matches one of them is not novel. None:
       novelty is not tested.
     statistics: Distances of known crystals; None: those of the package.
-    tolerance: Share of a distance that is enough.
-    energy: Says why a crystal's energy is too high, or None; None: energies are
-      not looked at.
-    workers: Processes for the comparison of crystals; 0: this one.
+    tolerance: Smallest allowed distance, as a share of that of known crystals.
+    energy: Function that returns why a crystal's energy is too high, or None;
+      None: energies are not tested.
+    workers: Number of processes that compare crystals; 0: this one.
   """
   statistics = shipped() if statistics is None else statistics
   hosts = {i: to_host(c) for i, c in enumerate(crystals) if c is not None}

@@ -38,10 +38,10 @@ def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
   rotations = np.unique(found.rotations, axis=0).astype(np.float64)
   metric = cell @ cell.T
   metric = np.mean(rotations.swapaxes(1, 2) @ metric @ rotations, axis=0)
-  # The new cell is turned in space as the old one: lower triangle @ turn.
-  turn, upper = np.linalg.qr(cell.T)
-  turn = turn * np.sign(np.diag(upper))[None]
-  new = np.linalg.cholesky(metric) @ turn.T
+  # The new cell is a lower triangle in the orientation of the given cell.
+  orientation, upper = np.linalg.qr(cell.T)
+  orientation = orientation * np.sign(np.diag(upper))[None]
+  symmetric_cell = np.linalg.cholesky(metric) @ orientation.T
   return symmetrize_positions(
-    Crystal(numbers, fractional @ new, new), tolerance
+    Crystal(numbers, fractional @ symmetric_cell, symmetric_cell), tolerance
   )

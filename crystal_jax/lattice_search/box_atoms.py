@@ -27,7 +27,7 @@ class Points:
     half: Distance of the walls from the origin, Å.
     tolerance: Distance between an image and an atom that counts as equal, Å.
     number_difference: Atomic numbers that differ by no more count as equal.
-    missing: Share of the images that may be missing.
+    max_missing_share: Largest allowed share of images without an atom.
     middle: Indices of the atoms inside the walls, nearest to the middle first.
     owners: The map: the index of a nearby atom in each voxel, or -1.
     step: Side of a voxel of the map, Å.
@@ -41,7 +41,7 @@ class Points:
   half: float
   tolerance: float
   number_difference: int
-  missing: float
+  max_missing_share: float
   middle: Int[np.ndarray, 'I']
   owners: Int[np.ndarray, 'X X X']
   step: float
@@ -53,7 +53,7 @@ class Points:
     atoms,
     tolerance: float,
     number_difference: int = 0,
-    missing: float = 0.0,
+    max_missing_share: float = 0.0,
   ) -> Points | None:
     """The points of decoded atoms; None if fewer than three lie inside."""
     positions, numbers, weights, inner, half = reliable(atoms)
@@ -75,7 +75,7 @@ class Points:
       half=half,
       tolerance=tolerance,
       number_difference=number_difference,
-      missing=missing,
+      max_missing_share=max_missing_share,
       middle=middle,
       owners=owners,
       step=step,
@@ -136,7 +136,7 @@ class Points:
       n = len(shifts)
       num_unmatched = num_unmatched[:n] + num_unmatched[n:]
       num_expected = num_expected[:n] + num_expected[n:]
-    return num_unmatched > self.missing * num_expected
+    return num_unmatched > self.max_missing_share * num_expected
 
   def precision(self, first, second) -> Float[np.ndarray, '*P']:
     """Inverse of the expected error of a pair of atoms, 1/Å."""
@@ -163,7 +163,7 @@ class Points:
       owner, expected = self.match(centre + steps @ cell, -1)
     expected = expected[:, : self.inner]
     missing = expected & (owner[:, : self.inner] < 0)
-    if missing.sum() > self.missing * expected.sum():
+    if missing.sum() > self.max_missing_share * expected.sum():
       return None
     t, first = np.nonzero(owner >= 0)
     return first, owner[t, first], steps[t]

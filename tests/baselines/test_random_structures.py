@@ -69,7 +69,7 @@ def test_a_structure_depends_on_seed_and_index_only():
   assert not np.allclose(first[0].cell, first[1].cell)
 
 
-def test_what_cannot_be_is_said():
+def test_impossible_structures_have_a_reason():
   assert 'no Wyckoff positions of space group 230 hold Na4Cl4' in draw(
     'NaCl', 8, space_group=230
   )

@@ -40,7 +40,7 @@ def test_an_ion_is_exchanged_for_one_of_its_charge():
     assert ratio == pytest.approx(volumes[0] / volumes[1])
 
 
-def test_alloys_are_passed_over_and_said():
+def test_alloys_are_skipped_with_a_reason():
   (reason,) = substitution.substituted_structures(
     [crystals.bcc()], 1, STATISTICS
   )
