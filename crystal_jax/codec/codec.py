@@ -85,8 +85,7 @@ class Codec(PropertyCodec):
 
     Raises:
       FileNotFoundError: If the codec has no prior; see `load_prior`.
-      ValueError: If a condition is unknown, or two contradict each
-        other.
+      ValueError: If a condition is unknown, or two contradict each other.
     """
     from crystal_jax.generation import sampling
     from crystal_jax.generation.request import Criteria
@@ -125,13 +124,13 @@ class Codec(PropertyCodec):
     exact: bool = False,
     **criteria: Any,
   ) -> list[Crystal | None]:
-    """Neighbours of a crystal: noise on its latent, and the way back.
+    """Neighbours of a crystal: noise is added to its latent and removed again.
 
     Args:
       crystal: One crystal.
       n: Number of neighbours.
-      strength: Share of the way to noise: near 0 the crystal itself comes back,
-        1 is a draw that has forgotten it.
+      strength: Share of noise: near 0 the crystal itself comes back, 1 is a draw
+        that does not depend on the crystal.
       seed: Seed of all random numbers.
       guidance: As for `sample`.
       exact: As for `sample`.
@@ -145,11 +144,11 @@ class Codec(PropertyCodec):
       FileNotFoundError: As `sample`.
       ValueError: If the crystal cannot be encoded, or as `sample`.
     """
-    from crystal_jax.generation import sampling
+    from crystal_jax.generation import variation
     from crystal_jax.generation.request import Criteria
 
     return self._draws(
-      sampling.alter(
+      variation.alter(
         self,
         self._opened_prior(),
         crystal,

@@ -1,18 +1,17 @@
-"""Crystals sampled from a codec's prior, and neighbours of a known crystal.
+"""Crystals sampled from a codec's prior.
 
-In this order: a composition (asked for, or drawn), a latent under it and the
-other conditions, and the crystal of that latent, of which the composition is
-known. Every draw has its own random numbers, by the seed and its index, so that
+Each draw has three steps: a composition (given, or drawn), a latent under it
+and the other conditions, and the crystal of the latent, decoded with the known
+composition. Random numbers depend on the seed and the index of the draw alone:
 the first five of ten draws are those of a draw of five.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 
@@ -25,17 +24,15 @@ from crystal_jax.generation.request import Criteria, Request, resolve
 from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.structure import composition as composition_lib
 
-# Strength of the conditions where nothing is said, and scale of the noise that
-# latents start from (1: the prior itself; less: nearer to its modes). Chosen on
-# 96 compositions of mp_20_part_val; benchmarks/RESULTS.md.
+# Default strength of the conditions, and scale of the noise that latents start
+# from (1: the prior itself; below 1: closer to its modes). Chosen on 96
+# compositions of mp_20_part_val; benchmarks/RESULTS.md.
 GUIDANCE = 2.0
 TEMPERATURE = 0.7
 # Steps of Heun's method.
 STEPS = 25
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
-# Stream of the noise of the posterior; that of the flow is 0.
-_POSTERIOR = 1
 
 
 def sample(
@@ -69,11 +66,11 @@ def sample(
   """
   if n < 1:
     raise ValueError(f'Need {n=} to be at least 1.')
-  request = _request(codec, prior, criteria)
-  guidance = _guidance(guidance)
+  request = make_request(codec, prior, criteria)
+  guidance = check_guidance(guidance)
 
   def draw_batch(index):
-    given, contents = _compositions(prior, request, seed, index)
+    given, contents = draw_compositions(prior, request, seed, index)
     z = sample_latents(
       prior.networks,
       prior.params,
@@ -83,7 +80,7 @@ def sample(
       guidance=guidance,
       steps=steps,
     )
-    return _decoded(codec, z, contents, request, refine)
+    return decode_draws(codec, z, contents, request, refine)
 
   return collect(draw_batch, n, exact)
 
@@ -115,101 +112,28 @@ def sample_latents(
   )
 
 
-def alter(
-  codec: Any,
-  prior: Prior,
-  crystal: Any,
-  n: int,
-  criteria: Criteria,
-  *,
-  strength: float = 0.3,
-  seed: int = 0,
-  guidance: float | None = None,
-  exact: bool = False,
-  steps: int = STEPS,
-  refine: str = 'none',
-) -> Draws:
-  """Neighbours of a crystal; see `Codec.alter`.
-
-  Its latent is taken back to time 1 - strength, by as much noise as there is at
-  that time, and from there along the flow.
-
-  Args:
-    codec: Encodes and decodes.
-    prior: Prior of the codec.
-    crystal: One crystal.
-    n: Number of neighbours.
-    criteria: Criteria of each neighbour; without composition, elements and
-      number of atoms, the composition of the crystal.
-    strength: Share of noise: near 0 the crystal itself, 1 an independent draw.
-    seed: Seed of all random numbers.
-    guidance: See `sample`.
-    exact: See `sample`.
-    steps: Steps of Heun's method from time 0 to 1.
-    refine: See `Codec.decode`.
-
-  Raises:
-    ValueError: If the crystal cannot be encoded, or as `sample`.
-  """
-  if n < 1:
-    raise ValueError(f'Need {n=} to be at least 1.')
-  if not 0 < strength <= 1:
-    raise ValueError(f'Need {strength=} to be above 0 and at most 1.')
-  mean, std = codec.encode(crystal, std=True)
-  if len(mean) != 1:
-    raise ValueError(f'Need one crystal to alter, not {len(mean)}.')
-  given = criteria.composition, criteria.elements, criteria.num_atoms
-  if given == (None, None, None):
-    (same,) = codec.decode(mean)
-    if same is None:
-      raise ValueError(f'The crystal does not come back: {codec.failures[0]}.')
-    criteria = dataclasses.replace(
-      criteria,
-      composition=dict(composition_lib.unit_of(same.numbers)),
-      num_atoms=len(same.numbers),
-    )
-  request = _request(codec, prior, criteria)
-  guidance = _guidance(guidance)
-  statistics = prior.networks.latent_statistics(prior.params)
-  known = np.asarray(statistics.apply(jnp.asarray(mean)))
-  spread = std / np.asarray(statistics.deviation)[None]
-
-  def draw_batch(index):
-    given, contents = _compositions(prior, request, seed, index)
-    size = prior.networks.latent_size
-    noise = TEMPERATURE * integration.noise(seed, index, size)
-    posterior = known + spread * integration.noise(
-      seed, index, size, stream=_POSTERIOR
-    )
-    start = (1 - strength) * posterior + strength * noise
-    z = integration.integrate(
-      prior.networks,
-      prior.params,
-      start.astype(np.float32),
-      given,
-      begin=1 - strength,
-      guidance=guidance,
-      steps=max(2, round(strength * steps)),
-    )
-    return _decoded(codec, z, contents, request, refine)
-
-  return collect(draw_batch, n, exact)
-
-
-def _request(codec, prior, criteria) -> Request:
+def make_request(codec: Any, prior: Prior, criteria: Criteria) -> Request:
+  """The request of criteria that both codec and prior can meet."""
   known = known_numbers(codec.describe().get('elements'))
   return resolve(prior.networks, prior.params, known, criteria)
 
 
-def _guidance(guidance: float | None) -> float:
+def check_guidance(guidance: float | None) -> float:
+  """The guidance; `GUIDANCE` for None.
+
+  Raises:
+    ValueError: If it is negative or not finite.
+  """
   guidance = GUIDANCE if guidance is None else float(guidance)
   if not guidance >= 0 or not np.isfinite(guidance):
     raise ValueError(f'Need {guidance=} to be 0 or more.')
   return guidance
 
 
-def _compositions(prior, request, seed, index):
-  """Conditions of each draw, and what its cell has to hold."""
+def draw_compositions(
+  prior: Prior, request: Request, seed: int, index: Int[np.ndarray, 'B']
+) -> tuple[Conditions, list[composition_lib.Contents]]:
+  """Conditions of each draw, and the required contents of its cell."""
   generators = [
     np.random.default_rng([seed, int(i), _COMPOSITION]) for i in index
   ]
@@ -230,8 +154,14 @@ def _compositions(prior, request, seed, index):
   return given, contents
 
 
-def _decoded(codec, z, contents, request, refine) -> Draws:
-  """Crystals of latents, checked."""
+def decode_draws(
+  codec: Any,
+  z: Float[np.ndarray, 'B D'],
+  contents: Sequence[composition_lib.Contents],
+  request: Request,
+  refine: str,
+) -> Draws:
+  """Crystals of latents, decoded with known contents and checked."""
   crystals = codec.decode(
     z,
     composition=[dict(each.unit) for each in contents],

@@ -1,0 +1,111 @@
+"""Neighbours of a known crystal, from a codec's prior.
+
+The latent of the crystal is moved back along the flow to an earlier time, noise
+is added, and the flow is integrated from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from crystal_jax.generation import integration
+from crystal_jax.generation.loading import Prior
+from crystal_jax.generation.request import Criteria
+from crystal_jax.generation.samples import Draws, collect
+from crystal_jax.generation.sampling import (
+  STEPS,
+  TEMPERATURE,
+  check_guidance,
+  decode_draws,
+  draw_compositions,
+  make_request,
+)
+from crystal_jax.structure import composition as composition_lib
+
+# Stream of the noise of the posterior; that of the flow is 0.
+_POSTERIOR = 1
+
+
+def alter(
+  codec: Any,
+  prior: Prior,
+  crystal: Any,
+  n: int,
+  criteria: Criteria,
+  *,
+  strength: float = 0.3,
+  seed: int = 0,
+  guidance: float | None = None,
+  exact: bool = False,
+  steps: int = STEPS,
+  refine: str = 'none',
+) -> Draws:
+  """Neighbours of a crystal; see `Codec.alter`.
+
+  A sample of the crystal's posterior is mixed with the noise of time
+  1 - strength, and the flow is integrated from that time on.
+
+  Args:
+    codec: Encodes and decodes.
+    prior: Prior of the codec.
+    crystal: One crystal.
+    n: Number of neighbours.
+    criteria: Criteria of each neighbour; without composition, elements and
+      number of atoms, the composition of the crystal.
+    strength: Share of noise: near 0 the crystal itself, 1 an independent draw.
+    seed: Seed of all random numbers.
+    guidance: See `sample`.
+    exact: See `sample`.
+    steps: Steps of the integration from time 0 to 1.
+    refine: See `Codec.decode`.
+
+  Raises:
+    ValueError: If the crystal cannot be encoded, or as `sample`.
+  """
+  if n < 1:
+    raise ValueError(f'Need {n=} to be at least 1.')
+  if not 0 < strength <= 1:
+    raise ValueError(f'Need {strength=} to be above 0 and at most 1.')
+  mean, std = codec.encode(crystal, std=True)
+  if len(mean) != 1:
+    raise ValueError(f'Need one crystal to alter, not {len(mean)}.')
+  given = criteria.composition, criteria.elements, criteria.num_atoms
+  if given == (None, None, None):
+    (decoded,) = codec.decode(mean)
+    if decoded is None:
+      raise ValueError(f'The crystal cannot be decoded: {codec.failures[0]}.')
+    criteria = dataclasses.replace(
+      criteria,
+      composition=dict(composition_lib.unit_of(decoded.numbers)),
+      num_atoms=len(decoded.numbers),
+    )
+  request = make_request(codec, prior, criteria)
+  guidance = check_guidance(guidance)
+  statistics = prior.networks.latent_statistics(prior.params)
+  standardized = np.asarray(statistics.apply(jnp.asarray(mean)))
+  spread = std / np.asarray(statistics.deviation)[None]
+
+  def draw_batch(index):
+    given, contents = draw_compositions(prior, request, seed, index)
+    size = prior.networks.latent_size
+    noise = TEMPERATURE * integration.noise(seed, index, size)
+    posterior = standardized + spread * integration.noise(
+      seed, index, size, stream=_POSTERIOR
+    )
+    start = (1 - strength) * posterior + strength * noise
+    z = integration.integrate(
+      prior.networks,
+      prior.params,
+      start.astype(np.float32),
+      given,
+      begin=1 - strength,
+      guidance=guidance,
+      steps=max(2, round(strength * steps)),
+    )
+    return decode_draws(codec, z, contents, request, refine)
+
+  return collect(draw_batch, n, exact)
