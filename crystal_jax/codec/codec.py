@@ -129,8 +129,8 @@ class Codec(PropertyCodec):
     Args:
       crystal: One crystal.
       n: Number of neighbours.
-      strength: Share of noise: near 0 the crystal itself comes back, 1 is a draw
-        that does not depend on the crystal.
+      strength: Share of noise: near 0 the crystal itself comes back, at 1 a
+        draw that does not depend on the crystal.
       seed: Seed of all random numbers.
       guidance: As for `sample`.
       exact: As for `sample`.
