@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+import crystal_jax as cj
 from crystal_jax.io import space_group_tables, space_groups
 from crystal_jax.io.space_groups import SpaceGroupStatement
+from tests.cifs import cif, save
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,16 @@ def test_the_conventional_setting_comes_first():
   statement = SpaceGroupStatement(number='14')
   (group,) = space_groups.matching_settings(statement, orthogonal)
   assert space_groups.hermann_mauguin(group) == 'P 1 21/c 1'
+
+
+def test_a_full_name_is_compared_with_the_listed_operations(tmp_path):
+  """Both ways of writing a name refuse a cell that lists x,y,z alone."""
+  for name in "name_H-M_alt 'F m -3 m'", "name_H-M_full 'F 4/m -3 2/m'":
+    symmetry = (
+      f'_space_group_{name}\nloop_\n_space_group_symop_operation_xyz\nx,y,z'
+    )
+    text = cif(
+      'Na Na1 0 0 0 1\nCl Cl1 0.5 0.5 0.4 1', (5.6,) * 3 + (90,) * 3, symmetry
+    )
+    with pytest.raises(ValueError, match='space group 225, which the file'):
+      cj.read(save(tmp_path, text))
