@@ -1,6 +1,6 @@
-"""Second stage on a frozen codec: crystals that nobody has seen.
+"""Second stage on a frozen codec: new crystals, sampled from a prior.
 
-A prior on the codec's latents (`prior`), what it may be conditioned on
-(`conditions`, `request`), compositions (`compositions`), and draws
-(`sampling`). Training is the task 'prior' of `crystal_jax.tasks`.
+A prior on the codec's latents (`prior`), its conditions (`conditions`,
+`request`), compositions (`compositions`), draws (`sampling`), and neighbours of
+a crystal (`variation`). Training is the task 'prior' of `crystal_jax.tasks`.
 """

@@ -2,8 +2,9 @@
 
 - `flow`: the squared error of the velocity, a mean over a latent's numbers, of
   which the lattice's have a weight of their own;
-- `composition`: nats of a composition: its number of atoms, then its elements
-  and their atoms one after another, of which one random step is asked.
+- `composition`: negative log-likelihood of a composition, nats: its number of
+  atoms, then each element and its number of atoms, of which one random step is
+  evaluated.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _IMPOSSIBLE = -1e9
 
 @dataclasses.dataclass(frozen=True)
 class PriorLossWeights:
-  """Weights of the terms, and what a training step samples.
+  """Weights of the terms, and distributions of times and conditions.
 
   Attributes:
     lattice: Share of the flow's loss that is the lattice's numbers, the last

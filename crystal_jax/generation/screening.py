@@ -2,7 +2,8 @@
 
 In this order: distances below those of known crystals, charges that cannot
 balance, crystals that match an earlier one, crystals that are known, and, if
-asked, energies far above the hull. What one step drops, the next does not see.
+requested, energies far above the hull. Each step tests the crystals that the
+steps before kept.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Symmetry:
 
 
 def states_symmetry(tags: Tags) -> bool:
-  """Whether a block says anything of its symmetry."""
+  """Whether a block states any symmetry."""
   return any(
     tags.known(tag)
     for tag in tags

@@ -160,7 +160,7 @@ def _maxima(correlation, spacing):
   steps = (index + size // 2) % size - size // 2
   length = np.linalg.norm(steps, axis=1) * spacing
   kept = (np.abs(steps).max(axis=1) * spacing <= _CONFIG.reach) & (
-    length >= SEARCH.shortest
+    length >= SEARCH.min_length
   )
   steps = steps[kept]
   value = correlation[tuple(index[kept].T)]

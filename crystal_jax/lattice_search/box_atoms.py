@@ -61,7 +61,7 @@ class Points:
       return None
     # A light atom, one near a wall, and one whose weight is not whole are less
     # exact.
-    deep = np.abs(positions).max(axis=1) < half - SEARCH.depth
+    deep = np.abs(positions).max(axis=1) < half - SEARCH.sharp_depth
     errors = np.where(deep, SEARCH.sharp_error, SEARCH.wall_error)
     errors = errors + 0.5 * np.abs(weights - numbers)
     errors = np.minimum(errors / numbers, SEARCH.max_error)
@@ -232,9 +232,9 @@ def reliable(
   if inside.any() and atoms.length is not None:
     half = max(half, atoms.length / 2 - SEARCH.wall_margin)
   outside = np.asarray(atoms.mask) & ~inside
-  outside &= np.abs(positions).max(axis=1) <= half + SEARCH.outside
-  outside &= np.abs(weights - numbers) < SEARCH.outside_weight
-  outside &= numbers > SEARCH.outside_lightest
+  outside &= np.abs(positions).max(axis=1) <= half + SEARCH.outside_distance
+  outside &= np.abs(weights - numbers) < SEARCH.outside_weight_tolerance
+  outside &= numbers > SEARCH.max_unreliable_number
   order = np.r_[np.nonzero(inside)[0], np.nonzero(outside)[0]]
   inner = int(inside.sum())
   return positions[order], numbers[order], weights[order], inner, half

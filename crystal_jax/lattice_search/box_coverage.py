@@ -14,11 +14,13 @@ def unseen_share(
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None = None,
 ) -> float:
-  """The share of the cell that no part of the box shows.
+  """The share of the cell of which no image lies in the box.
 
-  Points too near to an atom for another atom do not count.
+  Points within `SEARCH.exclusion_distance` of an atom do not count.
   """
-  outside = SEARCH.outside if len(points.positions) > points.inner else 0
+  outside = (
+    SEARCH.outside_distance if len(points.positions) > points.inner else 0
+  )
   seen = points.half + outside
   if (np.abs(cell).sum(axis=0) <= 2 * seen).all():
     return 0.0
@@ -39,7 +41,9 @@ def unseen_share(
     positions = np.concatenate([positions, centre - positions])
   offset = (hidden[:, None] - positions[None]) @ np.linalg.inv(cell)
   offset = (offset - np.rint(offset)) @ cell
-  free = (np.linalg.norm(offset, axis=-1) > SEARCH.exclusion).all(axis=1)
+  free = (np.linalg.norm(offset, axis=-1) > SEARCH.exclusion_distance).all(
+    axis=1
+  )
   return float(free.sum() / n**3)
 
 
@@ -60,7 +64,7 @@ def crowding_of(points: box_atoms.Points, volume: float) -> float:
   """
   positions = points.positions[: points.inner]
   plain = points.inner * volume / (2 * np.abs(positions).max()) ** 3
-  if SEARCH.crowding[0] <= plain <= SEARCH.crowding[1]:
+  if SEARCH.crowding_bounds[0] <= plain <= SEARCH.crowding_bounds[1]:
     return float(plain)
   window = 0.5 + 0.5 * np.cos(np.pi * positions / points.half)
   return float(window.prod(axis=1).sum() * volume / points.half**3)

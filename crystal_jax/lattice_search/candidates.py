@@ -65,7 +65,7 @@ def _irreducible(vectors):
     squared_norms = (remainder**2).sum(1)[:, None] + (signed**2).sum(1)
     squares = squared_norms - 2 * remainder @ signed.T
     nearest = squares.min() if i else np.inf
-    if nearest > SEARCH.same_vector**2:
+    if nearest > SEARCH.vector_tolerance**2:
       kept.append(vector)
     if len(kept) == SEARCH.max_irreducible:
       break

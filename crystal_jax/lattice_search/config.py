@@ -11,96 +11,104 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-  """What counts as a translation, a lattice, and a lattice that is found.
+  """Limits by which translations and lattices are accepted or rejected.
 
   Attributes:
-    tolerances: Distances between an image and its atom that count as the same
-      position, Å, tried in turn.
-    exact: Tolerance at which atoms count as exact, Å.
-    noisy_number_difference: Atomic numbers of an atom and its image may differ
-      by this much where species are noisy.
-    noisy_missing: Share of images that may be missing where atoms are noisy.
-    proof: Pairs of atoms related by a translation from which its scatter says
-      how exact the atoms are.
+    tolerances: Largest distances of an image from its atom, Å, tried in turn.
+    exact_tolerance: Tolerance at which atoms count as exact, Å.
+    noisy_number_difference: Largest difference of the atomic numbers of an atom
+      and its image, where species are noisy.
+    noisy_missing_share: Largest share of images without an atom, where species
+      are noisy.
+    min_scatter_pairs: Minimum number of pairs of atoms that a translation
+      relates, if its scatter is to tell how exact the atoms are.
     max_translations: Maximum number of translations, shortest first.
     max_operations: Maximum number of translations from one atom, and of
       inversions.
-    min_inverted: Fewest atoms that an inversion relates.
-    rival_sites: A lattice with this many times the sites is no rival.
-    rival_rank: A lattice that ranks lower by this much is no rival.
-    sharper: A lattice is refused if another one, of a finer tolerance, has an
-      rms distance less than this share of its own.
-    shifted: Median distance of images from their atoms along a direction, in
-      expected errors of exact atoms, above which it is a pseudo-translation:
-      0.16 at most for 680 true lattices.
-    stray: Two sites nearer than atoms can be, but further apart than this many
-      times the tolerance and their errors, make a pseudo-lattice.
-    idealize: Lattice vectors whose lengths differ by less (relative) are made
-      equal.
-    carried: Correlation of a density with itself, moved by a lattice vector,
-      below which the vector is refused.
-    shortest: Shortest lattice vector, Å.
-    outside: Atoms this near outside a wall are reliable, Å, if their weight is
-      within `outside_weight` of a whole number.
-    outside_weight: See `outside`.
-    outside_lightest: Atomic numbers up to this one are never reliable outside.
+    min_inverted: Minimum number of atoms that an inversion relates.
+    max_rival_site_ratio: Largest ratio of the numbers of sites of a rival
+      lattice and the best one.
+    max_rival_rank_difference: Largest difference of the ranks of the best
+      lattice and a rival.
+    sharper_rms_ratio: A lattice is rejected if another one, of a smaller
+      tolerance, has an rms distance below this share of the lattice's own.
+    max_shift: Largest median distance of images from their atoms along a
+      direction, in expected errors of exact atoms; 0.16 at most for 680 true
+      lattices.
+    min_stray_ratio: Distance of two sites too near for two atoms, over
+      tolerance and errors, above which they make a pseudo-lattice.
+    idealize_tolerance: Lattice vectors whose lengths differ by less (relative)
+      are made equal.
+    min_correlation: Smallest correlation of a density with its copy, moved by a
+      lattice vector.
+    min_length: Length of the shortest lattice vector, Å.
+    outside_distance: Largest distance outside a wall of a reliable atom, Å.
+    outside_weight_tolerance: Largest deviation of the weight of such an atom
+      from a whole number.
+    max_unreliable_number: Atoms of atomic numbers up to this one are never
+      reliable outside.
     wall_margin: Walls of a known box are taken to be this far inside, Å, since
       an atom that near may be decoded outside; or at the outermost atom.
-    probes: Atoms nearest to the middle that test an operation first.
-    depth: Distance inside the walls from which positions are sharp, Å.
-    sharp_error: Position error of an atom of weight one inside `depth`, Å.
-    wall_error: The same elsewhere, Å.
+    num_probes: Number of atoms nearest to the middle that test an operation
+      first.
+    sharp_depth: Distance inside the walls from which positions are sharp, Å.
+    sharp_error: Position error of an atom of weight one beyond `sharp_depth`,
+      Å.
+    wall_error: Position error of an atom of weight one elsewhere, Å.
     max_error: Largest position error of any atom, Å.
-    same_species: Share of the images that must have exactly the same species.
-    max_irreducible: Independent translations, shortest first, from which
-      triples are taken.
-    max_lattices: Lattices that are fitted.
-    same_vector: Vectors that differ by less are the same, Å.
-    sites: Sites that must support a lattice.
-    exact_sites: The same where atoms are exact, as chance is then unlikely.
-    site_share: Share of all sites that must support a lattice.
-    exclusion: Distance to an atom within which no other atom lies, Å.
-    unseen: Share of the cell that may stay outside the box.
-    crowding: Bounds of atoms per volume in the box, over those in the cell.
-    sparse: Crowding below which one more site must support a lattice.
+    min_same_species_share: Smallest share of images of exactly the same
+      species.
+    max_irreducible: Maximum number of translations that are no sum of two
+      others, shortest first; lattices are spanned by three of these.
+    max_lattices: Maximum number of lattices that are fitted.
+    vector_tolerance: Vectors that differ by less are equal, Å.
+    min_sites: Minimum number of sites that support a lattice.
+    min_exact_sites: The same if atoms are exact: chance is then unlikely.
+    min_site_share: Smallest share of the sites of a cell that support it.
+    exclusion_distance: Distance to an atom within which no other atom lies, Å.
+    max_unseen_share: Largest share of the cell that lies outside the box.
+    crowding_bounds: Bounds of atoms per volume in the box, over those in the
+      cell.
+    sparse_crowding: Crowding below which one more site has to support a
+      lattice.
   """
 
   tolerances: tuple[float, ...] = (0.002, 0.01, 0.08, 0.25, 0.5)
-  exact: float = 0.002
+  exact_tolerance: float = 0.002
   noisy_number_difference: int = 2
-  noisy_missing: float = 0.1
-  proof: int = 10
+  noisy_missing_share: float = 0.1
+  min_scatter_pairs: int = 10
   max_translations: int = 120
   max_operations: int = 60
   min_inverted: int = 3
-  rival_sites: float = 1.5
-  rival_rank: float = 0.2
-  sharper: float = 0.25
-  shifted: float = 0.2
-  stray: float = 6.0
-  idealize: float = 1e-3
-  carried: float = 0.7
-  shortest: float = 1.8
-  outside: float = 0.5
-  outside_weight: float = 0.1
-  outside_lightest: int = 2
+  max_rival_site_ratio: float = 1.5
+  max_rival_rank_difference: float = 0.2
+  sharper_rms_ratio: float = 0.25
+  max_shift: float = 0.2
+  min_stray_ratio: float = 6.0
+  idealize_tolerance: float = 1e-3
+  min_correlation: float = 0.7
+  min_length: float = 1.8
+  outside_distance: float = 0.5
+  outside_weight_tolerance: float = 0.1
+  max_unreliable_number: int = 2
   wall_margin: float = 0.2
-  probes: int = 12
-  depth: float = 0.75
+  num_probes: int = 12
+  sharp_depth: float = 0.75
   sharp_error: float = 0.015
   wall_error: float = 0.06
   max_error: float = 0.1
-  same_species: float = 0.6
+  min_same_species_share: float = 0.6
   max_irreducible: int = 14
   max_lattices: int = 25
-  same_vector: float = 0.15
-  sites: int = 3
-  exact_sites: int = 2
-  site_share: float = 0.15
-  exclusion: float = 1.5
-  unseen: float = 0.01
-  crowding: tuple[float, float] = (0.8, 1.5)
-  sparse: float = 0.89
+  vector_tolerance: float = 0.15
+  min_sites: int = 3
+  min_exact_sites: int = 2
+  min_site_share: float = 0.15
+  exclusion_distance: float = 1.5
+  max_unseen_share: float = 0.01
+  crowding_bounds: tuple[float, float] = (0.8, 1.5)
+  sparse_crowding: float = 0.89
 
 
 SEARCH = SearchConfig()

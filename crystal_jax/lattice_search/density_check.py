@@ -32,7 +32,7 @@ def maps_density(
     there = tuple(slice(max(0, s), size - max(0, -s)) for s in shift)
     a, b = density[here], density[there]
     norm = np.sqrt((a**2).sum() * (b**2).sum())
-    if norm > 0 and (a * b).sum() < SEARCH.carried * norm:
+    if norm > 0 and (a * b).sum() < SEARCH.min_correlation * norm:
       return False
   return True
 

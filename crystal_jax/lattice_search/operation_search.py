@@ -39,7 +39,7 @@ def find_operations(
   if sign == 1:
     shifts *= np.where(shifts[:, :1] < 0, -1, 1)
     size = np.linalg.norm(shifts, axis=1)
-    keep = size >= SEARCH.shortest
+    keep = size >= SEARCH.min_length
   else:
     keep, size = i < j, np.abs(shifts).max(axis=1)
   shifts, size = shifts[keep], size[keep]
@@ -48,7 +48,7 @@ def find_operations(
   shifts = shifts[index[np.argsort(size[index])]]
   found, counts = np.zeros((0, 3)), []
   for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
-    probes = points.middle[: SEARCH.probes]
+    probes = points.middle[: SEARCH.num_probes]
     chunk = chunk[~points.rejects(chunk, sign, probes)]
     for mean, count in zip(*_means(points, chunk, sign), strict=True):
       distance = np.linalg.norm(found - mean[None], axis=1)
@@ -83,7 +83,9 @@ def _means(points, shifts, sign):
   paired = (owner >= 0) & (owner != all_sites)
   counts = paired.sum(axis=1)
   same = paired & (points.numbers[owner] == points.numbers)
-  keep = (counts >= 2) & (same.sum(axis=1) >= SEARCH.same_species * counts)
+  keep = (counts >= 2) & (
+    same.sum(axis=1) >= SEARCH.min_same_species_share * counts
+  )
   owner, paired, counts = owner[keep], paired[keep], counts[keep]
   weight = np.where(paired, points.precision(all_sites, owner) ** 2, 0)
   offset = points.positions[owner] - sign * points.positions

@@ -16,19 +16,19 @@ Three steps make the search robust:
   may be missing.
 - Light atoms and atoms near a wall get a wider tolerance, as their positions
   are less exact.
-- Where translations alone show no lattice, inversions help: two inversions in a
-  row are a translation, and they reach further than the box does.
+- If no three translations span a lattice, inversions are used too: two
+  inversions in a row are a translation, which may be longer than the box.
 
-A lattice is found if its support is enough, no other lattice is as good, its
-cell is as densely filled as the box, and no unseen part of the cell could hold
-an atom.
+A lattice is found if enough sites support it, no other lattice has as much
+support, its cell is as densely filled as the box, and the box shows all parts
+of the cell that could hold an atom.
 
-Limits: a vector longer than what the box shows twice, be it by an inversion,
-can't be found; nor can one along which only one site is seen twice, as that is
-a coincidence more often than not. A pseudo-translation whose flaw lies outside
-the box, or is smaller than the noise, can't be told from a true one. Of the
-other symmetries (mirrors, axes) none is used. Atoms just outside the walls,
-where their weights are whole, count as support, and never against a lattice.
+Limits: a lattice vector is not found if the box holds no pair of atoms that the
+vector, or two inversions, relate; nor if it relates one site only, which is a
+coincidence more often than not. A pseudo-translation is not recognized if it
+fails outside the box only, or by less than the noise. Mirrors and axes are not
+used. Atoms just outside the walls with whole weights support a lattice, but
+never reject one.
 
 Host NumPy, float64.
 """
@@ -105,7 +105,7 @@ def find_lattice(
     return LatticeFit(np.full((3, 3), np.nan), 0.0, False)
   score, candidate = best
   cell = lattice.niggli_reduce(candidate.cell, 1e-3)
-  cell = lattice.idealize(cell, SEARCH.idealize)
+  cell = lattice.idealize(cell, SEARCH.idealize_tolerance)
   return LatticeFit(cell, float(score), bool(score >= 0.5), candidate.centre)
 
 
@@ -116,8 +116,8 @@ def _is_sharper(other: support.Support, candidate: support.Support) -> bool:
   one is not supported enough to be found.
   """
   return (
-    other.sites >= SEARCH.sites
-    and other.rms < SEARCH.sharper * candidate.rms
+    other.sites >= SEARCH.min_sites
+    and other.rms < SEARCH.sharper_rms_ratio * candidate.rms
     and not candidates.contains_lattice(candidate.cell, [other.cell])
   )
 
@@ -147,7 +147,7 @@ def _search(points, prior) -> support.Support | None:
   # One inversion after another is a translation.
   i, j = np.triu_indices(len(centres), 1)
   more = centres[j] - centres[i]
-  more = more[np.linalg.norm(more, axis=1) >= SEARCH.shortest]
+  more = more[np.linalg.norm(more, axis=1) >= SEARCH.min_length]
   more = more[~points.rejects(more)]
   vectors = _distinct(np.concatenate([vectors, more]))
   other = _best(points, vectors, centres[0], prior)
@@ -168,7 +168,7 @@ def _distinct(vectors):
       np.abs(kept - vector[None]).max(axis=1, initial=0.0),
       np.abs(kept + vector[None]).max(axis=1, initial=0.0),
     )
-    if not (distance < SEARCH.same_vector).any():
+    if not (distance < SEARCH.vector_tolerance).any():
       kept = np.concatenate([kept, vector[None]])
       if len(kept) == SEARCH.max_translations:
         break
@@ -192,12 +192,12 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
     return candidate.rank - penalty
 
   best = max(found, key=rank)
-  if best.sites <= SEARCH.sites:
+  if best.sites <= SEARCH.min_sites:
     found += _neighbours(points, vectors, best)
   rival = any(
     other.sites >= best.sites
-    and other.count < SEARCH.rival_sites * best.count
-    and rank(other) > rank(best) - SEARCH.rival_rank
+    and other.count < SEARCH.max_rival_site_ratio * best.count
+    and rank(other) > rank(best) - SEARCH.max_rival_rank_difference
     and not candidates.contains_lattice(other.cell, [best.cell])
     for other in found
   )
@@ -227,7 +227,7 @@ def _neighbours(points, vectors, best) -> list[support.Support]:
       # The step along the replaced vector is the ratio of the volumes.
       if not 0.5 < abs(
         step[k]
-      ) < SEARCH.rival_sites or candidates.contains_lattice(
+      ) < SEARCH.max_rival_site_ratio or candidates.contains_lattice(
         cell, [other.cell for other in found]
       ):
         continue

@@ -62,15 +62,16 @@ class Support:
 
   def score(self, points: box_atoms.Points) -> float:
     """From 0 to 1; the lattice is found at a half and more."""
-    exact = points.tolerance <= SEARCH.exact
-    needed = SEARCH.exact_sites if exact else SEARCH.sites
-    needed += 2 * self.rival + (self.crowding < SEARCH.sparse)
-    low, high = SEARCH.crowding
+    exact = points.tolerance <= SEARCH.exact_tolerance
+    needed = SEARCH.min_exact_sites if exact else SEARCH.min_sites
+    needed += 2 * self.rival + (self.crowding < SEARCH.sparse_crowding)
+    low, high = SEARCH.crowding_bounds
     holds = low <= self.crowding <= high
-    holds = holds and self.sites >= SEARCH.site_share * self.count
+    holds = holds and self.sites >= SEARCH.min_site_share * self.count
     holds = holds and self.rms <= max(0.4 * points.tolerance, 0.05)
     if (
-      not holds or unseen_share(points, self.cell, self.centre) > SEARCH.unseen
+      not holds
+      or unseen_share(points, self.cell, self.centre) > SEARCH.max_unseen_share
     ):
       return 0.0
     # One or two atoms a cell can't be seen on three sites; all must be.
@@ -95,7 +96,7 @@ def measure(
     return None
   cell, centre, translations, inversions, rms = fit
   folded = fold(points, cell)
-  if points.tolerance <= SEARCH.exact and (
+  if points.tolerance <= SEARCH.exact_tolerance and (
     _is_shifted(points, cell, translations) or _touches(points, cell, folded)
   ):
     return None
@@ -117,7 +118,7 @@ def _is_shifted(points, cell, translations) -> bool:
   errors = np.linalg.norm(residuals, axis=1) * points.precision(first, second)
   odd = steps @ _PARITIES.T % 2 == 1
   return any(
-    np.median(errors[each]) > SEARCH.shifted for each in odd.T if each.any()
+    np.median(errors[each]) > SEARCH.max_shift for each in odd.T if each.any()
   )
 
 
@@ -135,7 +136,9 @@ def _touches(points, cell, folded) -> bool:
   distance = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1)
   within = 2 * points.tolerance + points.errors[i] + points.errors[j]
   return bool(
-    np.any((distance > SEARCH.stray * within) & (distance < MIN_DISTANCE))
+    np.any(
+      (distance > SEARCH.min_stray_ratio * within) & (distance < MIN_DISTANCE)
+    )
   )
 
 

@@ -19,7 +19,7 @@ def tolerance_steps(atoms) -> list[tuple[float, int, float]]:
   tolerance wider than that would take a pseudo-translation for a true one; a
   narrower one would miss true translations.
   """
-  noisy_species = SEARCH.noisy_number_difference, SEARCH.noisy_missing
+  noisy_species = SEARCH.noisy_number_difference, SEARCH.noisy_missing_share
   exact = [(t, 0, 0.0) for t in SEARCH.tolerances]
   noisy = [(t, *noisy_species) for t in SEARCH.tolerances[2:]]
   points = box_atoms.Points.of(atoms, 0.25, *noisy_species)
@@ -29,7 +29,7 @@ def tolerance_steps(atoms) -> list[tuple[float, int, float]]:
     shifts, counts = find_operations(
       points, start=start, max_operations=SEARCH.max_operations
     )
-    shifts = shifts[counts >= SEARCH.proof]
+    shifts = shifts[counts >= SEARCH.min_scatter_pairs]
     if len(shifts):
       break
   else:
@@ -41,11 +41,11 @@ def tolerance_steps(atoms) -> list[tuple[float, int, float]]:
   scatter = np.nanmedian(scatter, axis=1)
   differs = paired & (points.numbers[owner] != points.numbers)
   wrong = differs.sum(axis=1) / paired.sum(axis=1)
-  if np.any((scatter < SEARCH.exact / 2) & (wrong == 0)):
+  if np.any((scatter < SEARCH.exact_tolerance / 2) & (wrong == 0)):
     return exact[:1]
   # Not all translations are true; the true ones have the least scatter and the
   # fewest wrong species.
-  many = counts[counts >= SEARCH.proof] >= counts.max() / 2
+  many = counts[counts >= SEARCH.min_scatter_pairs] >= counts.max() / 2
   typical = np.quantile(scatter[many], 0.2)
   steps = []
   has_wrong_species = np.quantile(wrong[many], 0.4) > 0

@@ -114,7 +114,7 @@ def _coverage(
   missing: int = 0,
   cache: pathlib.Path | None = None,
 ) -> dict[str, float]:
-  """Coverage, if asked for.
+  """Coverage; empty if it is not evaluated.
 
   Args:
     samples: Samples.

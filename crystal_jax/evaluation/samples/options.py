@@ -41,7 +41,7 @@ def make_options(
   stability: Stability | None = None,
   cache: pathlib.Path | None = None,
 ) -> Options:
-  """Options of what is installed.
+  """Options, with the metrics whose packages are installed.
 
   Raises:
     ValueError: If k is not positive, or coverage is asked for and `matminer` is
