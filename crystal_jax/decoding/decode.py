@@ -29,10 +29,10 @@ def decode_density(
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.PeakConfig.closest,
-  lightest: float = pursuit.PeakConfig.lightest,
-  stand_out: float = pursuit.PeakConfig.stand_out,
-  rounds: int = pursuit.PeakConfig.rounds,
+  closest: float = pursuit.PursuitConfig.closest,
+  lightest: float = pursuit.PursuitConfig.lightest,
+  stand_out: float = pursuit.PursuitConfig.stand_out,
+  rounds: int = pursuit.PursuitConfig.rounds,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid; no network, no lattice needed in a box.
 
@@ -65,7 +65,7 @@ def decode_density(
     ValueError: If shapes disagree, a CellGrid comes without a cell, or a limit
       is not positive.
   """
-  config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
+  config = pursuit.PursuitConfig(closest, lightest, stand_out, rounds)
   density = _check_field(density, grid, 'density', 0)
   cell = _check_cell(cell, grid, ())
   if logits is not None:
@@ -95,10 +95,10 @@ def decode_batch(
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.PeakConfig.closest,
-  lightest: float = pursuit.PeakConfig.lightest,
-  stand_out: float = pursuit.PeakConfig.stand_out,
-  rounds: int = pursuit.PeakConfig.rounds,
+  closest: float = pursuit.PursuitConfig.closest,
+  lightest: float = pursuit.PursuitConfig.lightest,
+  stand_out: float = pursuit.PursuitConfig.stand_out,
+  rounds: int = pursuit.PursuitConfig.rounds,
   warn: bool = True,
 ) -> DecodedAtoms:
   """`decode_density` of a batch, compiled once, one density after another.
@@ -108,7 +108,7 @@ def decode_batch(
   slots are only reported in the result's `overflow`: all threads share Python's
   warning filters.
   """
-  config = pursuit.PeakConfig(closest, lightest, stand_out, rounds)
+  config = pursuit.PursuitConfig(closest, lightest, stand_out, rounds)
   densities = _floating('density', density)
   if densities.ndim != 4:
     raise ValueError(

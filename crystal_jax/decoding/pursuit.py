@@ -23,13 +23,13 @@ from crystal_jax.structure.validation import MIN_DISTANCE
 # the matched filter, which tolerates the most noise. Tuned on crystals of
 # mp_le20.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
-# From round LATE on, seeds more than BEYOND σ outside the walls are ignored;
-# otherwise ever fainter ones would be added. Tuned on boxes of mp_le20.
-LATE, BEYOND = 2, 0.5
+# From round LATE_ROUND on, seeds more than MAX_OUTSIDE σ outside the walls are
+# ignored; otherwise ever fainter ones would be added. Tuned on boxes of mp_le20.
+LATE_ROUND, MAX_OUTSIDE = 2, 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class PeakConfig:
+class PursuitConfig:
   """Which peaks are atoms, and when the pursuit stops. Hashable, static.
 
   The defaults are for atoms that weigh their atomic number, in Å; all but
@@ -56,7 +56,7 @@ class PeakConfig:
 
 
 def pursue(
-  space: Space, density, max_atoms: int, config: PeakConfig, logits=None
+  space: Space, density, max_atoms: int, config: PursuitConfig, logits=None
 ) -> Pursuit:
   """Finds the atoms of a density.
 
@@ -216,7 +216,9 @@ def _insert(space, state, config, seeds, heights, count):
   full = state.weights > 0
   near = space.distances(seeds, state.positions) < config.closest
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
-  new &= (state.turn < LATE) | space.inside(seeds, BEYOND * space.sigma)
+  new &= (state.turn < LATE_ROUND) | space.inside(
+    seeds, MAX_OUTSIDE * space.sigma
+  )
   slot = jnp.sum(full) + jnp.cumsum(new) - 1
   overflow = jnp.any(new & (slot >= slots)) | (count > slots)
   slot = jnp.where(new, slot, slots)  # past the end: dropped

@@ -22,7 +22,7 @@ class FromCrystal(enum.Enum):
 FROM_CRYSTAL = FromCrystal.TOKEN
 
 
-class Atoms(NamedTuple):
+class AtomArrays(NamedTuple):
   """Atoms of one crystal or a batch, as arguments of `voxelize`."""
 
   positions: Array | np.ndarray
@@ -30,7 +30,7 @@ class Atoms(NamedTuple):
   cell: Array | np.ndarray | None
 
 
-class Options(NamedTuple):
+class DensityOptions(NamedTuple):
   """Static options of a density."""
 
   grid: Grid
@@ -40,7 +40,7 @@ class Options(NamedTuple):
   double_nyquist: bool = False
 
 
-def to_atoms(positions, weights, cell) -> Atoms:
+def to_atoms(positions, weights, cell) -> AtomArrays:
   """Arrays of real numbers, those of a Crystal where they are not given."""
   if isinstance(positions, Crystal):
     crystal = positions
@@ -52,14 +52,16 @@ def to_atoms(positions, weights, cell) -> Atoms:
       'Need positions, weights and cell (None for isolated atoms), or a '
       f'Crystal in their place, not {type(positions).__name__} alone.'
     )
-  return Atoms(
+  return AtomArrays(
     as_numbers('positions', positions),
     as_numbers('weights', weights),
     None if cell is None else as_numbers('cell', cell),
   )
 
 
-def check_arguments(axes: int, atoms: Atoms, sigma, options: Options):
+def check_arguments(
+  axes: int, atoms: AtomArrays, sigma, options: DensityOptions
+):
   """Refuses arguments that are wrong by their shapes or static values."""
   positions, weights, cell = atoms
   grid, max_images, band_limit, *_ = options

@@ -13,9 +13,9 @@ from jaxtyping import Array, ArrayLike, Float, Num
 
 from crystal_jax.density.arguments import (
   FROM_CRYSTAL,
-  Atoms,
+  AtomArrays,
+  DensityOptions,
   FromCrystal,
-  Options,
   check_arguments,
   to_atoms,
 )
@@ -84,7 +84,7 @@ def voxelize(
     Hoffmann et al., arXiv:1909.00949.
   """
   atoms = to_atoms(positions, weights, cell)
-  options = Options(grid, max_images, band_limit)
+  options = DensityOptions(grid, max_images, band_limit)
   return _checked(atoms_density, 2, atoms, sigma, options)
 
 
@@ -107,11 +107,13 @@ def voxelize_batch(
   a leading batch axis in each array.
   """
   atoms = to_atoms(positions, weights, cell)
-  options = Options(grid, max_images, band_limit)
+  options = DensityOptions(grid, max_images, band_limit)
   return _checked(batch_density, 3, atoms, sigma, options)
 
 
-def _checked(form, axes: int, atoms: Atoms, sigma, options: Options):
+def _checked(
+  form, axes: int, atoms: AtomArrays, sigma, options: DensityOptions
+):
   """Checks arguments and finds static options, outside of jit."""
   sigma = as_numbers('sigma', sigma)
   check_arguments(axes, atoms, sigma, options)
@@ -142,7 +144,9 @@ def _checked(form, axes: int, atoms: Atoms, sigma, options: Options):
   )
 
 
-def _with_separable(options: Options, slots: int, cell, sigma) -> Options:
+def _with_separable(
+  options: DensityOptions, slots: int, cell, sigma
+) -> DensityOptions:
   """The separable form where it is exact.
 
   Derivatives by the cell need its angles, and under jit an orthogonal cell is
