@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from benchmarks import crystals
+from benchmarks import compact_crystals
 from benchmarks.crystals_report import table
 from crystal_jax.codec.codec import Codec, open_codec
 from crystal_jax.codec.model import Model
@@ -63,7 +63,7 @@ TITLES = {
 def main():
   args = _arguments()
   codec = open_codec(args.weights)
-  ids, true, _ = crystals.read(args.data)
+  ids, true, _ = compact_crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = [i for i in order if len(true[i].numbers) <= args.max_atoms]
   order = order[: args.crystals]

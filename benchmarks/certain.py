@@ -16,7 +16,7 @@ import pathlib
 
 import numpy as np
 
-from benchmarks import crystals
+from benchmarks import compact_crystals
 from benchmarks.crystals_report import table
 from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import matching
@@ -28,7 +28,7 @@ _BOUNDS = (0.0, 0.01, 0.1, 0.3, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, np.inf)
 def main():
   args = _arguments()
   codec = open_codec(args.weights)
-  _, true, _ = crystals.read(args.data)
+  _, true, _ = compact_crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
   true = [true[i] for i in order[: args.crystals]]
   mean, std = codec.encode(true, skip=True, std=True)

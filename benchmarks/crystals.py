@@ -14,9 +14,9 @@ of a run. It prints
 - the reasons of the misses, and matches by atoms, elements and longest vector;
 - distances between latents of one crystal, and of different crystals;
 - if the file has energies and one element only (Carbon-24), the same without
-  twins: crystals with the same number of atoms, a volume within 0.2 % and an
-  energy within 1 meV/atom of another one's; and METRe, the share of true
-  crystals that match any of the decoded ones (arXiv:2509.12178).
+  near-duplicates: crystals with the same number of atoms, a volume within
+  0.2 % and an energy within 1 meV/atom of another one's; and METRe, the share
+  of true crystals that match any of the decoded ones (arXiv:2509.12178).
 
 Every crystal counts; one that is refused or does not decode is a miss.
 """
@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from benchmarks import compact_crystals, near_duplicates
 from benchmarks import crystals_report as report
 from crystal_jax.codec.codec import Codec, open_codec
 from crystal_jax.evaluation import matching
-from crystal_jax.io.reading import compact
 from crystal_jax.representation import frame
 from crystal_jax.structure.crystal import Crystal
 
@@ -49,8 +49,8 @@ DECODE_OPTIONS: dict[str, dict[str, Any]] = {
 def main():
   args = _arguments()
   codec = open_codec(args.weights)
-  ids, true, energies = read(args.data, args.ids)
-  twins = find_twins(true, energies)
+  ids, true, energies = compact_crystals.read(args.data, args.ids)
+  is_duplicate = find_near_duplicates(true, energies)
   order = np.random.default_rng(args.seed).permutation(len(true))
   order = order[: args.crystals]
   ids, true = [ids[i] for i in order], [true[i] for i in order]
@@ -64,11 +64,14 @@ def main():
   print('\n', report.by_size(true, scores['mean']), sep='\n')
   if len(latents) > 1:
     print('\n', report.latent_distances(latents), sep='\n')
-  if twins is not None:
-    alone = np.flatnonzero(~twins[order])
-    print(f'\nWithout twins ({len(alone)} crystals):\n')
-    rest = {name: [row[i] for i in alone] for name, row in scores.items()}
-    print(report.matches(rest))
+  if is_duplicate is not None:
+    distinct = np.flatnonzero(~is_duplicate[order])
+    print(f'\nWithout near-duplicates ({len(distinct)} crystals):\n')
+    print(
+      report.matches(
+        {name: [row[i] for i in distinct] for name, row in scores.items()}
+      )
+    )
     share = metre(true, found['mean'], scores['mean'])
     print(f'\nMETRe, from the mean: {share:.1%}')
   missed = [
@@ -92,34 +95,6 @@ def _arguments():
     '--rows', default='mean,sample,all,unrefined,networks,moved,supercell'
   )
   return parser.parse_args()
-
-
-def read(
-  path: pathlib.Path, only: pathlib.Path | None = None
-) -> tuple[list[str], list[Crystal], Float[np.ndarray, 'M']]:
-  """Ids, crystals and energies (eV/atom, NaN without one) of a compact file.
-
-  Args:
-    path: The file.
-    only: A file of ids, one a line. None: all crystals.
-  """
-  columns = compact.read_file(path)
-  wanted = only and set(only.read_text().split())
-  energies = columns.get('energy_per_atom')
-  if energies is None:
-    energies = np.full(len(columns['ids']), np.nan)
-  ids, crystals, kept = [], [], []
-  for i, name in enumerate(columns['ids'].tolist()):
-    if wanted and name not in wanted:
-      continue
-    atoms = slice(*columns['offsets'][i : i + 2])
-    cell = columns['cell'][i].astype(np.float64)
-    positions = columns['frac'][atoms].astype(np.float64) @ cell
-    numbers = columns['numbers'][atoms].astype(np.int32)
-    ids.append(name)
-    crystals.append(Crystal(numbers, positions, cell))
-    kept.append(energies[i])
-  return ids, crystals, np.array(kept)
 
 
 def reconstruct(
@@ -203,10 +178,10 @@ def doubled(crystal: Crystal) -> Crystal:
   )
 
 
-def find_twins(
+def find_near_duplicates(
   crystals: Sequence[Crystal], energies: Float[np.ndarray, 'M']
 ) -> Bool[np.ndarray, 'M'] | None:
-  """Whether each crystal has a twin; see the module.
+  """Whether each crystal has a near-duplicate; see `near_duplicates`.
 
   None where energies are missing or the crystals are of several elements.
   """
@@ -215,10 +190,7 @@ def find_twins(
     return None
   counts = np.array([len(crystal.numbers) for crystal in crystals])
   volumes = np.array([abs(np.linalg.det(c.cell)) for c in crystals])
-  twins = counts[:, None] == counts
-  twins &= np.abs(volumes[:, None] / volumes - 1) < 2e-3
-  twins &= np.abs(energies[:, None] - energies) < 1e-3
-  return twins.sum(axis=1) > 1
+  return near_duplicates.has_near_duplicate(counts, volumes, energies)
 
 
 def metre(

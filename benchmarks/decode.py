@@ -1,4 +1,4 @@
-"""Density back to crystals, with no network: what comes back, and how fast.
+"""Density back to crystals, without a neural network: matches and speed.
 
 Prints one row a grid and filling. The truth is 1000 crystals of the published
 MP-20 validation rows, drawn with a fixed seed. Boxes show them centred and

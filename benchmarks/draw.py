@@ -27,7 +27,7 @@ import time
 import numpy as np
 import scipy.stats
 
-from benchmarks.crystals import read
+from benchmarks.compact_crystals import read
 from crystal_jax.codec.codec import Codec
 from crystal_jax.evaluation import (
   match_summary,

@@ -36,7 +36,9 @@ import pathlib
 import numpy as np
 
 import crystal_jax as cj
-from benchmarks.list_parts import Lattices, Positions, Species, axis_steps
+from benchmarks.list_lattices import Lattices
+from benchmarks.list_positions import Positions, axis_steps
+from benchmarks.list_species import Species
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.representation import frame
 

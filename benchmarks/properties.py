@@ -48,23 +48,23 @@ def main():
     f'{len(z)} crystals of {args.data.name}, {args.column}, standard deviation '
     f'{values.std():.3f}\n'
   )
-  ways = {
+  features = {
     'latent': z,
     'element fractions': fractions,
     'latent and fractions': np.concatenate([z, fractions], 1),
   }
   tokens = getattr(getattr(codec.model.networks, 'vae', None), 'tokens', 0)
   if tokens and codec.size >= tokens:
-    ways['latent, pooled over tokens'] = pooling.pool_tokens(z, tokens)
+    features['latent, pooled over tokens'] = pooling.pool_tokens(z, tokens)
   print('| read from | numbers | R² | MAE | crystal system |')
   print('|---|---|---|---|---|')
-  for name, x in ways.items():
+  for name, x in features.items():
     found = fitting.score(values, fitting.held_out(x, values, masks, _ridge))
     right = system_accuracy(x, systems, masks)
     row(f'{name}, ridge', x.shape[1], found, right)
   for name in ('element fractions', 'latent, pooled over tokens'):
-    if name in ways:
-      x = ways[name]
+    if name in features:
+      x = features[name]
       read_ = fitting.held_out(x, values, masks, _boosting)
       row(f'{name}, boosting', x.shape[1], fitting.score(values, read_), None)
   table = codec.predict(z) if codec.describe()['properties'] else {}

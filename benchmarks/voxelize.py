@@ -1,4 +1,4 @@
-"""How fast `voxelize` is, beside every peer that is installed, in one run.
+"""Times of `voxelize` beside every installed peer, in one run.
 
   pip install -e '.[bench]'
   taskset -c 1 python -m benchmarks.voxelize
@@ -10,21 +10,21 @@ A peer that is not installed is named as missing.
 """
 
 import argparse
-import functools
 import platform
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import crystal_jax as cj
-from benchmarks.voxelize_peers import load_peers, numpy_cell, pad
+from benchmarks import voxelize_tables
+from benchmarks.voxelize_crystals import random_crystals, real_crystals
+from benchmarks.voxelize_peers import load_peers, pad
+from benchmarks.voxelize_tables import SLOTS
+from benchmarks.voxelize_timing import clock, jitted, matmul_peak
 from crystal_jax.density import images as periodic
 from crystal_jax.density.image_counts import count_reaching, ladder
-from crystal_jax.structure import lattice
 
-SLOTS = 24  # atoms are padded to a multiple of this
 WORKS = [(30, 0.5), (60, 0.5), (128, 0.5), (60, 1.0), (60, 0.25)]
 GOALS = {  # against libmolgrid: density, with images and rotation; of peak
   (30, 0.5): (15, 8, 0.35),
@@ -71,10 +71,10 @@ def main():
   print('\n| work | against | reached | goal |\n|---|---|---|---|')
   print('\n'.join(sum(verdicts, [])))
 
-  gradient(crystals[: args.random])
-  batches(real[: args.many])
-  cell_grids(real[:16])
-  growth()
+  voxelize_tables.gradient(crystals[: args.random])
+  voxelize_tables.batches(real[: args.many])
+  voxelize_tables.cell_grids(real[:16])
+  voxelize_tables.growth()
 
 
 def verdict(size, sigma, times, peak):
@@ -105,29 +105,14 @@ def verdict(size, sigma, times, peak):
   return lines
 
 
-# What is measured.
-
-
-def clock(function, *args, repeats=7, warm=2) -> float:
-  """Median CPU milliseconds of one call, after some to warm up."""
-  for _ in range(warm):
-    jax.block_until_ready(function(*args))
-  times = []
-  for _ in range(repeats):
-    start = time.process_time()
-    jax.block_until_ready(function(*args))
-    times.append(time.process_time() - start)
-  return 1e3 * float(np.median(times))
-
-
 def compare(crystal, grid, sigma, peers):
-  """One crystal, everybody."""
+  """Times of this library and of all peers for one crystal, ms."""
   positions, numbers, cell = crystal
   centers, weights = all_images(crystal, grid, sigma)
   most = ladder(len(centers))
   static = {'grid': grid, 'sigma': sigma, 'max_images': most}
-  turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-  turn = jnp.asarray(turn)
+  rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+  rotation = jnp.asarray(rotation)
 
   row = {'images': len(centers)}
   padded = pad(centers, most), pad(weights, most)
@@ -136,7 +121,7 @@ def compare(crystal, grid, sigma, peers):
   slots = -(-len(numbers) // SLOTS) * SLOTS
   args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
   whole = jitted(rotated, **static)
-  row['ours+images'] = clock(lambda: whole(*args, turn))
+  row['ours+images'] = clock(lambda: whole(*args, rotation))
 
   truth = np.asarray(density(*padded, None))
   highest = weights.max() * (2 * np.pi * sigma**2) ** -1.5
@@ -150,14 +135,8 @@ def compare(crystal, grid, sigma, peers):
   return row
 
 
-@functools.cache
-def jitted(function, **static):
-  """One jit for each signature, so that crystals share a trace."""
-  return jax.jit(functools.partial(function, **static))
-
-
-def rotated(positions, numbers, cell, turn, **static):
-  return cj.voxelize(positions @ turn, numbers, cell @ turn, **static)
+def rotated(positions, numbers, cell, rotation, **static):
+  return cj.voxelize(positions @ rotation, numbers, cell @ rotation, **static)
 
 
 def all_images(crystal, grid, sigma):
@@ -175,147 +154,6 @@ def all_images(crystal, grid, sigma):
   used = np.asarray(images.filled)
   centers = positions[images.atom] + np.asarray(images.translation) @ cell
   return centers[used].astype(np.float32), numbers[images.atom][used]
-
-
-def gradient(crystals):
-  """Forward and gradient, over forward."""
-  print(f'\n| {len(crystals)} crystals | forward ms', end='')
-  print(' | forward and gradient ms | ratio, of each | goal |')
-  print('|---|---|---|---|---|')
-  for size, sigma in [(30, 0.5), (60, 0.5), (60, 1.0), (60, 0.25)]:
-    grid, times = cj.BoxGrid(10.0, size), []
-    field = jax.random.normal(jax.random.key(0), grid.shape)
-    for positions, numbers, cell in crystals:
-      most = ladder(cj.count_images(positions, cell, grid=grid, sigma=sigma))
-      static = {'grid': grid, 'sigma': sigma, 'max_images': most}
-      slots = -(-len(numbers) // SLOTS) * SLOTS
-      args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
-      forward, both = jitted(cj.voxelize, **static), jitted(pulled, **static)
-      forward = clock(forward, *args, repeats=50, warm=10)
-      times.append((forward, clock(both, field, *args, repeats=50, warm=10)))
-    forward, both = np.mean(times, axis=0)
-    each = ', '.join(f'{b / f:.1f}' for f, b in times)
-    goal = '3.5' if (size, sigma) == (60, 0.5) else ''
-    print(
-      f'| {size}³, σ {sigma} | {forward:.2f} | {both:.2f} | '
-      f'{both / forward:.2f} ({each}) | {goal} |',
-      flush=True,
-    )
-
-
-def pulled(field, *args, **static):
-  """A density, and the derivatives by all of its arguments."""
-  density, vjp = jax.vjp(functools.partial(cj.voxelize, **static), *args)
-  return density, vjp(field)
-
-
-def batches(crystals):
-  """Real crystals in batches; a batch shares the largest one's slots."""
-  print('\n| 30³, σ 0.5, real crystals | ms a crystal |\n|---|---|')
-  grid = cj.BoxGrid(10.0, 30)
-  counts = [cj.count_images(p, c, grid=grid, sigma=0.5) for p, _, c in crystals]
-  most = ladder(max(counts))
-  slots = max(len(n) for _, n, _ in crystals)
-  for size in (1, 64, 1024):
-    batch = [crystals[i % len(crystals)] for i in range(size)]
-    args = (
-      jnp.stack([pad(p, slots) for p, _, _ in batch]),
-      jnp.stack([pad(n, slots) for _, n, _ in batch]),
-      jnp.stack([jnp.float32(c) for _, _, c in batch]),
-    )
-    run = jax.jit(
-      functools.partial(
-        cj.voxelize_batch, grid=grid, sigma=0.5, max_images=most
-      )
-    )
-    each = clock(run, *args, repeats=3) / size
-    print(f'| batch of {size}, {most} image slots | {each:.3f} |', flush=True)
-
-
-def cell_grids(crystals):
-  """Structure factors and FFT, here and in NumPy."""
-  print('\n| cell grid | ours ms | NumPy ms | ratio |\n|---|---|---|---|')
-  for size in (32, 64):
-    grid, ours, theirs = cj.CellGrid(size), [], []
-    for positions, numbers, cell in crystals:
-      slots = ladder(len(numbers))
-      run = jitted(
-        cj.voxelize, grid=grid, sigma=0.5, max_images=slots, band_limit=True
-      )
-      args = pad(positions, slots), pad(numbers, slots), jnp.float32(cell)
-      ours.append(clock(lambda run=run, args=args: run(*args)))
-      theirs.append(
-        clock(
-          functools.partial(numpy_cell, positions, numbers, cell, size, 0.5)
-        )
-      )
-    ours, theirs = np.mean(ours), np.mean(theirs)
-    print(f'| {size}³ | {ours:.3f} | {theirs:.3f} | {theirs / ours:.1f}× |')
-
-
-def growth():
-  """Cost against the number of atoms in the box."""
-  print('\n| atoms in a 10 Å box, σ 0.5 | 30³ ms | 60³ ms |\n|---|---|---|')
-  rng = np.random.default_rng(0)
-  for atoms in (50, 100, 200, 400, 1000):
-    positions = jnp.float32(rng.uniform(-5, 5, (atoms, 3)))
-    weights = jnp.float32(rng.integers(1, 90, atoms))
-    times = []
-    for size in (30, 60):
-      run = jax.jit(
-        functools.partial(
-          cj.voxelize,
-          cell=None,
-          grid=cj.BoxGrid(10.0, size),
-          sigma=0.5,
-          max_images=atoms,
-        )
-      )
-      times.append(clock(run, positions, weights))
-    print(f'| {atoms} | {times[0]:.2f} | {times[1]:.2f} |', flush=True)
-
-
-def matmul_peak() -> float:
-  """FLOP/s of XLA's own float32 matrix product."""
-  matrix = jnp.ones((1024, 1024), jnp.float32)
-  return 2 * 1024**3 / (clock(jax.jit(jnp.matmul), matrix, matrix) * 1e-3)
-
-
-# Crystals.
-
-
-def random_crystals(count):
-  """Triclinic cells of 15 Å³ an atom, up to 20 atoms."""
-  rng, crystals = np.random.default_rng(0), []
-  while len(crystals) < count:
-    lengths, angles = rng.uniform(2.5, 9, 3), rng.uniform(50, 130, 3)
-    cell = lattice.from_lengths_and_angles(lengths, angles)
-    cell = np.asarray(cell, np.float64)  # NaN where no cell has these angles
-    atoms = np.nan_to_num(np.abs(np.linalg.det(cell)) / 15).round().astype(int)
-    if 1 <= atoms <= 20:
-      positions = rng.random((atoms, 3)) @ cell
-      crystals.append((positions, rng.integers(1, 90, atoms), cell))
-  return crystals
-
-
-def real_crystals(count):
-  """From the data set that comes with the repository."""
-  from crystal_jax.data import sources
-
-  split = sources.load_split('datasets/oqmd_icsd20', 'train')
-  chosen = np.random.default_rng(0).choice(len(split), count, replace=False)
-  crystals = []
-  for i in chosen:
-    record = split[int(i)]
-    full = np.asarray(record['numbers']) > 0
-    crystals.append(
-      (
-        np.asarray(record['positions'], np.float64)[full],
-        np.asarray(record['numbers'])[full],
-        np.asarray(record['cell'], np.float64),
-      )
-    )
-  return crystals
 
 
 if __name__ == '__main__':

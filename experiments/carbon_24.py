@@ -3,7 +3,8 @@ r"""Carbon, 6 to 24 atoms: the shipped codec `carbon_24`.
 Trained on nine tenths of the published validation split, with duplicates kept
 together, because the training split was not at hand. Two trainings in sequence:
 
-  python -m benchmarks.own_splits ../shared/data/carbon_24_val.npz --out=data
+  python -m benchmarks.split_published_val ../shared/data/carbon_24_val.npz \
+    --out=data
   python -m experiments.main --config=experiments/cell16.py \
     --workdir=runs/carbon_24_first --config.data.builder=data/carbon_24 \
     --config.data.max_atoms=24 --config.model.cell.max_atoms=24 \

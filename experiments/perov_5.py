@@ -4,7 +4,8 @@ Trained on nine tenths of the published validation split, split by formula,
 because the training split was not at hand; with it, give its folder instead.
 Two trainings in sequence:
 
-  python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
+  python -m benchmarks.split_published_val ../shared/data/perov_5_val.npz \
+    --out=data
   python -m experiments.main --config=experiments/cell16.py \
     --workdir=runs/perov_5_first --config.data.builder=data/perov_5 \
     --config.model.cell.max_atoms=8 --config.train.steps=2400

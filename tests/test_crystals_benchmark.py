@@ -1,4 +1,4 @@
-"""The benchmarks of codecs: rows, twins, METRe, tables."""
+"""The benchmarks of codecs: rows, near-duplicates, METRe, tables."""
 
 import argparse
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from benchmarks import boxes
+from benchmarks import boxes, compact_crystals
 from benchmarks import crystals as benchmark
 from benchmarks import crystals_report as report
 from crystal_jax.evaluation import matching
@@ -45,12 +45,17 @@ def carbon(length):
   )
 
 
-def test_twins():
+def test_near_duplicates():
   group = [carbon(3.0), carbon(3.001), carbon(3.5), carbon(3.0)]
-  found = benchmark.find_twins(group, np.array([-1.0, -1.0005, -1.0, -1.1]))
+  found = benchmark.find_near_duplicates(
+    group, np.array([-1.0, -1.0005, -1.0, -1.1])
+  )
   assert found.tolist() == [True, True, False, False]
-  assert benchmark.find_twins(group, np.full(4, np.nan)) is None
-  assert benchmark.find_twins([crystals.bcc(), group[0]], np.zeros(2)) is None
+  assert benchmark.find_near_duplicates(group, np.full(4, np.nan)) is None
+  assert (
+    benchmark.find_near_duplicates([crystals.bcc(), group[0]], np.zeros(2))
+    is None
+  )
 
 
 def test_metre_takes_a_match_of_any():
@@ -130,11 +135,11 @@ def test_a_file_is_read(tmp_path):
     ids=np.array(['a', 'b']),
     energy_per_atom=np.array([-1, -2], np.float32),
   )
-  ids, found, energies = benchmark.read(tmp_path / 'file.npz')
+  ids, found, energies = compact_crystals.read(tmp_path / 'file.npz')
   assert ids == ['a', 'b'] and energies.tolist() == [-1, -2]
   np.testing.assert_allclose(found[0].positions[1], 1)
   (tmp_path / 'ids').write_text('b\n')
-  ids, found, _ = benchmark.read(tmp_path / 'file.npz', tmp_path / 'ids')
+  ids, found, _ = compact_crystals.read(tmp_path / 'file.npz', tmp_path / 'ids')
   assert ids == ['b'] and found[0].numbers.tolist() == [7]
 
 

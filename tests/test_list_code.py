@@ -5,7 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks import list_code, list_models, list_parts
+from benchmarks import (
+  list_code,
+  list_lattices,
+  list_models,
+  list_positions,
+  list_species,
+)
 from crystal_jax.representation import frame
 from tests import crystals
 
@@ -49,7 +55,7 @@ def test_frequent_symbols_weigh_more():
 
 def test_all_positions_add_up_to_one(train):
   """Two atoms on two steps an axis: 8 positions, 36 unordered pairs."""
-  positions = list_parts.Positions(train, 1.5, len(train))
+  positions = list_positions.Positions(train, 1.5, len(train))
   numbers, steps = np.array([8, 1, 1]), np.array([2, 2, 2])
   all_shifts = list(itertools.product((0.0, 0.5), repeat=3))
   costs = [
@@ -60,16 +66,16 @@ def test_all_positions_add_up_to_one(train):
 
 
 def test_the_order_of_atoms_costs_nothing(train):
-  positions = list_parts.Positions(train, 0.5, len(train))
+  positions = list_positions.Positions(train, 0.5, len(train))
   numbers, fractional, cell = framed(crystals.silicate())
-  steps = list_parts.axis_steps(cell, 0.5)
+  steps = list_positions.axis_steps(cell, 0.5)
   order = np.random.default_rng(0).permutation(len(numbers))
   first = positions.cost(numbers, fractional, steps)
   assert positions.cost(numbers[order], fractional[order], steps) == first
 
 
 def test_all_species_add_up_to_one(train):
-  species = list_parts.Species(train)
+  species = list_species.Species(train)
   pairs = itertools.combinations_with_replacement(range(1, 95), 2)
   costs = [species.cost(np.array(pair))[1] for pair in pairs]
   # Two atoms have one or two elements; more elements keep a share even so.
@@ -85,12 +91,12 @@ def test_volumes_are_learnt():
     numbers = rng.integers(1, 6, 4)
     edge = true[numbers].sum() ** (1 / 3)
     train.append((numbers, np.zeros((4, 3)), edge * np.eye(3)))
-  volumes = list_parts.Species(train).volumes
+  volumes = list_species.Species(train).volumes
   np.testing.assert_allclose(volumes[1:6], true[1:6], rtol=0.01)
 
 
 def test_a_rounded_lattice_is_near(train):
-  lattices = list_parts.Lattices(train, 0.01, np.full(95, 15.0))
+  lattices = list_lattices.Lattices(train, 0.01, np.full(95, 15.0))
   for numbers, _, cell in train:
     rounded = lattices.cell(lattices.bins(cell))
     lengths, expected = (np.linalg.norm(c, axis=1) for c in (rounded, cell))
@@ -107,7 +113,7 @@ def test_steps_give_the_target_error():
   spacing = list_code.find_spacing(batch, 0.05)
   errors = []
   for _, fractional, cell in batch:
-    steps = list_parts.axis_steps(cell, spacing)
+    steps = list_positions.axis_steps(cell, spacing)
     assert (np.diag(cell) / steps <= spacing).all()
     error = (fractional - np.rint(fractional * steps) / steps) @ cell
     error -= error.mean(axis=0)

@@ -1,13 +1,14 @@
-"""Comparison of standard frames with random origins and bases in training.
+r"""Comparison of standard frames with random origins and bases in training.
 
-  python -m benchmarks.origins --builder=../shared/data/mp_le20 --steps=800
+  python -m benchmarks.random_frames --steps=800 \
+    --builder=../shared/data/mp_le20
 
 Two networks of `experiments/quickstart.py` learn from the same crystals, in the
 same order, for as many steps: one from standard frames, the other from frames
 with a random origin and basis (of the same metric) in each step. Held-out
-crystals are then encoded and decoded, as given and moved (origin and basis).
-Those of the first network are brought to their standard frame before, as in its
-codec; those of the second are not.
+crystals are then encoded and decoded, as given and moved (random origin and
+basis). For the first network they are brought to their standard frames before,
+as its codec does; for the second they are not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scipy.spatial.distance import cdist
 
 from benchmarks.crystals_report import table
 from crystal_jax import tasks
+from crystal_jax.codec import batching
 from crystal_jax.evaluation import (
   match_summary,
   matching,
@@ -40,9 +42,12 @@ def main():
   config.eval.crystals, config.eval.batch_size = args.crystals, 50
   run = tasks.set_up(config)
   rows = []
-  for name, moving in (('standard frame', False), ('random frames', True)):
-    state = train(run, moving)
-    rows.append([name, *_scores(run, state, moving)])
+  for name, with_random_frames in (
+    ('standard frames', False),
+    ('random frames', True),
+  ):
+    state = train(run, with_random_frames)
+    rows.append([name, *scores(run, state, with_random_frames)])
   head = 'trained on, match, match moved, RMSE, RMSE moved, '
   head += 'latent distance to itself moved, to the nearest other, KL (nats)'
   print(f'{args.steps} steps, {args.crystals} held-out crystals\n')
@@ -57,18 +62,20 @@ def _arguments():
   return parser.parse_args()
 
 
-def train(run, moving):
-  """A trained state; with `moving`, frames are random in each step."""
+def train(run, with_random_frames):
+  """A trained state; with random frames, others in each step."""
   rng = np.random.default_rng(0)
   step = parallel.parallel_train_step(run.train_step)
   state, batches = parallel.replicate(run.fresh_state()), run.train_batches()
   for _ in range(run.config.train.steps):
     batch = next(batches)
-    state, _ = step(state, moved(rng, batch) if moving else batch)
+    if with_random_frames:
+      batch = randomize_frames(rng, batch)
+    state, _ = step(state, batch)
   return jax.block_until_ready(state)
 
 
-def moved(rng, batch):
+def randomize_frames(rng, batch):
   """The same crystals with other origins and other bases of their metric."""
   batch = {name: np.array(column) for name, column in batch.items()}
   fractional = batch['fractional'].reshape(-1, *batch['fractional'].shape[-2:])
@@ -83,33 +90,43 @@ def moved(rng, batch):
   return batch
 
 
-def _scores(run, state, moving):
+def standardize_frames(representation, batch):
+  """The same crystals in their standard frames, as a codec encodes them."""
+  crystals = [_crystal(batch, i) for i in range(len(batch['numbers']))]
+  _, standard = batching.one_batch(representation, crystals)
+  return batch | standard
+
+
+def scores(run, state, with_random_frames):
   """Match and RMSE as given and moved; distances of latents; KL, nats."""
-  params = predict.averaged_params(state)
-  forward = reconstruction.make_forward(run.model, params)
+  representation = run.model.representation
+  forward = reconstruction.make_forward(
+    run.model, predict.averaged_params(state)
+  )
   rng = np.random.default_rng(1)
   compared, latents, nats = ([], []), ([], []), []
   for ids, batch in predict.batches(run, 'heldout'):
     true = [_crystal(batch, i) for i in range(len(ids))]
-    # What comes moved is back in its standard frame before the first network.
-    for way, frames in enumerate(
-      (batch, moved(rng, batch) if moving else batch)
-    ):
+    moved = randomize_frames(rng, batch)
+    if not with_random_frames:
+      moved = standardize_frames(representation, moved)
+    for column, frames in enumerate((batch, moved)):
       result = forward(jax.random.key(0), frames)
-      found = run.model.representation.crystals(result.outputs)[: len(ids)]
-      compared[way].extend(matching.compare(true, found))
-      latents[way].extend(np.asarray(result.latent))
-      nats.extend(np.asarray(result.kl))
-  given, after = (match_summary.summarize(each) for each in compared)
+      # Further rows fill the batch.
+      found = representation.crystals(result.outputs)[: len(ids)]
+      compared[column].extend(matching.compare(true, found))
+      latents[column].extend(np.asarray(result.latent)[: len(ids)])
+      nats.extend(np.asarray(result.kl)[: len(ids)])
+  given, after = (match_summary.summarize(column) for column in compared)
   distances = cdist(latents[0], latents[1])
-  own = np.median(np.diag(distances))
+  self_distance = np.median(np.diag(distances))
   np.fill_diagonal(distances, np.inf)
   return [
     f'{given["match"]:.1%}',
     f'{after["match"]:.1%}',
     f'{given["rmse"]:.4f}',
     f'{after["rmse"]:.4f}',
-    f'{own:.2g}',
+    f'{self_distance:.2g}',
     f'{np.median(distances.min(axis=1)):.3g}',
     f'{np.mean(nats):.0f}',
   ]
