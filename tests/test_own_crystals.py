@@ -15,6 +15,7 @@ import pytest
 
 from crystal_jax import data, tasks
 from crystal_jax.__main__ import main
+from crystal_jax.data.synthetic import __main__ as supercells_command
 from crystal_jax.training import provenance
 from experiments import quickstart
 
@@ -55,9 +56,9 @@ def fields(command):
 
 
 def test_the_commands_run(my_cifs, capsys, data_dir):
-  prepare, describe, train, mixed, _ = commands()
+  prepare, describe, train, mixed, supercells, large = commands()
   assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']
-  for command in train, mixed:
+  for command in train, mixed, large:
     assert command[:3] == ['python', '-m', 'experiments.main']
   assert main(prepare[3:]) == 0
   assert 'read     10 crystals' in capsys.readouterr().out
@@ -95,6 +96,19 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
     for name, column in arrays.items():
       np.testing.assert_array_equal(column, in_memory[split][name])
   assert len(list(pathlib.Path('data/inputs').glob('*.npy'))) == 2
+  assert supercells[:3] == ['python', '-m', 'crystal_jax.data.synthetic']
+  supercells_command.main([*supercells[3:], '--count=5'])
+  ours = fields(large).data
+  loaded = {
+    split: data.load(ours.builder, split, max_atoms=96)
+    for split in (ours.train_split, ours.heldout_split)
+  }
+  sizes = {
+    split: (arrays['numbers'] > 0).sum(axis=1)
+    for split, arrays in loaded.items()
+  }
+  assert (sizes['train'] > 20).sum() == 5  # Supercells are trained on,
+  assert sizes['val'].max() <= 2  # and held-out crystals are those of the page.
 
 
 def test_the_exit_status(my_cifs, capsys):

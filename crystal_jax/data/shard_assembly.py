@@ -114,7 +114,7 @@ def assemble(
     elements=summary_lib.by_number(elements),
     duplicates=len(pairs),
     fitting=int(crystals['fits'][kept].sum()),
-    covered={name: covered[name] for name in coverage.limits()},
+    covered={name: covered[name] for name in coverage.shipped_limits()},
     notes=tuple(
       f'no crystal is in {name}' for name in splits.SPLITS if not sizes[name]
     ),

@@ -74,9 +74,31 @@ def load_splits(
   data_dir: Path | None = None,
   manual_dir: Path | None = None,
 ) -> list[Sequence[dict[str, Any]]]:
-  """Opens a split of comma-separated data sets; see `load_split`."""
+  """Opens a split of comma-separated data sets; see `load_split`.
+
+  Returns:
+    A source for each data set. Where one of several data sets lacks the split,
+    such as 'val' of generated crystals, its source is empty.
+
+  Raises:
+    FileNotFoundError: If one of the data sets does not exist.
+    ValueError: If none of the data sets has the split.
+  """
   names = [name.strip() for name in os.fspath(builder).split(',')]
-  return [load_split(name, split, data_dir, manual_dir) for name in names]
+  folders = data_dir, manual_dir
+  lacking = [
+    name
+    for name in names
+    if not _names_in(split) <= {*split_names(name, *folders)}
+  ]
+  if len(lacking) == len(names):
+    return [load_split(name, split, *folders) for name in names]  # Raises.
+  if lacking:
+    _log.warning('Without a split %s: %s.', split, ', '.join(lacking))
+  return [
+    () if name in lacking else load_split(name, split, *folders)
+    for name in names
+  ]
 
 
 def split_names(
@@ -111,8 +133,8 @@ class Split(Sequence[dict[str, Any]]):
     infos = _from_directory(self._folder).info.splits
     names = {
       name
-      for part in self._split.split('+')
-      for name in infos[part.split('[')[0].strip()].filenames
+      for split in _names_in(self._split)
+      for name in infos[split].filenames
     }
     return [pathlib.Path(self._folder, name) for name in sorted(names)]
 
@@ -178,14 +200,17 @@ def _download_and_prepare(created, manual_dir):
 
 
 def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
-  for part in split.split('+'):
-    name = part.split('[')[0].strip()
-    if name not in builder.info.splits:
-      raise ValueError(
-        f'{builder.name} has no split {name!r}, only '
-        f'{sorted(builder.info.splits)}.'
-      )
+  for name in sorted(_names_in(split) - {*builder.info.splits}):
+    raise ValueError(
+      f'{builder.name} has no split {name!r}, only '
+      f'{sorted(builder.info.splits)}.'
+    )
   return Split(os.fspath(builder.data_path), split)
+
+
+def _names_in(split: str) -> set[str]:
+  """Names of the splits of which a split such as 'train[:9]+val' has parts."""
+  return {part.split('[')[0].strip() for part in split.split('+')}
 
 
 def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:

@@ -14,6 +14,7 @@ import pytest
 from crystal_jax import data
 from crystal_jax.data import __main__ as command
 from crystal_jax.data import sources
+from crystal_jax.io.reading import compact
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OQMD = ROOT / 'datasets' / 'oqmd_icsd20'
@@ -160,6 +161,25 @@ def test_a_missing_builder_or_split_is_named(tiny, tmp_path):
     data.load_split('datasets/nothing', 'train', tmp_path)
   with pytest.raises(ValueError, match=r"no split 'dev'.*'train', 'val'"):
     data.load_split(tiny, 'dev', tmp_path / 'out')
+
+
+def test_one_of_several_sets_may_lack_the_split(tiny, tmp_path, caplog):
+  stem = tmp_path / 'large'
+  row = {'id': 'x', 'numbers': [29], 'positions': [[0.0] * 3]}
+  compact.write_records(f'{stem}_train.npz', [row | {'cell': np.eye(3) * 3}])
+  both = f'{tiny}, {stem}'
+  sizes = [
+    [len(source) for source in data.load_splits(both, split, tmp_path / 'out')]
+    for split in ('train', 'train[:1]', 'val', 'val[:1]')
+  ]
+  assert sizes == [[4, 1], [1, 1], [4, 0], [1, 0]]
+  assert f'Without a split val: {stem}' in caplog.text
+  with pytest.raises(ValueError, match="no split 'test'"):
+    data.load_splits(both, 'test', tmp_path / 'out')
+  with pytest.raises(ValueError, match='split'):
+    data.load_splits(str(stem), 'val', tmp_path / 'out')
+  with pytest.raises(FileNotFoundError):
+    data.load_splits(f'{stem},nowhere', 'train', tmp_path / 'out')
 
 
 def test_a_builder_is_found_from_any_folder(tmp_path, monkeypatch):

@@ -35,26 +35,29 @@ def main(argv: list[str] | None = None) -> None:
     metavar='SPLIT',
     help='splits of the source whose reduced formulas must not occur',
   )
-  flags = parser.parse_args(argv)
+  args = parser.parse_args(argv)
   excluded = {
     reduced_formula(row['numbers'])
-    for split in flags.exclude
-    for row in _rows(flags.source, split)
+    for split in args.exclude
+    for row in _rows(args.source, split)
   }
   rows = list(
     supercells(
-      _rows(flags.source, flags.split),
-      flags.count,
-      flags.seed,
+      _rows(args.source, args.split),
+      args.count,
+      args.seed,
       accept=lambda formula: formula not in excluded,
     )
   )
-  compact.write_records(flags.out, rows)
-  print(f'wrote {len(rows)} supercells to {flags.out}')
+  compact.write_records(args.out, rows)
+  print(f'wrote {len(rows)} supercells to {args.out}')
 
 
 def _rows(source: str, split: str) -> list[Record]:
-  arrays = in_memory(load_split(source, split))
+  opened = load_split(source, split)
+  if not len(opened):
+    return []
+  arrays = in_memory(opened)
   return records(arrays, range(len(arrays['numbers'])))
 
 
