@@ -46,9 +46,9 @@ def embedded(count):
   for i in np.linspace(0, len(offsets) - 2, count).astype(int):
     atoms = slice(*offsets[i : i + 2])
     cell = columns['cell'][i].astype(np.float64)
-    places = columns['frac'][atoms].astype(np.float64) @ cell
+    positions = columns['frac'][atoms].astype(np.float64) @ cell
     numbers = columns['numbers'][atoms].astype(np.int32)
-    found.append(cj.Crystal(numbers, places, cell))
+    found.append(cj.Crystal(numbers, positions, cell))
   return found
 
 

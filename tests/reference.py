@@ -1,4 +1,4 @@
-"""Slow float64 NumPy twins of the voxelizer: nothing shared with it."""
+"""Slow float64 NumPy references of the voxelizer: nothing shared with it."""
 
 import itertools
 

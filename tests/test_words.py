@@ -43,6 +43,21 @@ RETIRED = {
   'left': 'residual, remaining',
   'some': 'batch',
   'every': 'all_..',
+  'ways': 'ablations, columns',
+  'way': 'ablation, column',
+  'chunks': 'batches, blocks, shards',
+  'looked_for': 'refined',
+  'twin': 'reference (tests), near-duplicate, duplicate (data)',
+  'twins': 'near-duplicates, duplicates',
+  'verb': 'command',
+  'verbs': 'commands',
+  'answer': 'result',
+  'answers': 'results',
+  'advice': 'suggestion',
+  'whose': 'the quantity',
+  'thing': 'the quantity',
+  'things': 'the quantities',
+  'much': 'the quantity',
 }
 
 

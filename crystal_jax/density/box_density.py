@@ -60,14 +60,14 @@ def box_density(
   cpu = windowed if basis is None else plain
   form = functools.partial(jax.lax.platform_dependent, cpu=cpu, default=plain)
 
-  def chunks(array):
+  def to_blocks(array):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     return padded.reshape(-1, _CHUNK, array.shape[1])
 
   if len(weights) <= _MAX_IMAGES:
     density = form(centers, weights)
   else:
-    density = add_up(form, *jax.tree.map(chunks, (centers, weights)))
+    density = add_up(form, *jax.tree.map(to_blocks, (centers, weights)))
   return density if basis is None else _expand(density, basis)
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of densities, against finite differences of the float64 twin."""
+"""Derivatives of densities, against finite differences in float64."""
 
 import functools
 
@@ -30,7 +30,7 @@ def test_derivatives_where_thousands_of_images_are_a_few_waves():
     density = cj.voxelize(p, w, c, grid=grid, sigma=s, max_images=2048)
     return (density * jnp.asarray(field, jnp.float32)).sum()
 
-  def twin(p, w, c, s):
+  def reference_loss(p, w, c, s):
     return (reference.density(p, w, c, grid, s) * field).sum()
 
   grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
@@ -40,14 +40,14 @@ def test_derivatives_where_thousands_of_images_are_a_few_waves():
       [a + s * along if i == which else a for i, a in enumerate(args)]
       for s in (-1e-4, 1e-4)
     ]
-    slope = (twin(*sides[1]) - twin(*sides[0])) / 2e-4
+    slope = (reference_loss(*sides[1]) - reference_loss(*sides[0])) / 2e-4
     ours = np.sum(np.asarray(grads[which], np.float64) * along)
     size = np.linalg.norm(grads[which]) * np.linalg.norm(along)
     assert abs(ours - slope) < 1e-4 * size
 
 
-def loss_and_twin(grid, sigma):
-  """A scalar of the density, and the same from the float64 twin."""
+def loss_and_reference(grid, sigma):
+  """A scalar of the density, and the same from the float64 reference."""
   positions, weights = crystal(9)
   mask = np.random.default_rng(1).normal(size=grid.shape)
   args = positions, weights, CELL, np.float64(sigma)
@@ -56,13 +56,13 @@ def loss_and_twin(grid, sigma):
     density = voxelizer(grid, sigma)(positions, weights, cell)
     return (density * jnp.asarray(mask, jnp.float32)).sum()
 
-  def twin(positions, weights, cell, sigma):
+  def reference_loss(positions, weights, cell, sigma):
     truth = reference.density(positions, weights, cell, grid, sigma)
     return (truth * mask).sum()
 
   rng = np.random.default_rng(2)
   along = tuple(np.asarray(rng.normal(size=np.shape(a))) for a in args)
-  return loss, twin, args, along
+  return loss, reference_loss, args, along
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def loss_and_twin(grid, sigma):
 )
 def test_derivatives_equal_finite_differences(name):
   grid, sigma = FORMS[name]
-  loss, twin, args, along = loss_and_twin(grid, sigma)
+  loss, reference_loss, args, along = loss_and_reference(grid, sigma)
   grads = jax.grad(loss, argnums=(0, 1, 2, 3))(*float32(args))
   for which, scale in enumerate((1e-4, 1e-3, 1e-5, 1e-4)):
 
@@ -86,7 +86,8 @@ def test_derivatives_equal_finite_differences(name):
         for i, (a, v) in enumerate(zip(args, along, strict=True))
       ]
 
-    slope = (twin(*moved(scale)) - twin(*moved(-scale))) / (2 * scale)
+    sides = [reference_loss(*moved(s)) for s in (-scale, scale)]
+    slope = (sides[1] - sides[0]) / (2 * scale)
     ours = np.sum(np.asarray(grads[which], np.float64) * along[which])
     size = np.linalg.norm(grads[which]) * np.linalg.norm(along[which])
     assert abs(ours - slope) < 1e-4 * size
@@ -106,7 +107,7 @@ def test_derivatives_equal_finite_differences(name):
 )
 def test_hessian_vector_product_equals_finite_differences(name):
   grid, sigma = FORMS[name]
-  loss, twin, args, along = loss_and_twin(grid, sigma)
+  loss, reference_loss, args, along = loss_and_reference(grid, sigma)
   one = lambda p: loss(p, *float32(args[1:]))  # noqa: E731
   position, direction = float32((args[0], along[0]))
   _, product = jax.jit(functools.partial(jax.jvp, jax.grad(one)))(
@@ -119,7 +120,9 @@ def test_hessian_vector_product_equals_finite_differences(name):
     product, backward, atol=2e-5 * np.abs(product).max()
   )
   step = 1e-3
-  values = [twin(args[0] + s * along[0], *args[1:]) for s in (-step, 0, step)]
+  values = [
+    reference_loss(args[0] + s * along[0], *args[1:]) for s in (-step, 0, step)
+  ]
   curvature = (values[0] - 2 * values[1] + values[2]) / step**2
   size = np.linalg.norm(product) * np.linalg.norm(direction)
   assert abs(np.vdot(product, direction) - curvature) < 1e-4 * size

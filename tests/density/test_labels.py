@@ -1,4 +1,4 @@
-"""Species labels against a float64 twin, and who wins a voxel."""
+"""Species labels against a float64 reference, and who wins a voxel."""
 
 import functools
 

@@ -144,13 +144,13 @@ def test_derivatives_of_the_cube_equal_finite_differences(double_nyquist):
   def loss(f, c):
     return jnp.sum(cube(f, c, double_nyquist) * jnp.asarray(field))
 
-  def twin(step):
+  def reference_loss(step):
     f, c = fractional + step * along[0], codes + step * along[1]
     return (reference.separable(f, c, np.eye(3), grid, 1 / 12) * field).sum()
 
   args = jnp.asarray(fractional, jnp.float32), jnp.asarray(codes, jnp.float32)
   tangents = tuple(jnp.asarray(a, jnp.float32) for a in along)
-  slope = (twin(1e-5) - twin(-1e-5)) / 2e-5
+  slope = (reference_loss(1e-5) - reference_loss(-1e-5)) / 2e-5
   _, forward = jax.jit(functools.partial(jax.jvp, loss))(args, tangents)
   gradient = jax.jit(jax.grad(loss, (0, 1)))
   backward = sum(map(jnp.vdot, gradient(*args), tangents))

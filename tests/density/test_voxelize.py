@@ -1,4 +1,4 @@
-"""The voxelizer: laws of physics, then a float64 twin."""
+"""The voxelizer: laws of physics, then a float64 reference."""
 
 import hypothesis
 import hypothesis.strategies as st

@@ -172,7 +172,7 @@ def test_128_voxels_a_side_and_400_atoms_fit_in_200_mb(grid):
   assert used < 200e6
 
 
-def test_plain_product_of_accelerators_equals_the_twin_and_the_slabs():
+def test_plain_product_of_accelerators_equals_the_reference_and_the_slabs():
   # Chosen by platform, so it takes a call of its own to be run on a CPU.
   grid, sigma = FORMS['slabs']
   rng = np.random.default_rng(0)

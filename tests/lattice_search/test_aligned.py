@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from tests.lattice_search.test_search import (
+from tests.lattice_search.boxes import (
   BOX,
   assert_same_crystal,
   images,
-  turn,
+  random_rotation,
 )
 
 SHIFT = np.array([0.31, 0.57, 0.83])
@@ -31,7 +31,7 @@ def bulk(*args, **kwargs):
   return lambda cubic: ase.build.bulk(*args, cubic=cubic, **kwargs)
 
 
-MADE = {
+ATOMS = {
   'NaCl': bulk('NaCl', 'rocksalt', a=5.64),
   'MgO': bulk('MgO', 'rocksalt', a=4.21),
   'CsCl': lambda _: ase.build.bulk('CsCl', 'cesiumchloride', a=4.12),
@@ -48,25 +48,28 @@ MADE = {
 }
 
 
-def placed(name, cubic, how):
-  """The crystal, and the primitive crystal that is to be found."""
+def crystal_and_primitive(name, cubic, orientation):
+  """A crystal, and its primitive cell, shifted or rotated alike."""
   crystals = []
-  for atoms in MADE[name](cubic), MADE[name](False):
+  for atoms in ATOMS[name](cubic), ATOMS[name](False):
     positions, cell = atoms.positions, np.array(atoms.cell)
-    if how == 'shifted':
+    if orientation == 'shifted':
       positions = positions + SHIFT
-    if how == 'rotated':
-      positions, cell = positions @ turn(3).T, cell @ turn(3).T
+    if orientation == 'rotated':
+      rotation = random_rotation(3)
+      positions, cell = positions @ rotation.T, cell @ rotation.T
     crystals.append(cj.Crystal(atoms.numbers.astype(np.int32), positions, cell))
   return crystals
 
 
 @pytest.mark.parametrize('length', [None, 10.0], ids=['unknown', 'known'])
-@pytest.mark.parametrize('how', ['aligned', 'shifted', 'rotated'])
-@pytest.mark.parametrize('name', MADE)
-def test_lattice_of_simple_crystals_wherever_they_lie(name, how, length):
+@pytest.mark.parametrize('orientation', ['aligned', 'shifted', 'rotated'])
+@pytest.mark.parametrize('name', ATOMS)
+def test_lattice_of_simple_crystals_in_any_orientation(
+  name, orientation, length
+):
   for cubic in (False, True):
-    crystal, primitive = placed(name, cubic, how)
+    crystal, primitive = crystal_and_primitive(name, cubic, orientation)
     atoms = images(crystal, half=6.2, length=length)
     fit = cj.find_lattice(atoms)
     assert fit.found
@@ -74,22 +77,22 @@ def test_lattice_of_simple_crystals_wherever_they_lie(name, how, length):
 
 
 @pytest.mark.parametrize('name', ['NaCl', 'CaF2', 'Fe'])
-def test_density_of_an_aligned_crystal_does_not_speak_against_it(name):
-  """Where the walls are not known, planes of atoms do not say it."""
-  crystal, primitive = placed(name, False, 'aligned')
+def test_density_check_accepts_aligned_crystals(name):
+  """With and without known walls; the density of another one is rejected."""
+  crystal, primitive = crystal_and_primitive(name, False, 'aligned')
   density = _density(crystal)
   for length in (None, 10.0):
     atoms = images(crystal, half=6.2, length=length)
     fit = cj.find_lattice(atoms, density=density)
     assert fit.found
     assert_same_crystal(cj.assemble(atoms, fit), primitive)
-  other, _ = placed(name, False, 'rotated')
+  other, _ = crystal_and_primitive(name, False, 'rotated')
   assert not cj.find_lattice(atoms, density=_density(other)).found
 
 
 def test_aligned_crystals_through_their_density():
   for name in ('NaCl', 'Fe', 'Si', 'SrTiO3', 'CaF2'):
-    crystal, primitive = placed(name, True, 'aligned')
+    crystal, primitive = crystal_and_primitive(name, True, 'aligned')
     atoms = cj.decode_density(_density(crystal), grid=BOX, sigma=0.5)
     assert atoms.length == BOX.length
     fit = cj.find_lattice(jax.tree.map(np.asarray, atoms))
@@ -102,7 +105,7 @@ def _density(crystal):
 
 
 def test_a_batch_of_atoms_is_refused_with_what_to_do():
-  one = images(placed('Cu', False, 'aligned')[0])
+  one = images(crystal_and_primitive('Cu', False, 'aligned')[0])
   batch = jax.tree.map(lambda x: np.stack([x, x]), one)
   for call in (
     lambda: cj.find_lattice(batch),

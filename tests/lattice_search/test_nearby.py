@@ -8,7 +8,7 @@ import pytest
 import crystal_jax as cj
 from crystal_jax.lattice_search import nearby
 from tests import crystals
-from tests.lattice_search.test_search import images
+from tests.lattice_search.boxes import images
 
 
 def prior_of(cell, share, seed=0):

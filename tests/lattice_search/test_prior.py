@@ -6,7 +6,7 @@ import pytest
 import crystal_jax as cj
 from crystal_jax.lattice_search import candidates, support
 from tests import crystals
-from tests.lattice_search.test_search import images
+from tests.lattice_search.boxes import images
 
 SMALL, LARGE = np.diag([4.0, 4.0, 4.0]), np.diag([4.0, 4.0, 8.0])
 

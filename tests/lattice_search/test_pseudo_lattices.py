@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from tests.lattice_search.test_search import assert_same_crystal, images
+from tests.lattice_search.boxes import assert_same_crystal, images
 
 
 def crystal(cell, species, fractional):

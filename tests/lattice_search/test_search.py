@@ -8,66 +8,12 @@ import crystal_jax as cj
 from crystal_jax.lattice_search import assembly, box_atoms, support
 from crystal_jax.structure import lattice
 from tests import crystals
-
-BOX = cj.BoxGrid(10.0, 60)
-
-
-def turn(seed):
-  q = np.random.default_rng(seed).normal(size=4)
-  w, x, y, z = q / np.linalg.norm(q)
-  return np.array(
-    [
-      [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-      [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-      [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-  )
-
-
-def rotated(crystal, seed=0):
-  rotation = turn(seed)
-  return cj.Crystal(
-    crystal.numbers, crystal.positions @ rotation.T, crystal.cell @ rotation.T
-  )
-
-
-def images(crystal, half=5.6, noise=0.0, seed=0, length=None):
-  """What a perfect decoder would find in a box of 10 Å."""
-  steps = np.stack(np.meshgrid(*[range(-9, 10)] * 3), -1).reshape(-1, 3)
-  places = crystal.positions[:, None] + (steps @ crystal.cell)[None]
-  keep = (np.abs(places) <= half).all(axis=-1)
-  numbers = np.broadcast_to(crystal.numbers[:, None], keep.shape)[keep]
-  places = places[keep]
-  places = places + noise * np.random.default_rng(seed).normal(
-    size=places.shape
-  )
-  return cj.DecodedAtoms(
-    positions=places,
-    numbers=numbers,
-    weights=numbers.astype(float),
-    mask=np.ones(len(places), bool),
-    inside=(np.abs(places) <= 5).all(axis=1),
-    residual=np.zeros(()),
-    overflow=np.zeros((), bool),
-    length=length,
-  )
-
-
-def assert_same_crystal(found, truth, within=0.02):
-  """The same lattice and the same atoms at the same positions."""
-  times = found.cell @ np.linalg.inv(truth.cell)
-  np.testing.assert_allclose(times, np.rint(times), atol=0.01)
-  assert abs(round(np.linalg.det(times))) == 1
-  assert len(found.numbers) == len(truth.numbers)
-  offset = (found.positions[:, None] - truth.positions[None]) @ np.linalg.inv(
-    truth.cell
-  )
-  distance = np.linalg.norm((offset - np.rint(offset)) @ truth.cell, axis=-1)
-  assert distance.min(axis=1).max() < within
-  nearest = distance.argmin(axis=1)
-  assert len(set(nearest)) == len(nearest)
-  np.testing.assert_array_equal(found.numbers, truth.numbers[nearest])
-
+from tests.lattice_search.boxes import (
+  BOX,
+  assert_same_crystal,
+  images,
+  rotated,
+)
 
 SMALL = [c for c in crystals.ALL if c is not crystals.layered]
 
@@ -255,11 +201,11 @@ def test_bad_cell_is_named():
     cj.assemble(images(crystals.bcc()), np.zeros((3, 3)))
 
 
-def atoms_at(places, numbers):
+def atoms_at(positions, numbers):
   """Decoded atoms inside the walls."""
-  n = len(places)
+  n = len(positions)
   return cj.DecodedAtoms(
-    positions=np.array(places, float),
+    positions=np.array(positions, float),
     numbers=np.array(numbers),
     weights=np.array(numbers, float),
     mask=np.ones(n, bool),
@@ -276,8 +222,8 @@ def test_what_is_assembled_can_be_read_again(tmp_path, skew):
   cell[1, 0] = 4.0 * skew
   # A chain: the first two make a mean 0.38 Å from the third. The last two are
   # as near to each other as two sites may not be, over a wall.
-  places = [[0, 0, 0], [0.3, 0, 0], [0.53, 0, 0], [2, 2, 0.2], [6, -2, -0.2]]
-  atoms = atoms_at(places, [26, 26, 8, 14, 14])
+  positions = [[0, 0, 0], [0.3, 0, 0], [0.53, 0, 0], [2, 2, 0.2], [6, -2, -0.2]]
+  atoms = atoms_at(positions, [26, 26, 8, 14, 14])
   found = cj.assemble(atoms, cell)
   cj.write(tmp_path / 'out.cif', found)
   again = cj.read(tmp_path / 'out.cif')

@@ -25,7 +25,7 @@ def make(count=64, slots=6, seed=0):
   }
 
 
-def twin(numbers, positions, cell, length, sigma):
+def reference(numbers, positions, cell, length, sigma):
   """The definition, in float64, atom by atom."""
   positions = positions[numbers > 0].astype(float)
   fractional = positions @ np.linalg.inv(cell)
@@ -39,7 +39,7 @@ def test_kept_crystals_are_those_of_the_definition():
   columns = [arrays[name] for name in ('numbers', 'positions', 'cell')]
   kept, _ = keep_fitting(arrays, **BOX)
   fits = np.isin(arrays['id'], kept['id'])
-  expected = [twin(*row, **BOX) for row in zip(*columns, strict=True)]
+  expected = [reference(*row, **BOX) for row in zip(*columns, strict=True)]
   np.testing.assert_array_equal(fits, expected)
   assert 10 < fits.sum() < 54
   for i in (0, 1):  # One crystal alone.

@@ -84,8 +84,8 @@ def test_the_vacuum_advice_keeps_the_periodic_axes(pbc, kept_edges):
   atoms = ase.build.bulk('NaCl', 'rocksalt', a=5.64, cubic=True)
   atoms.pbc = pbc
   (refused,) = adapters.to_crystals(atoms)
-  advice = refused.reason.split(': ')[-1].split('. If')[0]
-  exec(advice, {'atoms': atoms})  # As a user would paste it.
+  suggestion = refused.reason.split(': ')[-1].split('. If')[0]
+  exec(suggestion, {'atoms': atoms})  # As a user would paste it.
   (result,) = adapters.to_crystals(atoms)
   lengths = np.linalg.norm(result.cell, axis=1)
   for axis in range(3):

@@ -1,3 +1,5 @@
+"""Metrics are sums that are divided once."""
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,9 +15,9 @@ def test_species_iou_leaves_the_background_out():
   assert values['species_recall'] == pytest.approx(3 / 4)
 
 
-def test_sums_add_up_whatever_the_batches():
-  key = np.random.default_rng(0)
-  a, b = key.normal(size=(2, 4, 2, 2, 2, 1))
+def test_metrics_do_not_depend_on_batching():
+  rng = np.random.default_rng(0)
+  a, b = rng.normal(size=(2, 4, 2, 2, 2, 1))
   valid = jnp.array([1.0, 1.0, 1.0, 0.0])
   whole = metrics.density_sums(a, b, valid)
   parts = None

@@ -47,7 +47,7 @@ def test_bonds_are_mutual_and_of_neighbours():
   assert len(bonded) == 4
 
 
-def test_the_surface_is_the_density_to_the_opposite_faces():
+def test_isosurface_grid_repeats_the_first_faces():
   rng = np.random.default_rng(0)
   density = rng.uniform(0.1, 1, (4, 5, 6))
   cell = ase.Atoms('H', cell=[4, 5, 6], pbc=True)
@@ -58,7 +58,7 @@ def test_the_surface_is_the_density_to_the_opposite_faces():
   np.testing.assert_array_equal(values[-1], values[0])
 
 
-def test_a_page_is_small_and_needs_no_network():
+def test_a_page_is_small_and_opens_offline():
   text = viewer.page([[panel(bulk('Si'), title='</script>')]], title='<b>')
   assert len(text) < 1e6
   assert data_of(text)['rows'][0][0]['title'] == '</script>'
@@ -78,7 +78,7 @@ def test_a_crystal_shows_itself_in_a_notebook():
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason='needs chromium')
-def test_a_browser_draws_it(tmp_path):
+def test_page_renders_in_chromium(tmp_path):
   matplotlib = pytest.importorskip('matplotlib.image')
   cj.write(
     tmp_path / 'x.cif', cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))

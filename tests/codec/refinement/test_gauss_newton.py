@@ -52,8 +52,8 @@ def read(codec, crystal):
     positions, cell = targets['positions'][0], targets['cell'][0]
   filled = columns['numbers'][0] > 0
   numbers = columns['numbers'][0][filled]
-  places = np.asarray(positions, np.float64)[filled]
-  return cj.Crystal(numbers, places, np.asarray(cell, np.float64))
+  cartesian = np.asarray(positions, np.float64)[filled]
+  return cj.Crystal(numbers, cartesian, np.asarray(cell, np.float64))
 
 
 def target_of(codec, crystal, noise=0.0):
