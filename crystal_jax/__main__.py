@@ -1,6 +1,6 @@
-"""Command line: `python -m crystal_jax VERB ..`; see `VERB --help`.
+"""Command line: `python -m crystal_jax COMMAND ..`; see `COMMAND --help`.
 
-Only the module of the given verb, in `crystal_jax/cli`, is imported.
+Only the module of the given command, in `crystal_jax/cli`, is imported.
 """
 
 import argparse
@@ -9,8 +9,8 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
-# What each verb makes; `decode-density` is run by `cli/decode_density.py`.
-VERBS = {
+# What each command makes; `decode-density` is run by `cli/decode_density.py`.
+COMMANDS = {
   'encode': 'crystal files to latents',
   'decode': 'latents to crystal files',
   'reconstruct': 'crystal files through a codec and back',
@@ -35,6 +35,7 @@ EXTRAS = {
   'apache_beam': 'beam',
   'chgnet': 'stability',
   'matminer': 'eval',
+  'matplotlib': 'plots',
   'pyarrow': 'beam',
   'smact': 'eval',
   'torch': 'stability',
@@ -46,13 +47,16 @@ def main(argv: list[str] | None = None) -> int:
   argv = sys.argv[1:] if argv is None else argv
   name, rest = (argv[0], argv[1:]) if argv else ('--help', [])
   if name in ('-h', '--help'):
-    print('usage: python -m crystal_jax VERB ..; VERB --help says more.\n')
-    for each, what in VERBS.items():
+    print(
+      'usage: python -m crystal_jax COMMAND ..; COMMAND --help says more.\n'
+    )
+    for each, what in COMMANDS.items():
       print(f'  {each:16} {what}')
     return 0 if argv else 2
-  if name not in VERBS:
+  if name not in COMMANDS:
     print(
-      f'error: no verb {name}; there are: {", ".join(VERBS)}.', file=sys.stderr
+      f'error: no command {name}; the commands are {", ".join(COMMANDS)}.',
+      file=sys.stderr,
     )
     return 2
   try:
@@ -101,17 +105,17 @@ def _show(message, category, filename, lineno, file=None, line=None) -> None:
 
 
 def _run(name: str, rest: list[str]) -> int:
-  """Runs one verb."""
-  verb: Any = importlib.import_module(
+  """Runs one command."""
+  module: Any = importlib.import_module(
     f'crystal_jax.cli.{name.replace("-", "_")}'
   )
   parser = _Parser(
     prog=f'python -m crystal_jax {name}',
-    description=verb.__doc__,
+    description=module.__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  verb.add_arguments(parser)
-  return verb.run(parser.parse_args(rest))
+  module.add_arguments(parser)
+  return module.run(parser.parse_args(rest))
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ of `sample`.
 
 import argparse
 import pathlib
-import warnings
 
 from crystal_jax.cli import draws, inputs
 from crystal_jax.evaluation import pairs
@@ -19,7 +18,7 @@ from crystal_jax.io import read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
   draws.add_arguments(parser)
   parser.add_argument(
@@ -33,10 +32,9 @@ def run(args: argparse.Namespace) -> int:
   codec = draws.open_codec(args)
   codec.encode(crystal, skip=True)
   if codec.failures:
-    reason = codec.failures[0] + inputs.advice(crystal, codec)
+    reason = codec.failures[0] + inputs.codec_suggestion(crystal, codec)
     raise ValueError(f'{args.crystal}: {reason}.')
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', UserWarning)  # The table says it.
+  with draws.unmet_in_table():
     crystals = codec.alter(
       crystal,
       args.n,
@@ -49,4 +47,4 @@ def run(args: argparse.Namespace) -> int:
   if not args.no_page:
     first = pairs.panel(pairs.in_frame(codec, crystal), 'given')
   title = f'Neighbours of {args.crystal.name}'
-  return draws.write(args, draws.Notes.of(codec), crystals, title, first)
+  return draws.write(args, draws.SampleReport.of(codec), crystals, title, first)

@@ -1,4 +1,4 @@
-"""Parts shared by verbs of baselines: known crystals, statistics, files."""
+"""Parts shared by commands of baselines: known crystals, statistics, files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from crystal_jax.structure.pair_statistics import PairStatistics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """The options of both verbs."""
-  parser.add_argument('--n', type=int, default=10, help='structures')
-  parser.add_argument('--seed', type=int, default=0)
+  """The options of both commands."""
+  parser.add_argument(
+    '--n', type=int, default=10, help='structures (default: %(default)s)'
+  )
+  parser.add_argument(
+    '--seed', type=int, default=0,
+    help='seed of all random numbers (default: %(default)s)',
+  )  # fmt: skip
   parser.add_argument(
     '--reference', type=pathlib.Path, nargs='+', metavar='IN',
     help='crystals from which distances and volumes are learnt (default: '
@@ -38,19 +43,25 @@ def known(sources: Sequence[pathlib.Path]) -> list[Crystal]:
   """Crystals of files and folders.
 
   Raises:
-    ValueError: If there are none.
-    FileNotFoundError: If one of them does not exist.
+    ValueError: If they hold no crystal.
+    FileNotFoundError: If one of the sources does not exist.
   """
   results = read_crystals(sources)
   crystals = [each[0] for each in results if not isinstance(each, Skip)]
   if not crystals:
     names = ', '.join(map(str, sources))
-    raise ValueError(f'{names}: no crystals in there.')
+    raise ValueError(f'{names}: no crystals found.')
   return crystals
 
 
-def check(args: argparse.Namespace) -> None:
-  """Refuses a number below one and a folder that holds something."""
+def prepare_output(args: argparse.Namespace) -> None:
+  """Refuses a number below one and a folder that is not empty.
+
+  With `--overwrite`, removes the files of an earlier run.
+
+  Raises:
+    ValueError: If either is refused.
+  """
   if args.n < 1:
     raise ValueError(f'Need --n={args.n} to be at least 1.')
   outputs.empty_folder(args.out, overwrite=args.overwrite)
@@ -62,4 +73,4 @@ def write(
   """Writes CIFs, the table and a gallery; returns the exit status."""
   failures = {i: s for i, s in enumerate(structures) if isinstance(s, str)}
   crystals = [None if isinstance(s, str) else s for s in structures]
-  return draws.write(args, draws.Notes(failures), crystals, title)
+  return draws.write(args, draws.SampleReport(failures), crystals, title)

@@ -6,9 +6,9 @@
 
 Takes the .npz file that `encode` wrote: `z` [B, D] and, for the names of the
 files, `ids` [B]. Writes each crystal's primitive cell in a reduced basis, and
-index.tsv: how far each can be trusted. Uncertain crystals are written as
-*.uncertain.cif, or left out with --strict; latents of which no crystal comes
-are listed on stderr with the reason.
+index.tsv: its residual, and whether it is certain. Uncertain crystals are
+written as *.uncertain.cif, or left out with --strict; latents that decode to no
+crystal are listed on stderr with the reason.
 
 Exit status: 0 if everything was decoded, 3 if something was skipped or is
 uncertain, 1 if nothing came out.
@@ -26,7 +26,7 @@ from crystal_jax.codec.card import fingerprints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('latents', type=pathlib.Path, help='.npz file')
   inputs.add_weights(parser)
   inputs.add_refine(parser)
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     total=len(ids), unit=' crystals', disable=not sys.stderr.isatty()
   )
   with bar:
-    for start in range(0, len(ids), inputs.CHUNK):
-      chunk = z[start : start + inputs.CHUNK]
+    for start in range(0, len(ids), inputs.BATCH_SIZE):
+      chunk = z[start : start + inputs.BATCH_SIZE]
       crystals = codec.decode(chunk, refine=args.refine)
       certain, residuals = codec.certain, codec.residuals
       for index, crystal in enumerate(crystals):

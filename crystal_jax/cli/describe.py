@@ -17,7 +17,7 @@ from crystal_jax.data.summary import Summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('builder', help='the data set')
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, help='default: card.html in the folder'

@@ -1,12 +1,14 @@
-"""Parts shared by verbs that draw crystals: conditions, files, table."""
+"""Parts shared by commands that sample crystals: conditions, files, table."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from crystal_jax.io.folder import Folder
 from crystal_jax.structure.composition import mass_density
 from crystal_jax.structure.crystal import Crystal
 
-# Columns of `outputs.TABLE`, as the verbs here write it.
+# Columns of `outputs.TABLE`, as these commands write it.
 COLUMNS = (
   'id', 'file', 'formula', 'atoms', 'space_group', 'symbol', 'density',
   'closest', 'residual', 'unmet', 'reason',
@@ -26,18 +28,29 @@ COLUMNS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """The options of both verbs."""
+  """The options of both commands."""
   inputs.add_weights(parser)
   parser.add_argument(
     '--prior', type=pathlib.Path,
     help="a prior's folder or run (default: the one beside the weights)",
   )  # fmt: skip
-  parser.add_argument('--n', type=int, default=10, help='crystals')
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--n', type=int, default=10, help='samples (default: %(default)s)'
+  )
+  parser.add_argument(
+    '--seed', type=int, default=0,
+    help='seed of all random numbers (default: %(default)s)',
+  )  # fmt: skip
   parser.add_argument('--composition', help='a ratio, such as LiCoO2')
-  parser.add_argument('--num-atoms', type=int, help='of the primitive cell')
-  parser.add_argument('--elements', help='these and no others, such as Li,Co,O')
-  parser.add_argument('--exclude-elements', help='none of these: Pb,Cd')
+  parser.add_argument(
+    '--num-atoms', type=int, help='atoms in the primitive cell'
+  )
+  parser.add_argument(
+    '--elements', help='all elements of the crystals, such as Li,Co,O'
+  )
+  parser.add_argument(
+    '--exclude-elements', help='elements to leave out, such as Pb,Cd'
+  )
   parser.add_argument('--space-group', type=int, help='1 to 230')
   parser.add_argument('--crystal-system', help='cubic, hexagonal, ..')
   parser.add_argument(
@@ -46,11 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )  # fmt: skip
   parser.add_argument(
     '--experimental', action=argparse.BooleanOptionalAction, default=None,
-    help='as crystals that were seen in experiments, or were not',
+    help='as crystals that were observed in experiments, or only computed',
   )  # fmt: skip
-  parser.add_argument('--guidance', type=float, help='1: as in the data')
   parser.add_argument(
-    '--exact', action='store_true', help='draw again what is not as asked'
+    '--guidance',
+    type=float,
+    help='weight of the conditions; 1: as in the data (default: 2)',
+  )
+  parser.add_argument(
+    '--exact',
+    action='store_true',
+    help='sample again while conditions are unmet',
   )
   outputs.add_folder_arguments(parser)
   pages.add_arguments(parser)
@@ -86,15 +105,23 @@ def open_codec(args: argparse.Namespace) -> Any:
   return codec
 
 
+@contextlib.contextmanager
+def unmet_in_table() -> Iterator[None]:
+  """Hides the warning that counts unmet conditions; the table has them."""
+  with warnings.catch_warnings():
+    warnings.filterwarnings('ignore', '.* was asked: ', UserWarning)
+    yield
+
+
 @dataclasses.dataclass(frozen=True)
-class Notes:
-  """Entries of the table of draws beside their crystals, by index.
+class SampleReport:
+  """What is known of the crystals of a table, by index.
 
   Attributes:
-    failures: Reason why a draw has no crystal.
-    unmet: Criteria that a crystal does not meet.
-    residuals: See `Codec.residuals`; None: there are none.
-    dropped: Step and reason by which a crystal was screened out.
+    failures: Reason why a sample has no crystal.
+    unmet: Conditions that a crystal does not meet.
+    residuals: See `Codec.residuals`. None: unknown.
+    dropped: Step that screened a crystal out, and the reason.
   """
 
   failures: Mapping[int, str]
@@ -105,14 +132,14 @@ class Notes:
   )
 
   @classmethod
-  def of(cls, codec: Any) -> Notes:
-    """Notes on the last draws of a codec."""
+  def of(cls, codec: Any) -> SampleReport:
+    """Report of the last samples of a codec."""
     return cls(codec.failures, codec.unmet, codec.residuals)
 
 
 def write(
   args: argparse.Namespace,
-  notes: Notes,
+  report: SampleReport,
   crystals: Sequence[Crystal | None],
   title: str,
   first: viewer.Panel | None = None,
@@ -125,8 +152,8 @@ def write(
   Args:
     args: Arguments of `outputs.add_folder_arguments` and
       `pages.add_arguments`.
-    notes: Notes on the crystals.
-    crystals: The crystals.
+    report: Report of the crystals.
+    crystals: The crystals, None where there is none.
     title: Title of the gallery.
     first: First panel of the gallery, if any.
   """
@@ -140,32 +167,32 @@ def write(
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
-      skipped.skip(f'draw {name}', notes.failures[index])
-      rows.append({'id': name, 'reason': notes.failures[index]})
+      skipped.skip(f'draw {name}', report.failures[index])
+      rows.append({'id': name, 'reason': report.failures[index]})
       continue
     residual = float('nan')
-    if notes.residuals is not None:
-      residual = float(notes.residuals[index])
-    row = _row(name, crystal, residual, notes.unmet.get(index, []))
+    if report.residuals is not None:
+      residual = float(report.residuals[index])
+    row = _row(name, crystal, residual, report.unmet.get(index, []))
     rows.append(row)
-    if index in notes.dropped:
-      row['reason'] = '{}: {}'.format(*notes.dropped[index])
+    if index in report.dropped:
+      row['reason'] = '{}: {}'.format(*report.dropped[index])
       continue
     row['file'] = folder.write(
       f'{name}_{row["formula"]}', crystal, symprec=args.symmetrize
     ).name
     if page.is_open:
       page.add(pairs.panel(crystal, name))
-  where = page.write(title, gallery=True)
-  outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   written = [row for row in rows if 'file' in row]
+  where = page.write(title, gallery=True) if written else ''
+  outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
   else:
     _print(args, written, len(crystals))
     if where and written:
       print(where)
-  return skipped.status(len(written) + len(notes.dropped))
+  return skipped.status(len(written) + len(report.dropped))
 
 
 def symmetrized(
@@ -213,7 +240,7 @@ def _print(args: argparse.Namespace, rows, draws: int) -> None:
       f'{row["closest"]:5.2f}  {row["density"]:6.2f}  {row["unmet"]}'.rstrip()
     )
   unmet = sum(bool(row['unmet']) for row in rows)
-  note = f', {unmet} of them not in all as asked' if unmet else ''
+  note = f', {unmet} of them with unmet conditions' if unmet else ''
   print(f'wrote {len(rows)} of {draws} draws to {args.out}{note}')
 
 

@@ -3,11 +3,11 @@
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax encode NaCl.cif --weights=mp_20 --out=z.npz
 
-Takes files and folders, with all folders in them. An .npz file holds `ids` [B],
+Takes files and folders; subfolders are searched. An .npz file holds `ids` [B],
 `z` [B, D] and `std` [B, D] (the posterior's mean and standard deviation), and
-the `codec` they are of; `decode` makes crystals of it. --out=z.csv or z.parquet
-gives a table instead: id, z0, z1, .. What cannot be encoded is left out, and
-listed on stderr with the reason.
+the name of the `codec`; `decode` makes crystals of it. --out=z.csv or z.parquet
+gives a table instead: id, z0, z1, .. A crystal that cannot be encoded is left
+out, and listed on stderr with the reason.
 
 Exit status: 0 if everything was encoded, 3 if something was skipped, 1 if
 nothing came out.
@@ -27,7 +27,7 @@ _SUFFIXES = '.npz', '.csv', '.parquet'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   parser.add_argument(
@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     _parquet()
   codec, log = inputs.open_codec(args.weights), outputs.SkipCounter()
 
-  def ask(crystals):
+  def encode(crystals):
     return np.stack(codec.encode(crystals, skip=True, std=True), axis=1)
 
   ids, latents = [], []
-  for id_, _, latent in inputs.ask_each(codec, args.sources, log, ask):
+  for id_, _, latent in inputs.apply_codec(codec, args.sources, log, encode):
     ids.append(id_)
     latents.append(latent)
   if ids:

@@ -29,7 +29,7 @@ _NOT_VALUES = ('file', 'cif', 'id', 'material_id', 'formula', '')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('table', type=pathlib.Path, help='.csv file')
   parser.add_argument(
     '--property', help='column of values; default: the only one of numbers'
@@ -69,14 +69,14 @@ def run(args: argparse.Namespace) -> int:
   report = codec.fit_head(
     crystals, values, name=name, units=args.units, skip=True
   )
-  for place, reason in codec.failures.items():
-    skipped.skip(f'{args.table.name}, crystal {place}', reason)
+  for index, reason in codec.failures.items():
+    skipped.skip(f'{args.table.name}, crystal {index}', reason)
   codec.save(args.out)
   print(f'wrote {args.out}: {codec.describe()["name"]} with a head of {name}')
   print(f'Held out by {report.held_out_by}, {report.crystals} crystals:')
-  ways = {'the latent, ridge': report.latent, **report.baselines}
-  for way, score in ways.items():
-    print(f'  {way:38} MAE {score.mae:8.4g} {args.units}  R² {score.r2:6.3f}')
+  scores = {'the latent, ridge': report.latent, **report.baselines}
+  for model, score in scores.items():
+    print(f'  {model:38} MAE {score.mae:8.4g} {args.units}  R² {score.r2:6.3f}')
   print(report.verdict)
   return skipped.status(report.crystals)
 

@@ -1,11 +1,12 @@
-"""The shipped codecs: what each takes, and how well it gives it back.
+"""The shipped codecs: their inputs, latents, sizes and matches.
 
   python -m crystal_jax info
   python -m crystal_jax info mp_20
 
-Without a name, a line for each codec: numbers of a latent, elements, largest
-primitive cell, size of the weights, and the share of held-out crystals that
-come back. With a name (or the folder of a saved one), its card.
+Without a name, a line for each codec: length of a latent, number of elements,
+atoms of the largest primitive cell, size of the folder (prior included), share
+of held-out crystals that match, and training crystals. With a name (or the
+folder of a saved codec), its card.
 """
 
 import argparse
@@ -14,12 +15,20 @@ from typing import Any
 
 from crystal_jax.codec import shipped, weights_file
 
-# Names of columns, and of the rows of --json.
-_COLUMNS = 'codec', 'numbers', 'elements', 'atoms', 'MB', 'match', 'trained on'
+# Heading of each column, by its name in --json.
+_HEADINGS = {
+  'codec': 'codec',
+  'latent_size': 'latent size',
+  'num_elements': 'elements',
+  'max_atoms': 'atoms',
+  'size_mb': 'MB',
+  'match': 'match',
+  'trained_on': 'trained on',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('name', nargs='?', help='a codec: print its card')
   parser.add_argument('--json', action='store_true', help='print JSON')
 
@@ -34,29 +43,30 @@ def run(args: argparse.Namespace) -> int:
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
     return 0
-  cells = [[_text(name, row[name]) for name in _COLUMNS] for row in rows]
-  widths = [max(map(len, column)) for column in zip(_COLUMNS, *cells)]  # noqa: B905
-  for line in [_COLUMNS, *cells]:
+  head = [*_HEADINGS.values()]
+  cells = [[_text(name, row[name]) for name in _HEADINGS] for row in rows]
+  widths = [max(map(len, column)) for column in zip(head, *cells)]  # noqa: B905
+  for line in [head, *cells]:
     padded = (text.ljust(width) for text, width in zip(line, widths))  # noqa: B905
     print('  '.join(padded).rstrip())
   return 0
 
 
 def summary(name: str) -> dict[str, Any]:
-  """What a shipped codec takes and is worth, from its card."""
+  """One row of the table, from the codec's card."""
   folder = shipped.FOLDER / name
   card = weights_file.read_card(folder)
   size = sum(path.stat().st_size for path in folder.iterdir())
-  atoms = card['config'].get('cell', {}).get('max_atoms')
+  max_atoms = card['config'].get('cell', {}).get('max_atoms')
   known = card['elements']
   return {
     'codec': name,
-    'numbers': card['latent_shape'][0],
-    'elements': len(known) if known else None,
-    'atoms': atoms if card.get('kind') == 'cell' else None,
-    'MB': round(size / 1e6, 1),
+    'latent_size': card['latent_shape'][0],
+    'num_elements': len(known) if known else None,
+    'max_atoms': max_atoms if card.get('kind') == 'cell' else None,
+    'size_mb': round(size / 1e6, 1),
     'match': card.get('figures', {}).get('heldout', {}).get('match'),
-    'trained on': card.get('trained_on'),
+    'trained_on': card.get('trained_on'),
   }
 
 

@@ -1,4 +1,4 @@
-"""Arguments and inputs that the verbs of a codec share."""
+"""Arguments and inputs that the commands of a codec share."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from crystal_jax.codec import coverage
 from crystal_jax.codec.codec import Codec
 from crystal_jax.codec.codec import open_codec as open_codec
 from crystal_jax.codec.crystal_codec import REFINE
+from crystal_jax.io.reading import formats
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import elements, primitive
 from crystal_jax.structure.crystal import Crystal
 
-# Crystals that are read before a codec works on them.
-CHUNK = 256
-# Crystals of files with more atoms are skipped, whatever their primitive cells.
+# Number of crystals that are read, then given to a codec together.
+BATCH_SIZE = 256
+# Maximum number of atoms of a crystal. Of larger ones the primitive cell is
+# taken; they are skipped if that is larger too.
 _MAX_ATOMS = 10_000
 
 
 class SkipLog(Protocol):
-  """Takes what is left out."""
+  """Records skipped inputs."""
 
   def skip(self, name: str, reason: str) -> None:
-    """Notes one name and the reason."""
+    """Records one skipped input."""
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -59,49 +61,49 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
 def add_sources(parser: argparse.ArgumentParser) -> None:
   """The arguments that name crystals."""
   parser.add_argument(
-    'sources',
-    nargs='+',
-    type=pathlib.Path,
-    metavar='IN',
-    help='files and folders: CIF, POSCAR, extxyz, .res, .pdb, .db, .csv, .npz',
-  )
+    'sources', nargs='+', type=pathlib.Path, metavar='IN',
+    help=f'files and folders: {formats.DESCRIPTION}',
+  )  # fmt: skip
 
 
-def ask_each(
+def apply_codec(
   codec: Codec,
   sources: Sequence[pathlib.Path],
   log: SkipLog,
-  ask: Callable[[list[Crystal]], Sequence[Any]],
+  function: Callable[[list[Crystal]], Sequence[Any]],
 ) -> Iterator[tuple[str, Crystal, Any]]:
-  """Id, crystal and answer of each crystal that a codec answers for.
+  """Id, crystal and result of each crystal that the codec takes.
 
   Args:
     codec: The codec.
     sources: Files and folders.
-    log: Takes files that hold no crystal, and what the codec fails at.
-    ask: Takes crystals, answers with one thing for each and leaves
+    log: Records files that hold no crystal, and crystals that the codec
+      refuses.
+    function: Returns one result for each crystal, and leaves reasons in
       `codec.failures`.
   """
   for ids, crystals in read(sources, log):
-    answers = ask(crystals)
+    results = function(crystals)
     failures = codec.failures
-    for index, each in enumerate(zip(ids, crystals, answers, strict=True)):
+    for index, row in enumerate(zip(ids, crystals, results, strict=True)):
       if index in failures:
-        log.skip(ids[index], failures[index] + advice(crystals[index], codec))
+        suggestion = codec_suggestion(crystals[index], codec)
+        log.skip(ids[index], failures[index] + suggestion)
       else:
-        yield each
+        yield row
 
 
 def read(
   sources: Sequence[pathlib.Path], log: SkipLog
 ) -> Iterator[tuple[list[str], list[Crystal]]]:
-  """Ids and crystals of files and folders, a few hundred at a time.
+  """Ids and crystals of files and folders, `BATCH_SIZE` at a time.
 
-  Files that hold no crystal go to `log`; of a folder only those that claim to.
+  Files that hold no crystal go to `log`. In a folder, files of other formats
+  are ignored.
 
   Raises:
     FileNotFoundError: If one of the sources does not exist.
-    ValueError: If they hold no file that claims to be a crystal.
+    ValueError: If they hold no file of a supported format.
   """
   ids: list[str] = []
   crystals: list[Crystal] = []
@@ -118,7 +120,7 @@ def read(
       crystal, id_, _ = result
       ids.append(id_)
       crystals.append(crystal)
-      if len(ids) == CHUNK:
+      if len(ids) == BATCH_SIZE:
         yield ids, crystals
         bar.update(len(ids))
         ids, crystals = [], []
@@ -128,23 +130,24 @@ def read(
   if is_empty:
     names = ', '.join(str(source) for source in sources)
     raise ValueError(
-      f'{names}: no crystal files in there (CIF, POSCAR, extxyz, .db, .csv '
-      'with a column cif, compact .npz).'
+      f'{names}: no crystal files found ({formats.DESCRIPTION}).'
     )
 
 
-def advice(crystal: Crystal, codec: Codec) -> str:
-  """Which shipped codec takes a crystal that this one refuses, if any."""
+def codec_suggestion(crystal: Crystal, codec: Codec) -> str:
+  """A shipped codec for a crystal that this one refuses; '' if none helps.
+
+  None helps unless the crystal has elements or atoms beyond the codec's limits.
+  """
   numbers, _, _ = primitive.primitive_cell(
     np.asarray(crystal.numbers),
     np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell),
     np.asarray(crystal.cell),
   )
   symbols = {elements.symbol(number) for number in numbers.tolist()}
-  name = codec.describe().get('name')
-  names = coverage.covering(symbols, len(numbers))
-  if name in names:  # It was refused for another reason.
+  if coverage.limits_of(codec.describe()).cover(symbols, len(numbers)):
     return ''
+  names = coverage.covering(symbols, len(numbers))
   if not names:
-    return '; no shipped codec of cells takes it'
-  return f'; --weights={names[0]} takes it'
+    return '; no shipped codec of cells encodes its elements and size'
+  return f'; --weights={names[0]} encodes its elements and size'

@@ -23,7 +23,7 @@ from crystal_jax.io import read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   for name in 'first', 'last':
     parser.add_argument(name, type=pathlib.Path, help='a crystal file')
   inputs.add_weights(parser)
@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
   codec.encode(ends, skip=True)
   for end, reason in codec.failures.items():
     path = (args.first, args.last)[end]
-    raise ValueError(f'{path}: {reason}{inputs.advice(ends[end], codec)}.')
+    raise ValueError(
+      f'{path}: {reason}{inputs.codec_suggestion(ends[end], codec)}.'
+    )
   crystals = codec.interpolate(*ends, steps=args.steps)
   certain, residuals = codec.certain, codec.residuals
   folder = outputs.CrystalFolder(args)

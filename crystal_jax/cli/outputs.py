@@ -1,4 +1,4 @@
-"""A folder of decoded crystals and its table, as the verbs of a codec write it.
+"""A folder of decoded crystals and its table, as commands of a codec write it.
 
 `index.tsv` has a row for each crystal that was asked for: id, file, formula,
 atoms, certain (yes or no), residual (`Codec.residuals`) and, where nothing
@@ -29,6 +29,9 @@ INCOMPLETE = 3
 TABLE = 'index.tsv'
 COLUMNS = 'id', 'file', 'formula', 'atoms', 'certain', 'residual', 'reason'
 
+# Table of the crystals that `sample --screen` drops, in the folder.
+SCREENED = 'screened.csv'
+
 # Characters of an id, so that `.uncertain` still fits into a file name.
 _MAX_ID = 100
 
@@ -41,7 +44,7 @@ class SkipCounter:
     self.skipped = 0
 
   def skip(self, name: str, reason: str) -> None:
-    """Notes one."""
+    """Records one."""
     self.skipped += 1
     tqdm.tqdm.write(f'skipped {name}: {reason}', file=sys.stderr)
 
@@ -95,7 +98,7 @@ class CrystalFolder(SkipCounter):
     )
 
   def skip(self, name: str, reason: str) -> None:
-    """Notes an input of which no crystal was written."""
+    """Records an input of which no crystal was written."""
     super().skip(name, reason)
     row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
     self._rows.append(row)
@@ -127,7 +130,7 @@ class CrystalFolder(SkipCounter):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """The options of a verb that writes a folder of decoded crystals."""
+  """The options of a command that writes a folder of decoded crystals."""
   add_folder_arguments(parser)
   parser.add_argument(
     '--strict', action='store_true', help='leave uncertain crystals out'
@@ -135,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-  """The options of a verb that writes a folder of crystals."""
+  """The options of a command that writes a folder of crystals."""
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder of CIFs'
   )
@@ -154,7 +157,7 @@ def add_symmetrize(parser: argparse.ArgumentParser, *names: str) -> None:
   """The option that writes CIFs with their space groups.
 
   Args:
-    parser: Parser of the verb.
+    parser: Parser of the command.
     *names: Other names of the option.
   """
   parser.add_argument(
@@ -199,9 +202,10 @@ def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
     raise ValueError(f'{path} is a file; name a folder.')
   if not path.is_dir():
     return
-  if {entry.name for entry in path.iterdir()} <= {TABLE}:
-    return  # Empty, or of a run of which no crystal came.
-  if not overwrite:
+  entries = {entry.name for entry in path.iterdir()}
+  # Only tables: an earlier run wrote no crystal.
+  is_empty = not entries or {TABLE} <= entries <= {TABLE, SCREENED}
+  if not is_empty and not overwrite:
     raise ValueError(
       f'{path} is not empty; name another folder, or give --overwrite.'
     )
@@ -209,12 +213,14 @@ def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
   if not table.is_file():
     return
   with open(table, encoding='utf-8', newline='') as file:
-    names = [row.get('file') for row in csv.DictReader(file, delimiter='\t')]
-  for name in names:
+    rows = [*csv.DictReader(file, delimiter='\t')]
+  for row in rows:
+    name = row.get('file')
     # Only files that such a table can name: no path, and no other suffix.
     if name and pathlib.PurePath(name).name == name and name.endswith('.cif'):
       (path / name).unlink(missing_ok=True)
-  (path / pages.NAME).unlink(missing_ok=True)
+  for name in pages.NAME, SCREENED:
+    (path / name).unlink(missing_ok=True)
 
 
 def _as_text(row: dict[str, Any]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from crystal_jax.io import atomic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   parser.add_argument(
@@ -40,14 +40,16 @@ def run(args: argparse.Namespace) -> int:
   codec, skipped = inputs.open_codec(args.weights), outputs.SkipCounter()
   names: list[str] = []
 
-  def ask(crystals):
+  def predict(crystals):
     table = codec.predict(crystals, std=True, skip=True)
     names[:] = table
     return np.stack(list(table.values()), axis=1)
 
   rows = [
     (id_, values)
-    for id_, _, values in inputs.ask_each(codec, args.sources, skipped, ask)
+    for id_, _, values in inputs.apply_codec(
+      codec, args.sources, skipped, predict
+    )
   ]
   if rows:
     with atomic.replacing(args.out) as partial:

@@ -3,11 +3,10 @@
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax prepare NaCl.cif --out=mine
 
-Takes files and folders, with all folders in them: CIF, POSCAR*, CONTCAR*,
-*.vasp, SHELX (.res, .ins), PDB, extxyz, ASE databases (.db, .json), CSV with a
-column `cif`, compact npz; --properties adds columns of a CSV by id. A file that
-holds no crystal of whole atoms is skipped, and listed in OUT/skipped.csv with
-the reason. An interrupted run continues when it is started again.
+Takes files and folders; subfolders are searched. --properties adds columns of a
+CSV by id. A file that holds no crystal of fully occupied sites is skipped, and
+listed in OUT/skipped.csv with the reason. An interrupted run continues when it
+is started again.
 
 Exit status: 0 if every crystal was read, 3 if some were skipped, 1 if nothing
 came out.
@@ -19,15 +18,17 @@ import sys
 
 from crystal_jax import data
 from crystal_jax.data import splits
+from crystal_jax.io.reading import formats
 
 SKIPPED = 3  # Exit status.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument(
-    'sources', nargs='+', type=pathlib.Path, help='files and folders'
-  )
+    'sources', nargs='+', type=pathlib.Path, metavar='IN',
+    help=f'files and folders: {formats.DESCRIPTION}',
+  )  # fmt: skip
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='folder to make'
   )

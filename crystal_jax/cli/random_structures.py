@@ -35,7 +35,7 @@ _MAX_ATOMS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   baselines.add_arguments(parser)
   parser.add_argument('--composition', help='a ratio, such as LiCoO2')
   parser.add_argument('--num-atoms', type=int, help='of the primitive cell')
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     attempts=args.attempts,
   )
   contents = _contents(args)
-  baselines.check(args)
+  baselines.prepare_output(args)
   structures = random_structures(
     contents, baselines.statistics(args), config, seed=args.seed
   )

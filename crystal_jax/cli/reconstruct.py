@@ -1,16 +1,16 @@
-"""Crystal files through a codec and back, a CIF each.
+"""Crystal files through a codec and back, a CIF for each.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
-  python -m crystal_jax reconstruct NaCl.cif --weights=mp_20 --out=again
+  python -m crystal_jax reconstruct NaCl.cif --weights=mp_20 --out=decoded
 
-Writes a CIF of each crystal's primitive cell in a reduced basis, index.tsv (how
-far each can be trusted) and index.html: each crystal beside the one that came
-back, on a page that opens without a network. Prints how many have the
-composition they came with. Uncertain crystals are written as *.uncertain.cif,
-or left out with --strict; what does not come back is listed on stderr with the
+Writes a CIF of each crystal's primitive cell in a reduced basis, index.tsv (its
+residual, and whether it is certain) and index.html: each crystal beside the
+decoded one, on a page that opens offline. Prints how many keep their
+composition. Uncertain crystals are written as *.uncertain.cif, or left out with
+--strict; a crystal that is not encoded or decoded is listed on stderr with the
 reason.
 
-Exit status: 0 if everything came back, 3 if something was skipped or is
+Exit status: 0 if every crystal was decoded, 3 if something was skipped or is
 uncertain, 1 if nothing came out.
 """
 
@@ -24,7 +24,7 @@ from crystal_jax.io.reading.parse import reduced_formula
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   inputs.add_refine(parser)
@@ -35,23 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Reconstructs crystals; returns the exit status."""
   codec = inputs.open_codec(args.weights)
-  folder, same = outputs.CrystalFolder(args), 0
+  folder, num_equal = outputs.CrystalFolder(args), 0
   page = pages.Page(args)
 
-  def ask(crystals):
+  def reconstruct(crystals):
     found = codec.reconstruct(crystals, refine=args.refine)
     return [*zip(found, codec.certain, codec.residuals, strict=True)]
 
-  for id_, crystal, (decoded, certain, residual) in inputs.ask_each(
-    codec, args.sources, folder, ask
+  for id_, crystal, (decoded, certain, residual) in inputs.apply_codec(
+    codec, args.sources, folder, reconstruct
   ):
     folder.write(id_, decoded, bool(certain), float(residual))
-    same += _formula(crystal) == _formula(decoded)
+    num_equal += _formula(crystal) == _formula(decoded)
     if page.is_open:
       doubt = '' if certain else ', uncertain'
       page.add(*pairs.pair(codec, id_, crystal, decoded, doubt))
-  where = page.write('Crystals and what came back')
-  note = f', {same} with the composition they came with'
+  where = page.write('Crystals and decoded crystals')
+  note = f', {num_equal} with their composition unchanged'
   return folder.finish(note, where)
 
 

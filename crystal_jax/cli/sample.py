@@ -1,46 +1,47 @@
-"""Crystals that nobody has seen, drawn from a codec's prior.
+"""New crystals, sampled from a codec's prior.
 
   python -m crystal_jax sample --n=4 --out=free
   python -m crystal_jax sample --composition=LiCoO2 --n=4 --out=licoo2
   python -m crystal_jax sample --elements=Li,Co,O --n=4 --out=oxides
 
-Writes a CIF for each draw, index.html (a gallery of the first 100) and
+Writes a CIF for each sample, index.html (a gallery of the first 100) and
 index.tsv: formula, space group (within 0.1 Å), density (g/cm³), shortest
-distance (Å), how far the crystal's own latent is from the sampled one
-(`residual`; about 1 is as in the data), and what was asked and is not so. A
-draw of which no valid crystal comes is listed on stderr with the reason.
+distance (Å), residual (mean squared difference of its latent and the sampled
+one in posterior standard deviations; about 1 for true crystals) and unmet
+conditions. A sample that decodes to no valid crystal is listed on stderr with
+the reason.
 
---screen drops, in this order: crystals with a distance below those of known
-crystals, with charges that cannot balance (needs the extra [eval]), that match
-an earlier draw, or a crystal of --known, or lie too far above the hull
-(--screen-energy). The log says each step's share; screened.csv, what was
-dropped and why.
+--screen drops, in this order: crystals with too short distances; with charges
+that cannot balance (needs the extra [eval], else not tested); duplicates;
+crystals of --known; crystals more than --screen-energy above the hull. The log
+gives each step's share; screened.csv lists dropped crystals with the reason.
 
-Exit status: 0 if every draw gave a crystal, 3 if some did not, 1 if none did.
+Exit status: 0 if every sample gave a crystal, 3 if some did not, 1 if none did.
 """
 
 import argparse
 import dataclasses
-import warnings
 
 from crystal_jax.cli import draws, screening
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   draws.add_arguments(parser)
-  parser.add_argument('--formula-units', type=int, help='of the primitive cell')
   parser.add_argument(
-    '--screen', action='store_true', help='drop what is not sensible; see above'
+    '--formula-units', type=int, help='formula units in the primitive cell'
   )
+  parser.add_argument(
+    '--screen', action='store_true',
+    help='drop implausible crystals (see above)',
+  )  # fmt: skip
   screening.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-  """Draws crystals; returns the exit status."""
+  """Samples crystals; returns the exit status."""
   codec = draws.open_codec(args)
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', UserWarning)  # The table says it.
+  with draws.unmet_in_table():
     crystals = codec.sample(
       args.n,
       seed=args.seed,
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
       **draws.conditions(args),
     )
   crystals = draws.symmetrized(args, crystals)
-  notes = draws.Notes.of(codec)
+  report = draws.SampleReport.of(codec)
   if args.screen:
     dropped = screening.screen(args, crystals)
-    notes = dataclasses.replace(notes, dropped=dropped)
+    report = dataclasses.replace(report, dropped=dropped)
   title = f'Draws of {args.composition or args.elements or "any composition"}'
-  return draws.write(args, notes, crystals, title)
+  return draws.write(args, report, crystals, title)

@@ -49,7 +49,7 @@ from crystal_jax.structure.crystal import Crystal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of the verb."""
+  """Adds the arguments of this command."""
   inputs.add_sources(parser)
   parser.add_argument('-r', '--reference', help='the data set; see above')
   parser.add_argument('-o', '--out', type=pathlib.Path, help='folder to write')

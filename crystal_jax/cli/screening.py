@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from crystal_jax.cli import outputs
 from crystal_jax.generation import screening
 from crystal_jax.io import atomic
 from crystal_jax.structure import composition
 from crystal_jax.structure.crystal import Crystal
-
-TABLE = 'screened.csv'
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def screen(
     _log.warning('screened by %s', step)
   args.out.mkdir(parents=True, exist_ok=True)
   with (
-    atomic.replacing(args.out / TABLE) as partial,
+    atomic.replacing(args.out / outputs.SCREENED) as partial,
     open(partial, 'w', newline='', encoding='utf-8') as file,
   ):
     writer = csv.writer(file)

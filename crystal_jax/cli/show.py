@@ -3,7 +3,7 @@
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax show NaCl.cif --out=NaCl.html
 
-The page is one HTML file that opens in any browser without a network.
+The page is one HTML file that opens offline in any browser.
 `--density` adds an isosurface of the Gaussian density. Several files, or a file
 of several crystals, become a film strip with a slider.
 """
@@ -23,7 +23,7 @@ _SIZE = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('crystals', nargs='+', type=pathlib.Path, metavar='IN')
   parser.add_argument('-o', '--out', type=pathlib.Path, required=True)
   parser.add_argument('--density', action='store_true', help='draw a surface')

@@ -1,4 +1,4 @@
-"""Known crystals with ions exchanged for others of their charge: a baseline.
+"""Baseline: known crystals with ions exchanged for ions of the same charge.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax substitute NaCl.cif --n=5 --out=substituted
@@ -6,7 +6,7 @@
 Each structure is a random known crystal in which at least one ion is exchanged,
 by the probabilities that were mined from known crystals (Hautier et al., 2011),
 in a cell scaled to the volume of its new atoms. Known crystals without
-oxidation states, such as alloys, are passed over.
+oxidation states, such as alloys, are skipped.
 
 Writes a CIF for each structure, index.html and index.tsv.
 
@@ -21,17 +21,20 @@ from crystal_jax.cli import baselines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument(
-    'known', nargs='+', type=pathlib.Path, help='files of known crystals'
+    'known',
+    nargs='+',
+    type=pathlib.Path,
+    help='files and folders of known crystals',
   )
   baselines.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
   """Makes structures; returns the exit status."""
+  baselines.prepare_output(args)
   known = baselines.known(args.known)
-  baselines.check(args)
   structures = substituted_structures(
     known, args.n, baselines.statistics(args), seed=args.seed
   )

@@ -20,7 +20,7 @@ from crystal_jax.io import atomic, cube, read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the arguments of this verb."""
+  """Adds the arguments of this command."""
   parser.add_argument('crystal', type=pathlib.Path, help='what `read` takes')
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='.cube or .npy file'

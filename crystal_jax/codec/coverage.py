@@ -1,13 +1,14 @@
 """Coverage of the shipped codecs: elements and numbers of atoms they encode.
 
-These are the most frequent reasons of a refusal. A crystal that passes may
-still be refused because two of its atoms share a voxel.
+These are the most frequent reasons of a refusal. A crystal within the limits
+may still be refused because two of its atoms share a voxel.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, NamedTuple
 
 from crystal_jax.codec import shipped, weights_file
 
@@ -15,28 +16,56 @@ from crystal_jax.codec import shipped, weights_file
 CHECKED = 'crystals whose elements and primitive cell it takes'
 
 
+class Limits(NamedTuple):
+  """Limits of a codec.
+
+  Attributes:
+    elements: Symbols of the elements it encodes. None: all.
+    max_atoms: Maximum number of atoms of a primitive cell. None: no limit.
+  """
+
+  elements: frozenset[str] | None
+  max_atoms: int | None
+
+  def cover(self, elements: Set[str], atoms: int) -> bool:
+    """Whether these elements and this number of atoms are within them."""
+    has_elements = self.elements is None or elements <= self.elements
+    return has_elements and (self.max_atoms is None or atoms <= self.max_atoms)
+
+
+def limits_of(card: Mapping[str, Any]) -> Limits:
+  """Limits of the codec of a card."""
+  known = card.get('elements')
+  max_atoms = None
+  if card.get('kind') == 'cell':
+    max_atoms = card.get('config', {}).get('cell', {}).get('max_atoms')
+  return Limits(frozenset(known) if known else None, max_atoms)
+
+
 def covering(elements: Iterable[str], atoms: int) -> list[str]:
-  """Names of the shipped codecs that can encode a crystal.
+  """Names of the shipped cell codecs that can encode a crystal.
 
   Args:
     elements: Symbols of its elements.
     atoms: Number of atoms in its primitive cell.
   """
-  elements = set(elements)
+  symbols = set(elements)
   return [
     name
-    for name, (known, most) in limits().items()
-    if atoms <= most and elements <= known
+    for name, each in shipped_limits().items()
+    if each.cover(symbols, atoms)
   ]
 
 
 @functools.cache
-def limits() -> dict[str, tuple[frozenset[str], int]]:
-  """Elements and largest number of atoms of each shipped cell codec."""
-  found = {}
-  for name in shipped.names():
-    card = weights_file.read_card(shipped.FOLDER / name)
-    most = card['config'].get('cell', {}).get('max_atoms')
-    if card.get('kind') == 'cell' and card['elements']:
-      found[name] = frozenset(card['elements']), most
-  return found
+def shipped_limits() -> dict[str, Limits]:
+  """Limits of each shipped cell codec."""
+  cards = {
+    name: weights_file.read_card(shipped.FOLDER / name)
+    for name in shipped.names()
+  }
+  return {
+    name: limits_of(card)
+    for name, card in cards.items()
+    if card.get('kind') == 'cell' and card['elements']
+  }

@@ -1,4 +1,4 @@
-"""Density to atoms, without a network.
+"""Density to atoms, without a neural network.
 
 The decoder was tuned on crystals of mp_le20, mostly on exact densities, and is
 reported on mp_20_part_val (benchmarks/RESULTS.md).

@@ -34,7 +34,9 @@ def decode_density(
   stand_out: float = pursuit.PursuitConfig.stand_out,
   rounds: int = pursuit.PursuitConfig.rounds,
 ) -> DecodedAtoms:
-  """Atoms of a density on a grid; no network, no lattice needed in a box.
+  """Atoms of a density on a grid, without a neural network.
+
+  In a box it needs no lattice.
 
   Args:
     density: Density, weight per Å³, as returned by `voxelize`.

@@ -17,6 +17,7 @@ except ModuleNotFoundError as _error:
   ) from _error
 
 from crystal_jax.plots.agreement import nearest_atoms, species_confusion
+from crystal_jax.plots.decoded_atoms import decoded_atoms
 from crystal_jax.plots.drawing import to_data_uri
 from crystal_jax.plots.fields import densities, occupancy_row, species_maps
 from crystal_jax.plots.latent_maps import latent_map, project
@@ -29,6 +30,7 @@ __all__ = [
   'Scene',
   'atoms',
   'curves',
+  'decoded_atoms',
   'densities',
   'latent_map',
   'nearest_atoms',

@@ -1,6 +1,6 @@
 """Interactive 3-D pages of crystals: atoms, bonds, cell edges, isosurfaces.
 
-A page is one HTML file that needs no network: 3Dmol.js (BSD-3-Clause, version
+A page is one HTML file that opens offline: 3Dmol.js (BSD-3-Clause, version
 2.5.5, `static/`) is inside it.
 
   viewer.write_page('x.html', [[viewer.Panel(crystal)]])

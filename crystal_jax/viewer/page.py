@@ -18,7 +18,7 @@ _STATIC = pathlib.Path(__file__).parent / 'static'
 def page(
   rows: Sequence[Sequence[Panel]], *, title: str = '', spin: bool = False
 ) -> str:
-  """An HTML page that needs no network.
+  """An HTML page that opens offline.
 
   Args:
     rows: Crystals that are shown side by side; a slider chooses the row. A

@@ -219,11 +219,11 @@ class Unsure:
     return self.residuals < 1
 
 
-@pytest.mark.parametrize('verb', ['reconstruct', 'decode', 'interpolate'])
+@pytest.mark.parametrize('name', ['reconstruct', 'decode', 'interpolate'])
 def test_what_is_uncertain_is_marked(
-  verb, folder, tmp_path, perfect, monkeypatch, capsys
+  name, folder, tmp_path, perfect, monkeypatch, capsys
 ):
-  monkeypatch.setattr(inputs, 'open_codec', lambda name: Unsure(perfect))
+  monkeypatch.setattr(inputs, 'open_codec', lambda weights: Unsure(perfect))
   a, b = str(folder / 'a.cif'), str(folder / 'deep' / 'b.vasp')
   z, out = tmp_path / 'z.npz', tmp_path / 'out'
   main(['encode', str(folder), f'--out={z}'])
@@ -231,8 +231,8 @@ def test_what_is_uncertain_is_marked(
     'reconstruct': [str(folder)],
     'decode': [str(z)],
     'interpolate': [a, b, '--steps=2'],
-  }[verb]
-  command = [verb, *given, f'--out={out}']
+  }[name]
+  command = [name, *given, f'--out={out}']
   assert main(command) == outputs.INCOMPLETE
   first, second = sorted(p.name for p in out.glob('*.cif'))
   assert 'uncertain' not in first and second.endswith('.uncertain.cif')
@@ -278,7 +278,9 @@ def test_info_lists_what_is_shipped(capsys):
   assert [line.split()[0] for line in lines[1:]] == shipped.names()
   assert main(['info', '--json']) == 0
   rows = {row['codec']: row for row in json.loads(capsys.readouterr().out)}
-  assert rows['mp_20']['atoms'] == 20 and rows['mp_20']['numbers'] == 966
+  assert (
+    rows['mp_20']['max_atoms'] == 20 and rows['mp_20']['latent_size'] == 966
+  )
   assert main(['info', 'mp_20']) == 0
   assert json.loads(capsys.readouterr().out)['name'] == 'mp_20'
   assert main(['info', 'no_such']) == 1
@@ -290,7 +292,9 @@ def test_an_error_names_the_codec_that_takes_the_crystal(tmp_path, capsys):
   out = f'--out={tmp_path / "z.npz"}'
   command = ['encode', str(tmp_path / 'x.cif'), out, '--weights=carbon_24']
   assert main(command) == 1
-  assert '--weights=mp_20 takes it' in capsys.readouterr().err
+  assert (
+    '--weights=mp_20 encodes its elements and size' in capsys.readouterr().err
+  )
   polonium = cj.Crystal.from_ase(ase.build.bulk('Po', 'sc', a=3.4))
   cj.write(tmp_path / 'po.cif', polonium)
   path = str(tmp_path / 'po.cif')
@@ -300,6 +304,26 @@ def test_an_error_names_the_codec_that_takes_the_crystal(tmp_path, capsys):
   ends = [str(tmp_path / 'x.cif'), path]
   assert main(['interpolate', *ends, f'--out={tmp_path / "o"}']) == 1
   assert f'{path}: Po was never seen' in capsys.readouterr().err
+
+
+def test_no_codec_is_suggested_for_another_reason(tmp_path, perfect):
+  """Neither of a shipped codec nor of one's own, whatever it is called."""
+  near = cj.Crystal(np.array([6, 6]), np.diag([0, 0, 0.5])[1:], 9 * np.eye(3))
+  large = cj.Crystal.from_ase(ase.build.bulk('NaCl', 'rocksalt', a=5.64))
+  for name, max_atoms, crystal, suggested in (
+    ('carbon_24', 24, near, False),
+    ('mine', 24, near, False),
+    ('mine', 1, near, True),
+    ('mine', 24, large, True),  # Na is unknown to it.
+  ):
+    config = {'cell': {'max_atoms': max_atoms}}
+    card = {
+      'name': name, 'kind': 'cell', 'elements': ['C'], 'config': config,
+      'fingerprint': 'f',
+    }  # fmt: skip
+    codec = cj.Codec(perfect._model, {}, card)
+    suggestion = inputs.codec_suggestion(crystal, codec)
+    assert ('encodes its elements and size' in suggestion) == suggested, card
 
 
 def test_the_primitive_cell_counts(tmp_path, capsys):

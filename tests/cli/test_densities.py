@@ -1,28 +1,32 @@
 """Densities from the shell: crystal to file and back."""
 
+import sys
+
 import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
+from crystal_jax.io import cube
 from tests import crystals
 
 
-@pytest.mark.parametrize('way', ['cell', 'box'])
-def test_cif_to_density_to_cif(tmp_path, way, capsys):
-  crystal = crystals.perovskite() if way == 'cell' else crystals.bcc()
+@pytest.mark.parametrize('grid', ['cell', 'box'])
+def test_cif_to_density_to_cif(tmp_path, grid, capsys):
+  crystal = crystals.perovskite() if grid == 'cell' else crystals.bcc()
   cj.write(tmp_path / 'in.cif', crystal)
-  size = ['--size=24'] if way == 'cell' else ['--length=8', '--size=40']
+  size = ['--size=24'] if grid == 'cell' else ['--length=8', '--size=40']
   density, out = tmp_path / 'd.cube', tmp_path / 'out.cif'
   voxelize = ['voxelize', str(tmp_path / 'in.cif'), f'--out={density}', *size]
   assert main(voxelize) == 0
+  picture = tmp_path / 'out.png'
   decode = ['decode-density', str(density), f'--out={out}', '--max-atoms=256']
-  assert main(decode) == 0
+  assert main([*decode, f'--picture={picture}']) == 0
   found = cj.read(out)
   assert sorted(found.numbers) == sorted(crystal.numbers)
   volumes = [abs(np.linalg.det(c.cell)) for c in (found, crystal)]
   np.testing.assert_allclose(*volumes, rtol=1e-3)
-  assert out.with_suffix('.png').stat().st_size > 5000
+  assert picture.stat().st_size > 5000
   assert 'warning' not in capsys.readouterr().err
 
 
@@ -76,3 +80,56 @@ def test_a_mistake_is_one_line(tmp_path, capsys):
   assert capsys.readouterr().err.count('\n') == 1
   assert main([]) == 2
   assert 'decode-density' in capsys.readouterr().out
+
+
+def test_the_crystal_is_written_without_matplotlib(
+  tmp_path, monkeypatch, capsys
+):
+  cj.write(tmp_path / 'in.cif', crystals.bcc())
+  density, out = tmp_path / 'd.cube', tmp_path / 'out.cif'
+  main(['voxelize', str(tmp_path / 'in.cif'), f'--out={density}', '--size=12'])
+  for name in [n for n in sys.modules if n.split('.')[0] == 'matplotlib']:
+    monkeypatch.setitem(sys.modules, name, None)
+  for name in [n for n in sys.modules if n.startswith('crystal_jax.plots')]:
+    monkeypatch.delitem(sys.modules, name)
+  monkeypatch.setitem(sys.modules, 'matplotlib', None)
+  command = ['decode-density', str(density), f'--out={out}']
+  assert main(command) == 0
+  assert 'inside the cell; residual RMS' in capsys.readouterr().out
+  out.unlink()
+  assert main([*command, f'--picture={tmp_path / "x.png"}']) == 1
+  assert "pip install 'crystal_jax[plots]'" in capsys.readouterr().err
+  assert out.exists()
+
+
+@pytest.mark.parametrize(
+  'name, shape, options, reason',
+  [
+    ('d.npy', (4, 4, 4), ['--length=4', '--cell', *'400040004'], 'not both'),
+    ('d.npy', (4, 4, 5), ['--length=4'], 'unequal sides'),
+    ('d.cube', (4, 4, 4), ['--length=4'], 'holds its own lengths'),
+    ('d.cube', (4, 4, 4), ['--cell', *'400040004'], 'holds its own lengths'),
+  ],
+)
+def test_lengths_are_given_once(name, shape, options, reason, tmp_path, capsys):
+  path = tmp_path / name
+  if path.suffix == '.npy':
+    np.save(path, np.zeros(shape))
+  else:
+    cube.write_cube(path, np.zeros(shape), grid=cj.BoxGrid(4.0, 4))
+  out = tmp_path / 'out.cif'
+  assert main(['decode-density', str(path), *options, f'--out={out}']) == 1
+  assert reason in capsys.readouterr().err and not out.exists()
+
+
+def test_a_picture_is_drawn_where_no_lattice_is_found(tmp_path, capsys):
+  lone = cj.Crystal(np.array([26]), np.zeros((1, 3)), 30 * np.eye(3))
+  cj.write(tmp_path / 'in.cif', lone)
+  density, picture = tmp_path / 'd.npy', tmp_path / 'x.png'
+  size = ['--length=8', '--size=24']
+  main(['voxelize', str(tmp_path / 'in.cif'), f'--out={density}', *size])
+  command = ['decode-density', str(density), '--length=8', '--max-atoms=16']
+  out = f'--out={tmp_path / "out.cif"}'
+  assert main([*command, out, f'--picture={picture}']) == 1
+  assert 'no lattice found (score' in capsys.readouterr().out
+  assert picture.stat().st_size > 5000

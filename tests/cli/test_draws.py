@@ -1,6 +1,7 @@
 """Draws from the shell: files, table, exit status."""
 
 import csv
+import warnings
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
 def test_unmet_criteria_are_listed(tmp_path, capsys):
   asked = ['--space-group=225', '--num-atoms=5', '--n=1']
   assert main(['sample', *asked, f'--out={tmp_path / "out"}']) == 0
-  assert '1 of them not in all as asked' in capsys.readouterr().out
+  assert '1 of them with unmet conditions' in capsys.readouterr().out
   assert table(tmp_path / 'out')[0]['unmet'] == 'space_group=225'
 
 
@@ -81,8 +82,8 @@ def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
   near = cj.Crystal(known.numbers, positions, known.cell)
   found = [known, near, None]
   monkeypatch.setattr(cj.Codec, 'sample', lambda self, n, **asked: found)
-  notes = draws.Notes({2: 'no lattice'})
-  monkeypatch.setattr(draws.Notes, 'of', lambda codec: notes)
+  report = draws.SampleReport({2: 'no lattice'})
+  monkeypatch.setattr(draws.SampleReport, 'of', lambda codec: report)
   out = tmp_path / 'out'
   assert main(['sample', '--n=3', '--screen', f'--out={out}']) == 3
   with (out / 'screened.csv').open() as file:
@@ -97,6 +98,49 @@ def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
   printed = capsys.readouterr()
   assert 'wrote 1 of 3 draws' in printed.out
   assert 'skipped draw 2: no lattice' in printed.err
+
+
+def test_a_screened_table_is_of_the_last_run(tmp_path, capsys, monkeypatch):
+  near = cj.Crystal(np.array([8, 8]), np.diag([0, 0, 0.9])[1:], 4 * np.eye(3))
+  monkeypatch.setattr(cj.Codec, 'sample', lambda self, n, **asked: [near])
+  report = draws.SampleReport({})
+  monkeypatch.setattr(draws.SampleReport, 'of', lambda codec: report)
+  out = tmp_path / 'out'
+  command = ['sample', '--n=1', f'--out={out}']
+  assert main([*command, '--screen']) == 0
+  files = {path.name for path in out.iterdir()}
+  assert files == {'index.tsv', 'screened.csv'}  # All crystals were dropped.
+  assert main(command) == 0  # The folder counts as empty.
+  files = {path.name for path in out.iterdir()}
+  assert files == {'index.tsv', 'index.html', '0_O.cif'}
+  assert main([*command, '--screen']) == 1
+  assert 'not empty' in capsys.readouterr().err
+  assert main([*command, '--screen', '--overwrite']) == 0
+  assert main([*command, '--overwrite']) == 0
+  assert files == {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize('name', ['sample', 'alter'])
+def test_only_the_warning_of_unmet_conditions_is_hidden(
+  name, codec, tmp_path, capsys, monkeypatch
+):
+  method = getattr(cj.Codec, name)
+
+  def warn_and_sample(self, *args, **options):
+    warnings.warn('the prior is old', stacklevel=2)
+    return method(self, *args, **options)
+
+  monkeypatch.setattr(cj.Codec, name, warn_and_sample)
+  path = tmp_path / 'fe.cif'
+  cj.write(path, crystals.bcc())
+  command = {'sample': ['sample'], 'alter': ['alter', str(path)]}[name]
+  asked = ['--space-group=225', '--num-atoms=5', '--n=1', '--composition=Fe']
+  with warnings.catch_warnings():
+    warnings.simplefilter('default')
+    assert main([*command, *asked, f'--out={tmp_path / "out"}']) == 0
+  captured = capsys.readouterr()
+  assert 'with unmet conditions' in captured.out
+  assert captured.err == 'warning: the prior is old\n'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The examples in the help of every verb work as pasted."""
+"""The examples in the help of every command work as pasted."""
 
 import importlib
 import re
@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.__main__ import VERBS, main
+from crystal_jax.__main__ import COMMANDS, main
 from crystal_jax.cli import inputs, outputs
 from tests import codecs
 
@@ -23,9 +23,9 @@ QUICK = (
 MAY_MISS = 'sample', 'alter'
 
 
-def example(verb):
-  """Lines of a verb's help that are to be pasted."""
-  module = importlib.import_module(f'crystal_jax.cli.{verb.replace("-", "_")}')
+def example(name):
+  """Lines of a command's help that are to be pasted."""
+  module = importlib.import_module(f'crystal_jax.cli.{name.replace("-", "_")}')
   pattern = r'^  ((?:ase|python|printf) .*)$'
   return re.findall(pattern, module.__doc__, re.MULTILINE)
 
@@ -43,20 +43,20 @@ def paste(line):
 
 
 @pytest.mark.parametrize(
-  'verb',
+  'name',
   [
-    verb if verb in QUICK else pytest.param(verb, marks=pytest.mark.slow)
-    for verb in VERBS
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+    for name in COMMANDS
   ],
 )
-def test_the_example_of_the_help_works_as_pasted(verb, tmp_path, monkeypatch):
-  lines = example(verb)
-  assert lines[-1].startswith(f'python -m crystal_jax {verb}')
+def test_the_example_of_the_help_works_as_pasted(name, tmp_path, monkeypatch):
+  lines = example(name)
+  assert lines[-1].startswith(f'python -m crystal_jax {name}')
   monkeypatch.chdir(tmp_path)
-  if verb in QUICK:
+  if name in QUICK:
     card = {'name': 'perfect', 'fingerprint': 'f', 'elements': None}
     codec = cj.Codec(codecs.through()._model, {}, card)
-    monkeypatch.setattr(inputs, 'open_codec', lambda name: codec)
+    monkeypatch.setattr(inputs, 'open_codec', lambda weights: codec)
   for line in lines:
     status = paste(line)
     misses = line.split()[3:4] and line.split()[3] in MAY_MISS

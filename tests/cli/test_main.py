@@ -7,9 +7,9 @@ import pytest
 from crystal_jax import __main__ as command
 
 
-def test_an_unknown_verb_names_those_there_are(capsys):
+def test_an_unknown_command_names_those_there_are(capsys):
   assert command.main(['dance']) == 2
-  assert 'no verb dance' in capsys.readouterr().err
+  assert 'no command dance' in capsys.readouterr().err
 
 
 def test_a_missing_argument_is_one_line(capsys):
@@ -23,7 +23,12 @@ def test_a_missing_argument_is_one_line(capsys):
 
 
 @pytest.mark.parametrize(
-  'package, extra', [('tensorflow_datasets', 'train'), ('pyarrow', 'beam')]
+  'package, extra',
+  [
+    ('tensorflow_datasets', 'train'),
+    ('pyarrow', 'beam'),
+    ('matplotlib', 'plots'),
+  ],
 )
 def test_a_missing_package_names_its_extra(
   package, extra, tmp_path, monkeypatch, capsys

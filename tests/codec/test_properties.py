@@ -1,4 +1,4 @@
-"""`Codec.predict`, `fit_head`, `nearest` and `optimize`, and their verbs."""
+"""`Codec.predict`, `fit_head`, `nearest` and `optimize`, and their commands."""
 
 import csv
 

@@ -38,6 +38,30 @@ def test_densities_show_the_atom_where_it_is():
     np.testing.assert_allclose(ends, [1, 1, 1, 0.5])
 
 
+def test_decoded_atoms_lie_on_their_density():
+  """From the top and from the front, on a grid of unequal sides."""
+  density = np.zeros((4, 5, 6))
+  density[1, 2, 5] = 1
+  extents = [(-0.5, 3.5), (-0.5, 4.5), (-0.5, 5.5)]
+  figure = plots.decoded_atoms(
+    density, np.array([[1.0, 2.0, 5.0]]), np.array([26]), extents=extents
+  )
+  for ax, (x, y) in zip(figure.axes, [(1, 2), (1, 5)], strict=True):
+    (image,), (points,) = ax.images, ax.collections
+    array = image.get_array()
+    x_min, x_max, y_min, y_max = image.get_extent()
+    row, column = np.unravel_index(np.argmax(array), array.shape)
+    center = (
+      x_min + (column + 0.5) * (x_max - x_min) / array.shape[1],
+      y_min + (row + 0.5) * (y_max - y_min) / array.shape[0],
+    )
+    np.testing.assert_allclose(center, (x, y))
+    np.testing.assert_allclose(points.get_offsets(), [(x, y)])
+  plots.decoded_atoms(
+    density, np.zeros((0, 3)), np.zeros(0, int), extents=extents
+  )
+
+
 @pytest.mark.parametrize(
   'fields, options, reason',
   [

@@ -15,7 +15,14 @@ import pathlib
 import stat
 from collections.abc import Container, Iterator, Sequence
 
-from crystal_jax.io.reading import ase_db, compact, frames, optimade, pool
+from crystal_jax.io.reading import (
+  ase_db,
+  compact,
+  formats,
+  frames,
+  optimade,
+  pool,
+)
 from crystal_jax.io.reading.items import Item, Skip
 from crystal_jax.io.reading.tables import (
   lines_of,
@@ -25,27 +32,6 @@ from crystal_jax.io.reading.tables import (
   table_rows,
 )
 
-_COMPRESSED = ('.gz', '.bz2', '.xz')
-_FORMATS = {
-  '.cif': 'cif',
-  '.mcif': 'cif',
-  '.vasp': 'vasp',
-  '.poscar': 'vasp',
-  '.res': 'shelx',
-  '.ins': 'shelx',
-  '.pdb': 'pdb',
-  '.ent': 'pdb',
-  '.xyz': 'extxyz',
-  '.extxyz': 'extxyz',
-  '.json': 'json',
-  '.db': 'db',
-  '.csv': 'csv',
-  '.npz': 'npz',
-  '.jsonl': 'jsonl',
-  '.parquet': 'parquet',
-}
-_READ_COMPRESSED = 'cif', 'vasp', 'extxyz', 'shelx', 'pdb'
-_VASP = ('POSCAR', 'CONTCAR')
 # Maximum number of blocks of a parquet file.
 _MAX_BLOCKS = 1_000_000
 UNKNOWN_FORMAT = 'no crystal file by its name'
@@ -114,7 +100,7 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
     'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact,
     'jsonl': _lines, 'parquet': _blocks,
   }  # fmt: skip
-  compressed = path.suffix.lower() in _COMPRESSED
+  compressed = path.suffix.lower() in formats.COMPRESSED
   item = Item(kind, str(path), label, id_)
   if kind not in lists or compressed:
     yield item
@@ -130,14 +116,14 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
 def _format(name: str) -> tuple[str, str | None]:
   """The name without its suffix, and the format of the suffix or None."""
   plain, suffix = os.path.splitext(name)
-  if suffix.lower() not in _COMPRESSED:
+  if suffix.lower() not in formats.COMPRESSED:
     plain = name
-  if plain.startswith(_VASP):
+  if plain.startswith(formats.VASP):
     return plain, 'vasp'
   stem, suffix = os.path.splitext(plain)
-  kind = _FORMATS.get(suffix.lower())
+  kind = formats.FORMATS.get(suffix.lower())
   compressed = plain != name
-  if kind is None or compressed and kind not in _READ_COMPRESSED:
+  if kind is None or compressed and kind not in formats.READ_COMPRESSED:
     return name, None
   return stem, kind
 

@@ -13,7 +13,7 @@ from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from tests.data import bad_files, hostile_files
 
-# Bytes that a verb may map: none of them works on more.
+# Bytes that a command may map: none of them works on more.
 MEMORY = 12 << 30
 
 
@@ -49,7 +49,7 @@ def test_each_is_one_line(folder):
 
 
 class Log:
-  """What a verb lists as skipped."""
+  """What a command lists as skipped."""
 
   def __init__(self):
     self.reasons = {}

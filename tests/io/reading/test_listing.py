@@ -1,14 +1,19 @@
 """What is found in folders and tables, by name."""
 
 import os
+import pathlib
+import re
 
 import ase.build
 import ase.io
 import pytest
 
-from crystal_jax.io.reading import frames, items, listing, tables
+from crystal_jax.io.reading import formats, frames, items, listing, tables
 from crystal_jax.io.reading.parse import parse
 from tests.data import bad_files
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+TRAIN_PAGE = (ROOT / 'docs' / 'train.md').read_text('utf-8')
 
 
 def find(*sources):
@@ -21,7 +26,9 @@ def test_names_ids_and_kinds(tmp_path):
     path.parent.mkdir(exist_ok=True)
     path.write_text('x')
   found = {one.id: one for one in find(tmp_path)}
-  kinds = {k: one.kind for k, one in found.items() if 'kind' in vars(one)}
+  kinds = {
+    k: one.kind for k, one in found.items() if isinstance(one, items.Item)
+  }
   assert kinds == {
     'b/x': 'cif', 'a.y': 'cif', 'POSCAR': 'vasp', 'c/CONTCAR.1': 'vasp',
   }  # fmt: skip
@@ -35,7 +42,7 @@ def test_names_ids_and_kinds(tmp_path):
     find(tmp_path / 'nothing')
 
 
-def test_formats_that_prepare_lists(tmp_path):
+def test_each_documented_format(tmp_path):
   """Files of other formats than CIF are read, or refused by name."""
   (tmp_path / 'a.mcif').write_text(bad_files.cif())
   (tmp_path / 'b.res').write_text(
@@ -62,6 +69,14 @@ def test_formats_that_prepare_lists(tmp_path):
   assert len(read['a'].numbers) == 2
   assert sorted(read['b'].numbers) == [17, 55]
   assert len(read['d'].numbers) == 4  # By the operations of its group.
+
+
+@pytest.mark.parametrize('text', [formats.DESCRIPTION, TRAIN_PAGE])
+def test_texts_list_each_format(text):
+  for suffix in formats.FORMATS:
+    assert re.search(rf'\{suffix}\b', text), suffix
+  for name in formats.VASP:
+    assert f'{name}*' in text
 
 
 def test_a_name_that_is_no_text(tmp_path):
