@@ -24,7 +24,7 @@ from crystal_jax.structure.validation import MIN_DISTANCE
 # mp_le20.
 LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # From round LATE_ROUND on, seeds more than MAX_OUTSIDE σ outside the walls are
-# ignored; otherwise ever fainter ones would be added. Tuned on boxes of mp_le20.
+# ignored: else ever fainter ones would be added. Tuned on boxes of mp_le20.
 LATE_ROUND, MAX_OUTSIDE = 2, 0.5
 
 
