@@ -7,6 +7,7 @@ axis.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def atoms_density(
   if not weights.size:
     return jnp.zeros(shape, weights.dtype)
   weights = weights.reshape(len(weights), -1)
-  vectors = None if cell is None else cell.value
+  vectors: Any = None if cell is None else cell.value
   atoms = positions.value, (weights != 0).any(-1), vectors
   reach = periodic.cutoff(sigma, weights.dtype)
   box = isinstance(grid, BoxGrid)

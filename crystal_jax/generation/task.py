@@ -36,7 +36,7 @@ def make_model(config: ml_collections.ConfigDict) -> Model:
   options = dict(config.prior)
   options.pop('columns')
   networks = PriorNetworks(
-    size=stage.model.latent_size,
+    latent_size=stage.model.latent_size,
     max_atoms=cell.max_atoms,
     **options,
   )
