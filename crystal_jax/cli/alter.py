@@ -1,12 +1,12 @@
-"""Neighbours of a crystal: its latent with noise, brought back by the prior.
+"""Neighbours of a crystal: noise on its latent, which the prior removes.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax alter NaCl.cif --strength=0.3 --n=4 --out=like_nacl
 
-At a small strength the crystal itself comes back, at 1 a draw that has
-forgotten it. The atoms stay those of the crystal if neither a composition nor
-elements nor a number of atoms is given. Files, table, page and exit status as
-of `sample`.
+With a small strength the crystal itself is decoded, with 1 a sample that does
+not depend on it. Without --composition, --elements and --num-atoms, samples
+have the atoms of the crystal. Files, table, page and exit status are those of
+`sample`.
 """
 
 import argparse
@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
   draws.add_arguments(parser)
   parser.add_argument(
-    '--strength', type=float, default=0.3, help='above 0, to 1'
+    '--strength',
+    type=float,
+    default=0.3,
+    help='share of noise, above 0, at most 1 (default: %(default)s)',
   )
 
 
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
       seed=args.seed,
       **draws.conditions(args),
     )
-  crystals = draws.symmetrized(args, crystals)
+  crystals = draws.symmetrize(args, crystals)
   first = None
   if not args.no_page:
     first = pairs.panel(pairs.in_frame(codec, crystal), 'given')

@@ -64,7 +64,7 @@ def prepare_output(args: argparse.Namespace) -> None:
   """
   if args.n < 1:
     raise ValueError(f'Need --n={args.n} to be at least 1.')
-  outputs.empty_folder(args.out, overwrite=args.overwrite)
+  outputs.prepare_folder(args.out, overwrite=args.overwrite)
 
 
 def write(

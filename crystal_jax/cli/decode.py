@@ -1,4 +1,4 @@
-"""Latents to crystal files, a CIF each.
+"""Latents to crystal files, a CIF for each.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax encode NaCl.cif --weights=mp_20 --out=z.npz
@@ -10,8 +10,8 @@ index.tsv: its residual, and whether it is certain. Uncertain crystals are
 written as *.uncertain.cif, or left out with --strict; latents that decode to no
 crystal are listed on stderr with the reason.
 
-Exit status: 0 if everything was decoded, 3 if something was skipped or is
-uncertain, 1 if nothing came out.
+Exit status: 0 if every latent was decoded, 3 if a crystal was skipped or is
+uncertain, 1 if none was written.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
   )
   with bar:
     for start in range(0, len(ids), inputs.BATCH_SIZE):
-      chunk = z[start : start + inputs.BATCH_SIZE]
-      crystals = codec.decode(chunk, refine=args.refine)
+      batch = z[start : start + inputs.BATCH_SIZE]
+      crystals = codec.decode(batch, refine=args.refine)
       certain, residuals = codec.certain, codec.residuals
       for index, crystal in enumerate(crystals):
         id_ = ids[start + index]

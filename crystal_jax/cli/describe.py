@@ -22,10 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, help='default: card.html in the folder'
   )
-  parser.add_argument('--data-dir', help="instead of TFDS's own data folder")
-  parser.add_argument('--manual-dir', help='where files you provide lie')
   parser.add_argument(
-    '--sample', type=int, default=500, help='crystals for the slow figures'
+    '--data-dir', help="folder of prepared data (default: TFDS's)"
+  )
+  parser.add_argument('--manual-dir', help='folder of files that you provide')
+  parser.add_argument(
+    '--sample',
+    type=int,
+    default=500,
+    help='crystals whose symmetry and distances are computed (default: 500)',
   )
 
 

@@ -92,16 +92,16 @@ def conditions(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def open_codec(args: argparse.Namespace) -> Any:
-  """The codec, with the prior that is asked for; and an empty folder.
+  """The codec, with the prior of `--prior`; empties the output folder.
 
   Raises:
-    ValueError: If the folder holds something, or there is no such codec.
-    OSError: If there is no such prior.
+    ValueError: If the folder is not empty, or the codec does not exist.
+    OSError: If the prior does not exist.
   """
   codec = inputs.open_codec(args.weights)
   if args.prior is not None:
     codec.load_prior(args.prior)
-  outputs.empty_folder(args.out, overwrite=args.overwrite)
+  outputs.prepare_folder(args.out, overwrite=args.overwrite)
   return codec
 
 
@@ -167,7 +167,7 @@ def write(
   for index, crystal in enumerate(crystals):
     name = f'{index:0{width}d}'
     if crystal is None:
-      skipped.skip(f'draw {name}', report.failures[index])
+      skipped.skip(f'sample {name}', report.failures[index])
       rows.append({'id': name, 'reason': report.failures[index]})
       continue
     residual = float('nan')
@@ -184,21 +184,21 @@ def write(
     if page.is_open:
       page.add(pairs.panel(crystal, name))
   written = [row for row in rows if 'file' in row]
-  where = page.write(title, gallery=True) if written else ''
+  message = page.write(title, gallery=True) if written else ''
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
   if args.json:
     print(json.dumps(rows, indent=1, ensure_ascii=False))
   else:
     _print(args, written, len(crystals))
-    if where and written:
-      print(where)
+    if message:
+      print(message)
   return skipped.status(len(written) + len(report.dropped))
 
 
-def symmetrized(
+def symmetrize(
   args: argparse.Namespace, crystals: Sequence[Crystal | None]
 ) -> list[Crystal | None]:
-  """As symmetric as the crystals are within `--symmetrize`."""
+  """Crystals with the symmetry they have within `--symmetrize`, exactly."""
   from crystal_jax.generation import symmetry
 
   if not args.symmetrize:
@@ -210,7 +210,7 @@ def symmetrized(
 
 
 def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
-  """What the table says of a crystal."""
+  """One row of the table."""
   from crystal_jax.generation import checks
 
   atoms = crystal.to_ase()
@@ -230,8 +230,8 @@ def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
   }
 
 
-def _print(args: argparse.Namespace, rows, draws: int) -> None:
-  """The table for people, and what came of all."""
+def _print(args: argparse.Namespace, rows, num_samples: int) -> None:
+  """Prints the table and a summary."""
   print('id    formula            N  group            Å   g/cm³')
   for row in rows:
     group = f'{row["symbol"]} ({row["space_group"]})'
@@ -241,7 +241,7 @@ def _print(args: argparse.Namespace, rows, draws: int) -> None:
     )
   unmet = sum(bool(row['unmet']) for row in rows)
   note = f', {unmet} of them with unmet conditions' if unmet else ''
-  print(f'wrote {len(rows)} of {draws} draws to {args.out}{note}')
+  print(f'wrote {len(rows)} of {num_samples} samples to {args.out}{note}')
 
 
 def _symbols(text: str | None) -> set[str] | None:

@@ -1,14 +1,14 @@
-"""The crystals between two: along the line from one latent to another.
+"""Crystals along the line between the latents of two.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   ase build -x rocksalt -a 6.60 KBr KBr.cif
   python -m crystal_jax interpolate NaCl.cif KBr.cif --steps=9 --out=between
 
 Writes 00.cif (the first, as the codec gives it back) to 08.cif (the last),
-index.tsv, and index.html: a film strip between the two. Between two crystals
-most latents are of no crystal: the nearest one is written as *.uncertain.cif,
-or left out with --strict. A step at which there is no crystal is listed on
-stderr with the reason.
+index.tsv, and index.html: a film strip between the two. Most
+latents between two crystals are those of no crystal: the nearest crystal is
+written as *.uncertain.cif, or left out with --strict. A step that decodes to no
+crystal is listed on stderr with the reason.
 
 Exit status: 0 if every step gave a certain crystal, 3 if some did not, 1 if
 none gave a crystal.
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   for name in 'first', 'last':
     parser.add_argument(name, type=pathlib.Path, help='a crystal file')
   inputs.add_weights(parser)
-  parser.add_argument('--steps', type=int, default=9, help='ends included')
+  parser.add_argument(
+    '--steps', type=int, default=9, help='crystals, ends included (default: 9)'
+  )
   outputs.add_arguments(parser)
   pages.add_arguments(parser)
 
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
       folder.skip(name, codec.failures[step])
     else:
       folder.write(name, crystal, bool(certain[step]), float(residuals[step]))
-      doubt = '' if certain[step] else ', uncertain'
-      page.add(first, pairs.panel(crystal, f'{name}{doubt}'), last)
-  where = page.write(f'From {args.first.name} to {args.last.name}')
-  return folder.finish(where=where)
+      suffix = '' if certain[step] else ', uncertain'
+      page.add(first, pairs.panel(crystal, f'{name}{suffix}'), last)
+  message = page.write(f'From {args.first.name} to {args.last.name}')
+  return folder.finish(page_message=message)

@@ -1,8 +1,8 @@
 """A folder of decoded crystals and its table, as commands of a codec write it.
 
-`index.tsv` has a row for each crystal that was asked for: id, file, formula,
-atoms, certain (yes or no), residual (`Codec.residuals`) and, where nothing
-came, the reason. Uncertain crystals are files named `*.uncertain.cif`.
+`index.tsv` has a row for each requested crystal: id, file, formula,
+atoms, certain (yes or no), residual (`Codec.residuals`) and, if no crystal
+was written, the reason. Uncertain crystals are files named `*.uncertain.cif`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crystal_jax.io import atomic
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.crystal import Crystal
 
-# Exit status if something was skipped, or is uncertain.
+# Exit status if some crystals were skipped or are uncertain.
 INCOMPLETE = 3
 # Name of the table in the folder, and its columns.
 TABLE = 'index.tsv'
@@ -37,10 +37,10 @@ _MAX_ID = 100
 
 
 class SkipCounter:
-  """Lists on stderr what is left out, beside a progress bar, and counts it."""
+  """Counts skipped inputs and lists them on stderr, above a progress bar."""
 
   def __init__(self) -> None:
-    """Starts at none."""
+    """Starts at zero."""
     self.skipped = 0
 
   def skip(self, name: str, reason: str) -> None:
@@ -49,14 +49,14 @@ class SkipCounter:
     tqdm.tqdm.write(f'skipped {name}: {reason}', file=sys.stderr)
 
   def status(self, written: int) -> int:
-    """0 if everything came out, 3 if some was skipped, 1 if nothing came."""
+    """0 if all were written, 3 if some were skipped, 1 if none was written."""
     if not written:
       return 1
     return INCOMPLETE if self.skipped else 0
 
 
 class CrystalFolder(SkipCounter):
-  """Writes decoded crystals as CIF files, each as far as it can be trusted."""
+  """Writes decoded crystals as CIF files, and marks uncertain ones."""
 
   def __init__(self, args: argparse.Namespace) -> None:
     """Makes the folder.
@@ -65,7 +65,7 @@ class CrystalFolder(SkipCounter):
       args: Parsed arguments of `add_arguments`.
 
     Raises:
-      ValueError: If it holds something, and `--overwrite` is not given.
+      ValueError: If it is not empty, and `--overwrite` is not given.
       OSError: If it cannot be made.
     """
     super().__init__()
@@ -73,7 +73,7 @@ class CrystalFolder(SkipCounter):
     self._strict, self._json = args.strict, args.json
     self._symprec = args.symmetrize
     self._rows: list[dict[str, Any]] = []
-    empty_folder(self._path, overwrite=args.overwrite)
+    prepare_folder(self._path, overwrite=args.overwrite)
     self._folder = Folder(self._path)
 
   def write(
@@ -103,12 +103,12 @@ class CrystalFolder(SkipCounter):
     row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
     self._rows.append(row)
 
-  def finish(self, note: str = '', where: str = '') -> int:
-    """Writes the table, prints what came out, and returns the exit status.
+  def finish(self, note: str = '', page_message: str = '') -> int:
+    """Writes the table, prints a summary, and returns the exit status.
 
     Args:
-      note: Said at the end of the line, if any.
-      where: Said on a line of its own, if any.
+      note: Text at the end of the summary.
+      page_message: Message of `pages.Page.write`, printed last.
     """
     written = [row for row in self._rows if row['file']]
     uncertain = [row['file'] for row in written if not row['certain']]
@@ -120,11 +120,11 @@ class CrystalFolder(SkipCounter):
       print(f'wrote {len(written)} {crystals} to {self._path}{note}')
       if uncertain:
         print(
-          f'uncertain: {len(uncertain)} of them, {uncertain[0]} for one: their '
-          f'own latents are not the given ones; see {TABLE}'
+          f'uncertain: {len(uncertain)} of them, such as {uncertain[0]}: they '
+          f'do not encode to the given latents; see {TABLE}'
         )
-      if where:
-        print(where)
+      if page_message:
+        print(page_message)
     status = self.status(len(written))
     return INCOMPLETE if uncertain and not status else status
 
@@ -192,11 +192,11 @@ def write_table(
       table.writerows(rows)
 
 
-def empty_folder(path: pathlib.Path, *, overwrite: bool) -> None:
-  """Refuses a folder that holds something, or removes an earlier run's files.
+def prepare_folder(path: pathlib.Path, *, overwrite: bool) -> None:
+  """Checks that a folder is empty; removes the files of an earlier run.
 
   Raises:
-    ValueError: If it holds something, and may not be overwritten.
+    ValueError: If it is not empty and `overwrite` is false, or is a file.
   """
   if path.exists() and not path.is_dir():
     raise ValueError(f'{path} is a file; name a folder.')

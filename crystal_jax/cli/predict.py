@@ -3,10 +3,10 @@
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   python -m crystal_jax predict NaCl.cif --out=p.csv
 
-One row a crystal: id, and of each property its value and, as NAME_std, what the
-posterior's noise does to it. That is the least that the error can be, not the
-error: what the codec knows of its errors is printed. Heads of your own, which
-`fit-property` saves, are in the table too.
+One row for each crystal: id, each property and, as NAME_std, its standard
+deviation under the posterior's noise, a lower bound of the error. The held-out
+errors of the card are printed. Heads that `fit-property` saved are in the table
+too.
 
 Exit status: 0 if every crystal is in the table, 3 if something was skipped, 1
 if nothing came out.
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
   if args.out.suffix != '.csv':
     raise ValueError(f'{args.out} is no .csv file.')
   if not args.out.absolute().parent.is_dir():
-    raise ValueError(f'{args.out}: there is no such folder.')
+    raise ValueError(f'{args.out}: no such folder.')
   codec, skipped = inputs.open_codec(args.weights), outputs.SkipCounter()
   names: list[str] = []
 
@@ -77,7 +77,7 @@ def _write(path, names, rows) -> None:
 
 
 def _error(known) -> str:
-  """What is known of the error, in words."""
+  """The held-out errors of a property, in words."""
   heldout = known.get('heldout', {})
   parts = [f'{name} {value:.3g}' for name, value in heldout.items()]
   return f': held out {", ".join(parts)}' if parts else ''

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     folder.write(id_, decoded, bool(certain), float(residual))
     num_equal += _formula(crystal) == _formula(decoded)
     if page.is_open:
-      doubt = '' if certain else ', uncertain'
-      page.add(*pairs.pair(codec, id_, crystal, decoded, doubt))
-  where = page.write('Crystals and decoded crystals')
+      suffix = '' if certain else ', uncertain'
+      page.add(*pairs.pair(codec, id_, crystal, decoded, suffix))
+  message = page.write('Crystals and decoded crystals')
   note = f', {num_equal} with their composition unchanged'
-  return folder.finish(note, where)
+  return folder.finish(note, message)
 
 
 def _formula(crystal) -> str:

@@ -48,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
       formula_units=args.formula_units,
       **draws.conditions(args),
     )
-  crystals = draws.symmetrized(args, crystals)
+  crystals = draws.symmetrize(args, crystals)
   report = draws.SampleReport.of(codec)
   if args.screen:
     dropped = screening.screen(args, crystals)
     report = dataclasses.replace(report, dropped=dropped)
-  title = f'Draws of {args.composition or args.elements or "any composition"}'
+  title = f'Samples of {args.composition or args.elements or "any composition"}'
   return draws.write(args, report, crystals, title)

@@ -23,16 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of screening, beside `--screen`."""
   parser.add_argument(
     '--known', metavar='DATA',
-    help='data set of known crystals, as --reference of score; drops them',
+    help='drop crystals of this data set, named as --reference of `score`',
   )  # fmt: skip
   parser.add_argument(
     '--screen-energy', type=float, metavar='EV',
-    help='most eV/atom above the hull after relaxation, with --known and '
-    '--energies',
+    help='maximum energy above the hull after relaxation, eV/atom (needs '
+    '--known and --energies)',
   )  # fmt: skip
   parser.add_argument(
     '--energies', type=pathlib.Path,
-    help='energies of the known crystals, as --stability of score',
+    help='energies of the known crystals, as --stability of `score`',
   )  # fmt: skip
 
 
@@ -42,8 +42,8 @@ def screen(
   """Step and reason of each crystal that is dropped; writes the table.
 
   Raises:
-    ValueError: If an energy is asked for without known crystals and energies.
-    FileNotFoundError: If there are no such crystals.
+    ValueError: If `--screen-energy` lacks known crystals or energies.
+    FileNotFoundError: If the known crystals do not exist.
   """
   from crystal_jax.evaluation.samples.reference import load_reference
 
@@ -71,7 +71,7 @@ def screen(
 
 
 def _energy(args, known) -> Callable[[Crystal], str | None] | None:
-  """Says why the energy of a crystal is too high."""
+  """Function that returns why the energy of a crystal is too high, or None."""
   if args.screen_energy is None:
     return None
   if known is None or args.energies is None:
@@ -82,11 +82,11 @@ def _energy(args, known) -> Callable[[Crystal], str | None] | None:
   stability = scores.Stability(energies, references)
   evaluator = scores.Evaluator(stability.hull(known), stability)
 
-  def why(crystal: Crystal) -> str | None:
+  def energy_failure(crystal: Crystal) -> str | None:
     row = evaluator.row(crystal)
     above = row['above_hull']
     if np.isfinite(above) and above <= args.screen_energy:
       return None
     return row['stability_failure'] or f'{above:.3f} eV/atom above the hull'
 
-  return why
+  return energy_failure

@@ -24,13 +24,24 @@ _SIZE = 32
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of this command."""
-  parser.add_argument('crystals', nargs='+', type=pathlib.Path, metavar='IN')
-  parser.add_argument('-o', '--out', type=pathlib.Path, required=True)
-  parser.add_argument('--density', action='store_true', help='draw a surface')
-  parser.add_argument('--sigma', type=float, default=0.5, help='of an atom, Å')
   parser.add_argument(
-    '--level', type=float, default=0.05, help="share of the density's maximum"
+    'crystals', nargs='+', type=pathlib.Path, metavar='IN', help='crystal files'
   )
+  parser.add_argument(
+    '-o', '--out', type=pathlib.Path, required=True, help='.html file'
+  )
+  parser.add_argument(
+    '--density', action='store_true', help='draw an isosurface of the density'
+  )
+  parser.add_argument(
+    '--sigma', type=float, default=0.5,
+    help='standard deviation of an atom, Å (default: %(default)s)',
+  )  # fmt: skip
+  parser.add_argument(
+    '--level', type=float, default=0.05,
+    help="value of the isosurface, as a share of the density's maximum "
+    '(default: %(default)s)',
+  )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

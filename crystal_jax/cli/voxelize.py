@@ -21,12 +21,15 @@ from crystal_jax.io import atomic, cube, read
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of this command."""
-  parser.add_argument('crystal', type=pathlib.Path, help='what `read` takes')
+  parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
   parser.add_argument(
     '-o', '--out', type=pathlib.Path, required=True, help='.cube or .npy file'
   )
-  parser.add_argument('--sigma', type=float, default=0.5, help='Å')
-  parser.add_argument('--length', type=float, help='side of the box, Å')
+  parser.add_argument(
+    '--sigma', type=float, default=0.5,
+    help='standard deviation of an atom, Å (default: %(default)s)',
+  )  # fmt: skip
+  parser.add_argument('--length', type=float, help='side of a cubic box, Å')
   parser.add_argument(
     '--size', type=int, help='voxels a side; default: 60 of a box, 32 of a cell'
   )

@@ -44,7 +44,7 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
     crystal = cj.read(out / row['file'])
     assert unit_of(crystal.numbers) == ((8, 3), (26, 2))
     assert float(row['density']) > 0 and float(row['closest']) > 0
-  assert 'wrote 2 of 2 draws' in capsys.readouterr().out
+  assert 'wrote 2 of 2 samples' in capsys.readouterr().out
   page = (out / 'index.html').read_text('utf-8')
   assert len(page) < 1e6 and page.count('"title":') == 2
   assert main(['sample', *asked, f'--out={out}']) == 1
@@ -62,7 +62,7 @@ def test_what_is_not_valid_is_listed(tmp_path, capsys, monkeypatch):
   monkeypatch.setattr(checks, 'why_invalid', lambda crystal: 'too near')
   out = f'--out={tmp_path / "out"}'
   assert main(['sample', '--num-atoms=2', '--n=2', out]) == 1
-  assert 'skipped draw 0: too near' in capsys.readouterr().err
+  assert 'skipped sample 0: too near' in capsys.readouterr().err
 
 
 def test_alter_keeps_the_formula(tmp_path):
@@ -96,8 +96,8 @@ def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
   assert rows[2]['reason'] == 'no lattice'
   assert [p.name for p in out.glob('*.cif')] == ['0_SrTiO3.cif']
   printed = capsys.readouterr()
-  assert 'wrote 1 of 3 draws' in printed.out
-  assert 'skipped draw 2: no lattice' in printed.err
+  assert 'wrote 1 of 3 samples' in printed.out
+  assert 'skipped sample 2: no lattice' in printed.err
 
 
 def test_a_screened_table_is_of_the_last_run(tmp_path, capsys, monkeypatch):
