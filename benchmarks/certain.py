@@ -1,10 +1,10 @@
-"""How often a decoded crystal is right, by its residual (`codec.residuals`).
+"""Share of correct decoded crystals, by their residual (`codec.residuals`).
 
   python -m benchmarks.certain --weights=mp_20 \
       --data=../shared/data/mp_le20_val.npz --crystals=400
 
 Held-out crystals are encoded; the mean of the posterior and one sample of it
-are decoded. A decoded crystal is right if it matches the one that was encoded
+are decoded. A decoded crystal is right if it matches the encoded one
 (`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The last lines count the
 crystals that `codec.certain` trusts, and how many of these are right.
 """

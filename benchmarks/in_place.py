@@ -1,7 +1,7 @@
-"""Memory of training on a set in memory and in place; one row a run.
+"""Memory of training on a data set in memory or memory-mapped; a row a run.
 
-python -m benchmarks.in_place --count=20000 --way=in_place
-python -m benchmarks.in_place --count=20000 --way=memory
+python -m benchmarks.in_place --count=20000 --storage=in_place
+python -m benchmarks.in_place --count=20000 --storage=memory
 
 Generated structures, prepared as inputs of `experiments/cell16.py`. The
 memory is that of this process without mapped files, which the system can
@@ -22,19 +22,21 @@ from experiments import cell16
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--count', type=int, default=20000)
-  parser.add_argument('--way', choices=['in_place', 'memory'], required=True)
-  flags = parser.parse_args()
+  parser.add_argument(
+    '--storage', choices=['in_place', 'memory'], required=True
+  )
+  args = parser.parse_args()
   config = cell16.get_config()
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    prepare_scale.write(folder / 'in.jsonl', flags.count)
+    prepare_scale.write(folder / 'in.jsonl', args.count)
     data.prepare([folder / 'in.jsonl'], folder / 'set')
     config.data.builder = str(folder / 'set')
     before, times = own_memory(), []
-    if flags.way == 'in_place':
+    if args.storage == 'in_place':
       config.data.in_place = str(folder / 'inputs')
     # Twice: the first run writes the file.
-    for _ in range(1 + (flags.way == 'in_place')):
+    for _ in range(1 + (args.storage == 'in_place')):
       start = time.perf_counter()
       run = tasks.set_up(config)
       times.append(time.perf_counter() - start)
@@ -48,7 +50,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     grown = own_memory() - before
   print(
-    f'| {flags.way} | {flags.count} | {times[0]:.0f} s | {times[-1]:.1f} s | '
+    f'| {args.storage} | {args.count} | {times[0]:.0f} s | {times[-1]:.1f} s | '
     f'{loaded:.0f} MB | {grown:.0f} MB | {2 * epoch * size / seconds:.0f} |'
   )
 

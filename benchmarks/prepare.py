@@ -2,7 +2,7 @@
 
 python -m benchmarks.prepare [--files=27136] [--readers=300] [--workers=2]
 
-The CIFs are written of the embedded data set, as pymatgen would write them.
+The CIFs hold the crystals of the embedded data set, in pymatgen's format.
 """
 
 import argparse
@@ -56,20 +56,20 @@ def main() -> None:
   parser.add_argument('--files', type=int, default=27136)
   parser.add_argument('--readers', type=int, default=300, help='files each')
   parser.add_argument('--workers', type=int)
-  flags = parser.parse_args()
+  args = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    paths = write_cifs(folder / 'cifs', flags.files)
+    paths = write_cifs(folder / 'cifs', args.files)
     start, before = time.perf_counter(), os.times()
     summary = data.prepare(
-      [folder / 'cifs'], folder / 'set', workers=flags.workers
+      [folder / 'cifs'], folder / 'set', workers=args.workers
     )
     seconds, after = time.perf_counter() - start, os.times()
     cpu = sum(after[:4]) - sum(before[:4])
-    assert summary.crystals == flags.files, summary
-    each = cpu / flags.files * 1e3
+    assert summary.crystals == args.files, summary
+    each = cpu / args.files * 1e3
     print(
-      f'prepare, {flags.files} CIFs: {seconds:.1f} s; of CPU {cpu:.1f} s, '
+      f'prepare, {args.files} CIFs: {seconds:.1f} s; of CPU {cpu:.1f} s, '
       f'{each:.2f} ms each'
     )
     readers = {
@@ -77,15 +77,15 @@ def main() -> None:
       'ase.io.read': ase.io.read,
       'pymatgen': _pymatgen,
     }
-    subset = paths[:: max(1, len(paths) // flags.readers)][: flags.readers]
+    subset = paths[:: max(1, len(paths) // args.readers)][: args.readers]
     for name, read in readers.items():
       one = _milliseconds(read, subset)
       print(f'{name}: {one:.2f} ms of CPU each; {one / each:.1f} x prepare')
-    _speed_back(folder / 'set')
+    _print_loading_speed(folder / 'set')
 
 
 def write_cifs(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
-  """CIFs of the embedded crystals, repeated until there are enough."""
+  """CIFs of the embedded crystals, which are repeated up to `count`."""
   folder.mkdir()
   texts = []
   for split in 'train', 'val', 'test':
@@ -133,8 +133,8 @@ def _milliseconds(read, paths) -> float:
   return (time.process_time() - start) / len(paths) * 1e3
 
 
-def _speed_back(folder) -> None:
-  """Crystals a second of CPU, from disk and from memory."""
+def _print_loading_speed(folder) -> None:
+  """Prints crystals per second of CPU, from disk and from memory."""
   source = data.load_split(folder, 'train')
   start = time.process_time()
   arrays = data.in_memory(source)

@@ -1,7 +1,7 @@
-"""Time and memory of making a data set, by its size; one row a run.
+"""Time and memory of preparing a data set, by its size; a row a run.
 
-python -m benchmarks.prepare_scale --count=100000 --way=prepare
-python -m benchmarks.prepare_scale --count=100000 --way=beam
+python -m benchmarks.prepare_scale --count=100000 --method=prepare
+python -m benchmarks.prepare_scale --count=100000 --method=beam
 
 Generated structures of 2 to 20 atoms, as JSON lines of OPTIMADE entries.
 """
@@ -23,26 +23,28 @@ from crystal_jax.structure import elements
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--count', type=int, default=10000)
-  parser.add_argument('--way', choices=['prepare', 'beam'], default='prepare')
-  flags = parser.parse_args()
+  parser.add_argument(
+    '--method', choices=['prepare', 'beam'], default='prepare'
+  )
+  args = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    write(folder / 'in.jsonl', flags.count)
+    write(folder / 'in.jsonl', args.count)
     start, before = time.perf_counter(), os.times()
-    if flags.way == 'beam':
+    if args.method == 'beam':
       sizes = data.prepare_with_beam([folder / 'in.jsonl'], folder / 'out')
       crystals = sum(sizes.values())
     else:
       crystals = data.prepare([folder / 'in.jsonl'], folder / 'out').crystals
     seconds, after = time.perf_counter() - start, os.times()
-    assert crystals == flags.count
+    assert crystals == args.count
   cpu = sum(after[:4]) - sum(before[:4])
   peaks = [
     resource.getrusage(who).ru_maxrss / 1024
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
   ]
   print(
-    f'| {flags.way} | {flags.count} | {seconds:.0f} s | {cpu:.0f} s | '
+    f'| {args.method} | {args.count} | {seconds:.0f} s | {cpu:.0f} s | '
     f'{peaks[0]:.0f} MB | {peaks[1]:.0f} MB |'
   )
 

@@ -1,17 +1,17 @@
-"""What the latent of a codec knows of properties, beside the composition.
+"""Errors of properties predicted from latents, beside those of compositions.
 
   python -m benchmarks.properties --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --crystals=3000
 
 Crystals are drawn at random and cut in halves that share no formula. Linear
 probes (ridge, the penalty by leave-one-out) and gradient boosting are fitted on
-one half and read on the other, each way round; errors are of all crystals. So
-are the codec's own heads, which were trained on other crystals. The crystal
-system follows from `spacegroup_number`, by a ridge regression of its seven
-shares.
+one half and evaluated on the other, and vice versa; errors are of all crystals.
+So are those of the codec's own heads, which were trained on other crystals. The
+crystal system follows from `spacegroup_number`, by a ridge regression of its
+seven shares.
 
-Never choose anything by what this prints for mp_20_part_val: choose on another
-set, such as mp_le20_val with energies added by `data.add_scalars`.
+Do not tune on the figures of mp_20_part_val: tune on another set, such as
+mp_le20_val with energies added by `data.add_scalars`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from pymatgen.core import Composition
 from pymatgen.io.ase import AseAtomsAdaptor
 
 import crystal_jax as cj
+from benchmarks import compact_crystals
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -83,11 +84,8 @@ def main() -> None:
   parser.add_argument('--index', type=int, default=0)
   parser.add_argument('--out', type=pathlib.Path, default='roundtrip.png')
   args = parser.parse_args()
-  with np.load(args.data) as file:
-    start, end = file['offsets'][args.index : args.index + 2]
-    cell = file['cell'][args.index].astype(float)
-    positions = file['frac'][start:end] @ cell
-    crystal = Crystal(file['numbers'][start:end].astype(int), positions, cell)
+  _, crystals, _ = compact_crystals.read(args.data)
+  crystal = crystals[args.index]
   codec = cj.Codec.load(args.weights)
   latent = codec.encode([crystal])
   (decoded,) = codec.decode(latent)

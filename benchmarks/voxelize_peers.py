@@ -1,7 +1,7 @@
-"""What `voxelize` is timed against: other ways to the same sum of Gaussians.
+"""Peers that `voxelize` is timed against: the same sum of Gaussians.
 
-Each peer gets images and their weights and makes two functions: one to time,
-and one that gives its density to check (or None, with the reason).
+Each peer takes images and their weights and returns two functions: one to time,
+and one that returns its density for a check (or None).
 """
 
 import functools

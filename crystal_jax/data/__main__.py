@@ -14,9 +14,9 @@ def main(argv: list[str] | None = None) -> None:
   parser.add_argument('builder', nargs='+', help='folder of a data set builder')
   parser.add_argument('--data_dir', help="instead of TFDS's own data folder")
   parser.add_argument('--manual_dir', help='folder of files that you provide')
-  flags = parser.parse_args(argv)
-  for builder in flags.builder:
-    prepared = sources.prepare(builder, flags.data_dir, flags.manual_dir)
+  args = parser.parse_args(argv)
+  for builder in args.builder:
+    prepared = sources.prepare(builder, args.data_dir, args.manual_dir)
     sizes = {
       name: info.num_examples for name, info in prepared.info.splits.items()
     }
