@@ -17,9 +17,11 @@ pytest.importorskip('pymatgen')
 @pytest.fixture
 def run(monkeypatch):
   """Three crystals in a batch of five; the latent is the frame itself."""
-  representation = Cell(size=16, sigma=0.9, max_atoms=8, niggli_tolerance=0.2)
+  options = dict(
+    size=16, sigma=0.9, max_atoms=8, closest=1.0, niggli_tolerance=0.2
+  )
   true = [crystals.wurtzite(), crystals.perovskite(), crystals.bcc()]
-  _, columns = batching.one_batch(representation, true)
+  _, columns = batching.one_batch(Cell(**options), true)
   batch = batching.full_batch(columns, np.arange(3), 5)
 
   def forward(key, frames):
@@ -36,11 +38,7 @@ def run(monkeypatch):
   class Decoding(Cell):
     crystals = staticmethod(decode)
 
-  model = types.SimpleNamespace(
-    representation=Decoding(
-      size=16, sigma=0.9, max_atoms=8, niggli_tolerance=0.2
-    )
-  )
+  model = types.SimpleNamespace(representation=Decoding(**options))
   predict = random_frames.predict
   monkeypatch.setattr(
     predict, 'batches', lambda run, split: [(['a', 'b', 'c'], batch)]

@@ -143,7 +143,8 @@ def _draw(path, atoms: DecodedAtoms, density, grid, cell) -> None:
   """Draws the density and the decoded atoms to a file."""
   from crystal_jax import plots
 
-  points = atoms.positions[atoms.mask]
+  points = np.asarray(atoms.positions)[atoms.mask]
+  numbers = np.asarray(atoms.numbers)[atoms.mask]
   if isinstance(grid, grids.BoxGrid):
     extents, unit = [(-grid.length / 2, grid.length / 2)] * 3, 'Å'
   else:
@@ -152,7 +153,7 @@ def _draw(path, atoms: DecodedAtoms, density, grid, cell) -> None:
     extents = [(-0.5 / size, 1 - 0.5 / size) for size in grid.shape]
     unit = 'fraction of the cell'
   figure = plots.decoded_atoms(
-    density, points, atoms.numbers[atoms.mask], extents=extents, unit=unit
+    density, points, numbers, extents=extents, unit=unit
   )
   with atomic.replacing(path) as partial:
     figure.savefig(partial, dpi=120)
