@@ -25,7 +25,8 @@ import pathlib
 import numpy as np
 
 import crystal_jax as cj
-from benchmarks.crystals import metre, moved, read
+from benchmarks.compact_crystals import read
+from benchmarks.crystals import metre, moved
 from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import matching, validity
 from crystal_jax.evaluation.samples import coverage

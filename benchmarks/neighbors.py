@@ -180,7 +180,7 @@ def _without_self(indices):
 
 
 def table(ranked, labels, has_element, energies) -> str:
-  """A Markdown table, one row for each way."""
+  """A Markdown table, one row for each method."""
   names = 'prototype', 'space group', 'crystal system', 'family'
   keys = {
     name: np.unique([str(each[name]) for each in labels], return_inverse=True)[
@@ -192,7 +192,7 @@ def table(ranked, labels, has_element, energies) -> str:
           'an element in common', 'prototype found', 'family found',
           'energy, MAE']  # fmt: skip
   lines = [head, ['---'] * len(head)]
-  for way, rows in ranked.items():
+  for method, rows in ranked.items():
     queries = np.arange(len(rows))
     same = {name: key[rows] == key[queries, None] for name, key in keys.items()}
     common = (has_element[rows] & has_element[queries, None]).any(axis=2)
@@ -203,7 +203,11 @@ def table(ranked, labels, has_element, energies) -> str:
       shares.append(same[name].any(axis=1)[possible].mean())
     error = np.abs(energies[rows].mean(axis=1) - energies[queries])
     lines.append(
-      [way, *(f'{share:.1%}' for share in shares), f'{np.nanmean(error):.3f}']
+      [
+        method,
+        *(f'{share:.1%}' for share in shares),
+        f'{np.nanmean(error):.3f}',
+      ]
     )
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
