@@ -47,7 +47,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
-  """The option that says which crystals are refined."""
+  """The option that selects the crystals to refine."""
   parser.add_argument(
     '--refine',
     choices=REFINE,

@@ -2,7 +2,7 @@
 
   python -m crystal_jax random-structures --composition=LiCoO2 --n=20 --out=r
 
-Of the compositions of a set of yours:
+With the compositions of your own crystals:
 
     python -m crystal_jax random-structures --like=train.npz --n=100 --out=r
 
@@ -38,11 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of this command."""
   baselines.add_arguments(parser)
   parser.add_argument('--composition', help='a ratio, such as LiCoO2')
-  parser.add_argument('--num-atoms', type=int, help='of the primitive cell')
-  parser.add_argument('--formula-units', type=int, help='of the primitive cell')
+  parser.add_argument(
+    '--num-atoms', type=int, help='atoms in the primitive cell'
+  )
+  parser.add_argument(
+    '--formula-units', type=int, help='formula units in the primitive cell'
+  )
   parser.add_argument(
     '--like', type=pathlib.Path, nargs='+', metavar='IN',
-    help='crystals whose compositions are taken, at random',
+    help='crystals whose compositions are sampled at random',
   )  # fmt: skip
   parser.add_argument('--space-group', type=int, help='1 to 230')
   parser.add_argument('--density', type=float, help='g/cm³')
