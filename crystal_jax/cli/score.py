@@ -152,7 +152,7 @@ def read_samples(
   return [id_ for id_, _ in found], [sample for _, sample in found]
 
 
-def _failed_draws(path: pathlib.Path) -> list[tuple[str, str]]:
+def _failed_draws(path: pathlib.Path) -> list[tuple[str, Crystal | str]]:
   """Id and reason of the draws of a table that gave no crystal.
 
   Crystals that were screened out have a formula: they are no samples.
