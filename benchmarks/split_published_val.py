@@ -41,7 +41,7 @@ def main(argv=None):
     )
   with np.load(args.file, allow_pickle=False) as file:
     columns = dict(file)
-  hash_values = [splits.hash_value(name) for name in groups(columns)]
+  hash_values = [splits.formula_hash(name) for name in groups(columns)]
   is_heldout = np.array(hash_values) < args.share
   args.out.mkdir(parents=True, exist_ok=True)
   stem = args.file.name.removesuffix(_SUFFIX)

@@ -45,8 +45,8 @@ def batches(
   waiting = collections.defaultdict(list)
   step = _PREPARED if len(crystals) < _PREPARED_OF_MANY else _PREPARED_OF_MANY
   for start in range(0, len(crystals), step):
-    some = crystals[start : start + step]
-    prepared = _prepare(representation, some, known)
+    batch = crystals[start : start + step]
+    prepared = _prepare(representation, batch, known)
     for index, row in enumerate(prepared, start):
       if isinstance(row, str):
         fail(index, row.rstrip('.'))

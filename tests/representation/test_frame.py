@@ -228,10 +228,10 @@ def test_similar_bases_are_those_of_a_plain_search():
     )
     metric = cell @ cell.T
     limits = 2 * frame.METRIC * np.sqrt(np.outer(*[np.diag(metric)] * 2))
-    every = np.array(list(itertools.product((-1, 0, 1), repeat=9)))
+    matrices = np.array(list(itertools.product((-1, 0, 1), repeat=9)))
     expected = [
       matrix
-      for matrix in every.reshape(-1, 3, 3)
+      for matrix in matrices.reshape(-1, 3, 3)
       if round(np.linalg.det(matrix)) == 1
       and (np.abs(matrix @ metric @ matrix.T - metric) < limits).all()
     ]
