@@ -18,9 +18,9 @@ import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 
-from crystal_jax.data import shard_assembly, splits, tfds_folder
+from crystal_jax.data import shard_assembly, shard_plan, splits, tfds_folder
 from crystal_jax.data.property_table import read_property_table
-from crystal_jax.data.shard_plan import ITEMS_PER_SHARD, ShardPlan, ShardTask
+from crystal_jax.data.shard_plan import ShardPlan, ShardTask
 from crystal_jax.data.summary import Summary
 from crystal_jax.io import file_lock
 from crystal_jax.io.reading import listing, pool, shards
@@ -123,7 +123,7 @@ def _read(
     memory_limit=pool.MEMORY_LIMIT,
   )
   with contextlib.closing(results):
-    while shard := list(itertools.islice(results, ITEMS_PER_SHARD)):
+    while shard := list(itertools.islice(results, shard_plan.ITEMS_PER_SHARD)):
       task = waiting.popleft()
       skipped = shards.save(task.target, task.items, shard)
       plan.finish(task, skipped)

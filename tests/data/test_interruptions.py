@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
-from crystal_jax.data import preparation, tfds_folder
+from crystal_jax.data import preparation, shard_plan, tfds_folder
 from crystal_jax.io.reading import pool, shards
 from tests.data.folders import records, save_many, skipped
 
@@ -58,7 +58,7 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path, monkeypatch):
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 30)
-  monkeypatch.setattr(preparation, '_ITEMS', 5)
+  monkeypatch.setattr(shard_plan, 'ITEMS_PER_SHARD', 5)
   out = tmp_path / 'out'
   seen = []
 

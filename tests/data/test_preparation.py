@@ -13,8 +13,8 @@ from tensorflow_datasets.core import shuffle
 
 from crystal_jax import data
 from crystal_jax.data import (
-  preparation,
   shard_assembly,
+  shard_plan,
   splits,
   summary,
   tfds_folder,
@@ -193,7 +193,7 @@ def test_a_split_of_any_size_is_written_without_tensorflow(
   # What TFDS sorts in memory before it turns to TensorFlow: 1 GB by itself.
   monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
   monkeypatch.setattr(tfds_folder, '_CRYSTALS_PER_SHARD', 10)
-  monkeypatch.setattr(preparation, '_ITEMS', 5)
+  monkeypatch.setattr(shard_plan, 'ITEMS_PER_SHARD', 5)
   monkeypatch.setattr(shard_assembly, '_SHUFFLED_SHARDS', 2)
   save_many(tmp_path / 'source', 40)
   data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=0)

@@ -9,6 +9,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import sources, synthetic
+from crystal_jax.data.synthetic import generator
 from crystal_jax.data.synthetic.__main__ import main as synthetic_main
 from crystal_jax.io.reading import compact
 from crystal_jax.structure import contacts, elements
@@ -97,7 +98,7 @@ def test_strain_and_displacements():
 
 
 def test_what_cannot_be_made_is_named(monkeypatch):
-  monkeypatch.setattr(synthetic, '_MAX_FAILURES', 20)
+  monkeypatch.setattr(generator, '_MAX_FAILURES', 20)
   large = SALT * (3, 3, 3)
   with pytest.raises(ValueError, match='no crystal of at most 32 atoms'):
     next(synthetic.supercells([row(large)], 1, 0))

@@ -1,5 +1,9 @@
 """Synthetic supercells: disordered variants of known crystals."""
 
-from crystal_jax.data.synthetic.supercells import SupercellConfig, supercells
+from crystal_jax.data.synthetic.generator import (
+  Record,
+  SupercellConfig,
+  supercells,
+)
 
-__all__ = ['SupercellConfig', 'supercells']
+__all__ = ['Record', 'SupercellConfig', 'supercells']

@@ -12,7 +12,7 @@ import argparse
 
 from crystal_jax.data.arrays import in_memory, records
 from crystal_jax.data.sources import load_split
-from crystal_jax.data.synthetic.supercells import Record, supercells
+from crystal_jax.data.synthetic.generator import Record, supercells
 from crystal_jax.io.reading import compact
 from crystal_jax.io.reading.parse import reduced_formula
 
