@@ -145,6 +145,12 @@ def module_imports(path):
       yield file
 
 
+def test_the_docs_list_the_layers_in_their_order():
+  text = (ROOT / 'docs' / 'extend.md').read_text('utf-8')
+  named = re.findall(r'^\| `(\w+)(?:/|\.py)` \|', text, re.MULTILINE)
+  assert named == [each for each in LAYERS if not each.startswith('__')]
+
+
 def test_no_circle_among_files():
   graph = {path: set(module_imports(path)) for path in PACKAGE.rglob('*.py')}
   assert len(graph) > 50
