@@ -56,9 +56,9 @@ def fields(command):
 
 
 def test_the_commands_run(my_cifs, capsys, data_dir):
-  prepare, describe, train, mixed, supercells, large = commands()
+  prepare, describe, train, mixed, supercells, train_large = commands()
   assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']
-  for command in train, mixed, large:
+  for command in train, mixed, train_large:
     assert command[:3] == ['python', '-m', 'experiments.main']
   assert main(prepare[3:]) == 0
   assert 'read     10 crystals' in capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert len(list(pathlib.Path('data/inputs').glob('*.npy'))) == 2
   assert supercells[:3] == ['python', '-m', 'crystal_jax.data.synthetic']
   supercells_command.main([*supercells[3:], '--count=5'])
-  ours = fields(large).data
+  ours = fields(train_large).data
   loaded = {
     split: data.load(ours.builder, split, max_atoms=96)
     for split in (ours.train_split, ours.heldout_split)

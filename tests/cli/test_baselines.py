@@ -28,7 +28,7 @@ def test_random_structures_of_a_composition(tmp_path, capsys):
   assert main(asked) == 1
   assert 'not empty' in capsys.readouterr().err
   assert main([*asked, '--overwrite', '--density=30', '--attempts=3']) == 1
-  assert 'no place for all atoms' in capsys.readouterr().err
+  assert 'no room for all atoms' in capsys.readouterr().err
 
 
 def test_random_structures_like_known_crystals(tmp_path):
