@@ -164,8 +164,8 @@ def decode_draws(
   """Crystals of latents, decoded with known contents and checked."""
   crystals = codec.decode(
     z,
-    composition=[dict(each.unit) for each in contents],
-    num_atoms=[each.units * each.unit_size for each in contents],
+    composition=[dict(each.unit or ()) for each in contents],
+    num_atoms=[(each.units or 1) * each.unit_size for each in contents],
     refine=refine,
   )
   failures, residuals = dict(codec.failures), codec.residuals
