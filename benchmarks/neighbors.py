@@ -32,7 +32,7 @@ import spglib
 from crystal_jax.codec.codec import Codec
 from crystal_jax.io.reading import compact
 from crystal_jax.properties.composition import element_fractions
-from crystal_jax.structure.composition import unit_of
+from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
 
 NEAREST = 10
@@ -69,6 +69,12 @@ def main() -> None:
   ranked['at random'] = rng.integers(queries, len(crystals), (queries, NEAREST))
   print(f'{len(crystals)} crystals of {args.data.name}, {queries} queries\n')
   print(table(ranked, labels, fractions > 0, energies))
+  for query in range(args.show):
+    print()
+    for way in 'latent', 'AMD', 'composition':
+      if way in ranked:
+        names = [_name(crystals[i], labels[i]) for i in ranked[way][query]]
+        print(f'{_name(crystals[query], labels[query])} by {way}:', *names)
 
 
 def _arguments():
@@ -78,6 +84,7 @@ def _arguments():
   parser.add_argument('--crystals', type=int, default=3000)
   parser.add_argument('--queries', type=int, default=300)
   parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--show', type=int, default=0, help='queries to print')
   return parser.parse_args()
 
 
@@ -119,6 +126,11 @@ def label(crystal: Crystal) -> dict[str, object]:
     'crystal system': np.searchsorted([2, 15, 74, 142, 167, 194], found.number),
     'family': tuple(family),
   }
+
+
+def _name(crystal: Crystal, known: dict[str, object]) -> str:
+  """Formula and space group."""
+  return f'{formula(unit_of(crystal.numbers))}({known["space group"]})'
 
 
 def _column(number: int) -> int:
