@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
   if rows:
     with atomic.replacing(args.out) as partial:
       _write(partial, names, rows)
-    print(f'wrote {args.out}: {len(rows)} crystals')
+    print(f'wrote {args.out}: {len(rows)} crystal' + 's' * (len(rows) != 1))
     for name, known in codec.describe()['properties'].items():
       print(f'  {name} ({known["units"] or "no units given"}){_error(known)}')
   return skipped.status(len(rows))

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
   viewer.write_page(
     args.out, rows, title=', '.join(p.name for p in args.crystals)
   )
-  print(f'{args.out}: {len(rows)} crystals.')
+  print(f'{args.out}: {len(rows)} crystal' + 's' * (len(rows) != 1))
   return 0
 
 

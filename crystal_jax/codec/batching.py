@@ -76,7 +76,7 @@ def _prepare(
     if isinstance(crystal, Crystal) and results[index] is None:
       by_slots[_slots(len(crystal.numbers))].append(index)
   for slots, indices in by_slots.items():
-    arrays = _arrays([crystals[i] for i in indices], slots)
+    arrays = arrays_of([crystals[i] for i in indices], slots)
     columns, dropped = representation.prepare(arrays)
     for name, reason in dropped:
       results[indices[int(name)]] = reason
@@ -109,8 +109,7 @@ def one_batch(
   Raises:
     ValueError: If the representation refuses one: its index and the reason.
   """
-  slots = _slots(max(len(crystal.numbers) for crystal in crystals))
-  arrays = _arrays(crystals, slots)
+  arrays = arrays_of(crystals)
   columns, dropped = representation.prepare(arrays)
   if dropped:
     index, reason = dropped[0]
@@ -150,13 +149,21 @@ def full_batch(
   return batch
 
 
-def _slots(atoms: int) -> int:
-  """Slots of a crystal: a power of two, at least eight."""
-  return 1 << max(3, (atoms - 1).bit_length())
+def arrays_of(
+  crystals: Sequence[Crystal], slots: int | None = None
+) -> dict[str, np.ndarray]:
+  """Crystals padded and stacked, as `Representation.prepare` takes them.
 
+  Args:
+    crystals: Crystals without empty slots.
+    slots: Slots of each crystal; None: enough for the largest.
 
-def _arrays(crystals: Sequence[Crystal], slots: int) -> dict[str, np.ndarray]:
-  """Crystals padded to as many slots, and stacked."""
+  Returns:
+    id [M], the index of each as text; numbers [M, N], positions [M, N, 3] and
+    cell [M, 3, 3].
+  """
+  if slots is None:
+    slots = _slots(max(len(crystal.numbers) for crystal in crystals))
   numbers = np.zeros((len(crystals), slots), np.int32)
   positions = np.zeros((len(crystals), slots, 3))
   for row, crystal in enumerate(crystals):
@@ -168,6 +175,11 @@ def _arrays(crystals: Sequence[Crystal], slots: int) -> dict[str, np.ndarray]:
     'positions': positions,
     'cell': np.array([np.asarray(c.cell, np.float64) for c in crystals]),
   }
+
+
+def _slots(atoms: int) -> int:
+  """Slots of a crystal: a power of two, at least eight."""
+  return 1 << max(3, (atoms - 1).bit_length())
 
 
 def _stack(rows) -> tuple[list[int], dict[str, np.ndarray]]:

@@ -16,13 +16,16 @@ import os
 import pathlib
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import PyTree
 
 from crystal_jax.codec.array_codec import Crystals
 from crystal_jax.codec.property_codec import PropertyCodec
 from crystal_jax.structure.crystal import Crystal
+
+if TYPE_CHECKING:
+  from crystal_jax import viewer
 
 
 class Codec(PropertyCodec):
@@ -160,6 +163,27 @@ class Codec(PropertyCodec):
         exact=exact,
       )
     )
+
+  def show(self, crystals: Any, *, level: float = 0.3) -> viewer.Display:
+    """A picture for a notebook: decoded atoms beside the decoded density.
+
+    Args:
+      crystals: Crystals, which are encoded first, or latents [B, D] or [D] as
+        an array; at most 32.
+      level: Level of the isosurface, as a share of the density's maximum.
+
+    Returns:
+      A page that rotates, and holds everything that it needs; one row for each
+      crystal that could be decoded. The density is the networks' occupancy, in
+      which all atoms have one height. Codecs of a box show atoms alone.
+
+    Raises:
+      ValueError: If a crystal cannot be encoded, none can be decoded, or there
+        are too many.
+    """
+    from crystal_jax.codec import pictures
+
+    return pictures.show(self, crystals, level)
 
   def load_prior(self, path: str | os.PathLike[str]) -> None:
     """Takes a prior that was trained on this codec's latents.

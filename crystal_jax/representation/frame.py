@@ -23,13 +23,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import spglib
 from jaxtyping import ArrayLike, Float, Int
 
 from crystal_jax.structure import primitive
+from crystal_jax.structure.unimodular import (
+  FIRST,
+  SECOND,
+  unimodular,
+  with_pairs,
+)
 
 # Largest difference of the metrics of two candidate bases, relative to their
 # lengths; larger than the rounding of files.
@@ -76,9 +81,9 @@ def standard_frame(
   origins = primitive.rarest_atoms(numbers)
   bases = _similar(cell)
   basis, origin = _highest(numbers, fractional, bases, origins)
-  matrix = _unimodular().matrices[basis]
+  matrix = unimodular().matrices[basis]
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
-  chosen = (fractional - fractional[origin]) @ _unimodular().inverses[basis]
+  chosen = (fractional - fractional[origin]) @ unimodular().inverses[basis]
   # 0.9999999 and 0 are one coordinate.
   chosen = np.round(chosen, 7) % 1.0
   order = np.lexsort((*np.round(chosen, 4).T[::-1], -numbers))
@@ -94,7 +99,7 @@ def random_frame(
 
   The basis change is a uniformly random matrix of -1, 0 and 1.
   """
-  matrices = _unimodular().matrices
+  matrices = unimodular().matrices
   basis = matrices[rng.integers(len(matrices))]
   moved = (fractional + rng.random(3)) @ np.rint(np.linalg.inv(basis))
   return moved % 1.0, basis @ cell
@@ -130,68 +135,33 @@ def similar_bases(
   cell: Float[np.ndarray, '3 3'],
 ) -> Float[np.ndarray, 'M 3 3']:
   """Matrices to bases of nearly the same metric, the identity among them."""
-  return _unimodular().matrices[_similar(cell)]
+  return unimodular().matrices[_similar(cell)]
 
 
 def _similar(cell) -> Int[np.ndarray, 'M']:
-  """Indices of `similar_bases` in `_unimodular`."""
-  table = _unimodular()
+  """Indices of `similar_bases` in `unimodular`."""
+  rows = unimodular().rows
   metric = cell @ cell.T
   squares = metric.diagonal()
   limits = 2 * METRIC * np.sqrt(squares[:, None] * squares)
-  products = table.rows @ metric @ table.rows.T
+  products = rows @ metric @ rows.T
   changes = np.abs(products.diagonal() - squares[:, None])
   same_length = changes < limits.diagonal()[:, None]
-  changes = np.abs(products - metric[_FIRST, _SECOND, None, None])
-  same = changes < limits[_FIRST, _SECOND, None, None]
-  same &= same_length[_FIRST, :, None] & same_length[_SECOND, None]
-  same = same.reshape(3, -1)
-  kept = same[0][table.pairs[0]].nonzero()[0]
-  kept = kept[same[1][table.pairs[1][kept]]]
-  return kept[same[2][table.pairs[2][kept]]]
-
-
-# Pairs of rows of a basis.
-_FIRST, _SECOND = np.array([[0, 0, 1], [1, 2, 2]])
-
-
-class _Unimodular(NamedTuple):
-  """Matrices of -1, 0 and 1 of determinant 1.
-
-  Attributes:
-    rows: All rows that they may have.
-    matrices: The matrices, sorted.
-    inverses: Their inverses.
-    pairs: For rows 0 and 1, 0 and 2, 1 and 2: 27 i + j, where i and j are
-      indices in `rows`.
-    codes: `_code` of M⁻¹k for the wave vectors k of `_waves`.
-  """
-
-  rows: Float[np.ndarray, '27 3']
-  matrices: Float[np.ndarray, '3480 3 3']
-  inverses: Float[np.ndarray, '3480 3 3']
-  pairs: Int[np.ndarray, '3 3480']
-  codes: Int[np.ndarray, '3480 K']
-
-
-@functools.cache
-def _unimodular() -> _Unimodular:
-  rows = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
-  indices = np.array(list(itertools.product(range(27), repeat=3)))
-  indices = indices[np.rint(np.linalg.det(rows[indices])) == 1]
-  inverses = np.rint(np.linalg.inv(rows[indices]))
-  vectors = (inverses @ _waves()[0].T).swapaxes(1, 2)  # [3480, K, 3]
-  return _Unimodular(
-    rows,
-    rows[indices],
-    inverses,
-    np.ascontiguousarray((27 * indices[:, _FIRST] + indices[:, _SECOND]).T),
-    _code(vectors),
+  changes = np.abs(products - metric[FIRST, SECOND, None, None])
+  same = changes < limits[FIRST, SECOND, None, None]
+  return with_pairs(
+    same & same_length[FIRST, :, None] & same_length[SECOND, None]
   )
 
 
 # Largest component of M⁻¹k: those of M⁻¹ and of k are at most 2.
 _MAX_COMPONENT = 12
+
+
+@functools.cache
+def _codes() -> Int[np.ndarray, '3480 K']:
+  """`_code` of M⁻¹k, for all of `unimodular` and all k of `_waves`."""
+  return _code((unimodular().inverses @ _waves()[0].T).swapaxes(1, 2))
 
 
 def _code(vectors):
@@ -225,7 +195,7 @@ def _highest(numbers, fractional, bases, origins) -> tuple[int, int]:
   where F is the structure factor. Bases share most of their vectors M⁻¹k; each
   is evaluated once.
   """
-  vectors, indices = _distinct(_unimodular().codes[bases])
+  vectors, indices = _distinct(_codes()[bases])
   phases = 2 * np.pi * (fractional @ vectors.T)  # [N, U]
   waves = np.cos(phases) - 1j * np.sin(phases)
   factors = ((numbers + 20.0) / 50.0) @ waves

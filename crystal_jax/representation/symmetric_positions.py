@@ -1,97 +1,77 @@
 """Symmetrized atomic positions of a decoded crystal.
 
 The errors of a network differ from atom to atom, but a crystal's symmetry
-relates its atoms. spglib finds the space group within a tolerance. Each atom
-moves to the mean of the images of equivalent atoms that coincide with it within
-the tolerance. The lattice, the basis, the origin and the order of the atoms
-stay.
+relates its atoms. Each atom moves to the mean of the images of equivalent atoms
+that coincide with it within a tolerance. The lattice, the basis, the origin and
+the order of the atoms stay.
 
 A decoded cell is primitive, so it has no pure translation. A tolerance at which
-spglib finds one is too wide.
+one is found is too wide.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import spglib
 
-from crystal_jax.structure import primitive
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.symmetry_operations import symmetry_operations
 
-# Tolerance of spglib, Å; default of a codec's `symmetrize`. Chosen on 400
-# crystals of mp_le20_val for the codec mp_20.
+# Tolerance, Å; default of a codec's `symmetrize`. Chosen on 400 crystals of
+# mp_le20_val for the codec mp_20.
 TOLERANCE = 0.2
-# Largest distance between an atom and the image that lands on it, as a multiple
-# of `tolerance` before it is halved; operations with a larger one are left out.
-# Set by hand.
-_MAX_DISTANCE_RATIO = 3.0
-# Added to the distance between atoms of different species, Å.
-_OTHER_SPECIES_PENALTY = 1e3
+# Factors of the tolerance that are tried, until the operations are a group
+# without pure translations.
+_FACTORS = 1.0, 0.7, 0.5, 0.35, 0.25
+# Rounds of averaging. The translations depend on the positions: each round
+# leaves less of their error.
+_ROUNDS = 4
 
 
 def symmetrize_positions(crystal: Crystal, tolerance: float) -> Crystal:
   """The crystal with atoms in symmetric positions.
 
   Args:
-    crystal: One crystal in a primitive cell, without empty slots.
-    tolerance: Tolerance of spglib, Å. Halved up to twice while spglib finds a
-      pure translation, which a primitive cell cannot have.
+    crystal: One crystal in a primitive cell, without empty slots, in a reduced
+      basis: in another one, fewer symmetries are found.
+    tolerance: Largest distance between an atom and an image, Å. Lowered to a
+      quarter while there are pure translations, which a primitive cell cannot
+      have, or the operations are no group.
 
   Returns:
     A crystal with the same cell and species. Its positions are the given ones
-    if spglib finds no symmetry, or a pure translation at every tolerance.
+    if there is no symmetry, or no group at any tolerance.
   """
   cell = np.asarray(crystal.cell, np.float64)
   numbers = np.asarray(crystal.numbers)
   fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  group = _symmetry((cell, fractional, numbers), tolerance)
-  if group is None:
+  for factor in _FACTORS:
+    operations = symmetry_operations(
+      numbers, fractional, cell, factor * tolerance
+    )
+    if operations is not None:
+      break
+  else:
     return crystal
-  images = (
-    fractional @ group.rotations.swapaxes(1, 2) + group.translations[:, None]
-  )
-  displacements = _image_displacements(
-    images, fractional, cell, numbers, tolerance
-  )
-  mean = displacements.sum(axis=0) / max(1, len(displacements))
-  fractional = fractional + mean
+  if len(operations.rotations) == 1:
+    return crystal
+  fractional = _mean_of_images(fractional, operations)
   return Crystal(numbers, fractional @ cell, cell)
 
 
-def _symmetry(atoms, tolerance):
-  """The space group without pure translations, or None.
+def _mean_of_images(fractional, operations):
+  """Each atom at the mean of the images that come next to it."""
+  rotations, translations, permutations = operations
+  # The atom whose image comes to each atom.
+  sources = np.argsort(permutations, axis=1)
 
-  It is that of the widest tolerance, of the given one, its half and its
-  quarter, at which spglib finds no pure translation.
-  """
-  for factor in (1.0, 0.5, 0.25):
-    group = primitive.quietly(
-      spglib.get_symmetry_dataset, atoms, factor * tolerance
-    )
-    if group is None:
-      return None
-    is_identity = group.rotations == np.eye(3, dtype=int)[None]
-    if is_identity.all(axis=(1, 2)).sum() == 1:
-      return group
-  return None
+  def images(fractional):
+    moved = fractional @ rotations + translations[:, None]  # [R, N, 3]
+    return np.take_along_axis(moved, sources[..., None], axis=1)
 
-
-def _image_displacements(images, fractional, cell, numbers, tolerance):
-  """Displacement from each atom to the image that lands on it, [R, N, 3].
-
-  One row for each operation. Operations that do not permute the atoms of each
-  species within `_MAX_DISTANCE_RATIO * tolerance` are left out.
-  """
-  differences = images[:, :, None] - fractional[None, None]
-  differences -= np.rint(differences)
-  distances = np.linalg.norm(differences @ cell, axis=-1)
-  distances += _OTHER_SPECIES_PENALTY * (numbers[:, None] != numbers)[None]
-  nearest = distances.argmin(axis=2)[..., None]
-  atoms = np.arange(len(fractional))[None, :, None]
-  is_permutation = np.sort(nearest, axis=1) == atoms
-  is_near = distances.min(axis=2) < _MAX_DISTANCE_RATIO * tolerance
-  is_kept = is_permutation.all(axis=(1, 2)) & is_near.all(axis=1)
-  by_image = np.take_along_axis(differences, nearest[..., None], axis=2)
-  by_atom = np.zeros_like(by_image[:, :, 0])
-  np.put_along_axis(by_atom, nearest, by_image[:, :, 0], axis=1)
-  return by_atom[is_kept]
+  lattice_vectors = np.rint(images(fractional) - fractional)
+  for _ in range(_ROUNDS):
+    displacements = images(fractional) - lattice_vectors - fractional
+    # Translations that leave no common displacement.
+    displacements -= displacements.mean(axis=1, keepdims=True)
+    fractional = fractional + displacements.mean(axis=0)
+  return fractional

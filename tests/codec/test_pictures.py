@@ -1,0 +1,53 @@
+"""What a codec decodes, in a notebook."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests import codecs, crystals
+
+
+def rows(display):
+  """The scenes of a page, by row."""
+  (found,) = re.findall(r'const data = (.*?);\n', display.text)
+  return json.loads(found.replace('<\\/', '</'))['rows']
+
+
+def test_atoms_beside_the_decoded_density():
+  codec = codecs.through()
+  both = [crystals.perovskite(), crystals.wurtzite()]
+  z = codec.encode(both)
+  shown = codec.show(z)
+  assert rows(codec.show(both)) == rows(shown)
+  assert shown._repr_html_().startswith('<iframe srcdoc="')
+  for (atoms, density), crystal in zip(
+    rows(shown), codec.decode(z), strict=True
+  ):
+    assert not atoms['cube'] and atoms['atoms'] == density['atoms']
+    values = np.array(density['cube'].splitlines()[6].split(), float)
+    field = values.reshape(17, 17, 17)[:16, :16, :16]
+    # Each atom is at a maximum of the density, to half a voxel.
+    inverse = np.linalg.inv(crystal.cell)
+    voxels = np.rint(crystal.positions @ inverse * 16).astype(int) % 16
+    assert (field[tuple(voxels.T)] > density['level']).all()
+    assert field.mean() < density['level']
+
+
+def test_a_latent_alone_and_wrong_use():
+  codec = codecs.through()
+  z = codec.encode(crystals.perovskite())
+  assert len(rows(codec.show(z[0]))) == 1
+  with pytest.raises(ValueError, match='at most 32'):
+    codec.show(np.repeat(z, 33, axis=0))
+  with pytest.raises(ValueError, match='No crystal to show: the latent is not'):
+    codec.show(np.full_like(z, np.nan))
+
+
+def test_a_codec_of_a_box_shows_atoms(monkeypatch):
+  codec = codecs.untrained('coded_box')
+  z = np.zeros((1, codec.size), np.float32)
+  monkeypatch.setattr(codec, 'decode', lambda z: [crystals.perovskite()])
+  ((only,),) = rows(codec.show(z))
+  assert not only['cube']
