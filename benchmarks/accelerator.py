@@ -107,13 +107,13 @@ def report(plan: Plan) -> bool:
   device = jax.devices()[0]
   print(f'{device.platform}, {device.device_kind}, jax {jax.__version__}\n')
   print('| what | figure | check |\n|---|---|---|')
-  good = True
+  all_hold = True
   for rows in (accuracy, densities, training_steps, codec_rows):
     for name, figure, holds in rows(plan):
       check = '' if holds is None else ('holds' if holds else 'FAILS')
       print(f'| {name} | {figure} | {check} |', flush=True)
-      good &= holds is not False
-  return good
+      all_hold &= holds is not False
+  return all_hold
 
 
 Rows = Iterator[tuple[str, str, bool | None]]
@@ -173,8 +173,8 @@ def densities(plan: Plan) -> Rows:
 
 
 def _gradient(form):
-  def total(positions, *others):
-    return jnp.sum(jnp.square(form(positions, *others)))
+  def total(positions, *arguments):
+    return jnp.sum(jnp.square(form(positions, *arguments)))
 
   return jax.value_and_grad(total)
 
@@ -238,23 +238,23 @@ def codec_rows(plan: Plan) -> Rows:
     codec = cj.Codec.load(codec)
   found = crystals(plan.crystals)
   encoded = np.isfinite(codec.encode(found, skip=True)).all(axis=1)
-  some = [found[i] for i in np.flatnonzero(encoded)]
-  model, batch = codec.to_arrays(some[:32])
+  encodable = [found[i] for i in np.flatnonzero(encoded)]
+  model, batch = codec.to_arrays(encodable[:32])
   cpu = jax.devices('cpu')[0]
   here = encode_batch(model, codec.params, batch).mean
   there = encode_batch(model, *jax.device_put((codec.params, batch), cpu)).mean
   difference = float(np.abs(np.asarray(here) - np.asarray(there)).max())
-  name = f'latents of {len(some[:32])} crystals against those of the CPU'
+  name = f'latents of {len(encodable[:32])} crystals against those of the CPU'
   yield name, f'{difference:.1e}', difference < LATENT_ERROR
-  z = codec.encode(some)
+  z = codec.encode(encodable)
   works = {
-    'encode': lambda: codec.encode(some),
+    'encode': lambda: codec.encode(encodable),
     'decode, refine=none': lambda: codec.decode(z, refine='none'),
     'decode, refine=auto': lambda: codec.decode(z),
   }
   for name, work in works.items():
     taken = seconds(work, repeats=1)
-    yield name, f'{len(some) / taken:.3g} crystals a second', None
+    yield name, f'{len(encodable) / taken:.3g} crystals a second', None
 
 
 def seconds(function: Callable, *args: Any, repeats: int) -> float:

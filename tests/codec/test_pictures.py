@@ -19,11 +19,11 @@ def test_atoms_beside_the_decoded_density():
   codec = codecs.through()
   both = [crystals.perovskite(), crystals.wurtzite()]
   z = codec.encode(both)
-  shown = codec.show(z)
-  assert rows(codec.show(both)) == rows(shown)
-  assert shown._repr_html_().startswith('<iframe srcdoc="')
+  display = codec.show(z)
+  assert rows(codec.show(both)) == rows(display)
+  assert display._repr_html_().startswith('<iframe srcdoc="')
   for (atoms, density), crystal in zip(
-    rows(shown), codec.decode(z), strict=True
+    rows(display), codec.decode(z), strict=True
   ):
     assert not atoms['cube'] and atoms['atoms'] == density['atoms']
     values = np.array(density['cube'].splitlines()[6].split(), float)
