@@ -29,24 +29,25 @@ class AutocorrelationConfig:
   """Constants, tuned on mp_le20_val and a network with errors of 0.1 Å.
 
   Attributes:
-    reach: Largest component of a maximum, Å.
-    seen: Largest component of a vector that is scored, Å.
-    lowest: Maxima must be higher than this.
-    most: Maximum number of maxima, each with its opposite.
-    choices: Number of maxima that each vector of the prior may snap to.
+    max_component: Largest component of a maximum, Å.
+    max_scored_component: Largest component of a vector that is scored, Å.
+    min_height: Smallest autocorrelation of a maximum.
+    max_maxima: Maximum number of maxima, each with its opposite.
+    choices_per_vector: Number of maxima that each vector of the prior may snap
+      to.
     snap_distance: Largest distance to such a maximum, Å.
     distance_cost: Cost of a distance, autocorrelation per Å.
-    volumes: Bounds of the volume, over that of the prior.
+    volume_bounds: Bounds of the volume, over that of the prior.
   """
 
-  reach: float = 7.4
-  seen: float = 6.7
-  lowest: float = 0.3
-  most: int = 60
-  choices: int = 8
+  max_component: float = 7.4
+  max_scored_component: float = 6.7
+  min_height: float = 0.3
+  max_maxima: int = 60
+  choices_per_vector: int = 8
   snap_distance: float = 2.0
   distance_cost: float = 0.03
-  volumes: tuple[float, float] = (0.55, 1.6)
+  volume_bounds: tuple[float, float] = (0.55, 1.6)
 
 
 _CONFIG = AutocorrelationConfig()
@@ -102,7 +103,7 @@ def score(
     The mean over the vectors inside the box; -1 if there are fewer than three.
   """
   vectors = np.einsum('kn,lnj->lkj', _SHORT, cells)
-  seen = np.abs(vectors).max(axis=-1) <= _CONFIG.seen
+  seen = np.abs(vectors).max(axis=-1) <= _CONFIG.max_scored_component
   values = scipy.ndimage.map_coordinates(
     correlation, vectors.reshape(-1, 3).T / spacing, order=1, mode='grid-wrap'
   ).reshape(seen.shape)
@@ -131,7 +132,7 @@ def snap(
   choices = []
   for vector in prior:
     distance = np.linalg.norm(maxima - vector, axis=1)
-    nearest = np.argsort(distance)[: _CONFIG.choices]
+    nearest = np.argsort(distance)[: _CONFIG.choices_per_vector]
     near = [
       (maxima[i], distance[i])
       for i in nearest
@@ -143,7 +144,7 @@ def snap(
   distances = np.array([sum(d for _, d in triple) for triple in triples])
   cost = _CONFIG.distance_cost * distances
   share = np.abs(np.linalg.det(cells) / np.linalg.det(prior))
-  kept = (share > _CONFIG.volumes[0]) & (share < _CONFIG.volumes[1])
+  kept = (share > _CONFIG.volume_bounds[0]) & (share < _CONFIG.volume_bounds[1])
   if not kept.any():
     return prior, -1.0
   cells, cost = cells[kept], cost[kept]
@@ -156,15 +157,15 @@ def _maxima(correlation, spacing):
   """Vectors [T, 3] of the highest maxima and of their opposites, Å."""
   size = len(correlation)
   top = correlation == scipy.ndimage.maximum_filter(correlation, 3, mode='wrap')
-  index = np.argwhere(top & (correlation > _CONFIG.lowest))
+  index = np.argwhere(top & (correlation > _CONFIG.min_height))
   steps = (index + size // 2) % size - size // 2
   length = np.linalg.norm(steps, axis=1) * spacing
-  kept = (np.abs(steps).max(axis=1) * spacing <= _CONFIG.reach) & (
+  kept = (np.abs(steps).max(axis=1) * spacing <= _CONFIG.max_component) & (
     length >= SEARCH.min_length
   )
   steps = steps[kept]
   value = correlation[tuple(index[kept].T)]
-  order = np.argsort(-value)[: 2 * _CONFIG.most]
+  order = np.argsort(-value)[: 2 * _CONFIG.max_maxima]
   steps, value = steps[order], value[order]
   offsets = np.zeros(steps.shape)
   for axis, step in enumerate(np.eye(3, dtype=int)):

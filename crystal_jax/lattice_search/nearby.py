@@ -28,9 +28,10 @@ class PriorFitConfig:
       largest distance of an image from its atom, Å.
     position_error: Standard deviation of a decoded position, Å.
     prior_error: Relative standard deviation of the prior.
-    wall: Images within this distance inside a wall may be missing, Å.
-    near: Atoms within this distance of a site are its images, Å.
-    seen: Share of the images of a site that must be found.
+    wall_margin: Images within this distance inside a wall may be missing, Å.
+    site_radius: Atoms within this distance of a site are its images, Å.
+    min_found_share: Smallest share of the expected images of a site that is
+      found.
   """
 
   steps: tuple[tuple[float, float], ...] = (
@@ -43,9 +44,9 @@ class PriorFitConfig:
   )
   position_error: float = 0.05
   prior_error: float = 0.05
-  wall: float = 0.3
-  near: float = 0.6
-  seen: float = 0.4
+  wall_margin: float = 0.3
+  site_radius: float = 0.6
+  min_found_share: float = 0.4
 
 
 _CONFIG = PriorFitConfig()
@@ -82,7 +83,7 @@ def fit_near(
       images[atom, image], distance_upper_bound=tolerance
     )
     found = np.isfinite(distance)
-    expected = outermost[atom, image] <= half - _CONFIG.wall
+    expected = outermost[atom, image] <= half - _CONFIG.wall_margin
     share = found[expected].mean() if expected.any() else 0.0
     offset = positions[nearest[found]] - positions[atom[found]]
     cell = _fit(steps[image[found]], offset, prior)
@@ -120,13 +121,13 @@ def fold(
     return sites, means
   cell = np.asarray(cell, np.float64)
   fractional = positions @ np.linalg.inv(cell)
-  wall = np.abs(positions).max() - _CONFIG.wall
+  wall = np.abs(positions).max() - _CONFIG.wall_margin
   remaining = np.ones(len(positions), bool)
 
   def members(centre):
     offset = fractional - centre
     offset -= np.rint(offset)
-    near = np.linalg.norm(offset @ cell, axis=1) < _CONFIG.near
+    near = np.linalg.norm(offset @ cell, axis=1) < _CONFIG.site_radius
     return offset, remaining & near
 
   # The atoms with most images first: spurious atoms have few.
@@ -143,8 +144,8 @@ def fold(
     images = site + box_atoms.whole_steps(cell, wall, site) @ cell
     found = np.ones(0, bool)
     if len(images):
-      found = cKDTree(positions[own]).query(images)[0] < _CONFIG.near
-    if not len(images) or found.mean() >= _CONFIG.seen:
+      found = cKDTree(positions[own]).query(images)[0] < _CONFIG.site_radius
+    if not len(images) or found.mean() >= _CONFIG.min_found_share:
       sites = np.concatenate([sites, site[None]])
       means = np.concatenate([means, values[own].mean(axis=0)[None]])
   return sites, means
