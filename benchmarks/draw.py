@@ -35,7 +35,7 @@ from crystal_jax.evaluation import (
   pair_matching,
   validity,
 )
-from crystal_jax.generation import sampling
+from crystal_jax.generation import latent_sampling, sampling
 from crystal_jax.generation.request import Criteria, resolve
 from crystal_jax.structure.composition import formula, mass_density, unit_of
 from crystal_jax.structure.crystal import Crystal
@@ -70,9 +70,13 @@ def _arguments():
   parser.add_argument('--tries', type=int, default=1)
   parser.add_argument('--free', type=int, default=0)
   parser.add_argument('--by-formula', type=int, default=0)
-  parser.add_argument('--guidance', type=float, default=sampling.GUIDANCE)
-  parser.add_argument('--steps', type=int, default=sampling.STEPS)
-  parser.add_argument('--temperature', type=float, default=sampling.TEMPERATURE)
+  parser.add_argument(
+    '--guidance', type=float, default=latent_sampling.GUIDANCE
+  )
+  parser.add_argument('--steps', type=int, default=latent_sampling.STEPS)
+  parser.add_argument(
+    '--temperature', type=float, default=latent_sampling.TEMPERATURE
+  )
   parser.add_argument('--refine', default='none')
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--workers', type=int, default=0)

@@ -13,24 +13,21 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Float, Int
 
-from crystal_jax.generation import checks, integration
+from crystal_jax.generation import checks
 from crystal_jax.generation.compositions import Compositions, known_numbers
 from crystal_jax.generation.conditions import Conditions
+from crystal_jax.generation.latent_sampling import (
+  GUIDANCE,
+  STEPS,
+  sample_latents,
+)
 from crystal_jax.generation.loading import Prior
-from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.generation.request import Criteria, Request, resolve
 from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.structure import composition as composition_lib
 
-# Default strength of the conditions, and scale of the noise that latents start
-# from (1: the prior itself; below 1: closer to its modes). Chosen on 96
-# compositions of mp_20_part_val; benchmarks/RESULTS.md.
-GUIDANCE = 2.0
-TEMPERATURE = 0.7
-# Steps of Heun's method.
-STEPS = 25
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
 
@@ -83,33 +80,6 @@ def sample(
     return decode_draws(codec, z, contents, request, refine)
 
   return collect(draw_batch, n, exact)
-
-
-def sample_latents(
-  networks: PriorNetworks,
-  params: PyTree,
-  given: Conditions,
-  *,
-  seed: int,
-  index: Int[np.ndarray, 'B'],
-  guidance: float = GUIDANCE,
-  steps: int = STEPS,
-) -> Float[np.ndarray, 'B D']:
-  """Latents under conditions, from noise of scale `TEMPERATURE`.
-
-  Args:
-    networks: Networks of the prior.
-    params: Their parameters.
-    given: Conditions of each latent.
-    seed: Seed of the noise.
-    index: Index of each draw; its noise depends on seed and index alone.
-    guidance: Strength of the conditions.
-    steps: Steps of Heun's method.
-  """
-  start = TEMPERATURE * integration.noise(seed, index, networks.latent_size)
-  return integration.integrate(
-    networks, params, start, given, guidance=guidance, steps=steps
-  )
 
 
 def make_request(codec: Any, prior: Prior, criteria: Criteria) -> Request:

@@ -9,7 +9,7 @@ from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import matching
 from crystal_jax.evaluation.predict import evenly_spaced
 from crystal_jax.evaluation.scores import Scores
-from crystal_jax.generation import checks, integration, sampling
+from crystal_jax.generation import checks, integration, latent_sampling
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import DropRates
 from crystal_jax.generation.loss import PriorLoss, PriorLossWeights
@@ -116,7 +116,7 @@ def _sample_crystals(run, params, references) -> list[Crystal | str]:
   given = conditions_lib.from_counts(
     np.array(counts, np.float32), len(networks.properties)
   )
-  z = sampling.sample_latents(
+  z = latent_sampling.sample_latents(
     networks, params, given, seed=0, index=np.arange(len(references))
   )
   contents = []

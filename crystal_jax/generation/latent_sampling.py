@@ -1,0 +1,45 @@
+"""Latents sampled from the networks of a prior."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int, PyTree
+
+from crystal_jax.generation import integration
+from crystal_jax.generation.conditions import Conditions
+from crystal_jax.generation.prior import PriorNetworks
+
+# Default strength of the conditions, and scale of the noise that latents start
+# from (1: the prior itself; below 1: closer to its modes). Chosen on 96
+# compositions of mp_20_part_val; benchmarks/RESULTS.md.
+GUIDANCE = 2.0
+TEMPERATURE = 0.7
+# Steps of Heun's method.
+STEPS = 25
+
+
+def sample_latents(
+  networks: PriorNetworks,
+  params: PyTree,
+  given: Conditions,
+  *,
+  seed: int,
+  index: Int[np.ndarray, 'B'],
+  guidance: float = GUIDANCE,
+  steps: int = STEPS,
+) -> Float[np.ndarray, 'B D']:
+  """Latents under conditions, from noise of scale `TEMPERATURE`.
+
+  Args:
+    networks: Networks of the prior.
+    params: Their parameters.
+    given: Conditions of each latent.
+    seed: Seed of the noise.
+    index: Index of each draw; its noise depends on seed and index alone.
+    guidance: Strength of the conditions.
+    steps: Steps of Heun's method.
+  """
+  start = TEMPERATURE * integration.noise(seed, index, networks.latent_size)
+  return integration.integrate(
+    networks, params, start, given, guidance=guidance, steps=steps
+  )
