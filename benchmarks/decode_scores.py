@@ -66,7 +66,9 @@ def score_atoms(name, truth, atoms, grid, sigma):
   close = distances.min(axis=1) < _TOLERANCES[sigma]
   right = close & (species[distances.argmin(axis=1)] == numbers)
   deep = np.abs(found).max(axis=1) <= depth if len(found) else np.zeros(0, bool)
-  spurious = deep & (distances[:, :-1].min(axis=0) >= _TOLERANCES[sigma])
+  # An aligned box in the vacuum of a slab holds no atom.
+  nearest = distances[:, :-1].min(axis=0, initial=np.inf)
+  spurious = deep & (nearest >= _TOLERANCES[sigma])
   row = dict(
     atoms=inner.sum(),
     close=(close & inner).sum(),

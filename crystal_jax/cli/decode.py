@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
   with bar:
     for start in range(0, len(ids), inputs.BATCH_SIZE):
       batch = z[start : start + inputs.BATCH_SIZE]
-      crystals = codec.decode(batch, refine=args.refine)
+      crystals = codec.decode(
+        batch, refine=args.refine, refine_seconds=args.refine_seconds
+      )
       certain, residuals = codec.certain, codec.residuals
       for index, crystal in enumerate(crystals):
         id_ = ids[start + index]

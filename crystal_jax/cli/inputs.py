@@ -56,6 +56,13 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
     '(default: those that disagree), all (positions are then best), or none '
     '(fastest)',
   )
+  parser.add_argument(
+    '--refine-seconds',
+    type=float,
+    metavar='S',
+    help='budget of the refinement of one crystal, s; then the best crystal so '
+    'far is written (default: no limit)',
+  )
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:

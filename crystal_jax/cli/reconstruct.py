@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
   page = pages.Page(args)
 
   def reconstruct(crystals):
-    found = codec.reconstruct(crystals, refine=args.refine)
+    found = codec.reconstruct(
+      crystals, refine=args.refine, refine_seconds=args.refine_seconds
+    )
     return [*zip(found, codec.certain, codec.residuals, strict=True)]
 
   for id_, crystal, (decoded, certain, residual) in inputs.apply_codec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -76,6 +77,7 @@ class CrystalCodec(ArrayCodec):
     num_atoms: Any = None,
     symmetrize: float | None = None,
     refine: str = 'auto',
+    refine_seconds: float | None = None,
   ) -> list[Crystal | None]:
     """Crystals of latents.
 
@@ -96,6 +98,10 @@ class CrystalCodec(ArrayCodec):
         refined crystal that has exactly this latent stays as it is.
       refine: Which crystals are refined: 'auto' (those whose latent disagrees),
         'all' (positions are then exact to float32) or 'none', the fastest.
+      refine_seconds: Budget of the refinement of one crystal, s of wall time.
+        When it is used up, the best crystal so far is returned; `residuals` and
+        `certain` say how good it is. The first crystals of a process also wait
+        for compilation, which counts. None: no limit but the number of edits.
 
     Returns:
       The primitive cells in a reduced basis, which need not be the cells that
@@ -104,7 +110,8 @@ class CrystalCodec(ArrayCodec):
 
     Raises:
       ValueError: If the latents are not of this codec's size, `refine` is none
-        of the three, or composition and number of atoms are at odds.
+        of the three, `refine_seconds` is negative, or composition and number of
+        atoms are at odds.
     """
     from crystal_jax.codec import decoding
     from crystal_jax.representation import symmetric_positions
@@ -113,6 +120,11 @@ class CrystalCodec(ArrayCodec):
     z = self._latents(z)
     if refine not in REFINE:
       raise ValueError(f'Need {refine=} to be one of {REFINE}.')
+    config = self._refine_config
+    if refine_seconds is not None:
+      if not refine_seconds >= 0:
+        raise ValueError(f'Need {refine_seconds=} to be 0 or more.')
+      config = dataclasses.replace(config, seconds=float(refine_seconds))
     if symmetrize is None:
       symmetrize = self._card.get('symmetrize', symmetric_positions.TOLERANCE)
     results = decoding.decode_latents(
@@ -121,7 +133,7 @@ class CrystalCodec(ArrayCodec):
       z,
       symmetrize=symmetrize,
       refine=refine,
-      config=self._refine_config,
+      config=config,
       allowed=self._known,
       contents=contents_of(composition, num_atoms, len(z)),
     )
@@ -144,17 +156,22 @@ class CrystalCodec(ArrayCodec):
     return crystals
 
   def reconstruct(
-    self, crystals: Crystals, *, refine: str = 'auto'
+    self,
+    crystals: Crystals,
+    *,
+    refine: str = 'auto',
+    refine_seconds: float | None = None,
   ) -> list[Crystal | None]:
     """`decode(encode(crystals))`: None where either fails, and `failures`.
 
     Args:
       crystals: One crystal, or any number.
       refine: See `decode`.
+      refine_seconds: See `decode`.
     """
     mean, _ = self._encode(crystals, skip=True)
     failures = self.failures
-    decoded = self.decode(mean, refine=refine)
+    decoded = self.decode(mean, refine=refine, refine_seconds=refine_seconds)
     # Why there was no latent, where there was none.
     self._last.failures = {**self._last.failures, **failures}
     return decoded

@@ -214,6 +214,10 @@ def test_residuals_say_what_is_certain(perfect):
     assert perfect.residuals[0] < 0.3 < 2 < perfect.residuals[1]
     assert np.isnan(perfect.residuals[2])
     assert perfect.certain.tolist() == [True, False, False]
+  # Without time nothing is refined, and the residual says so.
+  perfect.decode(z, refine_seconds=0)
+  assert perfect.residuals[1] > 2
+  assert perfect.certain.tolist() == [True, False, False]
   # A crystal that is exactly right has none.
   perfect.decode(z[0], refine='all')
   assert perfect.residuals[0] < 1e-4
@@ -232,6 +236,9 @@ def test_bad_latents(perfect):
       perfect.decode(wrong)
   with pytest.raises(ValueError, match="refine='some'"):
     perfect.decode(z, refine='some')
+  for seconds in -1, float('nan'):
+    with pytest.raises(ValueError, match='refine_seconds'):
+      perfect.decode(z, refine_seconds=seconds)
 
 
 def test_kl_is_that_of_the_posterior(tiny):

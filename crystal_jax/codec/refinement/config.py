@@ -34,13 +34,15 @@ class RefineConfig:
     sample_residual: Bounds of the residual of a sample of the posterior.
     sample_evenness: Largest ratio of the residual to its robust estimate by the
       median for a sample of the posterior: a wrong atom changes few numbers.
+    certain_vector: Longest vector of the reduced lattice of a certain crystal,
+      Å. A box whose atoms are right does not show a longer period. inf: any.
     starts: Number of candidate crystals that are refined, those of smallest
       residual.
     max_edits: Maximum number of edits of one atom, in sequence: substitutions,
       removals and additions.
     substitutions: Number of substituted crystals that are encoded, ranked by
       the gradient.
-    joint_edits: Maximum number of edits of a large crystal that are made
+    joint_edits: Number of the best edits of a large crystal that are tried
       together (hand).
     exchanges: Number of pairs of neighbours of a large crystal that are
       exchanged, ranked by the gradient (hand).
@@ -74,6 +76,9 @@ class RefineConfig:
       step uses the same Jacobian.
     stop_share: Steps end with one that leaves more than this share.
     float_residual: Steps end below this residual, which float32 cannot resolve.
+    enough_residual: With `refine='auto'`, steps end below this residual.
+    seconds: Budget of one crystal, s of wall time; no step and no edit begins
+      after it, and the best crystal so far is the result. inf: no limit.
   """
 
   sure_residual: float = 0.3
@@ -82,6 +87,7 @@ class RefineConfig:
   exact_residual: float = 0.01
   sample_residual: tuple[float, float] = (0.75, 1.25)
   sample_evenness: float = 1.25
+  certain_vector: float = float('inf')
   starts: int = 3
   max_edits: int = 6
   substitutions: int = 24
@@ -107,6 +113,8 @@ class RefineConfig:
   reuse_share: float = 0.3
   stop_share: float = 0.8
   float_residual: float = 1e-8
+  enough_residual: float = 1e-8
+  seconds: float = float('inf')
 
   @classmethod
   def from_card(cls, card: Mapping[str, Any]) -> Self:

@@ -19,25 +19,22 @@ from crystal_jax.structure.crystal import Crystal
 
 
 def substitutions_and_removals(
-  encoder: Encoder,
   crystal: Crystal,
-  cotangent: Float[np.ndarray, 'L'],
+  gradient: Float[np.ndarray, 'N C'],
   config: RefineConfig,
   allowed: Collection[int] | None,
 ) -> Iterator[tuple[Crystal, Int[np.ndarray, 'M']]]:
   """The likeliest crystals with one atom substituted, then with one removed.
 
   Args:
-    encoder: Encoder that computes the gradient.
     crystal: Crystal without empty slots.
-    cotangent: Gradient of the squared residual by the latent.
+    gradient: Gradient of the squared residual by the atoms' element codes.
     config: Constants; the numbers of substitutions and removals.
     allowed: Atomic numbers that an atom may be substituted by; None: all.
 
   Yields:
     A crystal, and the indices in `crystal` of its atoms.
   """
-  gradient = encoder.code_gradient(crystal, cotangent.astype(np.float32))
   all_atoms = np.arange(len(crystal.numbers))
   for numbers in _substitutions(crystal, gradient, config, allowed):
     yield Crystal(numbers, crystal.positions, crystal.cell), all_atoms
@@ -49,9 +46,8 @@ def substitutions_and_removals(
 
 
 def exchanges(
-  encoder: Encoder,
   crystal: Crystal,
-  cotangent: Float[np.ndarray, 'L'],
+  gradient: Float[np.ndarray, 'N C'],
   config: RefineConfig,
 ) -> Iterator[tuple[Crystal, Int[np.ndarray, 'M']]]:
   """The likeliest crystals with two neighbours of different elements exchanged.
@@ -60,9 +56,8 @@ def exchanges(
   the other; then neither substitution alone lowers the residual.
 
   Args:
-    encoder: Encoder that computes the gradient.
     crystal: Crystal without empty slots.
-    cotangent: Gradient of the squared residual by the latent.
+    gradient: Gradient of the squared residual by the atoms' element codes.
     config: Constants; the number of exchanges and the longest distance.
 
   Yields:
@@ -78,7 +73,6 @@ def exchanges(
   )
   if not len(first):
     return
-  gradient = encoder.code_gradient(crystal, cotangent.astype(np.float32))
   codes = elements.element_codes()[numbers]
   change = codes[second] - codes[first]
   gain = -np.sum((gradient[first] - gradient[second]) * change, axis=1)

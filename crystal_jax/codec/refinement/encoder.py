@@ -17,12 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from crystal_jax.codec.refinement.conjugate_gradients import conjugate_gradients
 from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation.protocol import Invertible
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
+# Crystals per call of the networks: few, as most calls are for a few.
+BATCH = 8
 # Atom slots are a multiple of this.
 _SLOTS = 24
 # Atoms whose rows of the Jacobian are computed in one call.
@@ -258,10 +261,7 @@ def _gauss_newton_step(
   def normal(step):
     return transpose(jvp(step))[0]
 
-  step, _ = jax.scipy.sparse.linalg.cg(
-    normal, -transpose(residual)[0], maxiter=iterations
-  )
-  return step
+  return conjugate_gradients(normal, -transpose(residual)[0], iterations)
 
 
 @_jit

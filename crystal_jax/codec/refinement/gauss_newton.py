@@ -7,6 +7,7 @@ one or two steps reach the precision of float32.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -29,17 +30,24 @@ class Target:
     z: The latent.
     std: Standard deviation of the posterior, by which residuals are divided.
     lattice: Whether the lattice is refined too.
+    deadline: Value of `time.monotonic()`, s, after which no step and no edit
+      begins.
   """
 
   z: Float[np.ndarray, 'L']
   std: Float[np.ndarray, 'L']
   lattice: bool
+  deadline: float = float('inf')
 
   def residual(
     self, mean: Float[np.ndarray, '*B L']
   ) -> Float[np.ndarray, '*B L']:
     """Difference of latents from the target, in standard deviations."""
     return (mean - self.z) / self.std
+
+  def is_late(self) -> bool:
+    """Whether the deadline has passed."""
+    return time.monotonic() > self.deadline
 
 
 def mean_squared(
@@ -72,8 +80,12 @@ def gauss_newton(
   """
   residual = _residual(encoder, crystal, target)
   best, solve, share = float(mean_squared(residual)), None, 1.0
+  # A new linearization costs nothing there.
+  reuse_share = 0 if is_large(crystal, target, config) else config.reuse_share
   for _ in range(config.max_steps if steps is None else steps):
     if best < config.float_residual or not np.isfinite(best):
+      break
+    if target.is_late():
       break
     is_fresh = solve is None
     if solve is None:
@@ -82,7 +94,7 @@ def gauss_newton(
     residual_after = _residual(encoder, moved, target)
     after = float(mean_squared(residual_after))
     if after < best:
-      if after > config.reuse_share * best:
+      if after > reuse_share * best:
         solve = None
       is_slow = after > config.stop_share * best
       crystal, residual, best, share = moved, residual_after, after, 1.0

@@ -7,14 +7,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.codec import batching
 from crystal_jax.codec.refinement.config import RefineConfig
 from crystal_jax.codec.refinement.edits import (
   additions,
   exchanges,
   substitutions_and_removals,
 )
-from crystal_jax.codec.refinement.encoder import Encoder
+from crystal_jax.codec.refinement.encoder import BATCH, Encoder
 from crystal_jax.codec.refinement.gauss_newton import (
   Target,
   displaced,
@@ -40,7 +39,8 @@ def refine(
   """The crystal near one of the starts whose latent is nearest to a target.
 
   Gauss-Newton steps refine positions and lattice. Then one atom at a time is
-  substituted, removed or added, for as long as that lowers the residual.
+  substituted, removed or added, for as long as that lowers the residual and
+  the target's deadline has not passed.
 
   Args:
     encoder: Encoder that computes latents and their derivatives.
@@ -56,6 +56,8 @@ def refine(
   for _ in range(config.max_edits):
     mean = encoder.latents([crystal])[0][0]
     if not np.isfinite(best) or converged(target.residual(mean), config):
+      break
+    if target.is_late():
       break
     edit = _joint_edits if is_large(crystal, target, config) else _best_edit
     edited, after = edit(encoder, crystal, target, mean, config, allowed)
@@ -93,6 +95,8 @@ def _refined_start(encoder, starts, target, config):
     if converged(target.residual(mean), config):
       return crystal, after
     found.append((crystal, after))
+    if target.is_late():
+      break
   return min(found, key=_second)
 
 
@@ -108,14 +112,12 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
   basis = displacements(crystal, target.lattice)
   jacobian = encoder.jacobian(crystal, basis) / target.std
   inverse = pseudoinverse(jacobian, config.singular_cutoff)
-  cotangent = target.residual(mean) / target.std
-  edits = [
-    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed)
-  ]
+  gradient = _code_gradient(encoder, crystal, target, mean)
+  edits = [*substitutions_and_removals(crystal, gradient, config, allowed)]
   if not edits:
     return crystal, np.inf
   for number in (config.encoded_twice, 1):
-    means, _ = encoder.latents([c for c, _ in edits], batching.SIZE)
+    means, _ = encoder.latents([c for c, _ in edits], BATCH)
     residuals = target.residual(means)
     steps = -residuals @ inverse.T
     predicted = mean_squared(residuals + steps @ jacobian)
@@ -135,38 +137,46 @@ def _joint_edits(encoder, crystal, target, mean, config, allowed):
   """The best crystal with some atoms edited, and its residual.
 
   For large crystals, in which wrong atoms that are far from each other are
-  independent. The best edits of single atoms are ranked; as many of the first
-  as lower the residual are made together, and then all atoms take steps.
+  independent. The edits of single atoms are ranked; the best one is made, then
+  each of the next that lowers the residual further. Then all atoms take steps.
   """
-  cotangent = target.residual(mean) / target.std
+  gradient = _code_gradient(encoder, crystal, target, mean)
   edits = [
-    *substitutions_and_removals(encoder, crystal, cotangent, config, allowed),
-    *exchanges(encoder, crystal, cotangent, config),
+    *substitutions_and_removals(crystal, gradient, config, allowed),
+    *exchanges(crystal, gradient, config),
   ]
   if not edits:
     return crystal, np.inf
-  means, _ = encoder.latents([c for c, _ in edits], batching.SIZE)
-  joint: list[Crystal] = []
+  means, _ = encoder.latents([c for c, _ in edits], BATCH)
+  residuals = mean_squared(target.residual(means))
   before = np.asarray(crystal.numbers)
-  numbers = before.copy()  # 0: removed
-  for i in np.argsort(mean_squared(target.residual(means))):
+  numbers, joint, lowest = before, crystal, np.inf  # Number 0: removed.
+  for i in np.argsort(residuals)[: config.joint_edits]:
     edited, kept = edits[i]
     after = np.zeros_like(before)
     after[kept] = edited.numbers
     is_changed = after != before
-    if len(joint) == config.joint_edits:
-      break
+    if (numbers != before)[is_changed].any():
+      continue
     merged = np.where(is_changed, after, numbers)
     rest = merged > 0
-    if (numbers == before)[is_changed].all() and rest.any():
-      numbers = merged
-      joint.append(
-        Crystal(numbers[rest], crystal.positions[rest], crystal.cell)
-      )
-  means, _ = encoder.latents(joint, batching.SIZE)
-  residuals = mean_squared(target.residual(means))
-  best = joint[int(np.argmin(residuals))]
-  return gauss_newton(encoder, best, target, config, config.addition_steps)
+    if not rest.any():
+      continue
+    if np.isfinite(lowest):
+      edited = Crystal(merged[rest], crystal.positions[rest], crystal.cell)
+      mean = encoder.latents([edited])[0][0]
+      residual = float(mean_squared(target.residual(mean)))
+    else:
+      residual = float(residuals[i])
+    if residual < lowest:
+      numbers, joint, lowest = merged, edited, residual
+  return gauss_newton(encoder, joint, target, config, config.addition_steps)
+
+
+def _code_gradient(encoder, crystal, target, mean):
+  """Gradient of half the squared residual by the element codes."""
+  cotangent = target.residual(mean) / target.std
+  return encoder.code_gradient(crystal, cotangent.astype(np.float32))
 
 
 def _take_step(crystal, kept, step, config):
@@ -176,14 +186,46 @@ def _take_step(crystal, kept, step, config):
 
 
 def _additions(encoder, crystal, target, mean, config):
-  """The best crystals with an added atom, refined, and their residuals."""
+  """The best crystals with added atoms, refined, and their residuals."""
   latents = np.stack([target.z, mean]).astype(np.float32)
   added = [*additions(encoder, crystal, latents, config)]
   if not added:
     return []
-  means, _ = encoder.latents(added, batching.SIZE)
-  order = np.argsort(mean_squared(target.residual(means)))
+  means, _ = encoder.latents(added, BATCH)
+  residuals = mean_squared(target.residual(means))
+  best = [added[i] for i in np.argsort(residuals)]
+  if is_large(crystal, target, config):
+    best = [_joint_addition(encoder, best, target, residuals.min(), config)]
   return [
-    gauss_newton(encoder, added[i], target, config, config.addition_steps)
-    for i in order[: config.refined_additions]
+    gauss_newton(encoder, each, target, config, config.addition_steps)
+    for each in best[: config.refined_additions]
   ]
+
+
+def _joint_addition(encoder, added, target, lowest, config):
+  """The best crystal with some added atoms, each of which lowers the residual.
+
+  Args:
+    encoder: See `refine`.
+    added: Crystals with one added atom, the last; by ascending residual.
+    target: See `refine`.
+    lowest: Residual of the first.
+    config: See `refine`.
+  """
+  joint, *others = added
+  tried = [joint.positions[-1]]
+  for other in others:
+    number, position = other.numbers[-1], other.positions[-1]
+    if any(np.array_equal(position, each) for each in tried):
+      continue
+    tried.append(position)
+    more = Crystal(
+      np.append(joint.numbers, number),
+      np.concatenate([joint.positions, position[None]]),
+      joint.cell,
+    )
+    mean = encoder.latents([more])[0][0]
+    residual = float(mean_squared(target.residual(mean)))
+    if residual < lowest:
+      joint, lowest = more, residual
+  return joint

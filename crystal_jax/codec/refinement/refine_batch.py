@@ -5,18 +5,18 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax.codec import batching
 from crystal_jax.codec.refinement.config import RefineConfig
-from crystal_jax.codec.refinement.encoder import Encoder
+from crystal_jax.codec.refinement.encoder import BATCH, Encoder
 from crystal_jax.codec.refinement.gauss_newton import Target, mean_squared
 from crystal_jax.codec.refinement.refine import converged, refine
 from crystal_jax.representation.symmetric_positions import symmetrize_positions
-from crystal_jax.structure import validation
+from crystal_jax.structure import lattice, validation
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -67,20 +67,23 @@ def refine_batch(
     One for each latent. With 'none' no crystal is encoded, and residuals are
     NaN.
   """
+  if refine_which == 'auto':
+    enough = max(config.float_residual, config.enough_residual)
+    config = dataclasses.replace(config, float_residual=enough)
   crystals = [_valid(readout, symmetrize) for readout in readouts]
   valid = {i: c for i, c in enumerate(crystals) if isinstance(c, Crystal)}
   results = [Refined(crystal) for crystal in crystals]
   if encoder is None or refine_which == 'none' or not valid:
     return results
-  means, stds = encoder.latents([*valid.values()], batching.SIZE)
+  means, stds = encoder.latents([*valid.values()], BATCH)
   targets = {}
   for i, mean, std in zip(valid, means, stds, strict=True):
-    lattice = not encoder.representation.lattice_is_exact
-    target = Target(z[i], std, lattice)
+    target = Target(z[i], std, not encoder.representation.lattice_is_exact)
     residual = target.residual(mean)
     size = float(mean_squared(residual))
     certain = _is_certain(residual, config)
-    results[i] = Refined(valid[i], size, certain)
+    shown = _shows_period(valid[i], config)
+    results[i] = Refined(valid[i], size, certain and shown)
     if np.isfinite(size) and (
       refine_which == 'all'
       or not certain
@@ -90,7 +93,9 @@ def refine_batch(
   candidates = encoder.representation.candidates(outputs, [*targets])
 
   def refined(index, candidates_of_one):
-    target, before = targets[index], results[index]
+    before = results[index]
+    deadline = time.monotonic() + config.seconds
+    target = dataclasses.replace(targets[index], deadline=deadline)
     try:
       found, after = refine(
         encoder, [readouts[index], *candidates_of_one], target, config, allowed
@@ -100,7 +105,7 @@ def refine_batch(
       if not isinstance(found, Crystal) or not after < before.residual:
         return before
       residual = target.residual(encoder.latents([found])[0][0])
-      certain = converged(residual, config)
+      certain = converged(residual, config) and _shows_period(found, config)
       return Refined(found, float(mean_squared(residual)), certain)
     except Exception:  # noqa: BLE001
       # One crystal that defeats the linear algebra stays as it was read; the
@@ -125,11 +130,13 @@ def compare(
   certain = np.zeros(len(crystals), bool)
   present = {i: c for i, c in enumerate(crystals) if c is not None}
   if present:
-    means, stds = encoder.latents([*present.values()], batching.SIZE)
+    means, stds = encoder.latents([*present.values()], BATCH)
     for index, mean, std in zip(present, means, stds, strict=True):
       residual = (mean - z[index]) / std
       residuals[index] = mean_squared(residual)
-      certain[index] = _is_certain(residual, config)
+      certain[index] = _is_certain(residual, config) and _shows_period(
+        present[index], config
+      )
   return residuals, certain
 
 
@@ -137,6 +144,15 @@ def _is_certain(residual, config) -> bool:
   """Whether an unrefined crystal is the right one, but for its positions."""
   is_near = float(mean_squared(residual)) < config.sure_residual
   return is_near or converged(residual, config)
+
+
+def _shows_period(crystal, config) -> bool:
+  """Whether the lattice is short enough for the atoms to determine it."""
+  if not np.isfinite(config.certain_vector):
+    return True
+  reduced, _ = lattice.minkowski_reduce(crystal.cell)
+  longest = float(np.linalg.norm(reduced, axis=1).max())
+  return longest <= config.certain_vector
 
 
 def _may_drift(size, spacing, config) -> bool:

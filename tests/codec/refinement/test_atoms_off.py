@@ -1,12 +1,15 @@
 """Refinement finds a wrong atom, and leaves right crystals as they are."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
 import crystal_jax as cj
 from crystal_jax.codec import refinement
 from crystal_jax.codec.refinement import Encoder, RefineConfig
-from crystal_jax.codec.refinement.gauss_newton import mean_squared
+from crystal_jax.codec.refinement.gauss_newton import Target, mean_squared
 from crystal_jax.codec.refinement.refine import converged, refine
 from crystal_jax.structure.elements import element_codes
 from tests import crystals
@@ -102,6 +105,31 @@ def test_atoms_off_are_found(pair, wrong, config, monkeypatch):
   )
 
 
+@pytest.mark.parametrize('config', [CONFIG, LARGE])
+def test_the_best_crystal_so_far_is_returned_when_time_is_up(
+  pair, config, monkeypatch
+):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  target = target_of(codec, crystal)
+  start = exchanged(perturbed(crystal, 0.02))
+  before = mean_squared(target.residual(encoder.latents([start])[0][0]))
+  found, residual = refine(
+    encoder, [start], dataclasses.replace(target, deadline=0.0), config
+  )
+  assert found is start and residual == before
+  # Three looks at the clock: between two steps of Gauss and Newton.
+  looks = itertools.count()
+  monkeypatch.setattr(Target, 'is_late', lambda _: next(looks) > 2)
+  found, residual = refine(encoder, [start], target, config)
+  assert config.exact_residual < residual < before
+  own = encoder.latents([found])[0][0]
+  np.testing.assert_allclose(
+    mean_squared(target.residual(own)), residual, rtol=1e-3
+  )
+  assert not converged(target.residual(own), config)
+
+
 def test_a_sample_converges_and_another_crystal_does_not(pair):
   codec, encoder = pair
   crystal = read(codec, crystals.perovskite())
@@ -139,6 +167,23 @@ def test_only_uncertain_crystals_are_refined(pair):
   distances = [np.abs(c.positions - crystal.positions).max()
            for c in (none[0], every_crystal[0])]  # fmt: skip
   assert distances[1] < 0.5 * distances[0]
+
+
+def test_a_lattice_longer_than_a_box_shows_is_not_certain(pair):
+  codec, encoder = pair
+  crystal = read(codec, crystals.perovskite())
+  z = codec.encode([crystal])
+  longest = np.linalg.norm(crystal.cell, axis=1).max()
+  for limit, expected in (1.01, True), (0.99, False):
+    config = RefineConfig(certain_vector=limit * longest)
+    for which in 'auto', 'all':
+      (result,) = refinement.refine_batch(
+        encoder, z, {}, [crystal], symmetrize=0.0, refine_which=which,
+        config=config,
+      )  # fmt: skip
+      assert result.certain == expected
+    _, certain = refinement.compare(encoder, z, [crystal], config)
+    assert certain.tolist() == [expected]
 
 
 def test_what_cannot_be_refined_stays_as_it_was_read(pair, monkeypatch):
