@@ -5,8 +5,10 @@
 
 Held-out crystals are encoded; the mean of the posterior and one sample of it
 are decoded. A decoded crystal is right if it matches the encoded one
-(`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The last lines count the
-crystals that `codec.certain` trusts, and how many of these are right.
+(`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The second table has the
+crystals that `codec.certain` trusts by the longest vector of their reduced
+lattice: a box does not show a long period. The last lines count them, and how
+many of these are right.
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ from benchmarks import compact_crystals
 from benchmarks.crystals_report import table
 from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import matching
+from crystal_jax.structure import lattice
 
 # Bounds of the rows: residuals, in squared standard deviations.
 _BOUNDS = (0.0, 0.01, 0.1, 0.3, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, np.inf)
+# Bounds of the rows of the second table, Å.
+_LENGTHS = (0.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, np.inf)
 
 
 def main():
@@ -37,16 +42,19 @@ def main():
   mean, std = mean[encoded], std[encoded]
   noise = np.random.default_rng(args.seed + 1).standard_normal(mean.shape)
   latents = {'mean': mean, 'sample': mean + std * noise.astype(np.float32)}
-  residuals, right, certain = {}, {}, {}
+  latents = {name: latents[name] for name in args.latents.split(',')}
+  residuals, right, certain, longest = {}, {}, {}, {}
   for name, z in latents.items():
     decoded = codec.decode(z, refine=args.refine)
     residuals[name], certain[name] = codec.residuals, codec.certain
     pairs = [crystal or codec.failures[i] for i, crystal in enumerate(decoded)]
+    longest[name] = np.array([_longest_vector(crystal) for crystal in decoded])
     scores = matching.compare(true, pairs, progress=False)
     right[name] = np.array([bool(score.match) for score in scores])
   print(f'{args.weights}, refine={args.refine!r}: {len(true)} crystals of')
   print(f'{args.data.name}\n')
   print(_by_residual(residuals, right), '\n')
+  print(_by_length(longest, certain, right), '\n')
   for name, each in certain.items():
     wrong = ~right[name]
     print(
@@ -61,8 +69,34 @@ def _arguments():
   parser.add_argument('--data', type=pathlib.Path, required=True)
   parser.add_argument('--crystals', type=int, default=400)
   parser.add_argument('--refine', default='auto')
+  parser.add_argument('--latents', default='mean,sample')
   parser.add_argument('--seed', type=int, default=7)
   return parser.parse_args()
+
+
+def _longest_vector(crystal) -> float:
+  """Longest vector of the reduced lattice, Å; NaN without a crystal."""
+  if crystal is None:
+    return np.nan
+  reduced, _ = lattice.minkowski_reduce(crystal.cell)
+  return float(np.linalg.norm(reduced, axis=1).max())
+
+
+def _by_length(longest, certain, right) -> str:
+  """Certain crystals and the share that is right, by longest vector."""
+  rows = []
+  for low, high in zip(_LENGTHS[:-1], _LENGTHS[1:], strict=True):
+    row = [f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}']
+    for name, each in longest.items():
+      inside = (each >= low) & (each < high)
+      trusted = inside & certain[name]
+      share = f'{right[name][trusted].mean():.1%}' if trusted.any() else '-'
+      row += [f'{inside.sum()}', f'{trusted.sum()}', share]
+    rows.append(row)
+  head = ['longest vector, Å']
+  for name in longest:
+    head += [f'of a {name}', 'certain', 'right']
+  return table(head, rows)
 
 
 def _by_residual(residuals, right) -> str:
@@ -75,10 +109,12 @@ def _by_residual(residuals, right) -> str:
       share = right[name][inside].mean() if inside.any() else np.nan
       row += [f'{inside.sum()}', f'{share:.1%}' if inside.any() else '-']
     rows.append(row)
-  missing = [f'{np.isnan(each).sum()}' for each in residuals.values()]
-  rows.append(['nothing decoded', missing[0], '-', missing[1], '-'])
-  head = ['residual', 'of the mean', 'right', 'of a sample', 'right']
-  return table(head, rows)
+  missing = ['nothing decoded']
+  head = ['residual']
+  for name, each in residuals.items():
+    missing += [f'{np.isnan(each).sum()}', '-']
+    head += [f'of a {name}', 'right']
+  return table(head, [*rows, missing])
 
 
 if __name__ == '__main__':

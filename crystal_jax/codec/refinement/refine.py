@@ -212,10 +212,10 @@ def _joint_addition(encoder, added, target, lowest, config):
     lowest: Residual of the first.
     config: See `refine`.
   """
-  joint, *others = added
+  joint, *candidates = added
   tried = [joint.positions[-1]]
-  for other in others:
-    number, position = other.numbers[-1], other.positions[-1]
+  for candidate in candidates:
+    number, position = candidate.numbers[-1], candidate.positions[-1]
     if any(np.array_equal(position, each) for each in tried):
       continue
     tried.append(position)

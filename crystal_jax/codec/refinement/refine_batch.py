@@ -82,8 +82,8 @@ def refine_batch(
     residual = target.residual(mean)
     size = float(mean_squared(residual))
     certain = _is_certain(residual, config)
-    shown = _shows_period(valid[i], config)
-    results[i] = Refined(valid[i], size, certain and shown)
+    has_period = _shows_period(valid[i], config)
+    results[i] = Refined(valid[i], size, certain and has_period)
     if np.isfinite(size) and (
       refine_which == 'all'
       or not certain

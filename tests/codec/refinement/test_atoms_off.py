@@ -118,9 +118,9 @@ def test_the_best_crystal_so_far_is_returned_when_time_is_up(
     encoder, [start], dataclasses.replace(target, deadline=0.0), config
   )
   assert found is start and residual == before
-  # Three looks at the clock: between two steps of Gauss and Newton.
-  looks = itertools.count()
-  monkeypatch.setattr(Target, 'is_late', lambda _: next(looks) > 2)
+  # The clock is read three times: time is up between two Gauss-Newton steps.
+  readings = itertools.count()
+  monkeypatch.setattr(Target, 'is_late', lambda _: next(readings) > 2)
   found, residual = refine(encoder, [start], target, config)
   assert config.exact_residual < residual < before
   own = encoder.latents([found])[0][0]
