@@ -33,7 +33,6 @@ from crystal_jax.evaluation.samples import coverage
 from crystal_jax.evaluation.samples.reference import Reference, load_reference
 from crystal_jax.structure.composition import unit_of
 
-
 # Training crystals whose fingerprints are kept together.
 _PART = 1000
 
