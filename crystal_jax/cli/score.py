@@ -1,4 +1,4 @@
-"""Scores of generated crystals against a data set, whoever generated them.
+"""Scores of generated crystals, of any generator, against a data set.
 
   ase build -x rocksalt -a 5.64 NaCl NaCl.cif
   ase build -x rocksalt -a 4.21 MgO MgO.cif
@@ -16,10 +16,11 @@ with train.csv and val.csv, or mp_20, perov_5 or carbon_24, which read the
 published CSV files as datasets/cdvae_csv describes.
 
 --stability=ENERGIES.npz relaxes the first samples and as many held-out crystals
-with CHGNet (needs the extra [stability]), or with any ASE calculator, and tells
-their energies above the hull of the training crystals. The file holds `train`,
-the energy of each training crystal in eV/atom by the same potential. Results
-are kept in stability.jsonl: the same command goes on where it was stopped.
+with CHGNet (needs the extra [stability]), or with any ASE calculator, and
+prints their energies above the hull of the training crystals. The file holds
+`train`, the energy of each training crystal in eV/atom by the same potential.
+Results are kept in stability.jsonl: the same command continues where it was
+stopped.
 
 A file that holds no whole crystal is a sample too: it is listed on stderr with
 the reason and counts as invalid. So is a draw of `sample` that gave no crystal,
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='relax until forces are below this, eV/Å (default: 0.1)',
   )  # fmt: skip
   parser.add_argument(
-    '--steps', type=int, default=200, help='most steps (default: 200)'
+    '--steps', type=int, default=200, help='maximum number (default: 200)'
   )
   parser.add_argument(
     '--stability-cache', type=pathlib.Path, metavar='FILE',
@@ -172,13 +173,13 @@ def _id(sample: tuple[str, Crystal | str]) -> str:
 
 
 def _cache() -> pathlib.Path:
-  """The user's folder of things that can be made again."""
+  """The user's cache folder."""
   home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
   return pathlib.Path(home) / 'crystal_jax'
 
 
 def _stability(args: argparse.Namespace) -> stability_lib.Stability | None:
-  """How stability is evaluated; None: it is not.
+  """How stability is evaluated. None: it is not evaluated.
 
   Raises:
     ValueError: If a number is not positive, or the file has no energies.

@@ -201,8 +201,8 @@ def test_a_progress_bar_is_for_terminals(folder, tmp_path, perfect, capsys):
   assert '\r' not in capsys.readouterr().err
 
 
-class Unsure:
-  """A codec that is sure of every other crystal."""
+class UncertainCodec:
+  """A codec that is certain of every second crystal."""
 
   def __init__(self, codec):
     self._codec = codec
@@ -223,7 +223,9 @@ class Unsure:
 def test_what_is_uncertain_is_marked(
   name, folder, tmp_path, perfect, monkeypatch, capsys
 ):
-  monkeypatch.setattr(inputs, 'open_codec', lambda weights: Unsure(perfect))
+  monkeypatch.setattr(
+    inputs, 'open_codec', lambda weights: UncertainCodec(perfect)
+  )
   a, b = str(folder / 'a.cif'), str(folder / 'deep' / 'b.vasp')
   z, out = tmp_path / 'z.npz', tmp_path / 'out'
   main(['encode', str(folder), f'--out={z}'])
