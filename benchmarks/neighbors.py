@@ -73,8 +73,8 @@ def main() -> None:
     print()
     for way in 'latent', 'AMD', 'composition':
       if way in ranked:
-        names = [_name(crystals[i], labels[i]) for i in ranked[way][query]]
-        print(f'{_name(crystals[query], labels[query])} by {way}:', *names)
+        names = [_name(crystals[i], labels[i]) for i in ranked[method][query]]
+        print(f'{_name(crystals[query], labels[query])} by {method}:', *names)
 
 
 def _arguments():
