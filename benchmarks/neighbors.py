@@ -71,8 +71,8 @@ def main() -> None:
   print(table(ranked, labels, fractions > 0, energies))
   for query in range(args.show):
     print()
-    for way in 'latent', 'AMD', 'composition':
-      if way in ranked:
+    for method in 'latent', 'AMD', 'composition':
+      if method in ranked:
         names = [_name(crystals[i], labels[i]) for i in ranked[method][query]]
         print(f'{_name(crystals[query], labels[query])} by {method}:', *names)
 
