@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.generation import integration
+from crystal_jax.generation.latent_sampling import STEPS, TEMPERATURE
 from crystal_jax.generation.loading import Prior
 from crystal_jax.generation.request import Criteria
 from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.generation.sampling import (
-  STEPS,
-  TEMPERATURE,
   check_guidance,
   decode_draws,
   draw_compositions,
