@@ -71,12 +71,12 @@ def _prepare(
   slots are prepared together.
   """
   results: list[Any] = [_refusal(crystal, known) for crystal in crystals]
-  by_slots = collections.defaultdict(list)
+  by_slots: dict[int, dict[int, Crystal]] = collections.defaultdict(dict)
   for index, crystal in enumerate(crystals):
     if isinstance(crystal, Crystal) and results[index] is None:
-      by_slots[_slots(len(crystal.numbers))].append(index)
-  for slots, indices in by_slots.items():
-    arrays = arrays_of([crystals[i] for i in indices], slots)
+      by_slots[_slots(len(crystal.numbers))][index] = crystal
+  for slots, group in by_slots.items():
+    indices, arrays = [*group], arrays_of([*group.values()], slots)
     columns, dropped = representation.prepare(arrays)
     for name, reason in dropped:
       results[indices[int(name)]] = reason

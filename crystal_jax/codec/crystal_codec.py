@@ -92,7 +92,7 @@ class CrystalCodec(ArrayCodec):
         units as there are in the latent or as `num_atoms` says. A codec of
         cells.
       num_atoms: Atoms of each primitive cell, or a list with one for each.
-      symmetrize: Å. Atoms move to the symmetric positions (spglib) that they
+      symmetrize: Å. Atoms move to the symmetric positions that they
         have within this, which removes much of the networks' error; a smaller
         distortion is lost. 0: none move. None: what the card says, or 0.2. A
         refined crystal that has exactly this latent stays as it is.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show(codec: CrystalCodec, items: Any, level: float) -> viewer.Display:
   """See `Codec.show`."""
   is_latents = isinstance(items, np.ndarray | jax.Array)
-  z = codec._latents(items if is_latents else codec.encode(items))
+  z = codec._latents(items if is_latents else np.asarray(codec.encode(items)))
   if len(z) > batching.SIZE:
     raise ValueError(
       f'{len(z)} crystals; one page shows at most {batching.SIZE}.'

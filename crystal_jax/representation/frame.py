@@ -71,23 +71,22 @@ def standard_frame(
   Raises:
     ValueError: If the cell cannot be reduced.
   """
-  numbers = np.asarray(numbers, np.int32)
-  fractional = np.asarray(fractional, np.float64) % 1.0
-  cell = np.asarray(cell, np.float64)
-  numbers, fractional, cell = primitive.primitive_cell(
-    numbers, fractional, cell
+  species, coordinates, lattice = primitive.primitive_cell(
+    np.asarray(numbers, np.int32),
+    np.asarray(fractional, np.float64) % 1.0,
+    np.asarray(cell, np.float64),
   )
-  fractional, cell = _reduce(fractional, cell, niggli_tolerance)
-  origins = primitive.rarest_atoms(numbers)
-  bases = _similar(cell)
-  basis, origin = _highest(numbers, fractional, bases, origins)
-  matrix = unimodular().matrices[basis]
+  coordinates, lattice = _reduce(coordinates, lattice, niggli_tolerance)
+  origins = primitive.rarest_atoms(species)
+  bases = _similar(lattice)
+  basis, origin = _highest(species, coordinates, bases, origins)
   # cartesian = fractional @ cell = (fractional @ M⁻¹) @ (M @ cell)
-  chosen = (fractional - fractional[origin]) @ unimodular().inverses[basis]
+  inverse = unimodular().inverses[basis]
+  chosen = (coordinates - coordinates[origin]) @ inverse
   # 0.9999999 and 0 are one coordinate.
   chosen = np.round(chosen, 7) % 1.0
-  order = np.lexsort((*np.round(chosen, 4).T[::-1], -numbers))
-  return numbers[order], chosen[order], matrix @ cell
+  order = np.lexsort((*np.round(chosen, 4).T[::-1], -species))
+  return species[order], chosen[order], unimodular().matrices[basis] @ lattice
 
 
 def random_frame(

@@ -93,7 +93,8 @@ def _has_translation(numbers, fractional, cell) -> bool:
   shifts = positions[1:] - positions[0]
   # Two atoms of the rarest species rule out most translations.
   images = positions[-2:] + shifts[:, None]
-  shifts = shifts[_coincide(images, positions, cell).any(2).all(1)]
+  coincide = _coincide(images, positions, cell)
+  shifts = shifts[np.all(np.any(coincide, axis=2), axis=1)]
   is_same = numbers[:, None] == numbers
   for shift in shifts:
     coincide = _coincide(fractional + shift, fractional, cell) & is_same
