@@ -15,6 +15,10 @@ above 0.1 Å³. Composition: charges can balance (SMACT). Wasserstein distances 
 density (g/cm³) and number of elements to `--reference`. Unique: no other draw
 of the same formula matches it; novel: no crystal of `--seen` does. All are
 shares of the draws that were asked for; unique and novel of the valid ones too.
+
+Element sets: one draw for the elements of each of some crystals of `--data`
+with three elements; met if a valid crystal of exactly these elements comes.
+Seconds are CPU time, compilation included.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from crystal_jax.generation import latent_sampling, sampling
 from crystal_jax.generation.request import Criteria, resolve
 from crystal_jax.structure.composition import formula, mass_density, unit_of
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.elements import symbol
 
 # Crystals that are drawn together, so that memory stays small.
 _CHUNK = 256
@@ -54,6 +59,8 @@ def main() -> None:
     by_composition(codec, prior, args)
   if args.free:
     free(codec, prior, args)
+  if args.element_sets:
+    element_sets(codec, prior, args)
   if args.by_formula:
     compositions_alone(prior, args)
 
@@ -69,6 +76,7 @@ def _arguments():
   parser.add_argument('--compositions', type=int, default=0)
   parser.add_argument('--tries', type=int, default=1)
   parser.add_argument('--free', type=int, default=0)
+  parser.add_argument('--element-sets', type=int, default=0)
   parser.add_argument('--by-formula', type=int, default=0)
   parser.add_argument(
     '--guidance', type=float, default=latent_sampling.GUIDANCE
@@ -91,7 +99,7 @@ def by_composition(codec, prior, args) -> None:
   true = [true[i] for i in order[: args.compositions]]
   wanted = [unit_of(_primitive(crystal)) for crystal in true]
   atoms = [len(_primitive(crystal)) for crystal in true]
-  begun, rounds = time.time(), []
+  begun, rounds = time.process_time(), []
   for attempt in range(args.tries):
     z = _latents(prior, wanted, atoms, args, attempt)
     found = codec.decode(
@@ -101,7 +109,7 @@ def by_composition(codec, prior, args) -> None:
       refine=args.refine,
     )
     rounds.append([c or codec.failures.get(i, '') for i, c in enumerate(found)])
-  seconds = time.time() - begun
+  seconds = time.process_time() - begun
   scored = [
     matching.compare(
       true, found, gate=True, workers=args.workers, progress=False
@@ -128,6 +136,8 @@ def by_composition(codec, prior, args) -> None:
     f'formula {first["formula_exact"]:.1%}, structure {np.mean(valid):.1%}, '
     f'{1000 * seconds / args.tries / len(true):.0f} s for 1,000 draws'
   )
+  for reason in [c for c in rounds[0] if isinstance(c, str)][:5]:
+    print(f'  no crystal: {reason}')
   missed = {k: v for k, v in first.items() if k.startswith('missed') and v}
   print(', '.join(f'{k} {v:.1%}' for k, v in missed.items()), flush=True)
   sizes = collections.defaultdict(list)
@@ -145,12 +155,12 @@ def by_composition(codec, prior, args) -> None:
 
 def free(codec, prior, args) -> None:
   """Draws without conditions."""
-  begun, crystals = time.time(), []
+  begun = time.process_time()
   draws = sampling.sample(
     codec, prior, args.free, Criteria(), seed=args.seed,
     guidance=args.guidance, steps=args.steps, refine=args.refine,
   )  # fmt: skip
-  crystals, seconds = draws.crystals, time.time() - begun
+  crystals, seconds = draws.crystals, time.process_time() - begun
   _, reference, _ = read(pathlib.Path(args.reference))
   _, seen, _ = read(pathlib.Path(args.seen))
   there = [c for c in crystals if c is not None]
@@ -190,6 +200,57 @@ def free(codec, prior, args) -> None:
     _show(crystal)
 
 
+def element_sets(codec, prior, args) -> None:
+  """Draws of the element sets of crystals with three elements."""
+  _, crystals, _ = read(args.data)
+  sets = sorted(
+    {
+      tuple(sorted(set(c.numbers.tolist())))
+      for c in crystals
+      if _elements(c) == 3
+    }
+  )
+  order = np.random.default_rng(args.seed).permutation(len(sets))
+  sets = [sets[i] for i in order[: args.element_sets]]
+  counts = []
+  for index, numbers in enumerate(sets):
+    criteria = Criteria(elements={symbol(z) for z in numbers})
+    counts.append(_sampled_counts(prior, criteria, args.seed, index))
+  wanted = [
+    tuple((int(z) + 1, int(row[z])) for z in np.flatnonzero(row))
+    for row in counts
+  ]
+  atoms = [int(row.sum()) for row in counts]
+  found = codec.decode(
+    _latents(prior, wanted, atoms, args, 0),
+    composition=[dict(unit) for unit in wanted],
+    num_atoms=atoms,
+    refine=args.refine,
+  )
+  met = [
+    crystal is not None
+    and _structure(crystal)
+    and tuple(sorted(set(crystal.numbers.tolist()))) == numbers
+    for crystal, numbers in zip(found, sets, strict=True)
+  ]
+  print(
+    f'{len(met)} sets of three elements: met {np.mean(met):.1%}', flush=True
+  )
+
+
+def _sampled_counts(prior, criteria, seed, index):
+  """Atoms of each element of one drawn composition."""
+  from crystal_jax.generation import compositions
+
+  known = compositions.known_numbers(None)
+  request = resolve(prior.networks, prior.params, known, criteria)
+  sampler = compositions.Compositions(
+    prior.networks, prior.params, sampling.ATOMS_TEMPERATURE
+  )
+  generators = [np.random.default_rng([seed, index, 1])]
+  return sampler.draw(generators, request.given, request.choice)[0]
+
+
 def compositions_alone(prior, args) -> None:
   """Compositions of the model without any structure."""
   from crystal_jax.generation import compositions
@@ -199,10 +260,12 @@ def compositions_alone(prior, args) -> None:
   generators = [
     np.random.default_rng([args.seed, i, 1]) for i in range(args.by_formula)
   ]
-  sampler = compositions.Compositions(prior.networks, prior.params)
-  begun = time.time()
+  sampler = compositions.Compositions(
+    prior.networks, prior.params, sampling.ATOMS_TEMPERATURE
+  )
+  begun = time.process_time()
   counts = sampler.draw(generators, request.given, request.choice)
-  seconds = time.time() - begun
+  seconds = time.process_time() - begun
   _, reference, _ = read(pathlib.Path(args.reference))
   _, seen, _ = read(pathlib.Path(args.seen))
   cells = [np.repeat(np.arange(1, 95), row) for row in counts]
@@ -264,8 +327,6 @@ def _is_charge_balanced(crystal) -> bool:
 
 
 def _balanced_unit(unit) -> bool:
-  from crystal_jax.structure.elements import symbol
-
   return validity.is_charge_balanced(
     [symbol(z) for z, _ in unit], [count for _, count in unit]
   )

@@ -47,14 +47,19 @@ class Choice:
 class Compositions:
   """Draws compositions from a prior; on the host."""
 
-  def __init__(self, networks: PriorNetworks, params: PyTree):
+  def __init__(
+    self, networks: PriorNetworks, params: PyTree, temperature: float = 1.0
+  ):
     """A sampler.
 
     Args:
       networks: The networks.
       params: Their parameters.
+      temperature: Divides the logits of an element's number of atoms; below 1,
+        ratios are more often those that charges allow.
     """
     self._networks, self._params = networks, params
+    self._temperature = temperature
 
   def draw(
     self,
@@ -216,7 +221,10 @@ class Compositions:
         jax.tree.map(lambda x: np.repeat(x, _ROWS, axis=0), given),
       )
       parts.append([np.asarray(each)[: len(rows)] for each in found])
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+    totals, which, many = (
+      np.concatenate(each) for each in zip(*parts, strict=True)
+    )
+    return totals, which, many / self._temperature
 
 
 @functools.partial(jax.jit, static_argnames='networks')

@@ -1,6 +1,7 @@
 """Integration of the flow from noise to latents.
 
-Heun's method, second order, with equal steps of time. With guidance g the
+The Adams-Bashforth method of second order: one evaluation a step. Steps are
+shorter near the noise, where the velocity changes fastest. With guidance g the
 velocity is v(no conditions) + g (v(conditions) - v(no conditions))
 (arXiv:2207.12598).
 """
@@ -20,6 +21,10 @@ from crystal_jax.generation.prior import PriorNetworks
 
 # Number of latents that are integrated together.
 BATCH_SIZE = 64
+# Time is this power of the share of the steps that are done. Of 64 latents of
+# compositions of mp_le20_val, 16 steps end at an RMS distance of 0.025
+# (standardized) from 50 steps of Heun's method, with equal steps at 0.15.
+TIME_POWER = 1.5
 
 
 def noise(
@@ -54,7 +59,7 @@ def integrate(
   *,
   begin: float = 0.0,
   guidance: float = 1.0,
-  steps: int = 25,
+  steps: int = 16,
 ) -> Float[np.ndarray, 'B D']:
   """Latents at time 1, by integrating the velocity from an earlier time.
 
@@ -66,7 +71,7 @@ def integrate(
     begin: Start time, in [0, 1).
     guidance: Strength of the conditions. 1: as trained. Above 1: stronger than
       in the data.
-    steps: Steps of Heun's method, two evaluations each.
+    steps: Steps of the method, at least one.
 
   Returns:
     Latents of the codec, not standardized.
@@ -97,23 +102,33 @@ def _rows(given, rows):
 def _integrate(
   networks, params, x, given, begin, guidance, *, steps, guided
 ) -> Float[Array, 'B D']:
-  nothing = conditions_lib.unconditional(len(x), len(networks.properties))
+  count = len(x)
+  nothing = conditions_lib.unconditional(count, len(networks.properties))
+  both = jax.tree.map(lambda *pair: jnp.concatenate(pair), given, nothing)
 
   def velocity(x, time):
-    time = jnp.full(len(x), time)
-    conditioned = networks.velocity(params, x, time, given)
     if not guided:
-      return conditioned
-    unconditioned = networks.velocity(params, x, time, nothing)
+      return networks.velocity(params, x, jnp.full(count, time), given)
+    # One batch of both: the weights are read once.
+    found = networks.velocity(
+      params, jnp.concatenate([x, x]), jnp.full(2 * count, time), both
+    )
+    conditioned, unconditioned = found[:count], found[count:]
     return unconditioned + guidance * (conditioned - unconditioned)
 
-  width = (1.0 - begin) / steps
+  first = begin ** (1 / TIME_POWER)
+  times = (
+    first + (1 - first) * jnp.linspace(0.0, 1.0, steps + 1)
+  ) ** TIME_POWER
+  widths = jnp.diff(times)
 
-  def step(i, x):
-    time = begin + i * width
-    first = velocity(x, time)
-    second = velocity(x + width * first, time + width)
-    return x + 0.5 * width * (first + second)
+  def step(i, state):
+    x, before = state
+    current = velocity(x, times[i])
+    # The first step has no velocity before: Euler's method.
+    ratio = jnp.where(i == 0, 0, widths[i] / widths[jnp.maximum(i - 1, 0)])
+    x = x + widths[i] * (current + 0.5 * ratio * (current - before))
+    return x, current
 
-  x = jax.lax.fori_loop(0, steps, step, x)
+  x, _ = jax.lax.fori_loop(0, steps, step, (x, jnp.zeros_like(x)))
   return networks.latent_statistics(params).invert(x)

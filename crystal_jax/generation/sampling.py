@@ -28,6 +28,10 @@ from crystal_jax.generation.request import Criteria, Request, resolve
 from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.structure import composition as composition_lib
 
+# Temperature of an element's number of atoms; see `Compositions`. Chosen on 600
+# compositions, against those of mp_le20_val: 87 % pass SMACT (85 % at 1), and
+# 74 % of these are not in the training set (76 %).
+ATOMS_TEMPERATURE = 0.8
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
 
@@ -55,7 +59,7 @@ def sample(
     guidance: Strength of the conditions; None: `GUIDANCE`.
     exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
       for each crystal.
-    steps: Steps of Heun's method.
+    steps: Steps of the integration.
     refine: See `Codec.decode`.
 
   Raises:
@@ -107,9 +111,8 @@ def draw_compositions(
   generators = [
     np.random.default_rng([seed, int(i), _COMPOSITION]) for i in index
   ]
-  counts = Compositions(prior.networks, prior.params).draw(
-    generators, request.given, request.choice
-  )
+  sampler = Compositions(prior.networks, prior.params, ATOMS_TEMPERATURE)
+  counts = sampler.draw(generators, request.given, request.choice)
   given = jax.tree.map(
     lambda x: np.repeat(x, len(index), axis=0), request.given
   )
