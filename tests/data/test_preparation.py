@@ -181,7 +181,7 @@ def test_what_the_shipped_codecs_cover(tmp_path):
     ase.io.write(source / f'{name}.cif', atoms)
   found = data.prepare([source], tmp_path / 'out', workers=0)
   assert found.covered == {
-    'carbon_24': 1, 'mp_20': 5, 'perov_5': 3, 'universal': 6,
+    'carbon_24': 1, 'mp_20': 5, 'mp_20_vector': 5, 'perov_5': 3, 'universal': 6,
   }  # fmt: skip
   assert 'mp_20: 5\n' in str(found)
   assert summary.Summary.load(tmp_path / 'out' / 'summary.json') == found
