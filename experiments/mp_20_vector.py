@@ -8,6 +8,9 @@ The training starts from the principal components of mp_20's latents:
   python -m experiments.main --config=experiments/mp_20_vector.py \
     --workdir=runs/mp_20_vector
 
+An hour on one core; of the shipped weights' 4,800 steps the first 1,750 had the
+cosine of a longer training. benchmarks/RESULTS.md has the scores.
+
 The compact files `runs/mp_le20_*.npz` are those of mp_20.py.
 """
 
@@ -19,5 +22,5 @@ def get_config():
   config.model.cell_vae.vector = 250
   config.train.start_from = 'runs/vector_start'
   config.train.cell_loss.occupancy = 400.0
-  config.train.steps = 12_000
+  config.train.steps = 4_800
   return config
