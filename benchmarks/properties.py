@@ -53,8 +53,9 @@ def main():
     'element fractions': fractions,
     'latent and fractions': np.concatenate([z, fractions], 1),
   }
-  tokens = getattr(getattr(codec.model.networks, 'vae', None), 'tokens', 0)
-  if tokens and codec.size >= tokens:
+  vae = getattr(codec.model.networks, 'vae', None)
+  tokens = 0 if getattr(vae, 'vector', 0) else getattr(vae, 'tokens', 0)
+  if tokens:
     features['latent, pooled over tokens'] = pooling.pool_tokens(z, tokens)
   print('| read from | numbers | R² | MAE | crystal system |')
   print('|---|---|---|---|---|')
