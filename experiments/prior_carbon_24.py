@@ -1,7 +1,7 @@
 r"""The prior of `carbon_24`: latents of carbon under numbers of atoms.
 
 As `prior_perov_5`, on nine tenths of the published validation split, with
-duplicates kept together. Twelve minutes of a core:
+duplicates kept together. Minutes of a core:
 
   python -m benchmarks.own_splits ../shared/data/carbon_24_val.npz --out=data
   python -m experiments.main --config=experiments/prior_carbon_24.py \

@@ -2,7 +2,7 @@ r"""The prior of `perov_5`: latents of perovskites under compositions.
 
 A rectified flow (residual MLP, 3 million parameters) on the codec's latents of
 its own training crystals, nine tenths of the published validation split by
-formula, and a small network of compositions. Twelve minutes of a core:
+formula, and a small network of compositions. Minutes of a core:
 
   python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
   python -m experiments.main --config=experiments/prior_perov_5.py \
@@ -37,7 +37,7 @@ def small_prior(codec, energy):
   config.model.prior.composition_width = 64
   config.data.builder = f'data/{codec}'
   config.data.origins = 1
-  config.train.steps = 2_000
+  config.train.steps = 1_200
   config.train.prior_loss.drop.other = 0.5
   config.train.batch_size = 256
   config.train.learning_rate = 2e-3

@@ -81,7 +81,7 @@ def fit(
   Returns:
     All parameters, and the nats of a held-out composition without conditions.
   """
-  shares = exchanges.exchange_shares(known.counts.astype(int))
+  shares = exchanges.exchange_shares(np.asarray(known.counts).astype(int))
   schedule = optax.warmup_cosine_decay_schedule(
     0.0, config.learning_rate, config.steps // 10, config.steps
   )
@@ -146,7 +146,7 @@ def _batch(generator, known, shares, config) -> Conditions:
   rows = generator.integers(len(known.counts), size=config.batch_size)
   batch = _rows(known, rows)
   is_exchanged = generator.random(config.batch_size) < config.exchanged
-  counts = batch.counts.copy()
+  counts = np.array(batch.counts)
   counts[is_exchanged] = exchanges.exchanged(
     generator, counts[is_exchanged], shares
   )

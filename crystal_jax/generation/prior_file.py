@@ -149,8 +149,8 @@ def _read_card(folder) -> dict[str, Any]:
   path = folder / CARD
   if not path.is_file():
     raise FileNotFoundError(
-      f'{path}: no such file; a codec draws with a prior. mp_20 has one, and '
-      'docs/draw.md says how to train one.'
+      f'{path}: no such file; a codec draws with a prior. mp_20, perov_5 and '
+      'carbon_24 have one, and docs/draw.md says how to train one.'
     )
   try:
     card = json.loads(path.read_text(encoding='utf-8'))
