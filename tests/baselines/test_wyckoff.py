@@ -41,6 +41,7 @@ def test_positions_of_known_groups(number):
   assert sorted(found) == sorted(zip(*TABLES[number], strict=True))
 
 
+@pytest.mark.slow
 def test_all_groups_have_the_positions_of_the_tables():
   total = 0
   for number in range(1, 231):
