@@ -261,7 +261,8 @@ def _gauss_newton_step(
   def normal(step):
     return transpose(jvp(step))[0]
 
-  return conjugate_gradients(normal, -transpose(residual)[0], iterations)
+  with full_precision():
+    return conjugate_gradients(normal, -transpose(residual)[0], iterations)
 
 
 @_jit
