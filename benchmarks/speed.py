@@ -85,8 +85,7 @@ def _turns(folders, work, rounds) -> dict[str, np.ndarray]:
       worker.stdin.flush()
       times[name].append([*map(float, worker.stdout.readline().split())])
   for worker in workers.values():
-    worker.stdin.close()
-    worker.wait()
+    worker.communicate()  # Closes both pipes.
   return {name: np.array(values) for name, values in times.items()}
 
 
@@ -98,7 +97,7 @@ def _fresh(folders, work, rounds) -> dict[str, np.ndarray]:
       cached = work == 'first cached'
       environment = {'JAX_COMPILATION_CACHE_DIR': cache} if cached else {}
       runs = [
-        _start(folder, 'first', environment, until='').stdout.read().split()
+        _start(folder, 'first', environment, until='').communicate()[0].split()
         for _ in range(min(rounds, 2) + cached)
       ]
     times[name] = np.array(runs[cached:], float)
