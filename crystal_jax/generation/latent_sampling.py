@@ -28,8 +28,9 @@ def sample_latents(
   index: Int[np.ndarray, 'B'],
   guidance: float = GUIDANCE,
   steps: int = STEPS,
+  temperature: float = TEMPERATURE,
 ) -> Float[np.ndarray, 'B D']:
-  """Latents under conditions, from noise of scale `TEMPERATURE`.
+  """Latents under conditions, from scaled noise.
 
   Args:
     networks: Networks of the prior.
@@ -39,8 +40,9 @@ def sample_latents(
     index: Index of each draw; its noise depends on seed and index alone.
     guidance: Strength of the conditions.
     steps: Steps of the integration.
+    temperature: Scale of the noise.
   """
-  start = TEMPERATURE * integration.noise(seed, index, networks.latent_size)
+  start = temperature * integration.noise(seed, index, networks.latent_size)
   return integration.integrate(
     networks, params, start, given, guidance=guidance, steps=steps
   )
