@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -29,11 +30,32 @@ def read(
   for i, name in enumerate(columns['ids'].tolist()):
     if wanted and name not in wanted:
       continue
-    atoms = slice(*columns['offsets'][i : i + 2])
-    cell = columns['cell'][i].astype(np.float64)
-    positions = columns['frac'][atoms].astype(np.float64) @ cell
-    numbers = columns['numbers'][atoms].astype(np.int32)
     ids.append(name)
-    crystals.append(Crystal(numbers, positions, cell))
+    crystals.append(_crystal(columns, i))
     kept.append(energies[i])
   return ids, crystals, np.array(kept)
+
+
+def read_random(
+  path: pathlib.Path, number: int, seed: int
+) -> tuple[list[Crystal], dict[str, np.ndarray]]:
+  """Random crystals of a compact file, and its scalars of them by name.
+
+  Args:
+    path: The file.
+    number: Number of crystals; of a smaller file, all in random order.
+    seed: Seed of the choice.
+  """
+  columns = compact.read_file(path)
+  chosen = np.random.default_rng(seed).permutation(len(columns['ids']))[:number]
+  scalars = {name: columns[name][chosen] for name in
+             compact.scalar_names(columns)}  # fmt: skip
+  return [_crystal(columns, i) for i in chosen.tolist()], scalars
+
+
+def _crystal(columns: Mapping[str, np.ndarray], row: int) -> Crystal:
+  """The crystal of a row."""
+  atoms = slice(*columns['offsets'][row : row + 2])
+  cell = columns['cell'][row].astype(np.float64)
+  positions = columns['frac'][atoms].astype(np.float64) @ cell
+  return Crystal(columns['numbers'][atoms].astype(np.int32), positions, cell)

@@ -29,8 +29,8 @@ import pathlib
 import numpy as np
 import spglib
 
+from benchmarks.compact_crystals import read_random
 from crystal_jax.codec.codec import Codec
-from crystal_jax.io.reading import compact
 from crystal_jax.properties.composition import element_fractions
 from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
@@ -44,7 +44,8 @@ _SYMPREC = 0.01
 
 def main() -> None:
   args = _arguments()
-  crystals, energies = read(args.data, args.crystals, args.seed)
+  crystals, scalars = read_random(args.data, args.crystals, args.seed)
+  energies = scalars['formation_energy_per_atom']
   codec = Codec.load(args.weights)
   z = codec.encode(crystals, skip=True)
   kept = np.flatnonzero(np.isfinite(z).all(axis=1))
@@ -86,24 +87,6 @@ def _arguments():
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--show', type=int, default=0, help='queries to print')
   return parser.parse_args()
-
-
-def read(path: pathlib.Path, number: int, seed: int):
-  """Random crystals of a compact file, and their formation energies."""
-  columns = compact.read_file(path)
-  order = np.random.default_rng(seed).permutation(len(columns['ids']))[:number]
-  crystals = []
-  for i in order:
-    atoms = slice(*columns['offsets'][i : i + 2])
-    cell = columns['cell'][i].astype(np.float64)
-    crystals.append(
-      Crystal(
-        columns['numbers'][atoms].astype(np.int32),
-        columns['frac'][atoms].astype(np.float64) @ cell,
-        cell,
-      )
-    )
-  return crystals, columns['formation_energy_per_atom'][order]
 
 
 def label(crystal: Crystal) -> dict[str, object]:

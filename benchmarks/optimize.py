@@ -21,12 +21,12 @@ import time
 
 import numpy as np
 
+from benchmarks import compact_crystals
 from crystal_jax.codec.codec import Codec
 from crystal_jax.evaluation import validity
 from crystal_jax.evaluation.samples import distinct
 from crystal_jax.evaluation.samples.reference import load_reference
 from crystal_jax.io.reading import compact
-from crystal_jax.structure.crystal import Crystal
 
 QUANTILES = 0.05, 0.10, 0.15
 PROPERTY = 'formation_energy_per_atom'
@@ -34,7 +34,8 @@ PROPERTY = 'formation_energy_per_atom'
 
 def main() -> None:
   args = _arguments()
-  crystals, energies = read(args)
+  _, crystals, _ = compact_crystals.read(args.data)
+  energies = _read_energies(args)
   limits = np.nanquantile(energies, QUANTILES)
   order = np.random.default_rng(args.seed).permutation(len(crystals))
   codec = Codec.load(args.weights)
@@ -78,24 +79,12 @@ def _arguments():
   return parser.parse_args()
 
 
-def read(args) -> tuple[list[Crystal], np.ndarray]:
-  """Crystals of a compact file and their formation energies."""
-  columns = compact.read_file(args.data)
-  energies = columns.get(PROPERTY)
-  if args.energies is not None:
-    with np.load(args.energies) as file:
-      energies = file['formation_val']
-  crystals = []
-  for cell, start, end in zip(
-    columns['cell'].astype(np.float64),
-    columns['offsets'][:-1],
-    columns['offsets'][1:],
-    strict=True,
-  ):
-    fractional = columns['frac'][start:end].astype(np.float64)
-    numbers = columns['numbers'][start:end].astype(np.int32)
-    crystals.append(Crystal(numbers, fractional @ cell, cell))
-  return crystals, energies
+def _read_energies(args) -> np.ndarray:
+  """Formation energies of the crystals, eV/atom."""
+  if args.energies is None:
+    return compact.read_file(args.data)[PROPERTY]
+  with np.load(args.energies) as file:
+    return file['formation_val']
 
 
 def _are_new(ended, start, known) -> np.ndarray:

@@ -21,18 +21,17 @@ import pathlib
 
 import numpy as np
 
+from benchmarks.compact_crystals import read_random
 from crystal_jax.codec.codec import open_codec
-from crystal_jax.io.reading import compact
 from crystal_jax.models.property_heads import PropertyHeads
 from crystal_jax.properties import composition, fitting, pooling
 from crystal_jax.properties.ridge import fit_ridge
-from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.crystal_systems import CRYSTAL_SYSTEMS
 
 
 def main():
   args = _arguments()
-  crystals, columns = read(args.data, args.crystals, args.seed)
+  crystals, columns = read_random(args.data, args.crystals, args.seed)
   values = columns[args.column]
   codec = open_codec(args.weights)
   z, std = codec.encode(crystals, skip=True, std=True)
@@ -73,27 +72,6 @@ def main():
     right = (table['crystal_system'] == systems).mean()
     found = fitting.score(values, table[args.column])
     row("`predict`: the codec's own heads", codec.size, found, right)
-
-
-def read(
-  path: pathlib.Path, count: int, seed: int
-) -> tuple[list[Crystal], dict[str, np.ndarray]]:
-  """Some crystals of a compact file, at random, and its scalars of them."""
-  columns = compact.read_file(path)
-  chosen = np.random.default_rng(seed).permutation(len(columns['ids']))[:count]
-  crystals = []
-  for i in chosen.tolist():
-    atoms = slice(*columns['offsets'][i : i + 2])
-    cell = columns['cell'][i].astype(np.float64)
-    crystals.append(
-      Crystal(
-        columns['numbers'][atoms].astype(np.int32),
-        columns['frac'][atoms].astype(np.float64) @ cell,
-        cell,
-      )
-    )
-  scalars = compact.scalar_names(columns)
-  return crystals, {name: columns[name][chosen] for name in scalars}
 
 
 def crystal_systems(groups: np.ndarray) -> np.ndarray:

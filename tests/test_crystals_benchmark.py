@@ -141,6 +141,14 @@ def test_a_file_is_read(tmp_path):
   (tmp_path / 'ids').write_text('b\n')
   ids, found, _ = compact_crystals.read(tmp_path / 'file.npz', tmp_path / 'ids')
   assert ids == ['b'] and found[0].numbers.tolist() == [7]
+  found, scalars = compact_crystals.read_random(tmp_path / 'file.npz', 2, 0)
+  of_energy = {-1: [6, 6], -2: [7]}
+  assert [c.numbers.tolist() for c in found] == [
+    of_energy[energy] for energy in scalars['energy_per_atom'].tolist()
+  ]
+  assert sorted(of_energy) == sorted(scalars['energy_per_atom'])
+  found, _ = compact_crystals.read_random(tmp_path / 'file.npz', 1, 0)
+  assert len(found) == 1
 
 
 def test_the_tables_of_boxes():
