@@ -3,7 +3,8 @@ r"""The prior of `carbon_24`: latents of carbon under numbers of atoms.
 As `prior_perov_5`, on nine tenths of the published validation split, with
 duplicates kept together. Minutes of a core:
 
-  python -m benchmarks.own_splits ../shared/data/carbon_24_val.npz --out=data
+  python -m benchmarks.split_published_val ../shared/data/carbon_24_val.npz \
+    --out=data
   python -m experiments.main --config=experiments/prior_carbon_24.py \
     --workdir=runs/prior_carbon_24
   python -m crystal_jax.generation.export runs/prior_carbon_24 \

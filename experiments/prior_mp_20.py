@@ -17,6 +17,12 @@ beside the compact files first:
   python -m crystal_jax.generation.export runs/prior_mp_20 \
     crystal_jax/weights/mp_20
 
+The network of compositions is then trained further, alone:
+
+  python -m crystal_jax.generation.fit_compositions crystal_jax/weights/mp_20 \
+    --train=runs/mp_le20_energies_train.npz \
+    --heldout=../shared/data/mp_le20_val.npz
+
 benchmarks/RESULTS.md has what the shipped prior was trained for and reached.
 """
 

@@ -4,7 +4,8 @@ A rectified flow (residual MLP, 3 million parameters) on the codec's latents of
 its own training crystals, nine tenths of the published validation split by
 formula, and a small network of compositions. Minutes of a core:
 
-  python -m benchmarks.own_splits ../shared/data/perov_5_val.npz --out=data
+  python -m benchmarks.split_published_val ../shared/data/perov_5_val.npz \
+    --out=data
   python -m experiments.main --config=experiments/prior_perov_5.py \
     --workdir=runs/prior_perov_5
   python -m crystal_jax.generation.export runs/prior_perov_5 \

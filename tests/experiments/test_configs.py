@@ -1,9 +1,11 @@
 """Every experiment builds; a mistyped field is answered with the right one."""
 
 import importlib
+import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -60,6 +62,13 @@ def test_every_experiment_builds(name):
   assert set(params) == {
     'both': {'vae', 'unet'}, 'unet': {'unet'}, 'vae': {'vae'},
   }[config.model.networks]  # fmt: skip
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_commands_of_experiments_exist(name):
+  text = importlib.import_module(f'experiments.{name}').__doc__ or ''
+  for module in re.findall(r'python -m ([\w.]+)', text):
+    assert importlib.util.find_spec(module), module
 
 
 @pytest.mark.parametrize('name', NAMES)
