@@ -7,6 +7,8 @@ same workdir is resumed.
 """
 
 import logging
+import os
+import sys
 
 import jax
 from absl import app, flags
@@ -38,6 +40,8 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'In all.')
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Of this process.')
+# Seconds after which a silent process counts as ended.
+_HEARTBEAT_TIMEOUT = 30
 
 
 def main(argv):
@@ -48,12 +52,27 @@ def main(argv):
   logging.getLogger('crystal_jax').setLevel(logging.INFO)
   if _DISTRIBUTED.value:
     jax.distributed.initialize(
-      _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+      _COORDINATOR.value,
+      _NUM_PROCESSES.value,
+      _PROCESS_ID.value,
+      heartbeat_timeout_seconds=_HEARTBEAT_TIMEOUT,
     )
   try:
     _run()
   except (ValueError, OSError, loop.TrainingDivergedError) as error:
     raise SystemExit(f'{type(error).__name__}: {error}') from error
+  except jax.errors.JaxRuntimeError as error:
+    if jax.process_count() == 1:
+      raise
+    print(
+      'This process cannot go on; another one may have ended. '
+      f'{str(error).splitlines()[0]}\nStart all processes again with the same '
+      'command: the training goes on from its latest checkpoint.',
+      file=sys.stderr,
+      flush=True,
+    )
+    # An orderly exit would wait for the process that has ended.
+    os._exit(1)
 
 
 def _parse(argv):

@@ -55,6 +55,7 @@ def fields(command):
   return config
 
 
+@pytest.mark.slow
 def test_the_commands_run(my_cifs, capsys, data_dir):
   prepare, describe, train, mixed, supercells, train_large = commands()
   assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']

@@ -58,6 +58,7 @@ def scores(run, with_random_frames):
   return dict(zip(names, row, strict=True))
 
 
+@pytest.mark.slow
 def test_moved_crystals_go_through_the_standard_frame(run, monkeypatch):
   row = scores(run, with_random_frames=False)
   assert row['match'] == row['moved'] == '100.0%'

@@ -27,6 +27,7 @@ def plan(tmp_path, **options):
   return accelerator.Plan(**defaults | options)
 
 
+@pytest.mark.slow
 def test_the_report_of_an_accelerator(tmp_path, capsys):
   assert accelerator.report(plan(tmp_path))
   text = capsys.readouterr().out

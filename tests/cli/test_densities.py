@@ -82,6 +82,7 @@ def test_a_mistake_is_one_line(tmp_path, capsys):
   assert 'decode-density' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_crystal_is_written_without_matplotlib(
   tmp_path, monkeypatch, capsys
 ):
@@ -122,6 +123,7 @@ def test_lengths_are_given_once(name, shape, options, reason, tmp_path, capsys):
   assert reason in capsys.readouterr().err and not out.exists()
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn_where_no_lattice_is_found(tmp_path, capsys):
   lone = cj.Crystal(np.array([26]), np.zeros((1, 3)), 30 * np.eye(3))
   cj.write(tmp_path / 'in.cif', lone)

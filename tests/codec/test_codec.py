@@ -160,7 +160,9 @@ def test_file_names_are_no_crystals(tiny):
     tiny.encode(['a.cif'])
 
 
-@pytest.mark.parametrize('kind', ['cell', 'coded_box'])
+@pytest.mark.parametrize(
+  'kind', ['cell', pytest.param('coded_box', marks=pytest.mark.slow)]
+)
 def test_arrays_are_what_crystals_are_and_can_be_differentiated(kind):
   codec, examples = codecs.untrained(kind), crystals.embedded(3)
   model, batch = codec.to_arrays(examples)

@@ -10,6 +10,7 @@ from tests import codecs, crystals
 from tests.representation.test_coded_box import make
 
 
+@pytest.mark.slow
 def test_a_single_cell_comes_back_however_it_is_written():
   box = make('single_cell', size=24, length=8.0)
   model = codecs.perfect_model('coded_box', box)

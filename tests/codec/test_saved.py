@@ -52,6 +52,7 @@ def test_saved_and_opened_by_another_process(tmp_path, kind):
       np.testing.assert_allclose(there[str(i)], crystal.positions, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_codec(tiny_cell_config, tmp_path):
   from crystal_jax import tasks
 

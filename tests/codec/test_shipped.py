@@ -72,7 +72,10 @@ def test_latents_are_what_they_were(name):
   np.testing.assert_allclose(found, z, atol=1e-3)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(
+  'name',
+  [pytest.param(n, marks=[pytest.mark.slow] * (n != 'mp_20')) for n in NAMES],
+)
 def test_every_codec_decodes(name):
   if name == 'perov_5':
     batch = perovskites()

@@ -224,6 +224,7 @@ def test_one_round_finds_what_stands_out_of_the_noise():
   assert len(weights_found(pair, [10, 2], stand_out=1e4, **once)) == 1
 
 
+@pytest.mark.slow
 def test_band_limit_says_how_a_coarse_density_is_to_be_read():
   """Weights of one and a grid of the cell's own, as a network says them."""
   grid, cell = cj.CellGrid(10), 8 * np.eye(3)

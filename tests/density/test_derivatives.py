@@ -69,7 +69,7 @@ def loss_and_reference(grid, sigma):
   'name',
   [
     'slabs',
-    'fourier',
+    pytest.param('fourier', marks=pytest.mark.slow),
     pytest.param('low rank', marks=pytest.mark.slow),
     pytest.param('direct', marks=pytest.mark.slow),
   ],
@@ -131,9 +131,9 @@ def test_hessian_vector_product_equals_finite_differences(name):
 @pytest.mark.parametrize(
   'grid',
   [
-    cj.CellGrid(16),
+    pytest.param(cj.CellGrid(16), marks=pytest.mark.slow),
     pytest.param(cj.BoxGrid(3.0, 3), marks=pytest.mark.slow),
-    pytest.param(cj.CellGrid(8), marks=pytest.mark.slow),
+    cj.CellGrid(8),
   ],
   ids=str,
 )

@@ -46,6 +46,7 @@ def test_weights_and_cell_beside_a_crystal_replace_its_own():
   )
 
 
+@pytest.mark.slow
 def test_a_crystal_is_traced_like_its_arrays():
   crystal = jax.tree.map(jnp.asarray, crystals.perovskite())
   render = lambda c: cj.voxelize(c, grid=BOX, sigma=0.5, max_images=256)

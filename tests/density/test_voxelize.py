@@ -183,6 +183,7 @@ def test_exact_on_any_lattice(rungs, choices, lengths, angles, which, seed):
   assert error(density, *truth, cell, grid, sigma) < 5e-6
 
 
+@pytest.mark.slow
 def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
   tiny = reference.triclinic((1.5, 1.5, 1.5), (90.0, 90.0, 90.0))
   large = reference.triclinic((60.0, 60.0, 60.0), (60.0, 60.0, 60.0))
@@ -201,7 +202,7 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
 @pytest.mark.parametrize(
   'angle, sigma',
   [
-    (90, 1.4),
+    pytest.param(90, 1.4, marks=pytest.mark.slow),
     (25, 0.745),
     pytest.param(40, 1.0, marks=pytest.mark.slow),
     pytest.param(60, 1.5, marks=pytest.mark.slow),

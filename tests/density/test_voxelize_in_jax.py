@@ -158,6 +158,7 @@ def test_no_atoms_is_an_empty_box():
       assert density.shape == (4, 4, 4) and not density.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('grid', [cj.BoxGrid(10.0, 128), cj.CellGrid(128)])
 def test_128_voxels_a_side_and_400_atoms_fit_in_200_mb(grid):
   run = functools.partial(cj.voxelize, grid=grid, max_images=400)

@@ -67,6 +67,7 @@ def perfect(config):
   return dataclasses.replace(run, model=model), types.SimpleNamespace(ema={})
 
 
+@pytest.mark.slow
 def test_a_perfect_cell_codec_gives_everything_back(
   tiny_cell_config, tmp_path, no_traversals
 ):

@@ -4,6 +4,7 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation import fit_compositions, prior_file
@@ -21,6 +22,7 @@ def conditions(pairs):
   return conditions_lib.from_counts(counts, 1)
 
 
+@pytest.mark.slow
 def test_loss_of_heldout_formulas_falls_and_the_velocity_stays():
   prior = priors.untrained(max_atoms=4)
   known = conditions([p for p in PAIRS if p != (11, 35)])

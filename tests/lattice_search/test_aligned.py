@@ -90,6 +90,7 @@ def test_density_check_accepts_aligned_crystals(name):
   assert not cj.find_lattice(atoms, density=_density(other)).found
 
 
+@pytest.mark.slow
 def test_aligned_crystals_through_their_density():
   for name in ('NaCl', 'Fe', 'Si', 'SrTiO3', 'CaF2'):
     crystal, primitive = crystal_and_primitive(name, True, 'aligned')

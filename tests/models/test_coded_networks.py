@@ -87,6 +87,7 @@ def test_learnt_codes_start_at_zero_and_may_be_left_out():
   assert 'code_offsets' not in networks.decode(params, z)
 
 
+@pytest.mark.slow
 def test_a_vector_reaches_every_token():
   networks, params = make('head', vector=7)
   z = jnp.zeros((1, 7))
@@ -120,6 +121,7 @@ def test_a_lattice_in_the_latent_comes_back_exactly():
   np.testing.assert_allclose(outputs['lattice'], lattice, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('lattice', ['in_latent', 'conditioned'])
 def test_the_whitening_is_not_learnt(lattice):
   networks, params = make(lattice, learn_codes=False)

@@ -83,6 +83,7 @@ def test_only_what_is_not_computed_is_a_column():
   assert columns_of(('num_atoms', 'element_fractions')) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('column', ['band_gap', 'spacegroup_number'])
 def test_what_is_not_known_counts_for_nothing(column):
   batch = crystals()

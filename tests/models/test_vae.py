@@ -60,6 +60,7 @@ def test_a_wrong_size_is_named():
     )
 
 
+@pytest.mark.slow
 def test_folded_spatial_starts_as_a_truncated_cosine_transform():
   """So a smooth density is nearly kept before anything is learnt."""
   grid = cj.BoxGrid(length=8.0, size=24)
@@ -81,6 +82,7 @@ def test_folded_spatial_starts_as_a_truncated_cosine_transform():
   assert (kept >= 0).all()
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_of_a_negative_output():
   vae = VAE(**SMALL)
   params, density, noise = _start(vae)

@@ -119,6 +119,7 @@ def test_examples_before_sized_are_an_error(tiny_config):
     box.examples(None, batch_of(arrays_of(crystals.bcc())))
 
 
+@pytest.mark.slow
 def test_true_densities_are_their_crystals(tiny_config):
   # The decoder's shape is that of tests/evaluation, which compiles it too.
   tiny_config.model.box.length, tiny_config.model.box.size = 8.0, 24

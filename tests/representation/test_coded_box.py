@@ -45,6 +45,7 @@ def small():
   ]
 
 
+@pytest.mark.slow
 def test_crystals_come_back_from_a_wrong_predicted_lattice(small):
   box = make()
   arrays, examples = prepared(box, *small)

@@ -33,9 +33,7 @@ np.savez(out, *leaves)
 
 def _start(config, tmp_path, name, count, devices):
   """`count` processes of `devices` devices."""
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    address = f'127.0.0.1:{probe.getsockname()[1]}'
+  address = f'127.0.0.1:{_free_port()}'
   (tmp_path / 'config.json').write_text(to_json(config))
   script = tmp_path / 'script.py'
   script.write_text(_SCRIPT)
@@ -51,6 +49,12 @@ def _start(config, tmp_path, name, count, devices):
     )
     for i in range(count)
   ]
+
+
+def _free_port():
+  with socket.socket() as probe:
+    probe.bind(('127.0.0.1', 0))
+    return probe.getsockname()[1]
 
 
 def _finish(processes, tmp_path, name):
@@ -73,6 +77,63 @@ def test_two_processes_equal_one_of_two_devices(tiny_config, tmp_path):
   for a, b, c in zip(one, first, second, strict=True):
     np.testing.assert_array_equal(b, c)
     np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+
+
+_CONFIG = """
+import json
+import pathlib
+from crystal_jax.codec.config import from_plain
+
+def get_config():
+  text = pathlib.Path(__file__).with_suffix('.json').read_text()
+  return from_plain(json.loads(text))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_other_and_the_training_resumes(
+  tiny_config, tmp_path
+):
+  with tiny_config.unlocked():
+    tiny_config.train.update(steps=100_000, log_every=2, checkpoint_every=2)
+  (tmp_path / 'config.json').write_text(to_json(tiny_config))
+  (tmp_path / 'config.py').write_text(_CONFIG)
+
+  def start():
+    address = f'127.0.0.1:{_free_port()}'
+    processes = []
+    for i in range(2):
+      command = [sys.executable, '-m', 'experiments.main', '--distributed']
+      command += [f'--config={tmp_path}/config.py', f'--workdir={tmp_path}/run']
+      command += [f'--coordinator={address}', '--num_processes=2']
+      command += [f'--process_id={i}']
+      environment = {**os.environ, 'XLA_FLAGS': ''}
+      with (tmp_path / f'log{i}').open('w') as log:
+        processes.append(
+          subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
+        )
+    return processes
+
+  def wait_for(text):
+    begun = time.monotonic()
+    while text not in (tmp_path / 'log0').read_text():
+      assert time.monotonic() - begun < 300, (tmp_path / 'log0').read_text()
+      time.sleep(0.2)
+
+  first, second = start()
+  wait_for('step 8 of')
+  second.kill()
+  assert first.wait(timeout=60) != 0
+  log = (tmp_path / 'log0').read_text()
+  # By our line, or by JAX's if a checkpoint was being saved.
+  assert 'another one may have ended' in log or 'another task died' in log
+  again = start()
+  wait_for('Resuming at step')
+  wait_for('train: loss')
+  for process in again:
+    process.terminate()
+  assert [process.wait(timeout=120) for process in again] == [0, 0]
+  second.wait()
 
 
 @pytest.mark.slow

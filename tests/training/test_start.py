@@ -45,6 +45,7 @@ def test_nothing_trained_is_an_error(tiny_cell_config, tmp_path):
     start_from(fresh(tiny_cell_config, 1), tmp_path)
 
 
+@pytest.mark.slow
 def test_blocks_that_are_new_add_nothing_at_first(tiny_cell_config, tmp_path):
   config = tiny_cell_config
   config.model.cell_vae.width = 48  # A multiple of the heads of attention.

@@ -10,12 +10,13 @@ from crystal_jax.training.box_loss import LossWeights
 from tests.training.two_devices import first_batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('networks', 'channels', 'species'),
   [
-    pytest.param('vae', 'elements', 'cross_entropy', marks=pytest.mark.slow),
+    ('vae', 'elements', 'cross_entropy'),
     ('unet', 'number', 'bce'),
-    pytest.param('both', 'number', 'cross_entropy', marks=pytest.mark.slow),
+    ('both', 'number', 'cross_entropy'),
   ],
 )
 def test_every_combination_of_fields_trains(
@@ -45,6 +46,7 @@ def test_every_combination_of_fields_trains(
   assert set(state.params) == expected[networks]
 
 
+@pytest.mark.slow
 def test_crystals_beyond_max_images_are_counted_and_masked(tiny_config):
   tiny_config.model.box.max_images = 80
   run = tasks.set_up(tiny_config)

@@ -8,17 +8,9 @@ from crystal_jax import tasks
 from tests import tiny_configs
 from tests.training.two_devices import assert_alike, two_steps
 
-slow = pytest.mark.slow
 
-
-@pytest.mark.parametrize(
-  'name',
-  [
-    pytest.param('box', marks=slow),
-    'cell',
-    pytest.param('coded_box', marks=slow),
-  ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['box', 'cell', 'coded_box'])
 def test_two_devices_equal_one_and_are_traced_once(data_dir, name):
   run, traces = tasks.set_up(tiny_configs.tiny_config(data_dir, name)), []
   fresh = run.fresh_state().params
