@@ -42,6 +42,7 @@ from collections.abc import Sequence
 
 from crystal_jax.cli import inputs, outputs
 from crystal_jax.evaluation import samples
+from crystal_jax.io.reading import listing
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.stability import scores as stability_lib
@@ -136,24 +137,33 @@ def read_samples(
   """Ids and crystals of samples, or the reason why a sample has none.
 
   A draw that gave no crystal, which only a folder's table lists, takes its
-  place among the files by its id.
+  place among the files of the folder by its id.
   """
-  found: list[tuple[str, Crystal | str]] = []
+  groups: dict[str, list[tuple[str, Crystal | str]]] = {
+    listing.prefix(source, sources): [] for source in sources
+  }
+  for result in read_crystals(sources):
+    if not isinstance(result, Skip):
+      sample: tuple[str, Crystal | str] = result[1], result[0]
+    elif not result.is_ignorable:
+      # A sample that holds no whole crystal is invalid.
+      sample = result.id or result.file, result.reason
+    else:
+      continue
+    folder = f'{sample[0].partition("/")[0]}/'
+    groups.setdefault(folder if folder in groups else '', []).append(sample)
   for source in sources:
-    samples: list[tuple[str, Crystal | str]] = []
-    for result in read_crystals([source]):
-      if not isinstance(result, Skip):
-        samples.append((result[1], result[0]))
-      elif (
-        not result.is_ignorable
-      ):  # A sample that holds no whole crystal is invalid.
-        samples.append((result.id or result.file, result.reason))
-    failed = _failed_draws(source / outputs.TABLE)
-    found += sorted(samples + failed, key=_id) if failed else samples
+    prefix = listing.prefix(source, sources)
+    failed = _failed_draws(source / outputs.TABLE, prefix)
+    if failed:
+      groups[prefix] = sorted(groups[prefix] + failed, key=_id)
+  found = [sample for group in groups.values() for sample in group]
   return [id_ for id_, _ in found], [sample for _, sample in found]
 
 
-def _failed_draws(path: pathlib.Path) -> list[tuple[str, Crystal | str]]:
+def _failed_draws(
+  path: pathlib.Path, prefix: str
+) -> list[tuple[str, Crystal | str]]:
   """Id and reason of the draws of a table that gave no crystal.
 
   Crystals that were screened out have a formula: they are no samples.
@@ -162,7 +172,7 @@ def _failed_draws(path: pathlib.Path) -> list[tuple[str, Crystal | str]]:
     return []
   with open(path, encoding='utf-8', newline='') as file:
     return [
-      (row['id'], row['reason'])
+      (prefix + row['id'], row['reason'])
       for row in csv.DictReader(file, delimiter='\t')
       if row.get('reason') and not row.get('file') and not row.get('formula')
     ]

@@ -9,7 +9,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli.score import read_samples
+from crystal_jax.cli import score as score_command
 from crystal_jax.evaluation.samples import (
   coordination,
   coverage,
@@ -19,6 +19,7 @@ from crystal_jax.evaluation.samples import (
   table,
 )
 from crystal_jax.evaluation.samples.reference import Reference, load_reference
+from crystal_jax.io.reading.crystals import read_crystals
 from tests import crystals
 
 pytest.importorskip('pymatgen')
@@ -279,12 +280,55 @@ def test_draws_without_a_crystal_are_samples_and_screened_ones_are_not(
     '2\t2_b.cif\tFe\t\n'
     '3\t\tNaCl\tdistances: Na and Cl are 1.0 Å apart\n'
   )
-  ids, samples = read_samples([tmp_path])
+  ids, samples = score_command.read_samples([tmp_path])
   assert [id_.split('_')[0] for id_ in ids] == ['0', '1', '2']
   assert samples[1] == 'no peaks'
   assert scored(samples, ids=ids).metrics['valid_structure'] == pytest.approx(
     2 / 3
   )
+
+
+def test_samples_of_several_folders_have_ids_of_their_own(
+  tmp_path, monkeypatch
+):
+  for folder in 'a', 'b':
+    (tmp_path / folder).mkdir()
+    cj.write(tmp_path / folder / '0_x.cif', TRAIN[0])
+    cj.write(tmp_path / folder / '2_x.cif', HELD_OUT[0])
+    (tmp_path / folder / 'index.tsv').write_text(
+      f'id\tfile\tformula\treason\n1\t\t\tno peaks of {folder}\n'
+    )
+  cj.write(tmp_path / 'c.cif', TRAIN[1])
+  pools = []
+  monkeypatch.setattr(
+    score_command,
+    'read_crystals',
+    lambda sources: pools.append(1) or read_crystals(sources, workers=0),
+  )
+  sources = [tmp_path / name for name in ('b', 'c.cif', 'a')]
+  ids, samples = score_command.read_samples(sources)
+  assert ids == ['b/0_x', 'b/1', 'b/2_x', 'c', 'a/0_x', 'a/1', 'a/2_x']
+  assert [samples[1], samples[5]] == ['no peaks of b', 'no peaks of a']
+  assert len(pools) == 1  # One start of the worker processes.
+
+
+def test_scores_of_folders_of_one_name(tmp_path):
+  for parent, samples in ('x', TRAIN), ('y', HELD_OUT):
+    folder = tmp_path / parent / 'scores'
+    report.write_report(folder, scored(samples), samples)
+  folders = [tmp_path / parent / 'scores' for parent in ('x', 'y')]
+  head, _, *rows = table.of_folders(folders, ['crystals']).splitlines()
+  x, y = folders
+  assert head == f'| metric | unit | {x} | {y} | held out |'
+  assert rows == ['| crystals |  | 3 | 2 | 2 |']
+
+
+def test_all_metrics_of_all_columns_are_rows():
+  columns = {'a': {'unique': 0.5}, 'b': {'unique': 1.0, 'novel': 0.25}}
+  assert table.rows(columns) == [
+    ('unique', '', '50.0%', '100.0%'),
+    ('novel', '', '-', '25.0%'),
+  ]
 
 
 def test_scores_side_by_side(tmp_path, capsys, in_process):

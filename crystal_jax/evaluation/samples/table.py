@@ -74,14 +74,13 @@ def rows(
 
   Args:
     columns: Metrics by name, of each column.
-    names: Metrics to show; None: all of the first column.
+    names: Metrics to show; None: all.
 
   Raises:
     ValueError: If a name is not a metric of any column.
   """
   known = dict.fromkeys(name for column in columns.values() for name in column)
-  if names is None:
-    names = [*next(iter(columns.values()))]
+  names = [*known] if names is None else names
   for name in names:
     if name not in known:
       raise ValueError(f'No metric {name!r}; there are {", ".join(known)}.')
@@ -121,7 +120,8 @@ def of_folders(
   """One table of earlier scores: a column a folder, then the held-out one.
 
   Args:
-    folders: Folders with `scores.json`; the column has the folder's name.
+    folders: Folders with `scores.json`; a column has the folder's name, or its
+      path if two of them have one name.
     names: Metrics to show; None: all.
 
   Raises:
@@ -129,6 +129,7 @@ def of_folders(
     ValueError: If they are of different references.
   """
   found = {}
+  names_of = [folder.name for folder in folders]
   for folder in folders:
     try:
       text = (folder / 'scores.json').read_text('utf-8')
@@ -136,7 +137,8 @@ def of_folders(
       raise FileNotFoundError(
         f'{folder} holds no scores.json; `score --out={folder}` writes it.'
       ) from error
-    found[folder.name] = json.loads(text)
+    is_unique = names_of.count(folder.name) == 1
+    found[folder.name if is_unique else str(folder)] = json.loads(text)
   references = {each['reference'] for each in found.values()}
   if len(references) > 1:
     raise ValueError(

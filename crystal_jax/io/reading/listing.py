@@ -55,10 +55,23 @@ def list_items(
     if not source.is_dir():
       yield from _file(source, source.name)
       continue
-    # The folder's name distinguishes equal file names of several folders.
-    above = f'{source.resolve().name}/' if len(sources) > 1 else ''
     for path in _walk(source, leave_out):
-      yield from _file(path, above + path.relative_to(source).as_posix())
+      name = path.relative_to(source).as_posix()
+      yield from _file(path, prefix(source, sources) + name)
+
+
+def prefix(
+  source: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]]
+) -> str:
+  """First part of the ids of a source's files.
+
+  The folder's name, which distinguishes equal file names of several folders; ''
+  for a file, or a folder that is the only source.
+  """
+  folder = pathlib.Path(source)
+  if len(sources) < 2 or not folder.is_dir():
+    return ''
+  return f'{folder.resolve().name}/'
 
 
 def _walk(folder: pathlib.Path, leave_out) -> Iterator[pathlib.Path]:
