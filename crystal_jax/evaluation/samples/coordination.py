@@ -53,26 +53,23 @@ class CrystalNN:
   most: int = 24
 
 
-PUBLISHED = CrystalNN()
+_PUBLISHED = CrystalNN()
 
 
 def fingerprint(
-  crystal: Crystal,
-  atoms: Int[np.ndarray, 'M'],
-  config: CrystalNN = PUBLISHED,
+  crystal: Crystal, atoms: Int[np.ndarray, 'M']
 ) -> Float[np.ndarray, 'M S']:
   """Order parameters of some atoms.
 
   Args:
     crystal: Host crystal.
     atoms: Indices of the atoms.
-    config: Constants.
 
   Raises:
     ValueError: If an atom has no closed Voronoi cell.
   """
   surroundings = _Surroundings(crystal)
-  return np.array([_order_parameters(surroundings, i, config) for i in atoms])
+  return np.array([_order_parameters(surroundings, i) for i in atoms])
 
 
 class _Surroundings:
@@ -112,14 +109,14 @@ class _Surroundings:
 
 
 def _order_parameters(
-  surroundings: _Surroundings, atom: int, config: CrystalNN
+  surroundings: _Surroundings, atom: int
 ) -> Float[np.ndarray, 'S']:
   """Order parameters of an atom, over all coordination numbers."""
-  vectors, weights = _neighbors(surroundings, atom, config)
+  vectors, weights = _neighbors(surroundings, atom)
   probability = _probabilities(weights)
   seen = angles(vectors[: max(MOTIFS)])
   row: list[float] = []
-  for count in range(1, config.most + 1):
+  for count in range(1, _PUBLISHED.most + 1):
     share = probability.get(count, 0.0)
     motifs = MOTIFS.get(count, ())
     row.append(share)
@@ -132,23 +129,25 @@ def _order_parameters(
 
 
 def _neighbors(
-  surroundings: _Surroundings, atom: int, config: CrystalNN
+  surroundings: _Surroundings, atom: int
 ) -> tuple[Float[np.ndarray, 'N 3'], Float[np.ndarray, 'N']]:
   """Vectors to neighbours and their weights, the largest first."""
-  vectors, numbers, angle, area = _faces(surroundings, atom, config)
+  vectors, numbers, angle, area = _faces(surroundings, atom)
   electronegativity, radius = _tables()
   own = surroundings.numbers[atom]
   difference = np.abs(electronegativity[own] - electronegativity[numbers])
-  chemical = 1 + config.electronegativity * np.sqrt(difference / config.largest)
+  chemical = 1 + _PUBLISHED.electronegativity * np.sqrt(
+    difference / _PUBLISHED.largest
+  )
   # Elements without an electronegativity have no preference.
   weights = angle**2 / area * np.where(np.isnan(chemical), 1.0, chemical)
   weights /= weights.max()
   distance = np.linalg.norm(vectors, axis=1)
-  beyond = distance - radius[own] - radius[numbers] - config.near
-  phase = np.clip(beyond / (config.far - config.near), 0, 1) * np.pi
+  beyond = distance - radius[own] - radius[numbers] - _PUBLISHED.near
+  phase = np.clip(beyond / (_PUBLISHED.far - _PUBLISHED.near), 0, 1) * np.pi
   weights = weights * (np.cos(phase) + 1) / 2
   order = np.argsort(-weights, kind='stable')
-  weights = np.round(weights[order], config.decimals)
+  weights = np.round(weights[order], _PUBLISHED.decimals)
   return vectors[order][weights > 0], weights[weights > 0]
 
 
@@ -164,9 +163,9 @@ def _probabilities(weights: Float[np.ndarray, 'N']) -> dict[int, float]:
   return dict(zip(counts, shares.tolist(), strict=True))
 
 
-def _faces(surroundings: _Surroundings, atom: int, config: CrystalNN):
+def _faces(surroundings: _Surroundings, atom: int):
   """Vectors, numbers, solid angles and areas of faces of the Voronoi cell."""
-  for radius in config.radii:
+  for radius in _PUBLISHED.radii:
     points, numbers = surroundings.near(atom, radius)
     try:
       found = _cell_faces(points)
@@ -176,7 +175,7 @@ def _faces(surroundings: _Surroundings, atom: int, config: CrystalNN):
       continue
     neighbors, angle, area, reach = found
     # Atoms beyond the radius cut off no vertex within half of it.
-    if reach <= radius / 2 or radius >= config.enough:
+    if reach <= radius / 2 or radius >= _PUBLISHED.enough:
       return points[neighbors], numbers[neighbors], angle, area
   raise ValueError(f'atom {atom} has no closed Voronoi cell')
 

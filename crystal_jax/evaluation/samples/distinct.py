@@ -18,8 +18,8 @@ from jaxtyping import Bool
 from crystal_jax.evaluation.matching import to_host
 from crystal_jax.evaluation.published_matcher import to_structure
 from crystal_jax.io.reading.pool import Failure, isolated_map
+from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
-from crystal_jax.structure.elements import MAX_NUMBER
 
 if TYPE_CHECKING:
   from pymatgen.core import Structure
@@ -56,17 +56,18 @@ def find_distinct(
     known: The training set.
     workers: Processes; see `isolated_map`.
   """
-  groups: dict[bytes, list[int]] = collections.defaultdict(list)
-  for index, crystal in enumerate(samples):
-    groups[_formula(crystal)].append(index)
-  known_groups: dict[bytes, list[Crystal]] = collections.defaultdict(list)
-  for crystal in known:
-    formula = _formula(crystal)
-    if formula in groups:
-      known_groups[formula].append(to_host(crystal))
+  hosts = [to_host(crystal) for crystal in samples]
+  groups: dict[tuple, list[int]] = collections.defaultdict(list)
+  for index, crystal in enumerate(hosts):
+    groups[unit_of(crystal.numbers)].append(index)
+  known_groups: dict[tuple, list[Crystal]] = collections.defaultdict(list)
+  for crystal in map(to_host, known):
+    unit = unit_of(crystal.numbers)
+    if unit in groups:
+      known_groups[unit].append(crystal)
   tasks = [
-    ([to_host(samples[i]) for i in indices], known_groups.get(formula, []))
-    for formula, indices in groups.items()
+    ([hosts[i] for i in indices], known_groups.get(unit, []))
+    for unit, indices in groups.items()
   ]
   unique, novel = np.zeros((2, len(samples)), bool)
   failures: dict[int, str] = {}
@@ -124,10 +125,3 @@ class _Matches:
       reduced = to_structure(crystal).get_reduced_structure('niggli')
       self._reduced[id(crystal)] = reduced.get_primitive_structure()
     return self._reduced[id(crystal)]
-
-
-def _formula(crystal: Crystal) -> bytes:
-  """A key of the reduced formula."""
-  numbers = np.asarray(crystal.numbers)
-  counts = np.bincount(numbers[numbers > 0], minlength=MAX_NUMBER + 1)
-  return (counts // np.gcd.reduce(counts)).tobytes()

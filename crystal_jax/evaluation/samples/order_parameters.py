@@ -47,14 +47,8 @@ class Angles:
 
   def of_first(self, count: int) -> Angles:
     """The same of the first neighbours alone."""
-    return Angles(
-      *(
-        getattr(self, field.name)[(slice(count),) * 3]
-        if field.name in ('phi', 'triples', 'poles')
-        else getattr(self, field.name)[:count, :count]
-        for field in dataclasses.fields(self)
-      )
-    )
+    arrays = (getattr(self, field.name) for field in dataclasses.fields(self))
+    return Angles(*(array[(slice(count),) * array.ndim] for array in arrays))
 
 
 def angles(vectors: Float[np.ndarray, 'N 3']) -> Angles:
@@ -136,13 +130,7 @@ def pentagon(width: float) -> Callable[[Angles], float]:
 
 def pyramid(width: float, fold: float) -> Callable[[Angles], float]:
   """All other neighbours on the equator."""
-
-  def value(a: Angles) -> float:
-    near = _gauss(width * (a.theta / np.pi - 0.5))
-    of_m = near[:, None] * np.cos(fold * a.phi) ** 2
-    return _best(*_sums(a, near, of_m, True, a.triples))
-
-  return value
+  return regular(0.5, width, fold)
 
 
 def bipyramid(
