@@ -5,12 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:  # Only training needs it at run time.
-  pass
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,6 +86,8 @@ def load_splits(
   """
   names = [name.strip() for name in os.fspath(builder).split(',')]
   folders = data_dir, manual_dir
+  if len(names) == 1:
+    return [load_split(names[0], split, *folders)]
   lacking = [
     name
     for name in names
@@ -200,10 +202,11 @@ def _download_and_prepare(created, manual_dir):
 
 
 def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
-  for name in sorted(_names_in(split) - {*builder.info.splits}):
+  names = sorted(builder.info.splits)
+  missing = sorted(_names_in(split) - {*names})
+  if missing:
     raise ValueError(
-      f'{builder.name} has no split {name!r}, only '
-      f'{sorted(builder.info.splits)}.'
+      f'{builder.name} has no split {missing[0]!r}, only {names}.'
     )
   return Split(os.fspath(builder.data_path), split)
 

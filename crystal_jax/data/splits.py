@@ -2,7 +2,7 @@
 
 No formula is in two splits of a data set, and a formula is in the same split of
 every data set and on every machine. Exception: in a set so small that `train`
-or `val` would be empty, one formula moves (`split_by_formula`).
+or `val` would be empty, one formula moves (`split_indices`).
 """
 
 from __future__ import annotations
@@ -18,40 +18,22 @@ SPLITS = ('train', 'val', 'test')
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
 
-def split_by_formula(
-  formulas: Sequence[str], fractions: Sequence[float] = DEFAULT_FRACTIONS
-) -> list[str]:
-  """Split of each crystal: train, val or test, by a hash of its formula.
-
-  If val would be empty and the set has at least two formulas, the formula whose
-  hash is nearest to the lower bound of val moves there. If train would be
-  empty, a formula of test moves there, or else of val.
-
-  Args:
-    formulas: Formula of each crystal.
-    fractions: Shares of train, val and test.
-
-  Raises:
-    ValueError: If the fractions are not three shares that add up to 1.
-  """
-  names = list(dict.fromkeys(formulas))
-  indices = split_indices([formula_hash(name) for name in names], fractions)
-  split = {n: SPLITS[i] for n, i in zip(names, indices, strict=True)}
-  return [split[formula] for formula in formulas]
-
-
 def split_indices(
   hashes: Sequence[float] | np.ndarray,
   fractions: Sequence[float] = DEFAULT_FRACTIONS,
 ) -> np.ndarray:
   """Index into `SPLITS` of each crystal, by the hash of its formula.
 
+  If val would be empty and the set has at least two formulas, the formula whose
+  hash is nearest to the lower bound of val moves there. If train would be
+  empty, a formula of test moves there, or else of val.
+
   Args:
     hashes: `formula_hash` of each crystal.
-    fractions: As for `split_by_formula`.
+    fractions: Shares of train, val and test.
 
   Raises:
-    ValueError: As `split_by_formula`.
+    ValueError: If the fractions are not three shares that add up to 1.
   """
   check_fractions(fractions)
   unique_hashes, inverse = np.unique(

@@ -205,18 +205,20 @@ def test_a_split_of_any_size_is_written_without_tensorflow(
 
 
 def test_a_hash_decides_the_split_and_val_is_not_empty():
-  formulas = [f'H{i}' for i in range(1000)]
-  chosen = splits.split_by_formula(formulas)
-  assert splits.split_by_formula(formulas[::-1]) == chosen[::-1]
-  assert 760 < chosen.count('train') < 840 and 70 < chosen.count('val') < 130
+  hashes = [splits.formula_hash(f'H{i}') for i in range(1000)]
+  chosen = splits.split_indices(hashes)
+  assert np.array_equal(splits.split_indices(hashes[::-1]), chosen[::-1])
+  train, val, _ = np.bincount(chosen)
+  assert 760 < train < 840 and 70 < val < 130
   for count in range(2, 12):
     for start in range(0, 100, 10):
-      shares = splits.split_by_formula(formulas[start : start + count])
-      assert {'train', 'val'} <= set(shares), shares
-  assert splits.split_by_formula(['C'] * 5) == ['train'] * 5
+      indices = splits.split_indices(hashes[start : start + count])
+      assert {0, 1} <= {*indices.tolist()}, indices
+  carbon = splits.formula_hash('C')
+  assert splits.split_indices([carbon] * 5).tolist() == [0] * 5
   for bad in (1, 0, 1), (0.5, 0.5), (0, 1, 0), (1.5, -0.5, 0):
     with pytest.raises(ValueError, match='three shares'):
-      splits.split_by_formula(formulas, bad)
+      splits.split_indices(hashes, bad)
 
 
 def test_nothing_escapes_the_folder(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import __main__ as command
-from crystal_jax.data import sources
+from crystal_jax.data import compact_source, sources
 from crystal_jax.io.reading import compact
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -161,6 +161,20 @@ def test_a_missing_builder_or_split_is_named(tiny, tmp_path):
     data.load_split('datasets/nothing', 'train', tmp_path)
   with pytest.raises(ValueError, match=r"no split 'dev'.*'train', 'val'"):
     data.load_split(tiny, 'dev', tmp_path / 'out')
+
+
+def test_a_single_set_is_opened_once(tmp_path, monkeypatch):
+  stem = tmp_path / 'one'
+  row = {'id': 'x', 'numbers': [29], 'positions': [[0.0] * 3]}
+  compact.write_records(f'{stem}_train.npz', [row | {'cell': np.eye(3) * 3}])
+  found, find_files = [], compact_source.find_files
+  monkeypatch.setattr(
+    compact_source,
+    'find_files',
+    lambda stem: found.append(stem) or find_files(stem),
+  )
+  assert [len(each) for each in data.load_splits(stem, 'train')] == [1]
+  assert found == [str(stem)]
 
 
 def test_one_of_several_sets_may_lack_the_split(tiny, tmp_path, caplog):
