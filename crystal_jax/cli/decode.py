@@ -16,7 +16,6 @@ uncertain, 1 if none was written.
 
 import argparse
 import pathlib
-import sys
 
 import numpy as np
 import tqdm
@@ -49,9 +48,7 @@ def run(args: argparse.Namespace) -> int:
       f'{args.weights} have {codec.size}; name the codec that made them.'
     )
   folder = outputs.CrystalFolder(args)
-  bar = tqdm.tqdm(
-    total=len(ids), unit=' crystals', disable=not sys.stderr.isatty()
-  )
+  bar = tqdm.tqdm(total=len(ids), unit=' crystals', disable=None)
   with bar:
     for start in range(0, len(ids), inputs.BATCH_SIZE):
       batch = z[start : start + inputs.BATCH_SIZE]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -115,7 +114,7 @@ def read(
   ids: list[str] = []
   crystals: list[Crystal] = []
   is_empty = True
-  with tqdm.tqdm(unit=' crystals', disable=not sys.stderr.isatty()) as bar:
+  with tqdm.tqdm(unit=' crystals', disable=None) as bar:
     for result in read_crystals(sources, max_atoms=_MAX_ATOMS):
       if isinstance(result, Skip):
         is_named = any(s.name == result.file and s.is_file() for s in sources)

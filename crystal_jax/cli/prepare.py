@@ -14,7 +14,6 @@ came out.
 
 import argparse
 import pathlib
-import sys
 
 from crystal_jax import data
 from crystal_jax.data import splits
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
   """Prepares a data set; returns the exit status."""
   import tqdm
 
-  with tqdm.tqdm(unit=' files', disable=not sys.stderr.isatty()) as bar:
+  with tqdm.tqdm(unit=' files', disable=None) as bar:
     summary = data.prepare(
       args.sources,
       args.out,

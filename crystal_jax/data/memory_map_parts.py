@@ -13,7 +13,6 @@ import functools
 import json
 import multiprocessing
 import pathlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -120,8 +119,7 @@ def write_parts(parts: Sequence[Part], workers: int) -> None:
         _use_cpu,
       )
       done = stack_.enter_context(pool).map(Part.write, parts)
-    quiet = not sys.stderr.isatty()
-    for _ in tqdm.tqdm(done, total=len(parts), unit=' parts', disable=quiet):
+    for _ in tqdm.tqdm(done, total=len(parts), unit=' parts', disable=None):
       pass
 
 

@@ -50,7 +50,7 @@ def compare(
     gate: Whether to evaluate validity too. Needs `smact`; without it the gated
       columns are left out and the log says so.
     workers: Number of processes; see `isolated_map`. 0: this process.
-    progress: Whether to show a progress bar.
+    progress: Whether to show a progress bar on a terminal.
     time_limit: Seconds that one pair may take.
 
   Raises:
@@ -78,7 +78,7 @@ def compare(
     total=len(pairs),
     desc='matching',
     unit='',
-    disable=not progress,
+    disable=None if progress else True,
   )
   return [
     Comparison(reason='failed', detail=result.reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -134,7 +133,7 @@ def evaluate(
     samples[: stability.samples],
     desc='relaxing',
     unit='',
-    disable=not sys.stderr.isatty(),
+    disable=None,
   )
   return [evaluator.row(sample) for sample in bar]
 
