@@ -34,6 +34,7 @@ from crystal_jax.codec.codec import Codec
 from crystal_jax.properties.composition import element_fractions
 from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.crystal_systems import crystal_system
 
 NEAREST = 10
 # Neighbours of each atom in AMD.
@@ -106,7 +107,7 @@ def label(crystal: Crystal) -> dict[str, object]:
   return {
     'prototype': (found.number, sites),
     'space group': found.number,
-    'crystal system': np.searchsorted([2, 15, 74, 142, 167, 194], found.number),
+    'crystal system': crystal_system(found.number),
     'family': tuple(family),
   }
 

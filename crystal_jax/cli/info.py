@@ -13,7 +13,7 @@ import argparse
 import json
 from typing import Any
 
-from crystal_jax.codec import shipped, weights_file
+from crystal_jax.codec import coverage, shipped, weights_file
 
 # Heading of each column, by its name in --json.
 _HEADINGS = {
@@ -57,13 +57,12 @@ def summary(name: str) -> dict[str, Any]:
   folder = shipped.FOLDER / name
   card = weights_file.read_card(folder)
   size = sum(path.stat().st_size for path in folder.iterdir())
-  max_atoms = card['config'].get('cell', {}).get('max_atoms')
-  known = card['elements']
+  limits = coverage.limits_of(card)
   return {
     'codec': name,
     'latent_size': card['latent_shape'][0],
-    'num_elements': len(known) if known else None,
-    'max_atoms': max_atoms if card.get('kind') == 'cell' else None,
+    'num_elements': len(limits.elements) if limits.elements else None,
+    'max_atoms': limits.max_atoms,
     'size_mb': round(size / 1e6, 1),
     'match': card.get('figures', {}).get('heldout', {}).get('match'),
     'trained_on': card.get('trained_on'),

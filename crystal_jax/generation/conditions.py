@@ -19,8 +19,8 @@ from crystal_jax.generation.networks import element_order
 from crystal_jax.structure import elements
 from crystal_jax.structure.crystal_systems import (
   CRYSTAL_SYSTEMS,
-  LAST_SPACE_GROUP,
   NUM_SPACE_GROUPS,
+  SYSTEM_BOUNDS,
 )
 
 # Number of elements of a formula that have features of their own, the first in
@@ -208,5 +208,5 @@ def describe(space_group: int, system: int) -> str:
 
 def _system_codes(space_group: Int[Array, 'B']) -> Int[Array, 'B']:
   """Crystal systems of space groups, 1 to 7; 0 for 0."""
-  last = jnp.asarray([0, *LAST_SPACE_GROUP.values()])
-  return jnp.searchsorted(last, space_group).astype(jnp.int32)
+  bounds = jnp.asarray(SYSTEM_BOUNDS)
+  return jnp.searchsorted(bounds, space_group).astype(jnp.int32)

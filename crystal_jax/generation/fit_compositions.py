@@ -32,7 +32,7 @@ from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.io.reading import compact
 from crystal_jax.models.standardization import Standardization
 from crystal_jax.structure import elements
-from crystal_jax.structure.crystal_systems import LAST_SPACE_GROUP
+from crystal_jax.structure.crystal_systems import SYSTEM_BOUNDS
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def read_conditions(
     found = Conditions(
       counts,
       group.astype(np.int32),
-      np.searchsorted([0, *LAST_SPACE_GROUP.values()], group).astype(np.int32),
+      np.searchsorted(SYSTEM_BOUNDS, group).astype(np.int32),
       columns.get('icsd', unknown),
       properties,
     )

@@ -22,8 +22,8 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax.structure.crystal_systems import (
   CRYSTAL_SYSTEMS,
-  LAST_SPACE_GROUP,
   NUM_SPACE_GROUPS,
+  SYSTEM_BOUNDS,
 )
 from crystal_jax.structure.elements import MAX_NUMBER
 
@@ -197,8 +197,8 @@ def _value(name: str, batch: Mapping[str, Array]) -> Array:
     return atoms / jnp.maximum(count, 1)[:, None]
   if name == 'crystal_system':
     group = batch[SPACE_GROUP].astype(jnp.float32)
-    last = jnp.asarray(list(LAST_SPACE_GROUP.values())[:-1])
-    system = (group[:, None] > last[None]).sum(1)
+    bounds = jnp.asarray(SYSTEM_BOUNDS[1:-1])
+    system = (group[:, None] > bounds[None]).sum(1)
     shares = jax.nn.one_hot(system, len(CRYSTAL_SYSTEMS))
     known = (group >= 1) & (group <= NUM_SPACE_GROUPS)
     return jnp.where(known[:, None], shares, jnp.nan)

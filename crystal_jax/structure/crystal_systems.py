@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-NUM_SPACE_GROUPS = 230
 # Highest space group of each crystal system.
-LAST_SPACE_GROUP = {
+_LAST_SPACE_GROUP = {
   'triclinic': 2,
   'monoclinic': 15,
   'orthorhombic': 74,
@@ -16,7 +15,11 @@ LAST_SPACE_GROUP = {
   'cubic': 230,
 }
 # In the order of their space groups.
-CRYSTAL_SYSTEMS = tuple(LAST_SPACE_GROUP)
+CRYSTAL_SYSTEMS = tuple(_LAST_SPACE_GROUP)
+# System i of `CRYSTAL_SYSTEMS` has the space groups above bound i, up to bound
+# i + 1.
+SYSTEM_BOUNDS = (0, *_LAST_SPACE_GROUP.values())
+NUM_SPACE_GROUPS = SYSTEM_BOUNDS[-1]
 
 
 def crystal_system(space_group: int) -> str:
@@ -26,9 +29,8 @@ def crystal_system(space_group: int) -> str:
     ValueError: If the space group is not 1 to 230.
   """
   if not 1 <= space_group <= NUM_SPACE_GROUPS:
-    raise ValueError(f'Need {space_group=} to be 1 to 230.')
-  last = list(LAST_SPACE_GROUP.values())
-  return CRYSTAL_SYSTEMS[int(np.searchsorted(last, space_group))]
+    raise ValueError(f'Need {space_group=} to be 1 to {NUM_SPACE_GROUPS}.')
+  return CRYSTAL_SYSTEMS[int(np.searchsorted(SYSTEM_BOUNDS, space_group)) - 1]
 
 
 def crystal_system_index(name: str) -> int:
