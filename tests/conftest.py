@@ -1,7 +1,4 @@
-"""Settings of every test: fake devices, strict shapes.
-
-No cache of compiled programs: XLA's CPU crashes now and then on reading one.
-"""
+"""Settings of every test: fake devices, strict shapes."""
 
 import hashlib
 import os
