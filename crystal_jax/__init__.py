@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from crystal_jax.codec.codec import Codec
+from crystal_jax.codec.codec import Codec, UnmetWarning
 from crystal_jax.decoding import DecodedAtoms, decode_batch, decode_density
 from crystal_jax.density import (
   BoxGrid,
@@ -32,6 +32,7 @@ __all__ = [
   'LatticeFit',
   'LatticeNotFoundError',
   'SampleScores',
+  'UnmetWarning',
   'assemble',
   'count_images',
   'decode_batch',

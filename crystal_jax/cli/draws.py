@@ -15,6 +15,7 @@ import numpy as np
 
 from crystal_jax import viewer
 from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.codec.codec import UnmetWarning
 from crystal_jax.evaluation import pairs
 from crystal_jax.io.folder import Folder
 from crystal_jax.structure.composition import mass_density
@@ -109,7 +110,7 @@ def open_codec(args: argparse.Namespace) -> Any:
 def unmet_in_table() -> Iterator[None]:
   """Hides the warning that counts unmet conditions; the table has them."""
   with warnings.catch_warnings():
-    warnings.filterwarnings('ignore', '.* was asked: ', UserWarning)
+    warnings.simplefilter('ignore', UnmetWarning)
     yield
 
 

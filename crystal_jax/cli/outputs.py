@@ -203,24 +203,29 @@ def prepare_folder(path: pathlib.Path, *, overwrite: bool) -> None:
   if not path.is_dir():
     return
   entries = {entry.name for entry in path.iterdir()}
-  # Only tables: an earlier run wrote no crystal.
-  is_empty = not entries or {TABLE} <= entries <= {TABLE, SCREENED}
-  if not is_empty and not overwrite:
+  table = path / TABLE
+  names = _files_of(table) if table.is_file() else []
+  # Only tables, which name no file: an earlier run wrote no crystal.
+  is_empty = not names and {TABLE} <= entries <= {TABLE, SCREENED}
+  if entries and not is_empty and not overwrite:
     raise ValueError(
       f'{path} is not empty; name another folder, or give --overwrite.'
     )
-  table = path / TABLE
   if not table.is_file():
     return
-  with open(table, encoding='utf-8', newline='') as file:
-    rows = [*csv.DictReader(file, delimiter='\t')]
-  for row in rows:
-    name = row.get('file')
+  for name in names:
     # Only files that such a table can name: no path, and no other suffix.
-    if name and pathlib.PurePath(name).name == name and name.endswith('.cif'):
+    if pathlib.PurePath(name).name == name and name.endswith('.cif'):
       (path / name).unlink(missing_ok=True)
   for name in pages.NAME, SCREENED:
     (path / name).unlink(missing_ok=True)
+
+
+def _files_of(table: pathlib.Path) -> list[str]:
+  """Names of the files that a table of an earlier run lists."""
+  with open(table, encoding='utf-8', newline='') as file:
+    rows = csv.DictReader(file, delimiter='\t')
+    return [row['file'] for row in rows if row.get('file')]
 
 
 def _as_text(row: dict[str, Any]) -> dict[str, str]:

@@ -8,6 +8,6 @@ again. `shipped`, `loading`, `weights_file`, `card` and `config` are files;
 `coverage` counts crystals that shipped codecs take.
 """
 
-from crystal_jax.codec.codec import Codec
+from crystal_jax.codec.codec import Codec, UnmetWarning
 
-__all__ = ['Codec']
+__all__ = ['Codec', 'UnmetWarning']

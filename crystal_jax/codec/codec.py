@@ -28,6 +28,10 @@ if TYPE_CHECKING:
   from crystal_jax import viewer
 
 
+class UnmetWarning(UserWarning):
+  """Some crystals do not meet conditions that were asked; see `Codec.unmet`."""
+
+
 class Codec(PropertyCodec):
   """Crystals to latents and back, their properties, and draws of new ones.
 
@@ -62,13 +66,13 @@ class Codec(PropertyCodec):
     guidance: float | None = None,
     exact: bool = False,
   ) -> list[Crystal | None]:
-    """Crystals drawn from the codec's prior: n draws, no ranking, no redraw.
+    """Crystals sampled from the codec's prior: n draws, no ranking, no redraw.
 
     Args:
       n: Number of draws.
       seed: Seed of all random numbers. The first draws do not depend on `n`.
-      composition: A ratio, such as 'LiCoO2'. None: drawn.
-      num_atoms: Atoms of the primitive cell. None: drawn.
+      composition: A ratio, such as 'LiCoO2'. None: sampled.
+      num_atoms: Atoms of the primitive cell. None: sampled.
       formula_units: Formula units of the primitive cell, in place of
         `num_atoms`.
       elements: Elements that have to be there, and no others: {'Li', 'O'}.
@@ -225,7 +229,7 @@ class Codec(PropertyCodec):
     self._last.set(draws.failures, compared, draws.latents, draws.crystals)
     self._last.unmet = draws.unmet
     if draws.unmet:
-      warnings.warn(draws.summary, stacklevel=3)
+      warnings.warn(draws.summary, UnmetWarning, stacklevel=3)
     return draws.crystals
 
 

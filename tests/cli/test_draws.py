@@ -8,7 +8,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli import draws, inputs
+from crystal_jax.cli import draws, inputs, outputs
 from crystal_jax.generation import checks
 from crystal_jax.structure.composition import unit_of
 from tests import codecs, crystals
@@ -118,6 +118,18 @@ def test_a_screened_table_is_of_the_last_run(tmp_path, capsys, monkeypatch):
   assert main([*command, '--screen', '--overwrite']) == 0
   assert main([*command, '--overwrite']) == 0
   assert files == {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize('file', ['0_O.cif', ''])
+def test_a_table_that_names_files_is_not_overwritten(file, tmp_path):
+  text = f'id\tfile\tformula\treason\n0\t{file}\tO\t\n'
+  (tmp_path / 'index.tsv').write_text(text)  # The file itself was moved.
+  if not file:
+    outputs.prepare_folder(tmp_path, overwrite=False)
+    return
+  with pytest.raises(ValueError, match='not empty'):
+    outputs.prepare_folder(tmp_path, overwrite=False)
+  assert (tmp_path / 'index.tsv').read_text() == text
 
 
 @pytest.mark.parametrize('name', ['sample', 'alter'])

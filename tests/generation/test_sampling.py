@@ -4,6 +4,7 @@ import ase.build
 import numpy as np
 import pytest
 
+import crystal_jax as cj
 from crystal_jax.generation import checks, integration, samples
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
@@ -95,7 +96,7 @@ def test_invalid_draws_are_none_with_a_reason(codec, monkeypatch):
 
 def test_wishes_that_are_not_met_are_counted(codec):
   asked = {'composition': 'NaCl', 'num_atoms': 4}
-  with pytest.warns(UserWarning, match='space_group=225 was asked: 2 of 2'):
+  with pytest.warns(cj.UnmetWarning, match='space_group=225 was asked: 2 of 2'):
     found = codec.sample(2, space_group=225, **asked)
   assert codec.unmet == {0: ['space_group=225'], 1: ['space_group=225']}
   assert units(found) == [((11, 1), (17, 1))] * 2
