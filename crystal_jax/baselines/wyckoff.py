@@ -71,12 +71,9 @@ def operations(space_group: int) -> PrimitiveOperations:
   change = np.array(group.centred_to_primitive().rot, float)
   basis = change / gemmi.Op.DEN  # Columns: primitive vectors.
   inverse = np.linalg.inv(basis)
-  pairs = [
-    (np.array(op.rot, float), np.array(op.tran, float))
-    for op in group.operations().sym_ops
-  ]
-  rotations = np.array([rotation for rotation, _ in pairs]) / gemmi.Op.DEN
-  translations = np.array([shift for _, shift in pairs]) / gemmi.Op.DEN
+  listed = group.operations().sym_ops
+  rotations = np.array([op.rot for op in listed]) / gemmi.Op.DEN
+  translations = np.array([op.tran for op in listed]) / gemmi.Op.DEN
   return PrimitiveOperations(
     np.rint(inverse @ rotations @ basis), translations @ inverse.T, basis.T
   )

@@ -87,15 +87,12 @@ def _of_type(symbol: str, declared: set[str]) -> str:
   name = match[0].capitalize() if match else ''
   if name in declared and re.fullmatch(r'[\d.+-]*', symbol[len(name) :]):
     return _HYDROGENS.get(name, name)
-  try:
-    if symbol in _GROUPS:
-      raise ValueError(symbol)
-    return elements.symbol(elements.number(symbol))
-  except ValueError:
+  if symbol in _GROUPS or not _element(symbol):
     raise ValueError(
       f'unknown species {symbol!r}: no element by itself, by the formula or by '
       'the atom types; correct _atom_site_type_symbol'
-    ) from None
+    )
+  return _element(symbol).pop()
 
 
 def _of_label(label: str, declared: set[str]) -> str:
@@ -141,6 +138,7 @@ def _is_in(symbol: str, declared) -> bool:
 
 
 def _element(symbol: str) -> set[str]:
+  """The element of this symbol; empty if there is none."""
   try:
     return {elements.symbol(elements.number(symbol))}
   except ValueError:
