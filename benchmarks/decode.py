@@ -1,7 +1,7 @@
 """Density back to crystals, without a neural network: matches and speed.
 
 Prints one row a grid and filling. The truth is 1000 crystals of the published
-MP-20 validation rows, drawn with a fixed seed. Boxes show them centred and
+MP-20 validation rows, sampled with a fixed seed. Boxes show them centred and
 rotated at random; the row `aligned` as they are in the file, most with an atom
 at the origin and axes along the box.
 

@@ -7,7 +7,7 @@ By composition: one draw for the composition and number of atoms of each of
 some crystals of `--data`, of formulas that training never had; `--tries` draws
 of each for @k. Match: pymatgen's `StructureMatcher(stol=0.5, angle_tol=10,
 ltol=0.3)`, RMSE over matches, every crystal in the denominator. `gated` counts
-a match only if the drawn crystal passes the rule of validity (distances,
+a match only if the sampled crystal passes the rule of validity (distances,
 volume, SMACT), as CDVAE does; the true crystals pass it in `true valid`.
 
 Free: draws without any condition. Structure: no distance below 0.5 Å, volume

@@ -3,7 +3,7 @@
   python -m benchmarks.properties --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --crystals=3000
 
-Crystals are drawn at random and cut in halves that share no formula. Linear
+Crystals are sampled at random and cut in halves that share no formula. Linear
 probes (ridge, the penalty by leave-one-out) and gradient boosting are fitted on
 one half and evaluated on the other, and vice versa; errors are of all crystals.
 So are those of the codec's own heads, which were trained on other crystals. The

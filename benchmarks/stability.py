@@ -71,7 +71,7 @@ def with_tolerance(codec: cj.Codec, tolerance: float) -> cj.Codec:
 def load(
   path: pathlib.Path, number: int, rng: np.random.Generator
 ) -> list[Crystal]:
-  """Some crystals of a compact file, drawn at random."""
+  """Some crystals of a compact file, sampled at random."""
   _, crystals, _ = compact_crystals.read(path)
   chosen = rng.choice(len(crystals), min(number, len(crystals)), replace=False)
   return [crystals[i] for i in chosen]

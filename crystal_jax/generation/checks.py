@@ -1,4 +1,4 @@
-"""Whether a drawn crystal is valid, and which criteria it does not meet."""
+"""Whether a sampled crystal is valid, and which criteria it does not meet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crystal_jax.structure.crystal_systems import (
 # Published rule of a valid structure: shortest distance, Å, and smallest volume
 # of the cell, Å³.
 MIN_DISTANCE, MIN_VOLUME = 0.5, 0.1
-# Tolerance of the symmetry of a drawn crystal, Å.
+# Tolerance of the symmetry of a sampled crystal, Å.
 SYMMETRY_TOLERANCE = 0.1
 
 

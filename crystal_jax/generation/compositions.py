@@ -1,7 +1,8 @@
-"""Compositions drawn from the prior, under constraints.
+"""Compositions sampled from the prior, under constraints.
 
-A formula is drawn element by element (`networks.CompositionNet`). A constraint
-only removes choices; the remaining ones keep their relative probabilities.
+A formula is sampled element by element (`networks.CompositionNet`). A
+constraint only removes choices; the remaining ones keep their relative
+probabilities.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ENUMERATED = 4
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-  """Which compositions may be drawn.
+  """Which compositions may be sampled.
 
   Attributes:
     contents: A formula, a number of atoms, both or none.
@@ -72,7 +73,7 @@ class Compositions:
     Args:
       generators: One for each draw, so that no draw depends on the others.
       given: The other conditions, one row that all draws share.
-      choice: What may be drawn.
+      choice: What may be sampled.
 
     Raises:
       ValueError: If no composition meets the choice.

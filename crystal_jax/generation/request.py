@@ -36,7 +36,7 @@ class Request:
   """Criteria of all draws, checked and resolved.
 
   Attributes:
-    choice: Compositions that may be drawn.
+    choice: Compositions that may be sampled.
     space_group: 1 to 230; 0: any.
     system: Crystal system, 1 to 7; 0: any.
     given: All conditions except the composition, one row.

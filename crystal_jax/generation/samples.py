@@ -17,7 +17,7 @@ BUDGET = 10
 
 @dataclasses.dataclass
 class Draws:
-  """Crystals, and how they were drawn.
+  """Crystals, and how they were sampled.
 
   Attributes:
     crystals: Crystals; None if the draw is not a valid crystal.

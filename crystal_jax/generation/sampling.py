@@ -1,6 +1,6 @@
 """Crystals sampled from a codec's prior.
 
-Each draw has three steps: a composition (given, or drawn), a latent under it
+Each draw has three steps: a composition (given, or sampled), a latent under it
 and the other conditions, and the crystal of the latent, decoded with the known
 composition. Random numbers depend on the seed and the index of the draw alone:
 the first five of ten draws are those of a draw of five.

@@ -68,7 +68,7 @@ def screen(
   """Screens crystals; entries that are None are not counted.
 
   Args:
-    crystals: Drawn crystals.
+    crystals: Sampled crystals.
     known: Crystals; a sample that matches one of them is not novel. None:
       novelty is not tested.
     statistics: Distances of known crystals; None: those of the package.
