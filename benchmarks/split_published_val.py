@@ -20,6 +20,8 @@ from benchmarks import near_duplicates
 from crystal_jax.data import splits
 
 _SUFFIX = '_val.npz'
+# Share of the groups that are held out.
+SHARE = 0.1
 
 
 def main(argv=None):
@@ -29,7 +31,7 @@ def main(argv=None):
   parser.add_argument('file', type=pathlib.Path)
   parser.add_argument('--out', type=pathlib.Path, required=True)
   parser.add_argument(
-    '--share', type=float, default=0.1, help='of groups that are held out'
+    '--share', type=float, default=SHARE, help='of groups that are held out'
   )
   args = parser.parse_args(argv)
   if not args.file.name.endswith(_SUFFIX):
@@ -41,16 +43,21 @@ def main(argv=None):
     )
   with np.load(args.file, allow_pickle=False) as file:
     columns = dict(file)
-  hash_values = [splits.formula_hash(name) for name in groups(columns)]
-  is_heldout = np.array(hash_values) < args.share
+  heldout = is_heldout(columns, args.share)
   args.out.mkdir(parents=True, exist_ok=True)
   stem = args.file.name.removesuffix(_SUFFIX)
-  for split, selected in (('train', ~is_heldout), ('val', is_heldout)):
+  for split, selected in (('train', ~heldout), ('val', heldout)):
     path = args.out / f'{stem}_{split}.npz'
     np.savez_compressed(
       path, **select_crystals(columns, np.flatnonzero(selected))
     )
     print(f'{path}: {selected.sum()} crystals')
+
+
+def is_heldout(columns, share=SHARE) -> np.ndarray:
+  """Whether the group of each crystal is held out."""
+  hashes = [splits.formula_hash(name) for name in groups(columns)]
+  return np.array(hashes) < share
 
 
 def groups(columns) -> list[str]:

@@ -48,8 +48,8 @@ LIGHT = (
   '__main__',
 )  # fmt: skip
 
-# Programs among them that train: they need [train].
-TRAINING = ('generation/fit_compositions.py',)
+# Programs among them that train, and what else they import, of [train].
+TRAINING = {'generation/fit_compositions.py': {'optax'}}
 
 # Imported without any of these.
 CORE = (
@@ -206,6 +206,15 @@ def test_the_core_imports_alone_and_does_no_work():
   assert result.returncode == 0, result.stderr
 
 
+def test_optimizers_are_of_training():
+  found = {
+    path.relative_to(PACKAGE).as_posix()
+    for path in PACKAGE.rglob('*.py')
+    if 'optax' in {name.split('.')[0] for name in imports(path)}
+  }
+  assert {*TRAINING} == {f for f in found if not f.startswith('training/')}
+
+
 def declared(section):
   """Names of the distributions that a part of setup.py lists."""
   names = re.findall(r"^\s*f?'([\w-]+)", section, re.MULTILINE)
@@ -238,10 +247,12 @@ def test_what_is_imported_is_declared():
   missing = set()
   for folder in 'crystal_jax', 'experiments', 'datasets':
     for path in (ROOT / folder).rglob('*.py'):
-      light = path.is_relative_to(PACKAGE) and layer(path) in LIGHT
-      if path.as_posix().endswith(TRAINING):
-        light = False
+      inside = path.is_relative_to(PACKAGE)
+      allowed = core | train
+      if inside and layer(path) in LIGHT:
+        file = path.relative_to(PACKAGE).as_posix()
+        allowed = core | TRAINING.get(file, set())
       for top, names in imported(path):
-        if not names & (core if light else core | train):
+        if not names & allowed:
           missing.add(f'{path.relative_to(ROOT)}: {top}')
   assert not missing, '\n'.join(sorted(missing))

@@ -3,6 +3,7 @@
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import accelerator, speed
@@ -53,10 +54,25 @@ def test_a_wrong_density_fails(tmp_path, monkeypatch, capsys):
   assert 'FAILS' in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_two_versions_take_turns(monkeypatch, capsys):
-  words = ['speed', f'--before={ROOT}', '--works=frame', '--rounds=2']
-  monkeypatch.setattr(sys, 'argv', words)
+def test_the_ratio_is_that_of_the_smallest_cpu_times(monkeypatch, capsys):
+  times = {
+    'before': np.array([[6.0, 9.0], [4.0, 8.0]]),  # CPU and wall time, ms.
+    'after': np.array([[2.0, 3.0], [5.0, 7.0]]),
+  }
+  monkeypatch.setattr(speed, '_turns', lambda folders, work, rounds: times)
+  monkeypatch.setattr(
+    sys, 'argv', ['speed', f'--before={ROOT}', '--works=frame']
+  )
   speed.main()
-  row = capsys.readouterr().out.splitlines()[-1].split(' | ')
-  assert 0.3 < float(row[3]) < 3  # The same version on both sides.
+  row = capsys.readouterr().out.splitlines()[-1]
+  assert row.endswith('| 4 | 2 | 2.00 | 8 | 3 |')
+
+
+@pytest.mark.slow
+def test_two_versions_take_turns():
+  folders = {'before': ROOT, 'after': ROOT}
+  times = speed._turns(folders, 'frame', 2)
+  assert {name: each.shape for name, each in times.items()} == {
+    'before': (2, 2), 'after': (2, 2),
+  }  # fmt: skip
+  assert all((each > 0).all() for each in times.values())

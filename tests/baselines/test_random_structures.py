@@ -27,7 +27,30 @@ def draw(formula, num_atoms, seed=0, **options):
   )
 
 
-@pytest.mark.parametrize('number', [2, 14, 62, 136, 160, 194, 205])
+GROUPS = [2, 14, 62, 136, 160, 194, 205]
+
+
+@pytest.mark.parametrize('number', GROUPS)
+def test_every_operation_maps_the_crystal_onto_itself(number):
+  crystal = draw('TiO2', 12, space_group=number)
+  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
+  group = wyckoff.operations(number)
+  metric = crystal.cell @ crystal.cell.T
+  is_same = crystal.numbers[:, None] == crystal.numbers[None]
+  for rotation, translation in zip(
+    group.rotations, group.translations, strict=True
+  ):
+    np.testing.assert_allclose(
+      rotation.T @ metric @ rotation, metric, atol=1e-6
+    )
+    images = fractional @ rotation.T + translation
+    steps = images[:, None] - fractional[None]
+    steps = (steps - np.rint(steps)) @ crystal.cell
+    near = (np.linalg.norm(steps, axis=-1) < 1e-4) & is_same
+    assert (near.sum(0) == 1).all() and (near.sum(1) == 1).all()
+
+
+@pytest.mark.parametrize('number', GROUPS)
 def test_the_space_group_is_that_asked_for(number):
   crystal = draw('TiO2', 12, space_group=number)
   assert len(crystal.numbers) == 12

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.codec import shipped
 from crystal_jax.generation import checks
-from crystal_jax.generation.prior_file import CARD
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.elements import number
 
@@ -20,8 +18,6 @@ ASKED = {
 
 @pytest.mark.parametrize('name', sorted(ASKED))
 def test_a_shipped_prior_draws_what_is_asked(name):
-  if not (shipped.find(name) / CARD).is_file():
-    pytest.skip(f'{name} comes without a prior')
   codec = cj.Codec.load(name)
   formula, atoms = ASKED[name]
   found = codec.sample(8, composition=formula, num_atoms=atoms)
@@ -37,8 +33,6 @@ def test_a_shipped_prior_draws_what_is_asked(name):
 
 @pytest.mark.parametrize('name', sorted(ASKED))
 def test_free_draws_have_elements_of_the_codec(name):
-  if not (shipped.find(name) / CARD).is_file():
-    pytest.skip(f'{name} comes without a prior')
   codec = cj.Codec.load(name)
   known = {number(symbol) for symbol in codec.describe()['elements']}
   there = [c for c in codec.sample(8, seed=1) if c is not None]

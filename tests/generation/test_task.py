@@ -1,4 +1,4 @@
-"""The task 'prior', whole: trained, scored, exported, and drawn from."""
+"""The task 'prior', whole: trained, scored, exported, and sampled from."""
 
 import numpy as np
 import pytest

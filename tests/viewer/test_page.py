@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import ase
+import matplotlib.image
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
@@ -77,9 +78,8 @@ def test_a_crystal_shows_itself_in_a_notebook():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason='needs chromium')
+@pytest.mark.skipif(CHROMIUM is None, reason='chromium is not installed')
 def test_page_renders_in_chromium(tmp_path):
-  matplotlib = pytest.importorskip('matplotlib.image')
   cj.write(
     tmp_path / 'x.cif', cj.Crystal.from_ase(bulk('NaCl', 'rocksalt', a=5.64))
   )
@@ -100,6 +100,6 @@ def test_page_renders_in_chromium(tmp_path):
     capture_output=True, text=True, timeout=180,
   )  # fmt: skip
   assert 'CONSOLE' not in result.stderr, result.stderr
-  picture = matplotlib.imread(tmp_path / 'x.png')[100:450, 20:880, :3]
+  picture = matplotlib.image.imread(tmp_path / 'x.png')[100:450, 20:880, :3]
   colorful = picture.max(-1) - picture.min(-1) > 0.2
   assert colorful.mean() > 0.005
