@@ -5,7 +5,7 @@ of a power of two and a small rest, the coarse parts add up without rounding and
 the rests hardly round.
 """
 
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,19 +31,17 @@ class Split(NamedTuple):
 
 def split(x: Float[ArrayLike, '*S'], dtype: jnp.dtype) -> Split:
   """Splits a coordinate; NumPy's float64 keeps its precision in float32."""
-  x = x.astype(dtype) if isinstance(x, jax.Array) else np.asarray(x, np.float64)
-  coarse = quantize(x)
-  return Split(jnp.asarray(coarse, dtype), jnp.asarray(x - coarse, dtype))
+  if isinstance(x, jax.Array):
+    x = x.astype(dtype)
+    coarse = quantize(x)
+    return Split(coarse, x - coarse)
+  x = np.asarray(x, np.float64)
+  whole = np.round(x / _QUANTUM) * _QUANTUM
+  return Split(jnp.asarray(whole, dtype), jnp.asarray(x - whole, dtype))
 
 
-@overload
-def quantize(x: Float[Array, '*S']) -> Float[Array, '*S']: ...
-@overload
-def quantize(x: Float[np.ndarray, '*S']) -> Float[np.ndarray, '*S']: ...
-def quantize(x):
+def quantize(x: Float[Array, '*S']) -> Float[Array, '*S']:
   """The nearest integer multiple of the quantum, constant in derivatives."""
-  if isinstance(x, np.ndarray):
-    return np.round(x / _QUANTUM) * _QUANTUM
   return jax.lax.stop_gradient(jnp.round(x / _QUANTUM) * _QUANTUM)
 
 

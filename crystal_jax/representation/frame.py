@@ -98,10 +98,10 @@ def random_frame(
 
   The basis change is a uniformly random matrix of -1, 0 and 1.
   """
-  matrices = unimodular().matrices
-  basis = matrices[rng.integers(len(matrices))]
-  moved = (fractional + rng.random(3)) @ np.rint(np.linalg.inv(basis))
-  return moved % 1.0, basis @ cell
+  table = unimodular()
+  index = rng.integers(len(table.matrices))
+  moved = (fractional + rng.random(3)) @ table.inverses[index]
+  return moved % 1.0, table.matrices[index] @ cell
 
 
 def _reduce(fractional, cell, tolerance):

@@ -17,6 +17,7 @@ import argparse
 import os
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
@@ -91,7 +92,7 @@ def to_vector(
       name: _head(head, back, centre, length)
       for name, head in params['properties'].items()
     }
-  return _float32(found)
+  return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), found)
 
 
 def _head(head, back, centre, length) -> dict[str, np.ndarray]:
@@ -100,12 +101,6 @@ def _head(head, back, centre, length) -> dict[str, np.ndarray]:
   bias = head['bias'] + centre @ kernel[:length]
   kernel = np.concatenate([vector, kernel[length:]])
   return {**head, 'kernel': kernel, 'bias': bias}
-
-
-def _float32(tree) -> PyTree:
-  if isinstance(tree, Mapping):
-    return {name: _float32(part) for name, part in tree.items()}
-  return np.asarray(tree, np.float32)
 
 
 def start(
