@@ -43,49 +43,29 @@ def formula_groups(numbers: Numbers) -> Int[np.ndarray, 'B']:
   return np.array(found, int)
 
 
-def formula_folds(
-  numbers: Numbers, folds: int, seed: int = 0
+def formula_folds(numbers: Numbers, folds: int) -> list[Bool[np.ndarray, 'B']]:
+  """Masks of held-out crystals; each formula is in one fold."""
+  return group_folds(formula_groups(numbers), folds)
+
+
+def group_folds(
+  groups: Int[np.ndarray, 'B'], folds: int, seed: int = 0
 ) -> list[Bool[np.ndarray, 'B']]:
-  """Masks of held-out crystals; each formula is in one fold.
+  """Masks of held-out crystals; each group is in one fold.
 
   Args:
-    numbers: Atomic numbers of each crystal.
-    folds: Number of folds, at most the number of formulas.
+    groups: Group of each crystal, such as `formula_groups`.
+    folds: Number of folds, at most the number of groups.
     seed: Random seed of the assignment.
 
   Raises:
-    ValueError: If there are fewer than two formulas.
+    ValueError: If there are fewer than two groups.
   """
-  groups = formula_groups(numbers)
-  count = len(np.unique(groups))
-  if count < 2:
+  names, index = np.unique(groups, return_inverse=True)
+  if len(names) < 2:
     raise ValueError(
-      f'Need crystals of at least two formulas to hold some out, not {count}.'
+      f'Need at least two groups to hold some out, not {len(names)}.'
     )
-  return _folds(groups, count, folds, seed)
-
-
-def random_folds(
-  count: int, folds: int, seed: int = 0
-) -> list[Bool[np.ndarray, 'B']]:
-  """Masks of held-out crystals, whatever their formulas.
-
-  Args:
-    count: Number of crystals.
-    folds: Number of folds, at most `count`.
-    seed: Random seed of the assignment.
-
-  Raises:
-    ValueError: If there are fewer than two crystals.
-  """
-  if count < 2:
-    raise ValueError(
-      f'Need at least two crystals to hold some out, not {count}.'
-    )
-  return _folds(np.arange(count), count, folds, seed)
-
-
-def _folds(groups, count, folds, seed) -> list[Bool[np.ndarray, 'B']]:
-  folds = min(folds, count)
-  order = np.random.default_rng(seed).permutation(count)
-  return [order[groups] % folds == i for i in range(folds)]
+  folds = min(folds, len(names))
+  order = np.random.default_rng(seed).permutation(len(names))
+  return [order[index] % folds == i for i in range(folds)]

@@ -86,11 +86,15 @@ def fit(
   Raises:
     ValueError: If there are fewer than two values.
   """
-  is_one_formula = len(np.unique(composition.formula_groups(numbers))) == 1
+  if len(values) < 2:
+    raise ValueError(
+      f'Need at least two crystals to hold some out, not {len(values)}.'
+    )
+  groups = composition.formula_groups(numbers)
+  is_one_formula = bool((groups == groups[0]).all())
   if is_one_formula:
-    masks = composition.random_folds(len(numbers), folds)
-  else:
-    masks = composition.formula_folds(numbers, folds)
+    groups = np.arange(len(numbers))
+  masks = composition.group_folds(groups, folds)
   fractions = composition.element_fractions(numbers)
   predictors: dict[str, tuple[np.ndarray, Fit]] = {
     'the mean': (fractions, _fit_mean),

@@ -58,13 +58,13 @@ def test_a_formula_is_in_one_fold():
   numbers = [np.array(cell) for cell in cells]
   groups = composition.formula_groups(numbers)
   np.testing.assert_array_equal(groups, [0, 0, 1, 1, 2, 3])
-  folds = composition.formula_folds(numbers, 3)
+  folds = composition.group_folds(groups, 3)
   assert np.sum(folds, axis=0).tolist() == [1] * 6
   for fold in folds:
     assert fold[0] == fold[1]
     assert fold[2] == fold[3]
-  with pytest.raises(ValueError, match='two formulas'):
-    composition.formula_folds([np.array([6]), np.array([6, 6])], 5)
+  with pytest.raises(ValueError, match='two groups'):
+    composition.group_folds(np.array([0, 0]), 5)
 
 
 def test_polymorphs_are_held_out_by_crystal():
@@ -74,7 +74,7 @@ def test_polymorphs_are_held_out_by_crystal():
   _, report = fitting.fit(z, values, [np.full(4, 6)] * 60)
   assert report.held_out_by == 'crystal' and report.latent.r2 > 0.99
   assert report.baselines['element fractions, ridge'].r2 < 0.1
-  folds = composition.random_folds(7, 3)
+  folds = composition.group_folds(np.arange(7), 3)
   assert np.sum(folds, axis=0).tolist() == [1] * 7
   with pytest.raises(ValueError, match='two crystals'):
     fitting.fit(z[:1], values[:1], [np.full(4, 6)])
