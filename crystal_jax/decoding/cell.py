@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.decoding import aliases as aliasing
-from crystal_jax.decoding import box, fourier, overlaps
+from crystal_jax.decoding import box, cell_residual, fourier, overlaps
 from crystal_jax.density import grids
 from crystal_jax.density.exact_sums import dot
 
@@ -84,7 +84,7 @@ class CellSpace:
     A band-limited density then rings, and more so when sharpened.
     """
     size = jnp.sqrt(jnp.sum(self.cell**2, axis=1))
-    return jnp.any(size > self.sigma * self._shape(size.dtype)[0])
+    return jnp.any(size > self.sigma * self.shape(size.dtype)[0])
 
   def ringing(self) -> Array:
     """As `Space.ringing`."""
@@ -114,45 +114,7 @@ class CellSpace:
     weights: Float[Array, 'K'],
   ) -> tuple[Array, Float[Array, '4 K'], Array]:
     """As `Space.squared_residual`, on Fourier coefficients."""
-    fractional = dot(positions, self.inverse)
-    x, y, z = fourier.waves(self.orders(), fractional)
-    planes = fourier.planes(x, y)
-    counts = np.tile(fourier.multiplicities(self.grid.shape[2]), 2)[:, None]
-    multiplicity = jnp.asarray(counts, fractional.dtype)
-
-    def term(i):
-      """Orders, damping as lines, and phases [2, K] of an alias."""
-      shift = self.aliases[1][i] * self._shape(fractional.dtype)[0]
-      angle = -2 * jnp.pi * jnp.sum(fractional * shift[None], axis=1)
-      phases = jnp.cos(angle), jnp.sin(angle)
-      return self.orders(shift), fourier.lines(self.damping(shift)), phases
-
-    def subtract(rest, damping, phases):
-      re, im = (weights * phase for phase in phases)
-      return rest - fourier.forward(planes, z, re, im) * damping
-
-    def gradient_of(orders, damping, phases):
-      lines = rest * damping * multiplicity
-      return fourier.backward(planes, z, orders, lines, phases)
-
-    first = self.orders(), self.envelope, (jnp.ones_like(weights), 0 * weights)
-    rest = subtract(target, *first[1:])
-    if self.aliases is not None:
-      rest = jax.lax.fori_loop(
-        1, self.aliases[0], lambda i, rest: subtract(rest, *term(i)[1:]), rest
-      )
-    by_fraction = gradient_of(*first)
-    if self.aliases is not None:
-      by_fraction = jax.lax.fori_loop(
-        1,
-        self.aliases[0],
-        lambda i, total: total + gradient_of(*term(i)),
-        by_fraction,
-      )
-    slopes = dot(self.inverse, by_fraction[:3]) * weights[None]
-    scale = np.prod(self.grid.shape)  # sums over voxels, as in a box
-    gradient = jnp.concatenate([slopes, by_fraction[3:]]) * scale
-    return jnp.sum(rest**2 * multiplicity) * scale, gradient, rest
+    return cell_residual.squared_residual(self, target, positions, weights)
 
   def normal(
     self, positions: Float[Array, 'K 3'], weights: Float[Array, 'K']
@@ -212,11 +174,11 @@ class CellSpace:
 
   def locate(self, index: Float[Array, 'K 3']) -> Float[Array, 'K 3']:
     """As `Space.locate`."""
-    return dot(index / self._shape(index.dtype), self.cell)
+    return dot(index / self.shape(index.dtype), self.cell)
 
   def voxel(self, positions: Float[Array, 'K 3']) -> Array:
     """As `Space.voxel`."""
-    shape = self._shape(positions.dtype)
+    shape = self.shape(positions.dtype)
     index = jnp.round(dot(positions, self.inverse) * shape)
     return (index % shape).astype(jnp.int32)
 
@@ -239,7 +201,8 @@ class CellSpace:
     del beyond
     return jnp.ones(len(positions), bool)
 
-  def _shape(self, dtype):
+  def shape(self, dtype) -> Float[Array, '1 3']:
+    """Voxels along each axis, as an array."""
     return jnp.asarray(self.grid.shape, dtype)[None]
 
   def _below_nyquist(self):

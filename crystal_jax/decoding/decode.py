@@ -15,9 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from crystal_jax.decoding import host_loop, pursuit, readings, species
+from crystal_jax.decoding import (
+  arguments,
+  host_loop,
+  pursuit,
+  readings,
+  species,
+)
+from crystal_jax.decoding.config import PursuitConfig
 from crystal_jax.decoding.decoded_atoms import DecodedAtoms
-from crystal_jax.density import grids, inputs
+from crystal_jax.density import grids
 
 
 def decode_density(
@@ -29,10 +36,10 @@ def decode_density(
   logits: Float[ArrayLike, 'G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.PursuitConfig.closest,
-  lightest: float = pursuit.PursuitConfig.lightest,
-  stand_out: float = pursuit.PursuitConfig.stand_out,
-  rounds: int = pursuit.PursuitConfig.rounds,
+  closest: float = PursuitConfig.closest,
+  lightest: float = PursuitConfig.lightest,
+  stand_out: float = PursuitConfig.stand_out,
+  rounds: int = PursuitConfig.rounds,
 ) -> DecodedAtoms:
   """Atoms of a density on a grid, without a neural network.
 
@@ -67,11 +74,11 @@ def decode_density(
     ValueError: If shapes disagree, a CellGrid comes without a cell, or a limit
       is not positive.
   """
-  config = pursuit.PursuitConfig(closest, lightest, stand_out, rounds)
-  density = _check_field(density, grid, 'density', 0)
-  cell = _check_cell(cell, grid, ())
+  config = PursuitConfig(closest, lightest, stand_out, rounds)
+  density = arguments.check_field(density, grid, 'density', 0)
+  cell = arguments.check_cell(cell, grid, ())
   if logits is not None:
-    logits = _check_field(logits, grid, 'logits', 1)
+    logits = arguments.check_field(logits, grid, 'logits', 1)
   # Under jit even a constant array is traced.
   arrays = density, cell, logits, jnp.zeros(())
   traced = any(isinstance(x, jax.core.Tracer) for x in arrays)
@@ -97,10 +104,10 @@ def decode_batch(
   logits: Float[ArrayLike, 'B G G G C'] | None = None,
   max_atoms: int = 256,
   band_limit: bool | None = None,
-  closest: float = pursuit.PursuitConfig.closest,
-  lightest: float = pursuit.PursuitConfig.lightest,
-  stand_out: float = pursuit.PursuitConfig.stand_out,
-  rounds: int = pursuit.PursuitConfig.rounds,
+  closest: float = PursuitConfig.closest,
+  lightest: float = PursuitConfig.lightest,
+  stand_out: float = PursuitConfig.stand_out,
+  rounds: int = PursuitConfig.rounds,
   warn: bool = True,
 ) -> DecodedAtoms:
   """`decode_density` of a batch, compiled once, one density after another.
@@ -110,16 +117,16 @@ def decode_batch(
   slots are only reported in the result's `overflow`: all threads share Python's
   warning filters.
   """
-  config = pursuit.PursuitConfig(closest, lightest, stand_out, rounds)
-  densities = _floating('density', density)
+  config = PursuitConfig(closest, lightest, stand_out, rounds)
+  densities = arguments.floating('density', density)
   if densities.ndim != 4:
     raise ValueError(
       f'Need a batch of densities [B, G, G, G], not {densities.shape}.'
     )
-  cell = _check_cell(cell, grid, (len(densities),))
+  cell = arguments.check_cell(cell, grid, (len(densities),))
   if densities.shape[1:] != grid.shape:
     raise ValueError(f'Densities {densities.shape} do not fit {grid}.')
-  each_logits = None if logits is None else _floating('logits', logits)
+  each_logits = None if logits is None else arguments.floating('logits', logits)
   if each_logits is not None and each_logits.shape[:-1] != densities.shape:
     raise ValueError(
       f'Need logits [B, G, G, G, classes] for densities {densities.shape}, not '
@@ -231,26 +238,3 @@ def _warn_of_overflow(atoms, max_atoms):
         stacklevel=3,
       )
   return atoms
-
-
-def _floating(name, x):
-  x = jnp.asarray(inputs.as_numbers(name, x))
-  return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-
-
-def _check_field(field, grid, name, extra):
-  field = _floating(name, field)
-  if field.ndim != 3 + extra or field.shape[:3] != grid.shape:
-    raise ValueError(f'{name} of shape {field.shape} does not fit {grid}.')
-  return field
-
-
-def _check_cell(cell, grid, batch):
-  if isinstance(grid, grids.BoxGrid):
-    return None
-  if cell is None:
-    raise ValueError('A density on a CellGrid needs its cell.')
-  cell = _floating('cell', cell)
-  if cell.shape != batch + (3, 3):
-    raise ValueError(f'Need a cell {batch + (3, 3)}, not {cell.shape}.')
-  return cell

@@ -30,7 +30,7 @@ def spread(field: Float[Array, 'X Y Z']) -> Float[Array, '']:
 
 def maxima(
   field: Float[Array, 'X Y Z'],
-  threshold: Float[Array, ''],
+  threshold: Float[Array, ''] | float,
   slots: int,
   *,
   periodic: bool,

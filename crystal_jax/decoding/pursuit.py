@@ -15,44 +15,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from crystal_jax.decoding import peaks, refit
+from crystal_jax.decoding import refit, seeds
+from crystal_jax.decoding.config import PursuitConfig
 from crystal_jax.decoding.space import Space
-from crystal_jax.structure.validation import MIN_DISTANCE
 
-# (width in σ, ridge) of each level of sharpening. The last level blurs: it is
-# the matched filter, which tolerates the most noise. Tuned on crystals of
-# mp_le20.
-LEVELS = ((0.55, 1e-5), (0.7, 1e-3), (0.9, 3e-2), (1.4, 0.0))
 # From round LATE_ROUND on, seeds more than MAX_OUTSIDE σ outside the walls are
 # ignored: else ever fainter ones would be added. Tuned on boxes of mp_le20.
 LATE_ROUND, MAX_OUTSIDE = 2, 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class PursuitConfig:
-  """Which peaks are atoms, and when the pursuit stops. Hashable, static.
-
-  The defaults are for atoms that weigh their atomic number, in Å; all but
-  `closest` were chosen by hand, with crystals of mp_le20.
-
-  Attributes:
-    closest: Smallest distance of two atoms, Å; closer seeds are one atom.
-    lightest: Lightest atom that is kept, where the noise allows: hydrogen
-      weighs 1. Seeds of half that weight are tried.
-    stand_out: Height of a seed of a further atom, in standard deviations of
-      the residual.
-    rounds: Maximum number of rounds.
-  """
-
-  closest: float = MIN_DISTANCE
-  lightest: float = 0.5
-  stand_out: float = 5.0
-  rounds: int = 12
-
-  def __post_init__(self):
-    for name, value in vars(self).items():
-      if not value > 0:
-        raise ValueError(f'Need a positive {name}, not {value}.')
 
 
 def pursue(
@@ -106,10 +75,11 @@ def begin(space, density, max_atoms, config, logits):
     overflow=jnp.bool_(False),
   )
   if logits is not None:
-    seeds = _foreground(space, density, logits, max_atoms, config)
-    state = _insert(space, state, config, *seeds)
+    found = seeds.of_foreground(space, density, logits, max_atoms, config)
+    state = _insert(space, state, config, *found)
     state = dataclasses.replace(state, known=state.count())
-  return space.prepare(density), _level(space, density, config), state
+  target = space.prepare(density)
+  return target, seeds.sharpening_level(space, density, config), state
 
 
 def unfinished(config, phase, turn):
@@ -120,8 +90,8 @@ def unfinished(config, phase, turn):
 def add(space, level, config, state):
   """The state with maxima of the residual added as atoms."""
   slots = len(state.weights)
-  seeds = _seeds(space, state.residual, level, slots, config)
-  return _insert(space, state, config, *seeds)
+  found = seeds.of_residual(space, state.residual, level, slots, config)
+  return _insert(space, state, config, *found)
 
 
 def fit(space, density, target, config, state, size=None):
@@ -180,51 +150,21 @@ class Pursuit:
     return jnp.sum(self.weights > 0).astype(jnp.int32)
 
 
-def _level(space, density, config):
-  """The sharpest level whose noise stays below the lightest atom's peak."""
-  noise = peaks.white_noise(density)
-  noise = jnp.maximum(noise, 3e-6 * jnp.max(jnp.abs(density)))
-  level = jnp.int32(len(LEVELS) - 1)
-  for i, (ratio, ridge) in reversed(list(enumerate(LEVELS[:-1]))):
-    width = ratio * space.sigma
-    noisy = 5 * noise * space.gain(width, ridge)
-    level = jnp.where(noisy < config.lightest * space.peak(width), i, level)
-  return jnp.maximum(level, jnp.where(space.coarse(), 2, 0))
-
-
-def _seeds(space, residual, level, slots, config):
-  """Maxima of the sharpened residual: positions, weights, and their number."""
-  levels = [(ratio * space.sigma, ridge) for ratio, ridge in LEVELS]
-  field = space.sharpen(residual, levels, level)
-  units = [space.peak(width) for width, _ in levels]
-  unit = jnp.asarray(units, field.dtype)[level]
-  # Sharpening rings; maxima within the ringing or the noise are left to the
-  # next round.
-  top = jnp.max(field)
-  noise = jnp.minimum(config.stand_out * peaks.spread(field), 0.3 * top)
-  threshold = jnp.maximum(space.ringing() * top, noise)
-  threshold = jnp.maximum(threshold, 0.5 * config.lightest * unit)
-  index, heights, count = peaks.maxima(
-    field, threshold, slots, periodic=space.periodic
-  )
-  return space.locate(index), heights / unit, count
-
-
-def _insert(space, state, config, seeds, heights, count):
+def _insert(space, state, config, positions, heights, count):
   """Seeds added after the atoms, without those too close to an atom."""
   slots = len(heights)
   full = state.weights > 0
-  near = space.distances(seeds, state.positions) < config.closest
+  near = space.distances(positions, state.positions) < config.closest
   new = (heights > 0) & ~jnp.any(near & full[None, :], axis=1)
   new &= (state.turn < LATE_ROUND) | space.inside(
-    seeds, MAX_OUTSIDE * space.sigma
+    positions, MAX_OUTSIDE * space.sigma
   )
   slot = jnp.sum(full) + jnp.cumsum(new) - 1
   overflow = jnp.any(new & (slot >= slots)) | (count > slots)
   slot = jnp.where(new, slot, slots)  # past the end: dropped
   return dataclasses.replace(
     state,
-    positions=state.positions.at[slot].set(seeds, mode='drop'),
+    positions=state.positions.at[slot].set(positions, mode='drop'),
     weights=state.weights.at[slot].set(heights, mode='drop'),
     overflow=state.overflow | overflow,
   )
@@ -252,15 +192,3 @@ def _merge(space, positions, weights, closest):
   swallowed = jnp.any(close & heavier, axis=1)
   total = jnp.sum(jnp.where(close, weights[None, :], 0), axis=1)
   return positions, jnp.where(swallowed | ~full, 0, total)
-
-
-def _foreground(space, density, logits, slots, config):
-  """Seeds at maxima of the foreground: positions, weights, their number."""
-  foreground = 1 - jax.nn.softmax(logits, axis=-1)[..., 0].astype(density.dtype)
-  index, heights, count = peaks.maxima(
-    space.smooth(foreground), 0.3, slots, periodic=space.periodic
-  )
-  positions = space.locate(index + space.margin())
-  here = density[tuple(space.voxel(positions).T)]
-  weights = jnp.maximum(here / space.peak(), config.lightest)
-  return positions, jnp.where(heights > 0, weights, 0), count
