@@ -12,7 +12,6 @@ Lengths are in voxels, unless Å are stated.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +25,11 @@ from crystal_jax.representation.occupancy_model import (
   sharpening_filter,
   spectrum,
 )
+from crystal_jax.representation.separation import (
+  Separation,
+  is_outside,
+  separated,
+)
 
 # Widths of an atom after filtering, in σ: the matched filter, which tolerates
 # the most noise, and two that separate near atoms. The best fit is kept.
@@ -37,21 +41,8 @@ _STEPS, _MAX_STEP = 12, 0.5
 # Attempts to move the atom that reduces the residual least to the largest
 # residual.
 _RELOCATIONS = 2
-# Rounds that move atoms apart after the last step, and once species are known.
-_LAST_ROUNDS, _SPECIES_ROUNDS = 8, 40
-
-
-class Separation(NamedTuple):
-  """How near two atoms may be.
-
-  Attributes:
-    cell: Lattice vectors as rows, Å.
-    closest: Least distance of two atoms, Å; 0: any. A number, or one for each
-      pair of atoms.
-  """
-
-  cell: Float[Array, '*B 3 3']
-  closest: Float[Array, '*B'] | Float[Array, '*B K K']
+# Rounds that separate near atoms after the last step.
+_LAST_ROUNDS = 8
 
 
 @functools.partial(jax.jit, static_argnames=('sigma', 'slots'))
@@ -103,35 +94,6 @@ def find_counted(
     return jax.lax.map(one_field, (occupancy, counts, separation))
 
 
-@jax.jit
-def separate(
-  fractional: Float[Array, 'B K 3'],
-  filled: Bool[Array, 'B K'],
-  separation: Separation,
-) -> Float[Array, 'B K 3']:
-  """Fractional coordinates of which pairs that are too near are moved apart.
-
-  Each round moves both atoms of a pair by half of what is missing, so that
-  atoms with several near ones settle between them.
-
-  Args:
-    fractional: Fractional coordinates.
-    filled: Which slots hold an atom.
-    separation: Cells, and the least distance of each pair, [B, K, K].
-  """
-
-  def one_cell(inputs):
-    positions, filled, metric = inputs
-    return jax.lax.fori_loop(
-      0,
-      _SPECIES_ROUNDS,
-      lambda _, each: _separated(each, filled, 1, metric),
-      positions,
-    )
-
-  return jax.lax.map(one_cell, (fractional, filled, separation))
-
-
 def _pursue(field, count, filled, metric, gain, line):
   """Positions found by pursuit with one filter."""
   size = len(field)
@@ -140,7 +102,7 @@ def _pursue(field, count, filled, metric, gain, line):
     remainder, is_open, positions = state
     found = _highest(remainder, is_open)
     remainder = remainder - _filtered_atom(found, line)
-    is_open = is_open & _is_outside(found, size, metric)
+    is_open = is_open & is_outside(found, size, metric)
     return remainder, is_open, positions.at[slot].set(found)
 
   start = (
@@ -159,13 +121,13 @@ def _refined(field, positions, filled, metric, sigma):
     residual, factors = residual_field(field, positions, filled, sigma)
     steps = newton_steps(residual, factors)
     positions = positions + jnp.clip(steps, -_MAX_STEP, _MAX_STEP)
-    return _separated(positions, filled, size, metric)
+    return separated(positions, filled, size, metric)
 
   positions = jax.lax.fori_loop(0, _STEPS, step, positions)
   positions = jax.lax.fori_loop(
     0,
     _LAST_ROUNDS,
-    lambda _, each: _separated(each, filled, size, metric),
+    lambda _, each: separated(each, filled, size, metric),
     positions,
   )
   residual, _ = residual_field(field, positions, filled, sigma)
@@ -186,7 +148,7 @@ def _relocated(field, start, filled, metric, sigma, gain):
     loss = jnp.where(filled, 2 * alone + norm, jnp.inf)
     slot = jnp.argmin(loss)
     remaining = filled & (jnp.arange(len(filled)) != slot)
-    outside = jax.vmap(lambda each: _is_outside(each, size, metric))(positions)
+    outside = jax.vmap(lambda each: is_outside(each, size, metric))(positions)
     is_open = (outside | ~remaining[:, None, None, None]).all(axis=0)
     found = _highest(_filtered(residual, gain), is_open)
     relocated = positions.at[slot].set(found)
@@ -204,33 +166,6 @@ def _relocated(field, start, filled, metric, sigma, gain):
     lambda state: state[-1] & (state[1] < _RELOCATIONS), relocate, state
   )
   return positions, cost
-
-
-def _is_outside(position, size, metric):
-  """Which voxels are not nearer to a position than the least distance."""
-  grid = jnp.arange(size, dtype=position.dtype)
-  offsets = grid[None] - position[:, None]
-  x, y, z = offsets - size * jnp.round(offsets / size)
-  a, b, c = metric.cell[:, None, None, None]
-  vectors = (
-    x[:, None, None, None] * a
-    + y[None, :, None, None] * b
-    + z[None, None, :, None] * c
-  )
-  return jnp.sum(jnp.square(vectors), axis=-1) >= metric.closest**2
-
-
-def _separated(positions, filled, size, metric):
-  """Positions of which pairs nearer than the least distance are moved apart."""
-  offsets = positions[:, None] - positions[None]
-  offsets = offsets - size * jnp.round(offsets / size)
-  squares = jnp.sum(jnp.square(offsets @ metric.cell), axis=-1)
-  pairs = filled[:, None] & filled[None] & ~jnp.eye(len(filled), dtype=bool)
-  distance = jnp.sqrt(jnp.maximum(squares, 1e-6))
-  missing = jnp.where(pairs, jnp.maximum(metric.closest - distance, 0), 0)
-  return positions + jnp.sum(
-    (0.5 * missing / distance)[..., None] * offsets, axis=1
-  )
 
 
 def _filtered(field, gain):

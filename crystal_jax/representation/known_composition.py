@@ -18,11 +18,8 @@ from jaxtyping import Array, Float, Int
 
 from crystal_jax.representation import lattice_numbers, readout
 from crystal_jax.representation.cell import Cell
-from crystal_jax.representation.counted_atoms import (
-  Separation,
-  find_counted,
-  separate,
-)
+from crystal_jax.representation.counted_atoms import find_counted
+from crystal_jax.representation.separation import Separation, separate
 from crystal_jax.structure import pair_statistics
 from crystal_jax.structure.composition import Contents
 from crystal_jax.structure.crystal import Crystal
@@ -75,10 +72,14 @@ def crystals(
   fits = counts <= cell.max_atoms
   lattices = np.asarray(outputs['lattice'], np.float64)
   bases = [lattice_numbers.to_cell(row) for row in lattices]
+  cells = jnp.asarray(
+    np.stack([np.eye(3) if basis is None else basis for basis in bases]),
+    jnp.float32,
+  )
   fractional, filled, _ = find_counted(
     jnp.asarray(occupancy),
     jnp.asarray(np.where(fits, counts, 0), jnp.int32),
-    _separation(bases, wanted, units),
+    Separation(cells, _least_distances(bases, wanted, units)),
     sigma=cell.sigma,
     slots=cell.max_atoms,
   )
@@ -95,7 +96,7 @@ def crystals(
     if fits[i]:
       here = filled[i]
       numbers[i, here] = _assign_species(distances[i][here], each, number)
-  fractional = _separated(voxels / cell.size, numbers, bases)
+  fractional = _separated(voxels / cell.size, numbers, cells)
   found: list[Crystal | str] = []
   for i, basis in enumerate(bases):
     if not finite[i]:
@@ -132,35 +133,30 @@ def _with_room(crystal: Crystal) -> Crystal:
 def _separated(
   fractional: Float[np.ndarray, 'B K 3'],
   numbers: Int[np.ndarray, 'B K'],
-  bases: Sequence[Float[np.ndarray, '3 3'] | None],
+  cells: Float[Array, 'B 3 3'],
 ) -> Float[np.ndarray, 'B K 3']:
   """Fractional coordinates, no pair of atoms nearer than in known crystals."""
   shortest = pair_statistics.shipped().shortest
   closest = _PAIR_SHARE * shortest[numbers[:, :, None], numbers[:, None]]
-  cells = np.stack([np.eye(3) if basis is None else basis for basis in bases])
-  separation = Separation(
-    jnp.asarray(cells, jnp.float32), jnp.asarray(closest, jnp.float32)
-  )
   found = separate(
-    jnp.asarray(fractional), jnp.asarray(numbers > 0), separation
+    jnp.asarray(fractional),
+    jnp.asarray(numbers > 0),
+    Separation(cells, jnp.asarray(closest, jnp.float32)),
   )
   return np.asarray(found)
 
 
-def _separation(
+def _least_distances(
   bases: Sequence[Float[np.ndarray, '3 3'] | None],
   wanted: Sequence[Contents],
   units: Sequence[int],
-) -> Separation:
-  """Cells, and how near atoms of each composition may be."""
+) -> Float[Array, 'B']:
+  """How near atoms of each composition may be, Å."""
   closest = [
     0.0 if basis is None else _closest(each, number)
     for basis, each, number in zip(bases, wanted, units, strict=True)
   ]
-  cells = [np.eye(3) if basis is None else basis for basis in bases]
-  return Separation(
-    jnp.asarray(np.stack(cells), jnp.float32), jnp.asarray(closest, jnp.float32)
-  )
+  return jnp.asarray(closest, jnp.float32)
 
 
 def _closest(wanted: Contents, units: int) -> float:

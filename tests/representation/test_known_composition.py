@@ -6,6 +6,7 @@ import pytest
 
 from crystal_jax.representation import counted_atoms, known_composition
 from crystal_jax.representation.cell import Cell
+from crystal_jax.representation.separation import Separation
 from crystal_jax.structure import composition, elements, pair_statistics
 from crystal_jax.structure.composition import Contents
 
@@ -38,7 +39,7 @@ def occupancy(fractional):
 def separation(number, closest=0.0, side=6.0):
   """Cubes of a side, and a least distance, Å."""
   cells = jnp.broadcast_to(side * jnp.eye(3), (number, 3, 3))
-  return counted_atoms.Separation(cells, jnp.full(number, closest))
+  return Separation(cells, jnp.full(number, closest))
 
 
 def errors(found, filled, true):
