@@ -5,15 +5,14 @@ import jax.numpy as jnp
 import pytest
 
 from crystal_jax.codec.model import decode_batch, encode_batch
-from crystal_jax.codec.refinement import encoder
-from crystal_jax.representation import occupancy_peaks
-from tests import codecs, crystals
-
-
-def products(lowered):
-  """Lines of all matrix products of a lowered function."""
-  lines = lowered.as_text().splitlines()
-  return [line for line in lines if 'dot_general' in line]
+from crystal_jax.codec.refinement import derivatives
+from crystal_jax.representation import (
+  counted_atoms,
+  occupancy_peaks,
+  separation,
+)
+from crystal_jax.representation.separation import Separation
+from tests import codecs, crystals, precision
 
 
 @pytest.mark.parametrize('kind', ['cell', 'coded_box'])
@@ -32,16 +31,35 @@ def test_products_of_a_codec_are_of_full_precision(kind):
   for lowered in (
     encode_batch.lower(model, codec.params, batch),
     decode_batch.lower(model, codec.params, z),
-    encoder._latents.lower(*networks, atoms),
-    encoder._gauss_newton_step.lower(*networks, one, z[0], deviations, 3),
+    derivatives.latents.lower(*networks, atoms),
+    derivatives.gauss_newton_step.lower(*networks, one, z[0], deviations, 3),
   ):
-    lines = products(lowered)
-    assert lines
-    assert all('HIGHEST, HIGHEST' in line for line in lines)
+    precision.check_products(lowered)
 
 
 def test_products_of_the_readout_are_of_full_precision():
   field = jax.ShapeDtypeStruct((2, 16, 16, 16), jnp.float32)
-  lines = products(occupancy_peaks.find_peaks.lower(field, sigma=0.9, slots=8))
-  assert lines
-  assert all('HIGHEST, HIGHEST' in line for line in lines)
+  precision.check_products(
+    occupancy_peaks.find_peaks.lower(field, sigma=0.9, slots=8)
+  )
+
+
+def test_products_of_known_compositions_are_of_full_precision():
+  field = jnp.zeros((2, 16, 16, 16))
+  cells = jnp.zeros((2, 3, 3))
+  precision.check_products(
+    counted_atoms.find_counted.lower(
+      field,
+      jnp.zeros(2, int),
+      Separation(cells, jnp.zeros(2)),
+      sigma=0.9,
+      slots=8,
+    )
+  )
+  precision.check_products(
+    separation.separate.lower(
+      jnp.zeros((2, 8, 3)),
+      jnp.zeros((2, 8), bool),
+      Separation(cells, jnp.zeros((2, 8, 8))),
+    )
+  )

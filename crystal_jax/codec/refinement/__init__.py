@@ -5,7 +5,7 @@ The encoder gives the latent of any crystal, so the readout is refined until its
 own latent is the given one. Nothing but the latent and the trained networks is
 used.
 
-`encoder` gives latents of decoded crystals and their derivatives;
+`encoder` gives latents of decoded crystals, `derivatives` their Jacobians;
 `gauss_newton` moves atoms and lattice; `edits` are crystals that differ by one
 atom; `refine` combines both for one latent, `refine_batch` for a batch;
 `config` holds the tuned constants.

@@ -1,4 +1,4 @@
-"""Latents of decoded crystals, and their derivatives by atoms and lattice.
+"""Encoder of decoded crystals, on the host: padded atoms, batches of one size.
 
 A decoded crystal lies in the cell or box where the networks put it. It is
 encoded there (`Invertible.encoder_inputs`), without going to a standard frame
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
-from crystal_jax.codec.refinement.conjugate_gradients import conjugate_gradients
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.codec.refinement import derivatives
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation.protocol import Invertible
 from crystal_jax.structure import elements
@@ -70,7 +67,9 @@ class Encoder:
         rows = [_pad(crystals[i], slots) for i in batch]
         rows += rows[:1] * (batch_size - len(rows))
         atoms = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-        outputs = _latents(representation, self.networks, self.params, atoms)
+        outputs = derivatives.latents(
+          representation, self.networks, self.params, atoms
+        )
         latents[:, batch] = np.stack(jax.device_get(outputs))[:, : len(batch)]
     return latents[0], latents[1]
 
@@ -96,13 +95,15 @@ class Encoder:
     step = _ATOMS_PER_CALL
     indices = np.arange(-(-size // step) * step) % size
     parts = [
-      _atom_jacobian(representation, lone, *model, indices[i : i + step])
+      derivatives.atom_jacobian(
+        representation, lone, *model, indices[i : i + step]
+      )
       for i in range(0, len(indices), step)
     ]
     by_atoms = np.concatenate(jax.device_get(parts))[:size]
     jacobian = np.tensordot(displacements[:, :size], by_atoms, 2)
     if displacements[:, size:].any():
-      by_cell = np.asarray(_cell_jacobian(representation, *model))
+      by_cell = np.asarray(derivatives.cell_jacobian(representation, *model))
       jacobian += np.tensordot(displacements[:, size:], by_cell, 2)
     return jacobian
 
@@ -126,7 +127,7 @@ class Encoder:
     """
     representation, slots = self._sized(crystal)
     atoms = _pad(crystal, slots)
-    step = _gauss_newton_step(
+    step = derivatives.gauss_newton_step(
       representation,
       self.networks,
       self.params,
@@ -143,7 +144,7 @@ class Encoder:
     """Gradient of cotangent·mean by the element codes of the atoms."""
     representation, slots = self._sized(crystal)
     atoms = _pad(crystal, slots)
-    gradient = _code_gradient(
+    gradient = derivatives.code_gradient(
       representation, self.networks, self.params, atoms, cotangent
     )
     return np.asarray(gradient)[: len(crystal.numbers)]
@@ -152,7 +153,8 @@ class Encoder:
     self, latents: Float[np.ndarray, 'B L']
   ) -> Float[np.ndarray, 'B G G G']:
     """The occupancy that the networks decode from latents."""
-    return np.asarray(_occupancy(self.networks, self.params, latents))
+    found = derivatives.occupancy(self.networks, self.params, latents)
+    return np.asarray(found)
 
   def _sized(self, crystal) -> tuple[Invertible, int]:
     """The representation with enough images, and the atom slots."""
@@ -172,110 +174,3 @@ def _pad(crystal, slots):
     'positions': np.asarray(crystal.positions, np.float32),
     'cell': np.asarray(crystal.cell, np.float32),
   }
-
-
-_jit = functools.partial(
-  jax.jit, static_argnames=('representation', 'networks')
-)
-
-
-@_jit
-def _latents(representation, networks, params, atoms):
-  with full_precision():
-    mean, log_var = networks.encode(
-      params, representation.encoder_inputs(**atoms)
-    )
-  flat = len(mean), -1
-  return mean.reshape(flat), jnp.exp(0.5 * log_var).reshape(flat)
-
-
-def _inputs(representation, atoms):
-  """Encoder inputs of one crystal, as a batch of one."""
-  batch = {name: leaf[None] for name, leaf in atoms.items()}
-  with full_precision():
-    return representation.encoder_inputs(**batch)
-
-
-def _flat_mean(networks, params, inputs) -> Array:
-  """Flat posterior mean of one crystal, [L]."""
-  with full_precision():
-    return networks.encode(params, inputs)[0].reshape(-1)
-
-
-@functools.partial(
-  jax.jit, static_argnames=('representation', 'lone', 'networks')
-)
-def _atom_jacobian(representation, lone, networks, params, atoms, indices):
-  """Derivative of the mean by the positions of K atoms, [K, 3, L].
-
-  `lone` is the representation of one atom alone.
-  """
-  inputs = _inputs(representation, atoms)
-  _, latent_jvp = jax.linearize(
-    lambda x: _flat_mean(networks, params, x), inputs
-  )
-
-  def input_tangents(index):
-    atom = atoms | {'codes': atoms['codes'][index, None]}
-
-    def lone_inputs(position):
-      return _inputs(lone, atom | {'positions': position[None]})
-
-    _, input_jvp = jax.linearize(lone_inputs, atoms['positions'][index])
-    return jax.vmap(input_jvp)(jnp.eye(3))
-
-  # One atom after the other: all at once takes five times as long.
-  tangents = jax.lax.map(input_tangents, indices)
-  return jax.vmap(jax.vmap(latent_jvp))(tangents)
-
-
-@_jit
-def _cell_jacobian(representation, networks, params, atoms):
-  """Derivative of the mean by the lattice vectors, [3, 3, L].
-
-  Cartesian positions are fixed.
-  """
-
-  def mean(cell):
-    inputs = _inputs(representation, atoms | {'cell': cell})
-    return _flat_mean(networks, params, inputs)
-
-  _, jvp = jax.linearize(mean, atoms['cell'])
-  return jax.vmap(jax.vmap(jvp))(jnp.eye(9).reshape(3, 3, 3, 3))
-
-
-@functools.partial(
-  jax.jit, static_argnames=('representation', 'networks', 'iterations')
-)
-def _gauss_newton_step(
-  representation, networks, params, atoms, residual, std, iterations
-):
-  def scaled_mean(positions):
-    inputs = _inputs(representation, atoms | {'positions': positions})
-    return _flat_mean(networks, params, inputs) / std
-
-  positions = atoms['positions']
-  _, jvp = jax.linearize(scaled_mean, positions)
-  transpose = jax.linear_transpose(jvp, positions)
-
-  def normal(step):
-    return transpose(jvp(step))[0]
-
-  with full_precision():
-    return conjugate_gradients(normal, -transpose(residual)[0], iterations)
-
-
-@_jit
-def _code_gradient(representation, networks, params, atoms, cotangent):
-  def product(codes):
-    inputs = _inputs(representation, atoms | {'codes': codes})
-    return jnp.sum(_flat_mean(networks, params, inputs) * cotangent)
-
-  return jax.grad(product)(atoms['codes'])
-
-
-@functools.partial(jax.jit, static_argnames='networks')
-def _occupancy(networks, params, latents):
-  z = latents.reshape(len(latents), *networks.latent_shape)
-  with full_precision():
-    return networks.decode(params, z)['occupancy']

@@ -27,6 +27,8 @@ from crystal_jax.structure.crystal import Crystal
 
 # Median of the square of a standard normal deviate.
 _NORMAL_MEDIAN = 0.4549
+# Number of an atom that an edit removes.
+_REMOVED = 0
 
 
 def refine(
@@ -60,10 +62,13 @@ def refine(
     if target.is_late():
       break
     edit = _joint_edits if is_large(crystal, target, config) else _best_edit
-    edited, after = edit(encoder, crystal, target, mean, config, allowed)
-    if after > config.addition_share * best:
-      added = _additions(encoder, crystal, target, mean, config)
-      edited, after = min([(edited, after), *added], key=_second)
+    best_edit = edit(encoder, crystal, target, mean, config, allowed)
+    found = [] if best_edit is None else [best_edit]
+    if best_edit is None or best_edit[1] > config.addition_share * best:
+      found += _additions(encoder, crystal, target, mean, config)
+    if not found:
+      break
+    edited, after = min(found, key=_second)
     needed = max(config.min_gain / len(target.z), config.min_gain_share * best)
     if best - after < needed:
       break
@@ -74,15 +79,15 @@ def refine(
 def converged(residual: Float[np.ndarray, 'L'], config: RefineConfig) -> bool:
   """Whether a residual is that of the right crystal.
 
-  It is if it vanishes, or if it looks like noise of the posterior: as large,
-  and spread evenly over the latent.
+  The residual either vanishes, or is like noise of the posterior: as large, and
+  spread evenly over the latent.
   """
-  size = float(mean_squared(residual))
-  if size < config.exact_residual:
+  mean = float(mean_squared(residual))
+  if mean < config.exact_residual:
     return True
   robust = float(np.median(np.square(residual))) / _NORMAL_MEDIAN
   low, high = config.sample_residual
-  return low < size < high and size < config.sample_evenness * robust
+  return low < mean < high and mean < config.sample_evenness * robust
 
 
 def _refined_start(encoder, starts, target, config):
@@ -107,7 +112,8 @@ def _second(pair):
 def _best_edit(encoder, crystal, target, mean, config, allowed):
   """The best crystal with one atom substituted or removed, and its residual.
 
-  The other atoms take the step that is linear in the residual, twice.
+  None if no atom can be. The other atoms take the step that is linear in the
+  residual, twice.
   """
   basis = displacements(crystal, target.lattice)
   jacobian = encoder.jacobian(crystal, basis) / target.std
@@ -115,7 +121,7 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
   gradient = _code_gradient(encoder, crystal, target, mean)
   edits = [*substitutions_and_removals(crystal, gradient, config, allowed)]
   if not edits:
-    return crystal, np.inf
+    return None
   for number in (config.encoded_twice, 1):
     means, _ = encoder.latents([c for c, _ in edits], BATCH)
     residuals = target.residual(means)
@@ -134,7 +140,7 @@ def _best_edit(encoder, crystal, target, mean, config, allowed):
 
 
 def _joint_edits(encoder, crystal, target, mean, config, allowed):
-  """The best crystal with some atoms edited, and its residual.
+  """The best crystal with several atoms edited, and its residual, or None.
 
   For large crystals, in which wrong atoms that are far from each other are
   independent. The edits of single atoms are ranked; the best one is made, then
@@ -146,20 +152,20 @@ def _joint_edits(encoder, crystal, target, mean, config, allowed):
     *exchanges(crystal, gradient, config),
   ]
   if not edits:
-    return crystal, np.inf
+    return None
   means, _ = encoder.latents([c for c, _ in edits], BATCH)
   residuals = mean_squared(target.residual(means))
   before = np.asarray(crystal.numbers)
-  numbers, joint, lowest = before, crystal, np.inf  # Number 0: removed.
+  numbers, joint, lowest = before, crystal, np.inf
   for i in np.argsort(residuals)[: config.joint_edits]:
     edited, kept = edits[i]
-    after = np.zeros_like(before)
+    after = np.full_like(before, _REMOVED)
     after[kept] = edited.numbers
     is_changed = after != before
     if (numbers != before)[is_changed].any():
       continue
     merged = np.where(is_changed, after, numbers)
-    rest = merged > 0
+    rest = merged != _REMOVED
     if not rest.any():
       continue
     if np.isfinite(lowest):

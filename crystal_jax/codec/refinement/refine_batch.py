@@ -80,14 +80,14 @@ def refine_batch(
   for i, mean, std in zip(valid, means, stds, strict=True):
     target = Target(z[i], std, not encoder.representation.lattice_is_exact)
     residual = target.residual(mean)
-    size = float(mean_squared(residual))
-    certain = _is_certain(residual, config)
-    has_period = _shows_period(valid[i], config)
-    results[i] = Refined(valid[i], size, certain and has_period)
-    if np.isfinite(size) and (
+    before = float(mean_squared(residual))
+    is_near = _is_near(residual, config)
+    certain = is_near and _shows_period(valid[i], config)
+    results[i] = Refined(valid[i], before, certain)
+    if np.isfinite(before) and (
       refine_which == 'all'
-      or not certain
-      or _may_drift(size, _spacing(encoder, valid[i]), config)
+      or not is_near
+      or _may_drift(before, _spacing(encoder, valid[i]), config)
     ):
       targets[i] = target
   candidates = encoder.representation.candidates(outputs, [*targets])
@@ -134,16 +134,16 @@ def compare(
     for index, mean, std in zip(present, means, stds, strict=True):
       residual = (mean - z[index]) / std
       residuals[index] = mean_squared(residual)
-      certain[index] = _is_certain(residual, config) and _shows_period(
+      certain[index] = _is_near(residual, config) and _shows_period(
         present[index], config
       )
   return residuals, certain
 
 
-def _is_certain(residual, config) -> bool:
+def _is_near(residual, config) -> bool:
   """Whether an unrefined crystal is the right one, but for its positions."""
-  is_near = float(mean_squared(residual)) < config.sure_residual
-  return is_near or converged(residual, config)
+  is_small = float(mean_squared(residual)) < config.sure_residual
+  return is_small or converged(residual, config)
 
 
 def _shows_period(crystal, config) -> bool:
@@ -155,14 +155,14 @@ def _shows_period(crystal, config) -> bool:
   return longest <= config.certain_vector
 
 
-def _may_drift(size, spacing, config) -> bool:
+def _may_drift(residual, spacing, config) -> bool:
   """Whether voxels are so long that a small residual is a large distance.
 
-  Not of a sample of the posterior, whose residual says nothing of positions.
+  False for a sample of the posterior, whose residual does not tell positions.
   """
-  error = spacing * np.sqrt(size)
+  error = spacing * np.sqrt(residual)
   return (
-    size < config.sure_residual
+    residual < config.sure_residual
     and spacing > config.sure_spacing
     and error > config.sure_error
   )
