@@ -49,7 +49,7 @@ def reason(crystal: Crystal, card: Mapping[str, Any]) -> str | None:
   least, most = seen['atoms']
   count = int((np.asarray(crystal.numbers) > 0).sum())
   if count > most:  # Only then the search for a smaller cell is needed.
-    count = _primitive_atoms(crystal)
+    count = len(primitive.primitive_numbers(crystal))
   if not least <= count <= most:
     known = f'{least}' if least == most else f'{least} to {most}'
     return f'{count} atoms in the primitive cell, where it has seen {known}'
@@ -97,14 +97,3 @@ def is_valid(entry: Any) -> bool:
     and len(formulas) <= 100
     and all(isinstance(f, str) and len(f) <= 100 for f in formulas)
   )
-
-
-def _primitive_atoms(crystal: Crystal) -> int:
-  numbers = np.asarray(crystal.numbers)
-  held = numbers > 0
-  positions = np.asarray(crystal.positions, np.float64)[held]
-  cell = np.asarray(crystal.cell, np.float64)
-  found, _, _ = primitive.primitive_cell(
-    numbers[held], positions @ np.linalg.inv(cell) % 1.0, cell
-  )
-  return len(found)

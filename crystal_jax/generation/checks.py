@@ -1,17 +1,12 @@
-"""Whether a sampled crystal is valid, and which criteria it does not meet."""
+"""Whether a sampled crystal is valid and has the required symmetry."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
-import spglib
 
-from crystal_jax.generation import conditions
+from crystal_jax.generation import symmetry
 from crystal_jax.generation.request import Request
-from crystal_jax.structure import composition, contacts, elements
-from crystal_jax.structure.composition import Contents
+from crystal_jax.structure import contacts, elements
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.crystal_systems import (
   CRYSTAL_SYSTEMS,
@@ -55,31 +50,21 @@ def space_group(
   crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE
 ) -> tuple[int, str]:
   """Number and symbol of the space group; 0 and '' if spglib finds none."""
-  cell = np.asarray(crystal.cell, np.float64)
-  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    atoms: Any = (cell, fractional, np.asarray(crystal.numbers))
-    found = spglib.get_symmetry_dataset(atoms, symprec=tolerance)
+  found = symmetry.symmetry_dataset(crystal, tolerance)
   return (0, '') if found is None else (found.number, found.international)
 
 
-def unmet(crystal: Crystal, wanted: Contents, request: Request) -> list[str]:
-  """Criteria that a crystal does not meet, as text."""
+def unmet(crystal: Crystal, request: Request) -> list[str]:
+  """Criteria that a crystal does not meet, as text.
+
+  Only symmetry: a crystal is decoded with exactly the required atoms.
+  """
   missed = []
-  if wanted.unit is not None:
-    unit = composition.unit_of(np.asarray(crystal.numbers))
-    if unit != wanted.unit:
-      missed.append(f'composition {composition.formula(wanted.unit)}')
-    elif wanted.units and len(crystal.numbers) != (
-      wanted.units * wanted.unit_size
-    ):
-      missed.append(f'{wanted.units * wanted.unit_size} atoms')
   if request.space_group or request.system:
     number, _ = space_group(crystal)
     system = crystal_system(number) if number else ''
     if request.space_group and number != request.space_group:
       missed.append(f'space_group={request.space_group}')
     elif request.system and system != CRYSTAL_SYSTEMS[request.system - 1]:
-      missed.append(conditions.describe(0, request.system))
+      missed.append(f'crystal_system={CRYSTAL_SYSTEMS[request.system - 1]}')
   return missed

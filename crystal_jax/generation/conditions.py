@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.generation.networks import element_order
 from crystal_jax.structure import elements
@@ -59,16 +59,31 @@ def from_batch(
       and icsd [B].
     properties: Standardized properties.
   """
-  numbers = batch['numbers']
-  counts = jax.nn.one_hot(numbers - 1, elements.MAX_NUMBER).sum(1)
-  unknown = jnp.full(len(numbers), jnp.nan)
-  group = batch.get('spacegroup_number', unknown)
+  counts = jax.nn.one_hot(batch['numbers'] - 1, elements.MAX_NUMBER).sum(1)
+  return from_columns(counts, batch, properties)
+
+
+def from_columns(
+  counts: Float[Array | np.ndarray, 'B E'],
+  columns: Mapping[str, Array | np.ndarray],
+  properties: Float[Array, 'B P'],
+) -> Conditions:
+  """All known conditions of crystals.
+
+  Args:
+    counts: Atoms of each element; see `Conditions`.
+    columns: Columns of the crystals: optionally spacegroup_number [B] and
+      icsd [B].
+    properties: Standardized properties.
+  """
+  unknown = jnp.full(len(counts), jnp.nan)
+  group = columns.get('spacegroup_number', unknown)
   group = jnp.where(jnp.isfinite(group), group, 0).astype(jnp.int32)
   return Conditions(
     counts=counts,
     space_group=group,
     system=_system_codes(group),
-    experimental=batch.get('icsd', unknown),
+    experimental=columns.get('icsd', unknown),
     properties=properties,
   )
 
@@ -90,6 +105,13 @@ def from_counts(
   """Conditions of which only the composition is given; on the host."""
   empty = jax.tree.map(np.asarray, unconditional(len(counts), properties))
   return empty._replace(counts=np.asarray(counts, np.float32))
+
+
+def take(
+  given: Conditions, rows: Bool[np.ndarray, 'B'] | Int[np.ndarray, 'M']
+) -> Conditions:
+  """The conditions of some examples, by a mask or by indices."""
+  return jax.tree.map(lambda column: column[rows], given)
 
 
 class DropRates(NamedTuple):
@@ -197,13 +219,6 @@ def _composition(counts, max_atoms):
     ],
     axis=-1,
   )
-
-
-def describe(space_group: int, system: int) -> str:
-  """A condition of symmetry as text; '' if none is given."""
-  if space_group:
-    return f'space_group={space_group}'
-  return f'crystal_system={CRYSTAL_SYSTEMS[system - 1]}' if system else ''
 
 
 def _system_codes(space_group: Int[Array, 'B']) -> Int[Array, 'B']:

@@ -9,10 +9,11 @@ the same charge.
 from __future__ import annotations
 
 import collections
-import math
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from crystal_jax.structure.composition import unit_of
 
 
 def exchange_shares(
@@ -31,7 +32,7 @@ def exchange_shares(
   """
   groups: dict[tuple, set[int]] = collections.defaultdict(set)
   for row in np.unique(counts, axis=0):
-    unit = _unit(row)
+    unit = unit_of(np.repeat(np.arange(len(row)), row))
     for i, (element, atoms) in enumerate(unit):
       groups[unit[:i] + unit[i + 1 :], atoms].add(element)
   pairs = np.zeros((counts.shape[1],) * 2)
@@ -68,10 +69,3 @@ def exchanged(
     if index < len(row) and not row[index]:
       row[index], row[element] = row[element], 0
   return found
-
-
-def _unit(row) -> tuple[tuple[int, int], ...]:
-  """Elements and atoms of a formula unit."""
-  present = np.flatnonzero(row)
-  divisor = math.gcd(*row[present].tolist())
-  return tuple((int(z), int(row[z]) // divisor) for z in present)

@@ -19,10 +19,9 @@ import pathlib
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import PyTree
 
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation import exchanges, prior_file
@@ -30,9 +29,7 @@ from crystal_jax.generation.conditions import Conditions, DropRates
 from crystal_jax.generation.loss import composition_nats
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.io.reading import compact
-from crystal_jax.models.standardization import Standardization
 from crystal_jax.structure import elements
-from crystal_jax.structure.crystal_systems import SYSTEM_BOUNDS
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ class CompositionTraining:
 def fit(
   networks: PriorNetworks,
   params: PyTree,
-  known: Conditions,
+  training: Conditions,
   heldout: Conditions,
   config: CompositionTraining,
   seed: int = 0,
@@ -73,7 +70,7 @@ def fit(
   Args:
     networks: The networks.
     params: Their parameters, from which training starts.
-    known: Conditions of the training crystals.
+    training: Conditions of the training crystals.
     heldout: Conditions of crystals that are not trained on.
     config: How to train.
     seed: Seed of all random numbers.
@@ -81,23 +78,23 @@ def fit(
   Returns:
     All parameters, and the nats of a held-out composition without conditions.
   """
-  shares = exchanges.exchange_shares(np.asarray(known.counts).astype(int))
+  shares = exchanges.exchange_shares(np.asarray(training.counts).astype(int))
   schedule = optax.warmup_cosine_decay_schedule(
     0.0, config.learning_rate, config.steps // 10, config.steps
   )
   optimizer = optax.adamw(schedule, weight_decay=config.weight_decay)
   step_function = _make_step(networks, optimizer, config.drop)
   generator, key = np.random.default_rng(seed), jax.random.key(seed)
-  params, trained = params, params['composition']
+  trained = params['composition']
   state, best = optimizer.init(trained), (trained, np.inf)
   for step in range(config.steps + 1):
     if step % config.evaluate_every == 0 or step == config.steps:
-      nats = _heldout_nats(networks, params, trained, heldout)
+      nats = float(_heldout_nats(networks, params, trained, heldout))
       _log.info('Step %d: %.3f nats held out.', step, nats)
       best = min(best, (trained, nats), key=lambda pair: pair[1])
     if step == config.steps:
       break
-    batch = _batch(generator, known, shares, config)
+    batch = _batch(generator, training, shares, config)
     key, step_key = jax.random.split(key)
     trained, state = step_function(trained, state, step_key, params, batch)
   trained, nats = best
@@ -110,8 +107,8 @@ def read_conditions(
   """Conditions of the crystals of compact files that the codec can hold.
 
   Args:
-    networks: The networks, which know the size of a cell.
-    params: Their parameters, which know how properties are standardized.
+    networks: The networks; crystals have at most their `max_atoms`.
+    params: Their parameters, by whose statistics properties are standardized.
     paths: Compact files.
   """
   parts = []
@@ -121,36 +118,25 @@ def read_conditions(
     crystal = np.repeat(np.arange(len(sizes)), sizes)
     counts = np.zeros((len(sizes), elements.MAX_NUMBER), np.float32)
     np.add.at(counts, (crystal, columns['numbers'].astype(int) - 1), 1)
-    unknown = np.full(len(sizes), np.nan, np.float32)
-    group = np.nan_to_num(columns.get('spacegroup_number', unknown)).astype(int)
-    values = [columns.get(name, unknown) for name in networks.properties]
-    properties = np.stack([*values, unknown], axis=-1)[:, :-1]
-    if values:
-      statistics = Standardization.of(params['statistics']['properties'])
-      properties = np.asarray(statistics.apply(jnp.asarray(properties)))
-    found = Conditions(
-      counts,
-      group.astype(np.int32),
-      np.searchsorted(SYSTEM_BOUNDS, group).astype(np.int32),
-      columns.get('icsd', unknown),
-      properties,
-    )
-    parts.append(_rows(found, sizes <= networks.max_atoms))
+    properties = networks.standardized_properties(params, columns, len(sizes))
+    found = conditions_lib.from_columns(counts, columns, properties)
+    is_kept = sizes <= networks.max_atoms
+    parts.append(conditions_lib.take(jax.device_get(found), is_kept))
   return Conditions(
     *(np.concatenate(each) for each in zip(*parts, strict=True))
   )
 
 
-def _batch(generator, known, shares, config) -> Conditions:
+def _batch(generator, training, shares, config) -> Conditions:
   """Random crystals, a share of them with an element exchanged."""
-  rows = generator.integers(len(known.counts), size=config.batch_size)
-  batch = _rows(known, rows)
+  rows = generator.integers(len(training.counts), size=config.batch_size)
+  batch = conditions_lib.take(training, rows)
   is_exchanged = generator.random(config.batch_size) < config.exchanged
   counts = np.array(batch.counts)
   counts[is_exchanged] = exchanges.exchanged(
     generator, counts[is_exchanged], shares
   )
-  # What was computed or seen belongs to the known crystal.
+  # Properties are those of the crystal before the exchange.
   return batch._replace(
     counts=counts,
     experimental=np.where(is_exchanged, np.nan, batch.experimental),
@@ -178,22 +164,13 @@ def _make_step(networks, optimizer, drop):
 
 
 @functools.partial(jax.jit, static_argnames='networks')
-def _nats(networks, params, trained, given):
-  """Nats of compositions without conditions, of the same random steps."""
+def _heldout_nats(networks, params, trained, heldout):
+  """Mean nats of compositions without conditions, at fixed random steps."""
   whole = {**params, 'composition': trained}
-  keys = jax.random.split(jax.random.key(0), len(given.counts))
-  nothing = conditions_lib.unconditional(
-    len(given.counts), len(networks.properties)
-  )
-  return composition_nats(networks, whole, keys, given, nothing).mean()
-
-
-def _heldout_nats(networks, params, trained, heldout) -> float:
-  return float(_nats(networks, params, trained, heldout))
-
-
-def _rows(given: Conditions, rows: Int[Array | np.ndarray, 'B']) -> Conditions:
-  return Conditions(*(np.asarray(each)[rows] for each in given))
+  count = len(heldout.counts)
+  keys = jax.random.split(jax.random.key(0), count)
+  nothing = conditions_lib.unconditional(count, len(networks.properties))
+  return composition_nats(networks, whole, keys, heldout, nothing).mean()
 
 
 def main() -> None:

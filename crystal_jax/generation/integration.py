@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks
@@ -59,7 +60,7 @@ def integrate(
   *,
   begin: float = 0.0,
   guidance: float = 1.0,
-  steps: int = 16,
+  steps: int,
 ) -> Float[np.ndarray, 'B D']:
   """Latents at time 1, by integrating the velocity from an earlier time.
 
@@ -76,7 +77,7 @@ def integrate(
   Returns:
     Latents of the codec, not standardized.
   """
-  found = np.empty_like(start)
+  latents = np.empty_like(start)
   for first in range(0, len(start), BATCH_SIZE):
     rows = np.arange(first, min(first + BATCH_SIZE, len(start)))
     filled = np.resize(rows, BATCH_SIZE)
@@ -84,18 +85,14 @@ def integrate(
       networks,
       params,
       jnp.asarray(start[filled]),
-      _rows(given, filled),
+      conditions_lib.take(given, filled),
       jnp.float32(begin),
       jnp.float32(guidance),
       steps=steps,
       guided=guidance != 1.0,
     )
-    found[rows] = np.asarray(z)[: len(rows)]
-  return found
-
-
-def _rows(given, rows):
-  return jax.tree.map(lambda x: jnp.asarray(x[rows]), given)
+    latents[rows] = np.asarray(z)[: len(rows)]
+  return latents
 
 
 @functools.partial(jax.jit, static_argnames=('networks', 'steps', 'guided'))
@@ -123,12 +120,13 @@ def _integrate(
   widths = jnp.diff(times)
 
   def step(i, state):
-    x, before = state
+    x, previous = state
     current = velocity(x, times[i])
-    # The first step has no velocity before: Euler's method.
+    # The first step has no previous velocity: Euler's method.
     ratio = jnp.where(i == 0, 0, widths[i] / widths[jnp.maximum(i - 1, 0)])
-    x = x + widths[i] * (current + 0.5 * ratio * (current - before))
+    x = x + widths[i] * (current + 0.5 * ratio * (current - previous))
     return x, current
 
-  x, _ = jax.lax.fori_loop(0, steps, step, (x, jnp.zeros_like(x)))
+  with full_precision():
+    x, _ = jax.lax.fori_loop(0, steps, step, (x, jnp.zeros_like(x)))
   return networks.latent_statistics(params).invert(x)

@@ -1,10 +1,10 @@
 """Loss of the prior: squared errors of velocities, entropies of compositions.
 
-- `flow`: the squared error of the velocity, a mean over a latent's numbers, of
-  which the lattice's have a weight of their own;
-- `composition`: negative log-likelihood of a composition, nats: its number of
-  atoms, then each element and its number of atoms, of which one random step is
-  evaluated.
+- `flow`: squared error of the velocity, the mean over a latent's numbers. Those
+  of the lattice have their own weight;
+- `composition`: negative log-likelihood of a composition, nats: of its number
+  of atoms, then of each element and its number of atoms. One random step of
+  these is evaluated.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class PriorLoss:
       return jax.random.normal(noise_key, x.shape[1:]), jax.nn.sigmoid(logit)
 
     noise, time = jax.vmap(noise_and_time)(keys)
-    at = time[:, None] * x + (1 - time[:, None]) * noise
+    mixed = time[:, None] * x + (1 - time[:, None]) * noise
     velocity = self.model.networks.velocity(
-      params, at, time, kept, training=self.training
+      params, mixed, time, kept, training=self.training
     )
     return jnp.square(velocity - (x - noise))
 
@@ -164,7 +164,7 @@ def after_last(
 def at_most(
   logits: Float[Array, 'B N'], remaining: Array
 ) -> Float[Array, 'B N']:
-  """Logits of 1, 2, .. atoms, no more than are left."""
+  """Logits of 1, 2, .. atoms, at most the remaining ones."""
   atoms = 1 + jnp.arange(logits.shape[-1])[None]
   return jnp.where(atoms <= remaining[:, None], logits, _IMPOSSIBLE)
 

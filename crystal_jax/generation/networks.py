@@ -143,10 +143,8 @@ def element_order() -> Int[np.ndarray, 'E']:
   """Atomic numbers from metals to anions: by column, then by period."""
   numbers = range(1, elements.MAX_NUMBER + 1)
   key = {z: (float(elements.column(z)), elements.period(z)) for z in numbers}
-  key[1] = (
-    29.5,
-    1,
-  )  # Hydrogen: between the columns of nitrogen (29) and oxygen (30).
+  # Hydrogen: between the columns of nitrogen (29) and oxygen (30).
+  key[1] = 29.5, 1
   return np.array(sorted(numbers, key=key.__getitem__), np.int32)
 
 

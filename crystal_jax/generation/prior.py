@@ -127,7 +127,7 @@ class PriorNetworks:
     return Standardization.of(params['statistics']['latent'])
 
   def standardized_properties(
-    self, params: PyTree, columns: Mapping[str, Array], count: int
+    self, params: PyTree, columns: Mapping[str, Array | np.ndarray], count: int
   ) -> Float[Array, 'B P']:
     """Properties of a batch, mean 0 and variance 1; NaN where missing."""
     if not self.properties:

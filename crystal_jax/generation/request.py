@@ -88,6 +88,13 @@ def resolve(
   return Request(choice, group, system, given)
 
 
+def known_numbers(symbols: Collection[str] | None) -> frozenset[int]:
+  """Atomic numbers of the elements of a codec's card; all if it has none."""
+  if symbols is None:
+    return frozenset(range(1, elements_lib.MAX_NUMBER + 1))
+  return frozenset(elements_lib.number(symbol) for symbol in symbols)
+
+
 def _numbers(symbols) -> frozenset[int] | None:
   if symbols is None:
     return None

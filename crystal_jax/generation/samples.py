@@ -1,4 +1,4 @@
-"""Draws of a prior: one for each crystal, or several until one is as asked."""
+"""Draws of a prior: one for each crystal, or several until criteria are met."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ BUDGET = 10
 
 @dataclasses.dataclass
 class Draws:
-  """Crystals, and how they were sampled.
+  """Sampled crystals, and what a codec reports of them.
 
   Attributes:
     crystals: Crystals; None if the draw is not a valid crystal.
     failures: Reasons of the invalid draws, by index.
     unmet: Criteria that a crystal does not meet, by index.
-    latents: Latents that were decoded, [B, D].
-    residuals: Residuals of the decoding, [B]; see `Codec.residuals`. NaN if
-      there is no crystal.
-    draws: Number of draws that were made for them in all.
+    latents: Latents that were decoded.
+    residuals: Residuals of the decoding; see `Codec.residuals`.
   """
 
   crystals: list[Crystal | None]
@@ -34,7 +32,6 @@ class Draws:
   unmet: dict[int, list[str]]
   latents: Float[np.ndarray, 'B D']
   residuals: Float[np.ndarray, 'B']
-  draws: int
 
   @property
   def summary(self) -> str:
@@ -71,12 +68,11 @@ def collect(
     index = np.arange(num_draws, min(max_draws, num_draws + len(failed)))
     num_draws += len(index)
     _replace(draws, failed, draw_batch(index))
-  draws.draws = num_draws
   return draws
 
 
 def _replace(draws: Draws, indices: Sequence[int], further: Draws) -> None:
-  """Puts further draws where they are better than the present ones."""
+  """Replaces draws by further ones that meet more of the criteria."""
   for i, index in enumerate(indices[: len(further.crystals)]):
     crystal, unmet = further.crystals[i], further.unmet.get(i)
     if crystal is None or (unmet and draws.crystals[index] is not None):

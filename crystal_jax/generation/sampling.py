@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from crystal_jax.generation import checks
-from crystal_jax.generation.compositions import Compositions, known_numbers
+from crystal_jax.generation import checks, compositions
+from crystal_jax.generation import conditions as conditions_lib
+from crystal_jax.generation.composition_model import CompositionModel
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.latent_sampling import (
   GUIDANCE,
@@ -24,13 +24,18 @@ from crystal_jax.generation.latent_sampling import (
   sample_latents,
 )
 from crystal_jax.generation.loading import Prior
-from crystal_jax.generation.request import Criteria, Request, resolve
+from crystal_jax.generation.request import (
+  Criteria,
+  Request,
+  known_numbers,
+  resolve,
+)
 from crystal_jax.generation.samples import Draws, collect
-from crystal_jax.structure import composition as composition_lib
+from crystal_jax.structure import composition
 
-# Temperature of an element's number of atoms; see `Compositions`. Chosen on 600
-# compositions, against those of mp_le20_val: 87 % pass SMACT (85 % at 1), and
-# 74 % of these are not in the training set (76 %).
+# Temperature of an element's number of atoms; see `CompositionModel`. Chosen on
+# 600 compositions, against those of mp_le20_val: 87 % pass SMACT (85 % at 1),
+# and 74 % of these are not in the training set (76 %).
 ATOMS_TEMPERATURE = 0.8
 # Bits of a seed that tell compositions from latents.
 _COMPOSITION = 1
@@ -106,39 +111,46 @@ def check_guidance(guidance: float | None) -> float:
 
 def draw_compositions(
   prior: Prior, request: Request, seed: int, index: Int[np.ndarray, 'B']
-) -> tuple[Conditions, list[composition_lib.Contents]]:
-  """Conditions of each draw, and the required contents of its cell."""
+) -> tuple[Conditions, list[composition.Contents]]:
+  """Conditions of each draw, and the contents of its primitive cell."""
   generators = [
     np.random.default_rng([seed, int(i), _COMPOSITION]) for i in index
   ]
-  sampler = Compositions(prior.networks, prior.params, ATOMS_TEMPERATURE)
-  counts = sampler.draw(generators, request.given, request.choice)
-  given = jax.tree.map(
-    lambda x: np.repeat(x, len(index), axis=0), request.given
-  )
+  model = CompositionModel(prior.networks, prior.params, ATOMS_TEMPERATURE)
+  counts = compositions.draw(model, generators, request.given, request.choice)
+  given = conditions_lib.take(request.given, np.zeros(len(index), int))
   given = given._replace(counts=counts.astype(np.float32))
-  contents = []
-  for row in counts:
-    unit = composition_lib.reduced(
-      {z + 1: int(row[z]) for z in np.flatnonzero(row)}
+  contents = [
+    composition.contents(
+      {int(i) + 1: int(row[i]) for i in np.flatnonzero(row)},
+      num_atoms=int(row.sum()),
     )
-    size = sum(count for _, count in unit)
-    contents.append(composition_lib.Contents(unit, int(row.sum()) // size))
+    for row in counts
+  ]
   return given, contents
 
 
 def decode_draws(
   codec: Any,
   z: Float[np.ndarray, 'B D'],
-  contents: Sequence[composition_lib.Contents],
+  contents: Sequence[composition.Contents],
   request: Request,
   refine: str,
 ) -> Draws:
-  """Crystals of latents, decoded with known contents and checked."""
+  """Crystals of latents, decoded with known contents and checked.
+
+  Args:
+    codec: Decodes.
+    z: Latents.
+    contents: Formula and number of formula units of each primitive cell.
+    request: Criteria of all draws.
+    refine: See `Codec.decode`.
+  """
+  counts = [each.counts for each in contents]
   crystals = codec.decode(
     z,
-    composition=[dict(each.unit or ()) for each in contents],
-    num_atoms=[(each.units or 1) * each.unit_size for each in contents],
+    composition=counts,
+    num_atoms=[sum(each.values()) for each in counts],
     refine=refine,
   )
   failures, residuals = dict(codec.failures), codec.residuals
@@ -150,7 +162,7 @@ def decode_draws(
     if reason is not None:
       crystals[i], failures[i] = None, reason
       continue
-    missed = checks.unmet(crystal, contents[i], request)
+    missed = checks.unmet(crystal, request)
     if missed:
       unmet[i] = missed
-  return Draws(crystals, failures, unmet, z, np.array(residuals), len(z))
+  return Draws(crystals, failures, unmet, z, np.array(residuals))

@@ -1,15 +1,14 @@
-"""Symmetrization of a sampled crystal: lattice and positions."""
+"""Symmetry of a sampled crystal; symmetrization of lattice and positions."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 import spglib
+from jaxtyping import Float
 
 from crystal_jax.representation.symmetric_positions import symmetrize_positions
 from crystal_jax.structure.crystal import Crystal
+from crystal_jax.structure.primitive import quietly
 
 
 def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
@@ -25,15 +24,10 @@ def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
   Returns:
     A crystal with the same species; the same one if spglib finds no symmetry.
   """
-  cell = np.asarray(crystal.cell, np.float64)
-  numbers = np.asarray(crystal.numbers)
-  fractional = np.asarray(crystal.positions, np.float64) @ np.linalg.inv(cell)
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    atoms: Any = (cell, fractional, numbers)
-    found = spglib.get_symmetry_dataset(atoms, tolerance)
+  found = symmetry_dataset(crystal, tolerance)
   if found is None:
     return crystal
+  cell = np.asarray(crystal.cell, np.float64)
   # x' = R x leaves distances as they are if Rᵀ G R = G, with G = cell cellᵀ.
   rotations = np.unique(found.rotations, axis=0).astype(np.float64)
   metric = cell @ cell.T
@@ -42,6 +36,26 @@ def symmetrized(crystal: Crystal, tolerance: float) -> Crystal:
   orientation, upper = np.linalg.qr(cell.T)
   orientation = orientation * np.sign(np.diag(upper))[None]
   symmetric_cell = np.linalg.cholesky(metric) @ orientation.T
+  positions = _fractional(crystal) @ symmetric_cell
   return symmetrize_positions(
-    Crystal(numbers, fractional @ symmetric_cell, symmetric_cell), tolerance
+    Crystal(np.asarray(crystal.numbers), positions, symmetric_cell), tolerance
   )
+
+
+def symmetry_dataset(
+  crystal: Crystal, tolerance: float
+) -> spglib.SpglibDataset | None:
+  """Symmetry of a crystal by spglib; None if it finds none.
+
+  Args:
+    crystal: One crystal, without empty slots.
+    tolerance: Tolerance of spglib, Å.
+  """
+  cell = np.asarray(crystal.cell, np.float64)
+  atoms = cell, _fractional(crystal), np.asarray(crystal.numbers)
+  return quietly(spglib.get_symmetry_dataset, atoms, symprec=tolerance)
+
+
+def _fractional(crystal: Crystal) -> Float[np.ndarray, 'N 3']:
+  inverse = np.linalg.inv(np.asarray(crystal.cell, np.float64))
+  return np.asarray(crystal.positions, np.float64) @ inverse

@@ -15,8 +15,7 @@ from crystal_jax.generation.conditions import DropRates
 from crystal_jax.generation.loss import PriorLoss, PriorLossWeights
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.representation import Cell, known_composition
-from crystal_jax.structure import elements
-from crystal_jax.structure.composition import Contents, unit_of
+from crystal_jax.structure import composition, elements
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.training.first_stage import FirstStage
 from crystal_jax.training.latents import Latents
@@ -119,11 +118,12 @@ def _sample_crystals(run, params, references) -> list[Crystal | str]:
   z = latent_sampling.sample_latents(
     networks, params, given, seed=0, index=np.arange(len(references))
   )
-  contents = []
-  for crystal in references:
-    unit = unit_of(crystal.numbers)
-    unit_size = sum(count for _, count in unit)
-    contents.append(Contents(unit, len(crystal.numbers) // unit_size))
+  contents = [
+    composition.contents(
+      dict(composition.unit_of(c.numbers)), num_atoms=len(c.numbers)
+    )
+    for c in references
+  ]
   crystals: list[Crystal | str] = []
   for first in range(0, len(z), integration.BATCH_SIZE):
     part = slice(first, first + integration.BATCH_SIZE)

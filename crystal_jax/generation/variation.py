@@ -1,7 +1,7 @@
 """Neighbours of a known crystal, from a codec's prior.
 
-The latent of the crystal is moved back along the flow to an earlier time, noise
-is added, and the flow is integrated from there.
+A sample of the crystal's posterior is mixed with noise, as the flow mixes data
+and noise at an earlier time. The flow is integrated from that time on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crystal_jax.generation.sampling import (
   draw_compositions,
   make_request,
 )
-from crystal_jax.structure import composition as composition_lib
+from crystal_jax.structure import adapters, composition, primitive
 
 # Stream of the noise of the posterior; that of the flow is 0.
 _POSTERIOR = 1
@@ -45,17 +45,15 @@ def alter(
 ) -> Draws:
   """Neighbours of a crystal; see `Codec.alter`.
 
-  A sample of the crystal's posterior is mixed with the noise of time
-  1 - strength, and the flow is integrated from that time on.
-
   Args:
     codec: Encodes and decodes.
     prior: Prior of the codec.
     crystal: One crystal.
     n: Number of neighbours.
     criteria: Criteria of each neighbour; without composition, elements and
-      number of atoms, the composition of the crystal.
+      number of atoms, those of the crystal's primitive cell.
     strength: Share of noise: near 0 the crystal itself, 1 an independent draw.
+      The flow is integrated from time 1 - strength on.
     seed: Seed of all random numbers.
     guidance: See `sample`.
     exact: See `sample`.
@@ -69,18 +67,17 @@ def alter(
     raise ValueError(f'Need {n=} to be at least 1.')
   if not 0 < strength <= 1:
     raise ValueError(f'Need {strength=} to be above 0 and at most 1.')
-  mean, std = codec.encode(crystal, std=True)
-  if len(mean) != 1:
-    raise ValueError(f'Need one crystal to alter, not {len(mean)}.')
+  known = adapters.to_crystals(crystal)
+  if len(known) != 1:
+    raise ValueError(f'Need one crystal to alter, not {len(known)}.')
+  mean, std = codec.encode(known, std=True)
   given = criteria.composition, criteria.elements, criteria.num_atoms
   if given == (None, None, None):
-    (decoded,) = codec.decode(mean)
-    if decoded is None:
-      raise ValueError(f'The crystal cannot be decoded: {codec.failures[0]}.')
+    numbers = primitive.primitive_numbers(known[0])
     criteria = dataclasses.replace(
       criteria,
-      composition=dict(composition_lib.unit_of(decoded.numbers)),
-      num_atoms=len(decoded.numbers),
+      composition=dict(composition.unit_of(numbers)),
+      num_atoms=len(numbers),
     )
   request = make_request(codec, prior, criteria)
   guidance = check_guidance(guidance)

@@ -43,6 +43,17 @@ class Contents:
     """Number of atoms of a formula unit; 1 without a formula."""
     return sum(count for _, count in self.unit) if self.unit else 1
 
+  @property
+  def counts(self) -> dict[int, int]:
+    """Atoms of each element of the cell, by atomic number.
+
+    Raises:
+      ValueError: If the formula or the number of formula units is not given.
+    """
+    if self.unit is None or self.units is None:
+      raise ValueError(f'{self} do not fix the atoms of a cell.')
+    return {number: self.units * count for number, count in self.unit}
+
   def numbers(self, units: int) -> Int[np.ndarray, 'N']:
     """Atomic numbers of the given number of formula units."""
     if self.unit is None:

@@ -13,6 +13,7 @@ import spglib
 from jaxtyping import Float, Int
 
 from crystal_jax.structure import supercell
+from crystal_jax.structure.crystal import Crystal
 
 # Largest distance, Å, between an atom and its image under a translation of the
 # primitive cell. Pseudo-symmetric crystals deviate by 0.02 Å and more; files
@@ -56,6 +57,21 @@ def primitive_cell(
     return numbers, fractional, cell
   primitive, positions, species = found
   return np.asarray(species, np.int32), positions % 1.0, primitive
+
+
+def primitive_numbers(crystal: Crystal) -> Int[np.ndarray, 'M']:
+  """Atomic numbers of the primitive cell of a crystal, without empty slots.
+
+  Args:
+    crystal: One crystal, in any cell.
+  """
+  numbers = np.asarray(crystal.numbers)
+  filled = numbers > 0
+  positions = np.asarray(crystal.positions, np.float64)[filled]
+  cell = np.asarray(crystal.cell, np.float64)
+  fractional = positions @ np.linalg.inv(cell) % 1.0
+  found, _, _ = primitive_cell(numbers[filled], fractional, cell)
+  return found
 
 
 def rarest_atoms(numbers: Int[np.ndarray, 'N']) -> Int[np.ndarray, 'K']:

@@ -43,7 +43,7 @@ def test_noise_goes_to_the_data():
   np.testing.assert_allclose(z, 2 * (MEAN + SCALE * start), atol=0.02)
 
 
-def test_heuns_method_is_of_second_order():
+def test_the_method_is_of_second_order():
   start = integration.noise(0, np.arange(8), 4)
   exact = 2 * (MEAN + SCALE * start)
   errors = [
@@ -70,13 +70,13 @@ def test_integration_from_half_time():
 
 def test_guidance_counts_the_difference():
   start = integration.noise(0, np.arange(8), 4)
-  one = integration.integrate(Gaussian(), {}, start, conditions(8))
+  one = integration.integrate(Gaussian(), {}, start, conditions(8), steps=16)
   more = integration.integrate(
-    Gaussian(), {}, start, conditions(8), guidance=2.0
+    Gaussian(), {}, start, conditions(8), guidance=2.0, steps=16
   )
   assert more.mean() > one.mean() + 0.5
   none = integration.integrate(
-    Gaussian(), {}, start, conditions(8), guidance=0.0
+    Gaussian(), {}, start, conditions(8), guidance=0.0, steps=16
   )
   np.testing.assert_allclose(none, 2 * start, atol=0.05)
 

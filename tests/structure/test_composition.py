@@ -30,7 +30,11 @@ def test_units():
   assert composition.contents('LiCoO2', num_atoms=8).units == 2
   assert composition.contents('LiCoO2', formula_units=3).units == 3
   assert composition.contents(num_atoms=7) == composition.Contents(None, 7)
-  found = composition.contents('LiCoO2', num_atoms=8).numbers(2)
+  given = composition.contents('LiCoO2', num_atoms=8)
+  assert given.counts == {3: 2, 8: 4, 27: 2}
+  with pytest.raises(ValueError, match='do not fix'):
+    _ = composition.contents('LiCoO2').counts
+  found = given.numbers(2)
   assert sorted(found) == [3, 3, 8, 8, 8, 8, 27, 27]
 
 
