@@ -75,16 +75,16 @@ class Codec(PropertyCodec):
       num_atoms: Atoms of the primitive cell. None: sampled.
       formula_units: Formula units of the primitive cell, in place of
         `num_atoms`.
-      elements: Elements that have to be there, and no others: {'Li', 'O'}.
-      exclude_elements: Elements that may not be there.
-      space_group: 1 to 230. A wish, as the four below: `unmet` says which
-        crystals are not so.
+      elements: Elements that must occur, and no others: {'Li', 'O'}.
+      exclude_elements: Elements that must not occur.
+      space_group: 1 to 230. This and the next three are not always met; `unmet`
+        lists the crystals of another symmetry.
       crystal_system: 'cubic', 'hexagonal', ..
       properties: Values by name, of those that the prior was trained on.
-      experimental: Whether it was seen in an experiment.
+      experimental: Whether the crystal was observed experimentally.
       guidance: Strength of the conditions; 1: as in the data.
-      exact: Draw again what is not valid or whose symmetry is not as asked, up
-        to ten draws for each crystal.
+      exact: Whether to draw again in place of crystals that are invalid or do
+        not have the required symmetry, up to ten draws for each.
 
     Returns:
       Primitive cells; None where no valid crystal came (distances of 0.5 Å,
@@ -222,8 +222,8 @@ class Codec(PropertyCodec):
     return self._prior
 
   def _draws(self, draws) -> list[Crystal | None]:
-    """Crystals of draws, and what there is to say of them."""
-    # Of a draw, all that a residual tells is whether it is as large as noise.
+    """Crystals of draws; stores residuals, failures and unmet criteria."""
+    # The residual of a draw only tells whether it is as large as noise.
     _, largest = self._refine_config.sample_residual
     compared = draws.residuals, draws.residuals < largest
     self._last.set(draws.failures, compared, draws.latents, draws.crystals)

@@ -1,4 +1,4 @@
-"""Crystals to latents and back, and how far each can be trusted."""
+"""Crystals to latents and back, with residuals and certainty of each."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class CrystalCodec(ArrayCodec):
 
     Args:
       crystals: One crystal, or any number.
-      skip: A crystal that cannot be encoded gives NaN, and its reason in
-        `failures`; otherwise it is an error.
-      std: Return the posterior's standard deviation too.
+      skip: Whether a crystal that cannot be encoded gives NaN, and its reason
+        in `failures`. False: it is an error.
+      std: Whether to return the posterior's standard deviation too.
 
     Returns:
       float32 [B, D], all that `decode` needs; with `std` two of them.
@@ -88,14 +88,14 @@ class CrystalCodec(ArrayCodec):
     Args:
       z: Latents as `encode` gives them; one alone may be [D].
       composition: Formula of all crystals, such as 'LiFePO4', or a list with
-        one for each latent: exactly these atoms are decoded, in as many formula
-        units as there are in the latent or as `num_atoms` says. A codec of
-        cells.
+        one for each latent: exactly these atoms are decoded. The number of
+        formula units is read from the latent, or set by `num_atoms`. Only for
+        codecs of cells.
       num_atoms: Atoms of each primitive cell, or a list with one for each.
-      symmetrize: Å. Atoms move to the symmetric positions that they
-        have within this, which removes much of the networks' error; a smaller
-        distortion is lost. 0: none move. None: what the card says, or 0.2. A
-        refined crystal that has exactly this latent stays as it is.
+      symmetrize: Tolerance, Å, within which atoms move to symmetric positions.
+        This removes much of the networks' error, and real distortions below the
+        tolerance. 0: no atom moves. None: the card's tolerance, or 0.2. Atoms
+        of a refined crystal that encodes to exactly this latent do not move.
       refine: Which crystals are refined: 'auto' (those whose latent disagrees),
         'all' (positions are then exact to float32) or 'none', the fastest.
       refine_seconds: Budget of the refinement of one crystal, s of wall time.
@@ -111,7 +111,7 @@ class CrystalCodec(ArrayCodec):
     Raises:
       ValueError: If the latents are not of this codec's size, `refine` is none
         of the three, `refine_seconds` is negative, or composition and number of
-        atoms are at odds.
+        atoms contradict each other.
     """
     from crystal_jax.codec import decoding
     from crystal_jax.representation import symmetric_positions
@@ -172,7 +172,7 @@ class CrystalCodec(ArrayCodec):
     mean, _ = self._encode(crystals, skip=True)
     failures = self.failures
     decoded = self.decode(mean, refine=refine, refine_seconds=refine_seconds)
-    # Why there was no latent, where there was none.
+    # Reasons of crystals without a latent replace those of their decoding.
     self._last.failures = {**self._last.failures, **failures}
     return decoded
 
@@ -255,7 +255,7 @@ class CrystalCodec(ArrayCodec):
   def _compared(self) -> tuple[np.ndarray, np.ndarray]:
     """Residuals of the last decoding, and which crystals are certain.
 
-    With `refine='none'` they are encoded when this is first asked.
+    With `refine='none'` crystals are encoded at the first call.
     """
     from crystal_jax.codec import refinement
     from crystal_jax.representation import Invertible

@@ -96,12 +96,11 @@ class PropertyCodec(CrystalCodec):
       self._fitted
     ):
       raise ValueError(f'The codec has a head called {name!r}; take another.')
-    z, _ = self._given_latents(crystals, skip=skip)
+    is_latents = isinstance(crystals, (np.ndarray, jax.Array))
+    given = crystals if is_latents else adapters.to_crystals(crystals)
+    z, _ = self._given_latents(given, skip=skip)
     rows = properties.known_rows(values, z)
-    if isinstance(crystals, (np.ndarray, jax.Array)):
-      atoms: list[Any] = self.decode(z, refine='none')
-    else:
-      atoms = adapters.to_crystals(crystals)
+    atoms: Any = self.decode(z, refine='none') if is_latents else given
     rows &= np.array([isinstance(each, Crystal) for each in atoms])
     value = np.asarray(values, np.float64)[rows]
     head, report = fitting.fit(
@@ -193,12 +192,9 @@ class PropertyCodec(CrystalCodec):
         for crystal in self.decode(z, refine=refine)
       ]
 
-    self._encode(crystals, skip=False)  # An error, if one cannot be.
-    start = [
-      each
-      for each in adapters.to_crystals(crystals)
-      if isinstance(each, Crystal)
-    ]
+    given = adapters.to_crystals(crystals)
+    self._encode(given, skip=False)  # Raises if one cannot be encoded.
+    start = [each for each in given if isinstance(each, Crystal)]
     kernel = head.kernel
     found = optimization.optimize(
       start,

@@ -67,13 +67,14 @@ def alter(
     raise ValueError(f'Need {n=} to be at least 1.')
   if not 0 < strength <= 1:
     raise ValueError(f'Need {strength=} to be above 0 and at most 1.')
-  known = adapters.to_crystals(crystal)
-  if len(known) != 1:
-    raise ValueError(f'Need one crystal to alter, not {len(known)}.')
+  items = adapters.as_list(crystal)
+  if len(items) != 1:
+    raise ValueError(f'Need one crystal to alter, not {len(items)}.')
+  known = adapters.to_crystal(items[0])
   mean, std = codec.encode(known, std=True)
   given = criteria.composition, criteria.elements, criteria.num_atoms
   if given == (None, None, None):
-    numbers = primitive.primitive_numbers(known[0])
+    numbers = primitive.primitive_numbers(known)
     criteria = dataclasses.replace(
       criteria,
       composition=dict(composition.unit_of(numbers)),

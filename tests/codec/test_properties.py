@@ -98,6 +98,15 @@ def test_a_fitted_head_is_saved_with_the_codec(codec, crystals, tmp_path):
     codec.fit_head(crystals, values, name='num_atoms')
 
 
+def test_an_iterator_of_crystals_is_read_once(codec, crystals):
+  report = codec.fit_head(iter(crystals), np.arange(12.0), name='mine')
+  assert report.crystals == 12
+  (found,) = codec.optimize(
+    iter(crystals[:1]), 'volume_per_atom', steps=1, refine='none'
+  )
+  assert found.crystal is not None
+
+
 def test_a_crystal_is_its_own_nearest(codec, crystals):
   indices, distances = codec.nearest(crystals[3:5], crystals, k=4)
   np.testing.assert_array_equal(indices[:, 0], [3, 4])
