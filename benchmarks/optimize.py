@@ -56,7 +56,13 @@ def main() -> None:
   print(_row('0', before, limits, start, None, 0.0), flush=True)
   for steps in map(int, args.steps.split(',')):
     begun = time.process_time()
-    found = codec.optimize(start, PROPERTY, steps=steps, refine=args.refine)
+    found = codec.optimize(
+      start,
+      PROPERTY,
+      steps=steps,
+      exchanges=args.exchanges,
+      refine=args.refine,
+    )
     seconds = time.process_time() - begun
     after = np.array([each.after for each in found])
     ended = [each.crystal for each in found]
@@ -74,6 +80,7 @@ def _arguments():
   parser.add_argument('--seen', type=pathlib.Path, help='stem of a data set')
   parser.add_argument('--crystals', type=int, default=100)
   parser.add_argument('--steps', default='10')
+  parser.add_argument('--exchanges', type=int, default=24)
   parser.add_argument('--refine', default='none')
   parser.add_argument('--seed', type=int, default=0)
   return parser.parse_args()

@@ -32,6 +32,7 @@ UPWARD = (
   ('codec/codec.py', 'sample', 'generation'),
   ('codec/codec.py', 'alter', 'generation'),
   ('codec/codec.py', 'load_prior', 'generation'),
+  ('codec/property_codec.py', 'optimize', 'baselines'),
   ('structure/crystal.py', 'show', 'viewer'),
 )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Int
@@ -84,9 +84,51 @@ def exchange(
     choice = generator.choice(len(candidates), p=shares / shares.sum())
     exchanges[ion[0]] = int(candidates[choice])
   new = np.array([exchanges[int(z)] for z in numbers], np.int32)
-  scale = np.cbrt(statistics.volume(new) / statistics.volume(numbers))
+  return _scaled(crystal, new, statistics)
+
+
+def exchange_one(
+  crystal: Crystal,
+  generator: np.random.Generator,
+  statistics: PairStatistics,
+  allowed: Collection[int] | None = None,
+) -> Crystal | None:
+  """The crystal with one random element exchanged for any other.
+
+  Unlike `exchange`, it needs no charges in the given crystal, and the new
+  element need not have the charge of the old one.
+
+  Args:
+    crystal: One crystal without empty slots.
+    generator: Generator of random numbers.
+    statistics: Volumes of known crystals.
+    allowed: Atomic numbers of new elements; None: all.
+
+  Returns:
+    The new crystal, its cell scaled to the volume of the new atoms; None if its
+    charges do not balance.
+  """
+  numbers = np.asarray(crystal.numbers)
+  present = set(numbers.tolist())
+  candidates = allowed or range(1, elements.MAX_NUMBER + 1)
+  old = generator.choice(sorted(present))
+  new = generator.choice(sorted(set(candidates) - present))
+  changed = np.where(numbers == old, new, numbers).astype(np.int32)
+  if oxidation_states(unit_of(changed)) is None:
+    return None
+  return _scaled(crystal, changed, statistics)
+
+
+def _scaled(
+  crystal: Crystal, numbers: Int[np.ndarray, 'N'], statistics: PairStatistics
+) -> Crystal:
+  """The crystal with other species, at the volume of these."""
+  volumes = [statistics.volume(each) for each in (numbers, crystal.numbers)]
+  scale = np.cbrt(volumes[0] / volumes[1])
   return Crystal(
-    new, np.asarray(crystal.positions) * scale, np.asarray(crystal.cell) * scale
+    numbers,
+    np.asarray(crystal.positions) * scale,
+    np.asarray(crystal.cell) * scale,
   )
 
 

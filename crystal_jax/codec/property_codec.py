@@ -146,8 +146,10 @@ class PropertyCodec(CrystalCodec):
     name: str,
     *,
     steps: int = 10,
+    exchanges: int = 24,
     maximize: bool = False,
     refine: str = 'auto',
+    seed: int = 0,
   ) -> list[Optimized]:
     """Crystals of a lower property than given ones, by a head.
 
@@ -155,8 +157,12 @@ class PropertyCodec(CrystalCodec):
       crystals: Start crystals: one crystal, or any number.
       name: A scalar property of `predict`.
       steps: Steps from each crystal; each is decoded and encoded again.
+      exchanges: Crystals with one element exchanged, charges balanced, that
+        each step tries too (`baselines.substitution`). 0: the composition
+        changes only as the latent does, that is, hardly.
       maximize: Look for a higher property.
       refine: See `decode`.
+      seed: Seed of the exchanges.
 
     Returns:
       Of each the best crystal and what the head reads off its own latent; see
@@ -168,6 +174,7 @@ class PropertyCodec(CrystalCodec):
       KeyError: If there is no such head.
       ValueError: If a crystal cannot be encoded.
     """
+    from crystal_jax.baselines import substitution
     from crystal_jax.codec import properties
     from crystal_jax.properties import optimization
 
@@ -183,14 +190,23 @@ class PropertyCodec(CrystalCodec):
 
     statistics = pair_statistics.shipped()
 
+    # The head was never trained on atoms nearer than in known crystals.
+    def is_sensible(crystal: Crystal | None) -> bool:
+      return crystal is not None and not pair_statistics.too_near(
+        crystal, statistics
+      )
+
     def decode(z: np.ndarray) -> list[Crystal | None]:
-      # The head was never trained on atoms nearer than in known crystals.
-      return [
-        None
-        if crystal is None or pair_statistics.too_near(crystal, statistics)
-        else crystal
-        for crystal in self.decode(z, refine=refine)
+      decoded = self.decode(z, refine=refine)
+      return [crystal if is_sensible(crystal) else None for crystal in decoded]
+
+    def exchanged(crystal: Crystal, index: int, step: int) -> list[Crystal]:
+      generator = np.random.default_rng([seed, index, step])
+      found = [
+        substitution.exchange_one(crystal, generator, statistics, self._known)
+        for _ in range(exchanges)
       ]
+      return [crystal for crystal in found if is_sensible(crystal)]
 
     given = adapters.to_crystals(crystals)
     self._encode(given, skip=False)  # Raises if one cannot be encoded.
@@ -203,6 +219,7 @@ class PropertyCodec(CrystalCodec):
       lambda z: sign * self.predict(z)[name],
       -sign * (head.std * kernel / np.sum(kernel**2)).astype(np.float32),
       steps=steps,
+      exchanges=exchanged if exchanges else None,
     )
     return [
       dataclasses.replace(

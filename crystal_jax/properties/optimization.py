@@ -1,8 +1,9 @@
 """Optimization of a property, starting from known crystals.
 
-A head is linear, so its gradient is one direction of the latent. The crystal
-decoded after a step is encoded again, and only the prediction from its own
-latent counts: predictions for latents between crystals mean nothing. If the
+Each step tries crystals with exchanged elements, and one along the gradient of
+the head. A head is linear, so its gradient is one direction of the latent. The
+crystal decoded there is encoded again, and only the prediction from its own
+latent counts: predictions for latents between crystals mean nothing. If that
 crystal is not better, a step twice as long is tried from the same start;
 otherwise the next step starts from the new crystal.
 """
@@ -31,7 +32,7 @@ class Optimized:
     crystal: The best crystal; the known one if none is better.
     before: Property of the known crystal, predicted by the head.
     after: Property of `crystal`, predicted from its own latent.
-    steps: Number of steps that found a better crystal.
+    steps: Number of better crystals on the way.
   """
 
   crystal: Crystal
@@ -48,8 +49,9 @@ def optimize(
   direction: Float[np.ndarray, 'D'],
   *,
   steps: int,
+  exchanges: Callable[[Crystal, int, int], Sequence[Crystal]] | None = None,
 ) -> list[Optimized]:
-  """Follows a direction of the latent from each crystal.
+  """Lowers a property of each crystal.
 
   Args:
     crystals: Known crystals.
@@ -59,13 +61,28 @@ def optimize(
     direction: Change of a latent that lowers the property by one of its
       standard deviations.
     steps: Number of steps from each crystal.
+    exchanges: Function from the best crystal so far, its index and the number
+      of the step to crystals with exchanged elements. None: elements change
+      along the direction alone.
   """
   best: list[Crystal] = list(crystals)
   z = encode(crystals)
   before = read(z)
   after, better = before.copy(), np.zeros(len(best), int)
   length = np.full(len(best), _FIRST_STEP)
-  for _ in range(steps):
+  for step in range(steps):
+    if exchanges is not None:
+      groups = [exchanges(crystal, i, step) for i, crystal in enumerate(best)]
+      row_of = [i for i, group in enumerate(groups) for _ in group]
+      candidates = [crystal for group in groups for crystal in group]
+      own = encode(candidates)
+      value = np.where(np.isfinite(own).all(1), read(own), np.inf)
+      for row, crystal, latent, each in zip(
+        row_of, candidates, own, value.tolist(), strict=True
+      ):
+        if each < after[row]:
+          best[row], z[row], after[row] = crystal, latent, each
+          better[row] += 1
     tried = decode(z + length[:, None] * direction[None])
     own = encode(tried)
     value = np.where(np.isfinite(own).all(1), read(own), np.inf)

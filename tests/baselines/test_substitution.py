@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
+import crystal_jax as cj
 from crystal_jax.baselines import substitution
 from crystal_jax.structure import pair_statistics
 from crystal_jax.structure.composition import unit_of
@@ -47,3 +49,26 @@ def test_alloys_are_skipped_with_a_reason():
   assert 'none of 50 known crystals has ions' in reason
   with pytest.raises(ValueError, match='Need known crystals'):
     substitution.substituted_structures([], 1, STATISTICS)
+
+
+def test_one_element_is_exchanged_and_charges_balance():
+  alloy = cj.Crystal.from_ase(bulk('NiAl', 'cesiumchloride', a=2.9))
+  for known in alloy, crystals.perovskite():
+    generator = np.random.default_rng(0)
+    found = [
+      substitution.exchange_one(known, generator, STATISTICS, {8, 9, 12, 17})
+      for _ in range(30)
+    ]
+    found = [crystal for crystal in found if crystal is not None]
+    assert found
+    for crystal in found:
+      assert substitution.oxidation_states(unit_of(crystal.numbers))
+      changed = np.asarray(crystal.numbers) != np.asarray(known.numbers)
+      old = set(np.asarray(known.numbers)[changed].tolist())
+      new = set(np.asarray(crystal.numbers)[changed].tolist())
+      assert len(old) == len(new) == 1 and new <= {8, 9, 12, 17}
+      volume = STATISTICS.volume(crystal.numbers)
+      ratio = volume / STATISTICS.volume(known.numbers)
+      assert np.isclose(
+        np.linalg.det(crystal.cell), ratio * np.linalg.det(known.cell)
+      )

@@ -144,3 +144,21 @@ def test_optimisation_keeps_only_what_its_own_latent_confirms():
   assert first.crystal == first.after == -5.0
   assert first.steps > 0
   assert second.after <= second.before
+
+
+def test_optimisation_takes_the_best_exchange():
+  # Crystals are numbers, which the decoder never changes.
+  def encode(crystals):
+    return np.array(crystals, float).reshape(-1, 1)
+
+  (found,) = optimization.optimize(
+    [3.0],
+    encode,
+    lambda z: [3.0] * len(z),
+    lambda z: z[:, 0],
+    np.array([-1.0]),
+    steps=3,
+    exchanges=lambda crystal, index, step: [crystal + 1, crystal - 2],
+  )
+  assert found.crystal == found.after == -3.0
+  assert found.steps == 3
