@@ -48,6 +48,11 @@ def check_sites(tags: Tags, labels: Sequence[str]) -> None:
         f'disorder: site {label} is alternative {value}; keep one of them'
       )
   groups = tags.column('atom_site_disorder_group')
+  if not groups and (assembly := tags.known('atom_site_disorder_assembly')):
+    raise ValueError(
+      f'disorder: assembly {assembly[0]} has no _atom_site_disorder_group; '
+      'keep one of its alternatives'
+    )
   assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)
   alternatives = collections.defaultdict(set)
   for label, assembly, group in zip(labels, assemblies, groups, strict=False):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.io.cif_tags import Tags, numbers
+from crystal_jax.io.cif_tags import Tags, number, numbers
 from crystal_jax.io.operations import MAX_DISTORTION
 from crystal_jax.structure.lattice import from_cell_parameters
 
 _LENGTHS = 'cell_length_a', 'cell_length_b', 'cell_length_c'
 # Å; distances of fractional and Cartesian coordinates differ by rounding only.
 _MAX_CONTRADICTION = 0.05
+# Largest relative difference of a stated volume, which is rounded.
+_VOLUME_TOLERANCE = 0.02
 _ANGLES = 'cell_angle_alpha', 'cell_angle_beta', 'cell_angle_gamma'
 
 
@@ -22,8 +24,8 @@ def read_cell(tags: Tags) -> Float[np.ndarray, '3 3']:
   without any angle is refused.
 
   Raises:
-    ValueError: If a parameter is missing, not a number or out of range, or the
-      angles span no volume.
+    ValueError: If a parameter is missing, not a number or out of range, the
+      angles span no volume, or another volume is stated.
   """
   missing = [name for name in _LENGTHS if tags.value(name) is None]
   if missing:
@@ -39,7 +41,20 @@ def read_cell(tags: Tags) -> Float[np.ndarray, '3 3']:
       raise ValueError(f'the cell angle _{name} is unknown (?); give it')
     values.append(angle or '90')
   parameters = numbers(values, 'cell parameters')
-  return from_cell_parameters(parameters[:3], parameters[3:])
+  cell = from_cell_parameters(parameters[:3], parameters[3:])
+  _check_volume(tags, abs(np.linalg.det(cell)))
+  return cell
+
+
+def _check_volume(tags: Tags, volume: float) -> None:
+  """Refuses cell parameters that the volume beside them contradicts."""
+  text = tags.value('cell_volume')
+  stated = number(text) if text else np.nan
+  if stated > 0 and abs(stated / volume - 1) > _VOLUME_TOLERANCE:
+    raise ValueError(
+      f'the cell has {volume:.4g} Å³, but _cell_volume is {text}; correct one '
+      'of them, or give lengths in Å'
+    )
 
 
 def read_sites(

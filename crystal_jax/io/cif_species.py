@@ -20,8 +20,9 @@ _MIXTURE = re.compile('[/,+&][A-Z]')  # 'Al/Si' is no aluminium.
 _LABEL = re.compile(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)')
 _SYMBOLS = frozenset({*ase.data.chemical_symbols[1:], 'D', 'T'})
 _HYDROGENS = {'D': 'H', 'T': 'H'}
-# Carbonyl and hydroxyl, or cobalt and holmium in capitals.
-_GROUPS = 'CO', 'HO'
+# Carbonyl, hydroxyl, rare earth and transition metal, or cobalt, holmium,
+# rhenium and thulium in capitals.
+_GROUPS = 'CO', 'HO', 'RE', 'TM'
 
 
 def read_formula(tags: Tags) -> dict[str, float] | None:
@@ -85,7 +86,7 @@ def _of_type(symbol: str, declared: set[str]) -> str:
   """The element of a type symbol: 'Ti4+' is Ti; 'NH4+' is refused."""
   match = _SYMBOL.match(symbol)
   name = match[0].capitalize() if match else ''
-  if name in declared and re.fullmatch(r'[\d.+-]*', symbol[len(name) :]):
+  if name in declared and re.fullmatch(elements.SUFFIX, symbol[len(name) :]):
     return _HYDROGENS.get(name, name)
   if symbol in _GROUPS or not _element(symbol):
     raise ValueError(

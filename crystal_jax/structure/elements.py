@@ -27,7 +27,10 @@ NUM_COLUMNS = 32
 # 17-26, p block 27-32. Lutetium is below yttrium, lanthanum begins the f block.
 _NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
 
-_SPECIES = re.compile(r'([A-Za-z]{1,2})(\d*\.?\d*[+-]\d*\.?\d*|\d+)?')
+# A charge or a running number: 'Ti4+', 'Ti+4', 'Ti1'. In 'Fe2+0.5' the last
+# number is an occupancy.
+SUFFIX = r'(\d*\.?\d*[+-]|[+-]\d*\.?\d*|\d+)?'
+_SPECIES = re.compile(f'([A-Za-z]{{1,2}}){SUFFIX}')
 
 
 def symbol(number: int) -> str:

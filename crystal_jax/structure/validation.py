@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import ase
+import ase.data
 import numpy as np
+from jaxtyping import Float, Int
 
-from crystal_jax.structure import elements, lattice
-from crystal_jax.structure.contacts import first_contact
+from crystal_jax.structure import contacts, elements, lattice
 from crystal_jax.structure.crystal import Crystal, check_geometry
 
 # Å; a crystal with two atoms (or images) closer than this is refused.
 MIN_DISTANCE = 0.4
+
+# Lengths outside these limits are in another unit than Å. None of 175,000 known
+# crystals is outside; they have at least 4.3 Å³ per atom, and hydrogen at 500
+# GPa has about 1.1.
+_MIN_ATOM_VOLUME = 0.5  # Å³
+_MIN_RADII_SHARE = 0.4
+_MAX_SPACING = 10.0  # Å
+# Å³ per atom; between these, crystals are not tested further: 1,000 times less
+# than 5,000 (a slab in a large vacuum), and atoms _MAX_SPACING apart.
+_USUAL_VOLUMES = (5.0, 700.0)
 
 # Shortest and longest lattice vector of a decoded crystal, Å.
 _MIN_DECODED_LENGTH, _MAX_DECODED_LENGTH = 0.5, 1000.0
@@ -51,7 +62,8 @@ def check_crystal(crystal: Crystal) -> Crystal:
 
   Raises:
     ValueError: If it is a batch, has no atoms, a number that is not finite, a
-      flat cell, an unknown species, or atoms closer than 0.4 Å.
+      flat cell, an unknown species, lengths in another unit than Å, or atoms
+      closer than 0.4 Å.
   """
   if np.ndim(crystal.numbers) != 1:
     raise ValueError('a batch of crystals inside a list: unstack it first')
@@ -63,15 +75,61 @@ def check_crystal(crystal: Crystal) -> Crystal:
   if not len(numbers):
     raise ValueError('no atoms')
   check_geometry(numbers, positions, cell)
-  contact = first_contact(positions, cell, MIN_DISTANCE)
+  reasons = []
+  contact = contacts.first_contact(positions, cell, MIN_DISTANCE)
   if contact:
     i, j, distance = contact
     first, second = (elements.symbol(int(numbers[k])) for k in (i, j))
-    raise ValueError(
+    reasons.append(
       f'atoms {i} ({first}) and {j} ({second}) are {distance:.2f} Å apart, '
       f'less than {MIN_DISTANCE} Å'
     )
+  reasons += _other_unit(numbers, positions, cell)
+  if reasons:
+    raise ValueError('; '.join(reasons))
   return Crystal(numbers=numbers, positions=positions, cell=cell)
+
+
+def _other_unit(
+  numbers: Int[np.ndarray, 'N'],
+  positions: Float[np.ndarray, 'N 3'],
+  cell: Float[np.ndarray, '3 3'],
+) -> list[str]:
+  """Why lengths are in another unit than Å; empty if they may be in Å.
+
+  One pair of atoms that touch is another fault: every atom has to be too near
+  to its nearest neighbour, or too far from it.
+  """
+  volume = abs(np.linalg.det(cell)) / len(numbers)
+  if volume < _MIN_ATOM_VOLUME:
+    return [
+      f'{volume:.2g} Å³ per atom is less than any crystal has: are the lengths '
+      'in nm or Bohr? Convert them to Å'
+    ]
+  if _USUAL_VOLUMES[0] < volume < _USUAL_VOLUMES[1]:
+    return []
+  radii = ase.data.covalent_radii[numbers]
+  reduced, _ = lattice.minkowski_reduce(cell)
+  own = float(np.linalg.norm(reduced[0]))
+  too_near, too_far = True, len(numbers) > 1
+  for i in range(len(numbers)):
+    distance = contacts.distances(positions[i : i + 1], positions, reduced)[0]
+    distance[i] = own
+    share = float((distance / (radii[i] + radii)).min())
+    too_near = too_near and share < _MIN_RADII_SHARE
+    too_far = too_far and float(distance.min()) > _MAX_SPACING
+    if not too_near and not too_far:
+      return []
+  if too_near:
+    return [
+      f'each atom is closer to another one than {_MIN_RADII_SHARE} of their '
+      'covalent radii, as in no crystal: are the lengths in nm or Bohr? '
+      'Convert them to Å'
+    ]
+  return [
+    f'no two atoms are within {_MAX_SPACING:g} Å of each other: are the '
+    'lengths in pm? Convert them to Å'
+  ]
 
 
 def check_occupancy(label: str, occupancy: str | float) -> None:

@@ -157,7 +157,7 @@ def test_a_bad_cif_is_refused_with_file_and_reason(tmp_path, text, reason):
 
 def test_translations_keep_their_digits(tmp_path):
   text = cif(
-    'Si Si1 0 0 0 1',
+    'H H1 0 0 0 1',
     symmetry="loop_\n_space_group_symop_operation_xyz\n'x, y, z'\n"
     "'1/2+X, .3333+y, z-0.2'\n"
     + '\n'.join(f"'{n}/2+x, y+{2 * n % 6}/6, z-{n}/5'" for n in range(2, 30)),

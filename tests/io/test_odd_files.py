@@ -10,6 +10,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
+from tests.io import odd_units
 from tests.io.odd_files import KINDS
 from tests.io.test_reports import formula, in_order
 
@@ -19,7 +20,11 @@ LIBRARY_WORDS = re.compile(
   'values|object is not|unexpected keyword|Traceback|NoneType|string:|index '
   r'error|cannot reshape|inhomogeneous|no such group'
 )
-CASES = [(kind, *case) for kind, cases in KINDS.items() for case in cases]
+CASES = [
+  (kind, *case)
+  for kind, cases in (KINDS | odd_units.KINDS).items()
+  for case in cases
+]
 
 
 @pytest.mark.parametrize(
