@@ -41,6 +41,10 @@ class SearchConfig:
       are made equal.
     min_correlation: Smallest correlation of a density with its copy, moved by a
       lattice vector.
+    reach: Distance outside the walls within which atoms reach into the box, in
+      standard deviations of an atom.
+    max_unexplained: Largest RMS of the density that a crystal does not explain,
+      over the RMS of the density, beyond what its decoded atoms leave.
     min_length: Length of the shortest lattice vector, Å.
     outside_distance: Largest distance outside a wall of a reliable atom, Å.
     outside_weight_tolerance: Largest deviation of the weight of such an atom
@@ -88,6 +92,8 @@ class SearchConfig:
   min_stray_ratio: float = 6.0
   idealize_tolerance: float = 1e-3
   min_correlation: float = 0.7
+  reach: float = 4.0
+  max_unexplained: float = 0.02
   min_length: float = 1.8
   outside_distance: float = 0.5
   outside_weight_tolerance: float = 0.1

@@ -1,13 +1,56 @@
-"""Test of a lattice on the density: its vectors map it onto itself."""
+"""Tests of a lattice on the density that the atoms were found in.
+
+The atoms inside the walls say nothing of those just outside, whose density
+reaches into the box. A pseudo-lattice that maps all atoms inside onto each
+other fails there: it places atoms that the density lacks, or lacks some.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search.assembly import assemble
 from crystal_jax.lattice_search.config import SEARCH
+from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.structure.crystal import Crystal
+
+
+def agrees(
+  density: Float[np.ndarray, 'G G G'],
+  atoms: DecodedAtoms,
+  points: box_atoms.Points,
+  fit: LatticeFit,
+  sigma: float | None,
+) -> bool:
+  """Whether a lattice agrees with the density of a box.
+
+  Args:
+    density: The density that the atoms were found in.
+    atoms: The atoms.
+    points: The same atoms, as the search has them.
+    fit: The lattice.
+    sigma: Standard deviation of an atom, Å. None: only the translations are
+      tested, as for atoms that do not know the side of their box.
+  """
+  if not maps_density(density, points, fit.cell):
+    return False
+  if sigma is None or atoms.length is None:
+    return True
+  try:
+    crystal = assemble(atoms, fit)
+  except ValueError:  # An atom would touch its own image.
+    return False
+  return explains_density(
+    density,
+    crystal,
+    length=atoms.length,
+    sigma=sigma,
+    residual=float(atoms.residual),
+  )
 
 
 def maps_density(
@@ -35,6 +78,50 @@ def maps_density(
     if norm > 0 and (a * b).sum() < SEARCH.min_correlation * norm:
       return False
   return True
+
+
+def explains_density(
+  density: Float[np.ndarray, 'G G G'],
+  crystal: Crystal,
+  *,
+  length: float,
+  sigma: float,
+  residual: float,
+) -> bool:
+  """Whether a periodic crystal has the density of the box, walls included.
+
+  Args:
+    density: The density that the atoms were found in.
+    crystal: The crystal, in the frame of the box.
+    length: Side of the box, Å.
+    sigma: Standard deviation of an atom, Å.
+    residual: RMS of the density that the decoded atoms leave, over the RMS of
+      the density. That of a crystal whose atoms are those is hardly larger.
+  """
+  size = len(density)
+  positions, numbers = _images(crystal, length / 2 + SEARCH.reach * sigma)
+  voxels = (np.arange(size) + 0.5) * (length / size) - length / 2
+  offset = (voxels[:, None] - positions[:, None]) / sigma  # [N, G, 3]
+  x, y, z = np.moveaxis(np.exp(-0.5 * offset**2), -1, 0)
+  x = x * (numbers[:, None] * (2 * np.pi * sigma**2) ** -1.5)
+  model = (x.T @ (y[:, :, None] * z[:, None]).reshape(len(x), -1)).reshape(
+    density.shape
+  )
+  unexplained = np.mean((density - model) ** 2) / np.mean(density**2)
+  return bool(unexplained < residual**2 + SEARCH.max_unexplained**2)
+
+
+def _images(
+  crystal: Crystal, reach: float
+) -> tuple[Float[np.ndarray, 'N 3'], Int[np.ndarray, 'N']]:
+  """Positions, Å, and atomic numbers of all images in a cube of 2 `reach`."""
+  cell = np.asarray(crystal.cell, np.float64)
+  images = [
+    site + box_atoms.whole_steps(cell, reach, site) @ cell
+    for site in np.asarray(crystal.positions, np.float64)
+  ]
+  counts = [len(each) for each in images]
+  return np.concatenate(images), np.repeat(crystal.numbers, counts)
 
 
 def _spacing(density, points) -> float:

@@ -21,7 +21,9 @@ Three steps make the search robust:
 
 A lattice is found if enough sites support it, no other lattice has as much
 support, its cell is as densely filled as the box, and the box shows all parts
-of the cell that could hold an atom.
+of the cell that could hold an atom. With the density and the width of an atom,
+the periodic crystal must have that density: its atoms just outside the walls
+reach into the box, which nothing else tests.
 
 Limits: a lattice vector is not found if the box holds no pair of atoms that the
 vector, or two inversions, relate; nor if it relates one site only, which is a
@@ -69,7 +71,8 @@ def find_lattice(
     atoms: The `DecodedAtoms` of one density in a box.
     density: The density that the atoms were found in; with it, a lattice must
       also map the density onto itself.
-    sigma: Width of an atom in it, Å; unused by the search itself.
+    sigma: Width of an atom in it, Å; with both, the crystal must also have the
+      density, atoms outside the walls included.
     prior: A cell as a network predicts it, in any orientation. It decides
       between lattices that the box supports about equally.
 
@@ -79,7 +82,8 @@ def find_lattice(
   Raises:
     ValueError: If the atoms are those of a batch.
   """
-  del sigma
+  if density is not None:
+    density = np.asarray(density, np.float64)
   best: tuple[float, support.Support] | None = None
   sharper: list[support.Support] = []
   for tolerances in tolerance_steps(atoms):
@@ -93,10 +97,10 @@ def find_lattice(
     if any(_is_sharper(other, candidate) for other in sharper):
       score = 0.0
     sharper.append(candidate)
-    if density is not None and not density_check.maps_density(
-      np.asarray(density, np.float64), points, candidate.cell
-    ):
-      score = 0.0
+    if density is not None and score >= 0.5:
+      fit = LatticeFit(candidate.cell, score, True, candidate.centre)
+      if not density_check.agrees(density, atoms, points, fit, sigma):
+        score = 0.0
     if best is None or (score, candidate.rank) > (best[0], best[1].rank):
       best = score, candidate
     if score >= 0.5:
