@@ -39,10 +39,14 @@ BATCH = 20
 def main():
   parser = arguments(__doc__, crystals=1000)
   parser.add_argument('--rows', default=','.join(ROWS))
+  parser.add_argument(
+    '--atoms-only', action='store_true',
+    help='find lattices from the atoms alone, without the density',
+  )  # fmt: skip
   args = parser.parse_args()
   crystals = load(args.data / f'{args.set}.npz', args.crystals, args.seed)
   for name in args.rows.split(','):
-    run(name, crystals, verbose=True)
+    run(name, crystals, with_density=not args.atoms_only, verbose=True)
 
 
 def arguments(doc, crystals):
@@ -74,7 +78,7 @@ def rotations(count, seed=1):
   return np.moveaxis(np.array(rows), -1, 0)
 
 
-def run(name, crystals, *, noise=None, verbose=False):
+def run(name, crystals, *, noise=None, with_density=True, verbose=False):
   """One row of the table: values by name."""
   grid, sigma, slots = ROWS[name]
   placed = [
@@ -111,7 +115,8 @@ def run(name, crystals, *, noise=None, verbose=False):
     atoms = jax.tree.map(np.asarray, atoms)
     for k, i in enumerate(indices[start : start + BATCH]):
       one = jax.tree.map(lambda x, k=k: x[k], atoms)
-      row = decode_scores.score(name, truths[k], one, grid, sigma)
+      given = density[k] if with_density else None
+      row = decode_scores.score(name, truths[k], one, grid, sigma, given)
       rows.append(row | {'crystal': i})
   summary = decode_scores.summarize(name, rows)
   summary['CPU ms a crystal'] = float(np.mean(times))

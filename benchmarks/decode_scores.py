@@ -16,14 +16,23 @@ REPEATING = 'repeating', 'aligned'
 _TOLERANCES = {0.5: 0.02, 1.0: 0.1}
 
 
-def score(name, truth, atoms, grid, sigma):
-  """Scores of one decoded crystal, by name."""
+def score(name, truth, atoms, grid, sigma, density=None):
+  """Scores of one decoded crystal, by name.
+
+  Args:
+    name: Name of the row of the table.
+    truth: The crystal.
+    atoms: Its decoded atoms.
+    grid: Where the density is sampled.
+    sigma: Standard deviation of an atom, Å.
+    density: The density, for the lattice; None: from the atoms alone.
+  """
   if name == 'cell':
     return score_cell(truth, atoms)
   row = score_atoms(name, truth, atoms, grid, sigma)
   if name in REPEATING:
     start = time.process_time()
-    fit = cj.find_lattice(atoms)
+    fit = cj.find_lattice(atoms, density, sigma)
     row['lattice ms'] = 1e3 * (time.process_time() - start)
     reduced = lattice.niggli_reduce(truth.cell, 1e-3)
     row['longest'] = np.linalg.norm(reduced, axis=1).max()

@@ -48,9 +48,9 @@ def check_sites(tags: Tags, labels: Sequence[str]) -> None:
         f'disorder: site {label} is alternative {value}; keep one of them'
       )
   groups = tags.column('atom_site_disorder_group')
-  if not groups and (assembly := tags.known('atom_site_disorder_assembly')):
+  if not groups and (named := tags.known('atom_site_disorder_assembly')):
     raise ValueError(
-      f'disorder: assembly {assembly[0]} has no _atom_site_disorder_group; '
+      f'disorder: assembly {named[0]} has no _atom_site_disorder_group; '
       'keep one of its alternatives'
     )
   assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)

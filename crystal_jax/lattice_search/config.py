@@ -44,7 +44,8 @@ class SearchConfig:
     reach: Distance outside the walls within which atoms reach into the box, in
       standard deviations of an atom.
     max_unexplained: Largest RMS of the density that a crystal does not explain,
-      over the RMS of the density, beyond what its decoded atoms leave.
+      over the RMS of the density, beyond 1.1 of what its decoded atoms leave:
+      in units of the tolerance over the standard deviation of an atom.
     min_length: Length of the shortest lattice vector, Å.
     outside_distance: Largest distance outside a wall of a reliable atom, Å.
     outside_weight_tolerance: Largest deviation of the weight of such an atom
@@ -93,7 +94,7 @@ class SearchConfig:
   idealize_tolerance: float = 1e-3
   min_correlation: float = 0.7
   reach: float = 4.0
-  max_unexplained: float = 0.02
+  max_unexplained: float = 0.75
   min_length: float = 1.8
   outside_distance: float = 0.5
   outside_weight_tolerance: float = 0.1

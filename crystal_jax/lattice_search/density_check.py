@@ -16,6 +16,7 @@ from crystal_jax.lattice_search import box_atoms
 from crystal_jax.lattice_search.assembly import assemble
 from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.lattice_search.support import Support
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -23,25 +24,28 @@ def agrees(
   density: Float[np.ndarray, 'G G G'],
   atoms: DecodedAtoms,
   points: box_atoms.Points,
-  fit: LatticeFit,
+  found: Support,
   sigma: float | None,
-) -> bool:
-  """Whether a lattice agrees with the density of a box.
+) -> bool | None:
+  """Whether the crystal of a lattice has the density of the box.
 
   Args:
     density: The density that the atoms were found in.
     atoms: The atoms.
     points: The same atoms, as the search has them.
-    fit: The lattice.
-    sigma: Standard deviation of an atom, Å. None: only the translations are
-      tested, as for atoms that do not know the side of their box.
+    found: The lattice.
+    sigma: Standard deviation of an atom, Å, if it is known.
+
+  Returns:
+    None if the translations map the density onto itself, but the crystal cannot
+    be compared: `sigma` or the side of the box is unknown.
   """
-  if not maps_density(density, points, fit.cell):
+  if not maps_density(density, points, found.cell):
     return False
   if sigma is None or atoms.length is None:
-    return True
+    return None
   try:
-    crystal = assemble(atoms, fit)
+    crystal = assemble(atoms, LatticeFit(found.cell, 1.0, True, found.centre))
   except ValueError:  # An atom would touch its own image.
     return False
   return explains_density(
@@ -50,6 +54,7 @@ def agrees(
     length=atoms.length,
     sigma=sigma,
     residual=float(atoms.residual),
+    tolerance=points.tolerance,
   )
 
 
@@ -87,6 +92,7 @@ def explains_density(
   length: float,
   sigma: float,
   residual: float,
+  tolerance: float,
 ) -> bool:
   """Whether a periodic crystal has the density of the box, walls included.
 
@@ -97,6 +103,8 @@ def explains_density(
     sigma: Standard deviation of an atom, Å.
     residual: RMS of the density that the decoded atoms leave, over the RMS of
       the density. That of a crystal whose atoms are those is hardly larger.
+    tolerance: Largest distance of an image from its atom, Å: atoms that are
+      less exact leave more.
   """
   size = len(density)
   positions, numbers = _images(crystal, length / 2 + SEARCH.reach * sigma)
@@ -107,8 +115,9 @@ def explains_density(
   model = (x.T @ (y[:, :, None] * z[:, None]).reshape(len(x), -1)).reshape(
     density.shape
   )
-  unexplained = np.mean((density - model) ** 2) / np.mean(density**2)
-  return bool(unexplained < residual**2 + SEARCH.max_unexplained**2)
+  unexplained = np.sqrt(np.mean((density - model) ** 2) / np.mean(density**2))
+  limit = 1.1 * residual + SEARCH.max_unexplained * tolerance / sigma
+  return bool(unexplained < limit)
 
 
 def _images(

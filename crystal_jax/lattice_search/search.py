@@ -22,8 +22,8 @@ Three steps make the search robust:
 A lattice is found if enough sites support it, no other lattice has as much
 support, its cell is as densely filled as the box, and the box shows all parts
 of the cell that could hold an atom. With the density and the width of an atom,
-the periodic crystal must have that density: its atoms just outside the walls
-reach into the box, which nothing else tests.
+the crystal must have that density: its atoms just outside the walls reach into
+the box, which nothing else tests. It is then as dense as the box.
 
 Limits: a lattice vector is not found if the box holds no pair of atoms that the
 vector, or two inversions, relate; nor if it relates one site only, which is a
@@ -93,14 +93,13 @@ def find_lattice(
     candidate = _search(points, prior)
     if candidate is None:
       continue
-    score = candidate.score(points)
-    if any(_is_sharper(other, candidate) for other in sharper):
+    agrees = None
+    if density is not None:
+      agrees = density_check.agrees(density, atoms, points, candidate, sigma)
+    score = candidate.score(points, has_density=bool(agrees))
+    if agrees is False or any(_is_sharper(o, candidate) for o in sharper):
       score = 0.0
     sharper.append(candidate)
-    if density is not None and score >= 0.5:
-      fit = LatticeFit(candidate.cell, score, True, candidate.centre)
-      if not density_check.agrees(density, atoms, points, fit, sigma):
-        score = 0.0
     if best is None or (score, candidate.rank) > (best[0], best[1].rank):
       best = score, candidate
     if score >= 0.5:

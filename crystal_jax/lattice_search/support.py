@@ -60,13 +60,21 @@ class Support:
     """Whether every site supports the lattice, many times over."""
     return self.sites == self.count and self.pairs > 20
 
-  def score(self, points: box_atoms.Points) -> float:
-    """From 0 to 1; the lattice is found at a half and more."""
+  def score(self, points: box_atoms.Points, has_density: bool = False) -> float:
+    """From 0 to 1; the lattice is found at a half and more.
+
+    Args:
+      points: The atoms.
+      has_density: Whether the crystal has the density of the box. If atoms are
+        exact, it is then as dense as the box, and rivals do not count.
+    """
     exact = points.tolerance <= SEARCH.exact_tolerance
     needed = SEARCH.min_exact_sites if exact else SEARCH.min_sites
-    needed += 2 * self.rival + (self.crowding < SEARCH.sparse_crowding)
-    low, high = SEARCH.crowding_bounds
-    holds = low <= self.crowding <= high
+    holds = True
+    if not (exact and has_density):
+      needed += 2 * self.rival + (self.crowding < SEARCH.sparse_crowding)
+      low, high = SEARCH.crowding_bounds
+      holds = low <= self.crowding <= high
     holds = holds and self.sites >= SEARCH.min_site_share * self.count
     holds = holds and self.rms <= max(0.4 * points.tolerance, 0.05)
     if (

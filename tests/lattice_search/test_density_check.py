@@ -46,9 +46,14 @@ def test_a_lattice_without_the_density_is_not_found(truth):
 @pytest.mark.parametrize('make', [crystals.perovskite, crystals.bcc])
 def test_the_true_crystal_explains_its_density(make):
   truth = rotated(make())
-  settings = dict(length=BOX.length, sigma=SIGMA, residual=0.0)
+  settings = dict(length=BOX.length, sigma=SIGMA, residual=0.0, tolerance=0.002)
   density = np.asarray(density_of(truth), np.float64)
   assert density_check.explains_density(density, truth, **settings)
+  shifted = truth.positions + 0.005 * np.eye(3)[0]
+  shifted = cj.Crystal(truth.numbers, shifted, truth.cell)
+  assert not density_check.explains_density(density, shifted, **settings)
+  loose = settings | {'tolerance': 0.01}
+  assert density_check.explains_density(density, shifted, **loose)
   larger = cj.Crystal(truth.numbers, truth.positions * 1.01, truth.cell * 1.01)
   assert not density_check.explains_density(density, larger, **settings)
   noise = np.random.default_rng(0).normal(size=density.shape)
