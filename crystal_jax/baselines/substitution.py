@@ -123,8 +123,8 @@ def _scaled(
   crystal: Crystal, numbers: Int[np.ndarray, 'N'], statistics: PairStatistics
 ) -> Crystal:
   """The crystal with other species, at the volume of these."""
-  volumes = [statistics.volume(each) for each in (numbers, crystal.numbers)]
-  scale = np.cbrt(volumes[0] / volumes[1])
+  before = statistics.volume(np.asarray(crystal.numbers))
+  scale = np.cbrt(statistics.volume(numbers) / before)
   return Crystal(
     numbers,
     np.asarray(crystal.positions) * scale,

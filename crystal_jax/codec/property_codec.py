@@ -202,11 +202,11 @@ class PropertyCodec(CrystalCodec):
 
     def exchanged(crystal: Crystal, index: int, step: int) -> list[Crystal]:
       generator = np.random.default_rng([seed, index, step])
-      found = [
+      found = (
         substitution.exchange_one(crystal, generator, statistics, self._known)
         for _ in range(exchanges)
-      ]
-      return [crystal for crystal in found if is_sensible(crystal)]
+      )
+      return [each for each in found if each is not None and is_sensible(each)]
 
     given = adapters.to_crystals(crystals)
     self._encode(given, skip=False)  # Raises if one cannot be encoded.

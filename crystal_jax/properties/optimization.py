@@ -73,16 +73,16 @@ def optimize(
   for step in range(steps):
     if exchanges is not None:
       groups = [exchanges(crystal, i, step) for i, crystal in enumerate(best)]
-      row_of = [i for i, group in enumerate(groups) for _ in group]
+      start_of = [i for i, group in enumerate(groups) for _ in group]
       candidates = [crystal for group in groups for crystal in group]
       own = encode(candidates)
       value = np.where(np.isfinite(own).all(1), read(own), np.inf)
-      for row, crystal, latent, each in zip(
-        row_of, candidates, own, value.tolist(), strict=True
+      for i, candidate, latent, each in zip(
+        start_of, candidates, own, value.tolist(), strict=True
       ):
-        if each < after[row]:
-          best[row], z[row], after[row] = crystal, latent, each
-          better[row] += 1
+        if each < after[i]:
+          best[i], z[i], after[i] = candidate, latent, each
+          better[i] += 1
     tried = decode(z + length[:, None] * direction[None])
     own = encode(tried)
     value = np.where(np.isfinite(own).all(1), read(own), np.inf)
