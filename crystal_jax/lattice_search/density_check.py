@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from crystal_jax.decoding import DecodedAtoms
 from crystal_jax.lattice_search import box_atoms
@@ -17,6 +17,7 @@ from crystal_jax.lattice_search.assembly import assemble
 from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.lattice_search.lattice_fit import LatticeFit
 from crystal_jax.lattice_search.support import Support
+from crystal_jax.structure import elements
 from crystal_jax.structure.crystal import Crystal
 
 
@@ -51,6 +52,7 @@ def agrees(
   return explains_density(
     density,
     crystal,
+    weights=_mean_weights(atoms)[crystal.numbers],
     length=atoms.length,
     sigma=sigma,
     residual=float(atoms.residual),
@@ -89,6 +91,7 @@ def explains_density(
   density: Float[np.ndarray, 'G G G'],
   crystal: Crystal,
   *,
+  weights: Float[np.ndarray, 'N'],
   length: float,
   sigma: float,
   residual: float,
@@ -99,6 +102,7 @@ def explains_density(
   Args:
     density: The density that the atoms were found in.
     crystal: The crystal, in the frame of the box.
+    weights: What each of its atoms contributes.
     length: Side of the box, Å.
     sigma: Standard deviation of an atom, Å.
     residual: RMS of the density that the decoded atoms leave, over the RMS of
@@ -107,11 +111,12 @@ def explains_density(
       less exact leave more.
   """
   size = len(density)
-  positions, numbers = _images(crystal, length / 2 + SEARCH.reach * sigma)
+  reach = length / 2 + SEARCH.reach * sigma
+  positions, weights = _images(crystal, weights, reach)
   voxels = (np.arange(size) + 0.5) * (length / size) - length / 2
   offset = (voxels[:, None] - positions[:, None]) / sigma  # [N, G, 3]
   x, y, z = np.moveaxis(np.exp(-0.5 * offset**2), -1, 0)
-  x = x * (numbers[:, None] * (2 * np.pi * sigma**2) ** -1.5)
+  x = x * (weights[:, None] * (2 * np.pi * sigma**2) ** -1.5)
   model = (x.T @ (y[:, :, None] * z[:, None]).reshape(len(x), -1)).reshape(
     density.shape
   )
@@ -120,17 +125,33 @@ def explains_density(
   return bool(unexplained < limit)
 
 
+def _mean_weights(atoms: DecodedAtoms) -> Float[np.ndarray, 'Z']:
+  """Mean weight of the atoms of each species inside the walls, by number.
+
+  It is not the atomic number where the density is scaled, or where a network
+  names the species.
+  """
+  inside = np.asarray(atoms.mask) & np.asarray(atoms.inside)
+  numbers = np.asarray(atoms.numbers)[inside]
+  weights = np.asarray(atoms.weights, np.float64)[inside]
+  means = np.arange(elements.NUM_CLASSES, dtype=np.float64)
+  sums = np.bincount(numbers, weights, minlength=len(means))
+  counts = np.bincount(numbers, minlength=len(means))
+  means[counts > 0] = sums[counts > 0] / counts[counts > 0]
+  return means
+
+
 def _images(
-  crystal: Crystal, reach: float
-) -> tuple[Float[np.ndarray, 'N 3'], Int[np.ndarray, 'N']]:
-  """Positions, Å, and atomic numbers of all images in a cube of 2 `reach`."""
+  crystal: Crystal, weights: Float[np.ndarray, 'N'], reach: float
+) -> tuple[Float[np.ndarray, 'I 3'], Float[np.ndarray, 'I']]:
+  """Positions, Å, and weights of all images in a cube of 2 `reach`."""
   cell = np.asarray(crystal.cell, np.float64)
   images = [
     site + box_atoms.whole_steps(cell, reach, site) @ cell
     for site in np.asarray(crystal.positions, np.float64)
   ]
   counts = [len(each) for each in images]
-  return np.concatenate(images), np.repeat(crystal.numbers, counts)
+  return np.concatenate(images), np.repeat(weights, counts)
 
 
 def _spacing(density, points) -> float:

@@ -1,5 +1,7 @@
 """Lattices that map all atoms of a box, but do not have its density."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -43,10 +45,24 @@ def test_a_lattice_without_the_density_is_not_found(truth):
     assert_same_crystal(cj.assemble(atoms, fit), truth)
 
 
+def test_a_scaled_density_confirms_its_lattice():
+  truth = rotated(crystals.perovskite())
+  atoms = images(truth, half=6.2, length=BOX.length)
+  atoms = dataclasses.replace(atoms, weights=1.1 * atoms.weights)
+  assert cj.find_lattice(atoms, 1.1 * density_of(truth), SIGMA).found
+  assert not cj.find_lattice(atoms, density_of(KR3), SIGMA).found
+
+
 @pytest.mark.parametrize('make', [crystals.perovskite, crystals.bcc])
 def test_the_true_crystal_explains_its_density(make):
   truth = rotated(make())
-  settings = dict(length=BOX.length, sigma=SIGMA, residual=0.0, tolerance=0.002)
+  settings = dict(
+    weights=truth.numbers,
+    length=BOX.length,
+    sigma=SIGMA,
+    residual=0.0,
+    tolerance=0.002,
+  )
   density = np.asarray(density_of(truth), np.float64)
   assert density_check.explains_density(density, truth, **settings)
   shifted = truth.positions + 0.005 * np.eye(3)[0]
