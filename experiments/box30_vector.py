@@ -6,11 +6,14 @@ the vector. So this training starts from the weights of that one:
   python -m experiments.main --config=experiments/box30_vector.py \
     --workdir=runs/box30_vector --config.data.builder=../shared/data/mp_le20
 
-The shipped codec was then trained for 5,000 more steps:
+The shipped codec was then trained for 5,000 and 3,000 more steps:
 
   .. --workdir=runs/box30_vector_long --config.train.steps=5000 \
     --config.train.learning_rate=8e-4 \
     --config.train.start_from=runs/box30_vector
+  .. --workdir=runs/box30_vector_longer --config.train.steps=3000 \
+    --config.train.learning_rate=7e-4 \
+    --config.train.start_from=runs/box30_vector_long
 """
 
 from experiments import box30

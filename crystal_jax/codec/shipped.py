@@ -7,6 +7,9 @@ import pathlib
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'weights'
 
+# Former weights that are not shipped any more, and the last commit with them.
+_REMOVED = {'box30_vector@1': 'd372a89'}
+
 
 def names(*, retired: bool = False) -> list[str]:
   """Names of the shipped codecs.
@@ -35,6 +38,11 @@ def find(name: str | os.PathLike[str]) -> pathlib.Path:
     return pathlib.Path(name)
   if name in names(retired=True):
     return FOLDER / name
+  if name in _REMOVED:
+    raise FileNotFoundError(
+      f'{name}: these weights are not shipped any more. Commit '
+      f'{_REMOVED[name]} of crystal_jax has them, as {name.split("@")[0]}.'
+    )
   raise FileNotFoundError(
     f'No codec {name!r} is shipped, only {", ".join(names()) or "none"}; for a '
     f'folder, give a path with a separator: ./{name}.'

@@ -19,7 +19,8 @@ from tests import crystals
 
 NAMES = shipped.names()
 # Latents of ten crystals a codec (of carbon fewer), by split and id of the
-# embedded OQMD crystals, as the codec gave them at commit 5c3eb18.
+# embedded OQMD crystals, as the codec gave them at commit 5c3eb18,
+# or at the later one that brought its weights.
 GOLDEN = pathlib.Path(__file__).parent / 'golden_latents.npz'
 
 
@@ -176,3 +177,9 @@ def test_only_elements_of_the_card_are_decoded():
   found = codec.decode(2 * z, refine='none')
   numbers = {n for c in found if c is not None for n in c.numbers.tolist()}
   assert numbers and numbers <= known
+
+
+def test_former_weights_are_loaded_or_named_with_their_commit():
+  assert 'mp_20@1' in shipped.names(retired=True)
+  with pytest.raises(FileNotFoundError, match='Commit d372a89 .* box30_vector'):
+    cj.Codec.load('box30_vector@1')
