@@ -39,7 +39,7 @@ def main():
   z, values = z[kept], np.asarray(values, np.float64)[kept]
   numbers = [crystals[i].numbers for i in np.flatnonzero(kept).tolist()]
   systems = crystal_systems(columns['spacegroup_number'][kept])
-  masks = composition.formula_folds(numbers, 2)
+  masks = composition.group_folds(composition.formula_groups(numbers), 2)
   fractions = composition.element_fractions(numbers)
   nats = 0.5 * (z**2 + std[kept] ** 2 - 1 - 2 * np.log(std[kept])).sum(1)
   print(

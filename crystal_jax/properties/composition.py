@@ -43,11 +43,6 @@ def formula_groups(numbers: Numbers) -> Int[np.ndarray, 'B']:
   return np.array(found, int)
 
 
-def formula_folds(numbers: Numbers, folds: int) -> list[Bool[np.ndarray, 'B']]:
-  """Masks of held-out crystals; each formula is in one fold."""
-  return group_folds(formula_groups(numbers), folds)
-
-
 def group_folds(
   groups: Int[np.ndarray, 'B'], folds: int, seed: int = 0
 ) -> list[Bool[np.ndarray, 'B']]:
