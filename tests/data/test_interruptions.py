@@ -12,7 +12,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import preparation, shard_plan, tfds_folder
-from crystal_jax.io.reading import pool, shards
+from crystal_jax.io.reading import shards, worker_process
 from tests.data.folders import records, save_many, skipped
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,7 +36,9 @@ def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 5)
   for name in 'hangs', 'crashes':
     shutil.copy(tmp_path / 'source/x0.cif', tmp_path / f'source/{name}.cif')
-  monkeypatch.setattr(pool, '_COMMAND', (sys.executable, '-c', BEWITCHED))
+  monkeypatch.setattr(
+    worker_process, '_COMMAND', (sys.executable, '-c', BEWITCHED)
+  )
   found = data.prepare(
     [tmp_path / 'source'], tmp_path / 'out', workers=1, time_limit=0.5
   )
@@ -51,7 +53,7 @@ def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
 def test_a_worker_that_cannot_start_is_an_error(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 3)
   command = sys.executable, '-c', 'raise RuntimeError("no luck")'
-  monkeypatch.setattr(pool, '_COMMAND', command)
+  monkeypatch.setattr(worker_process, '_COMMAND', command)
   with pytest.raises(ChildProcessError, match='does not start.*no luck'):
     data.prepare([tmp_path / 'source'], tmp_path / 'out', workers=2)
 
