@@ -28,5 +28,5 @@ def save_many(folder, count=30, pairs='Na Cl;K Br;Li F;Mg O;Cs I;Rb Br;Ca O'):
   pairs = [pair.split() for pair in pairs.split(';')]
   for i in range(count):
     first, second = pairs[i % len(pairs)]
-    text = bad_files.cif(first, second, a=4 + 0.01 * i)
+    text = bad_files.cif(first, second, a=4 + 0.01 * (i % 451))
     (folder / f'x{i}.cif').write_text(text)
