@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from crystal_jax.density.exact_sums import dot
@@ -41,7 +42,7 @@ class Images(NamedTuple):
 _Scalar = TypeVar('_Scalar', Array, float)
 
 
-def cutoff(sigma: _Scalar, dtype: jnp.dtype) -> _Scalar:
+def cutoff(sigma: _Scalar, dtype: DTypeLike) -> _Scalar:
   """Distance beyond which an atom is left out, Å: 4e-7 of its peak."""
   return (7.0 if dtype == jnp.float64 else 5.5) * sigma
 

@@ -129,7 +129,7 @@ def composition_nats(
     kept: The other conditions as the network gets them.
   """
   sequence = jnp.asarray(element_order() - 1)
-  counts = given.counts[:, sequence]
+  counts = jnp.asarray(given.counts)[:, sequence]
   present = counts > 0
   order_index = jnp.cumsum(present, axis=-1) - 1
   steps = jnp.maximum(present.sum(-1), 1)

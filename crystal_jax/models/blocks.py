@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 PADDINGS = {'circular': 'wrap', 'replicate': 'edge'}
@@ -111,7 +112,7 @@ class Conv(nn.Module):
 
   width: int
   padding: str
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
   zero: bool = False  # Whether the kernel is initialised with zeros.
 
   @nn.compact
@@ -132,7 +133,7 @@ class Downsample(nn.Module):
   """Halves the side by a 2³ convolution of stride 2, without a shift."""
 
   width: int
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:
@@ -151,7 +152,7 @@ class ResBlock(nn.Module):
 
   width: int
   padding: str
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B G G G C']) -> Array:

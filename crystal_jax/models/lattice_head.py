@@ -7,6 +7,7 @@ decoded tokens.
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 # Channels to which `TokenLatticeHead` reduces each token.
@@ -22,7 +23,7 @@ class LatticeHead(nn.Module):
   """
 
   width: int = 256
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, latent: Float[Array, 'B *L']) -> Float[Array, 'B 6']:
@@ -47,7 +48,7 @@ class TokenLatticeHead(nn.Module):
   """
 
   width: int = 256
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, tokens: Float[Array, 'B T W']) -> Float[Array, 'B 6']:

@@ -19,6 +19,7 @@ The names of submodules and parameters are those of the shipped weights.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from crystal_jax.models import blocks
@@ -58,7 +59,7 @@ class TokenVAE(nn.Module):
   latent: int = 15
   vector: int = 0
   learn_codes: bool = False
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   def setup(self):
     """Builds the layers; called by flax."""

@@ -8,6 +8,7 @@ Blocks are residual, with RMS normalisation before each part.
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 
@@ -15,7 +16,7 @@ class Attention(nn.Module):
   """Self-attention (arXiv:1706.03762)."""
 
   heads: int = 6
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B T C']) -> Float[Array, 'B T C']:
@@ -37,7 +38,7 @@ class PlaceMix(nn.Module):
   """
 
   group: int = 8
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B T C']) -> Float[Array, 'B T C']:
@@ -67,7 +68,7 @@ class Trunk(nn.Module):
 
   mixes: str
   factor: int = 2
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B T C']) -> Float[Array, 'B T C']:

@@ -15,6 +15,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from crystal_jax.models import blocks
@@ -50,7 +51,7 @@ class UNet(nn.Module):
   features: int = 32
   sigma_voxels: float = 1.5
   padding: str = 'replicate'
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(
@@ -181,7 +182,7 @@ class AttentionGate(nn.Module):
   """Weights a skip connection by attention from the coarser level."""
 
   width: int
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, skip: Array, gate: Array) -> Array:

@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from crystal_jax.models import blocks
@@ -47,7 +48,7 @@ class VAE(nn.Module):
   latent: int = 300
   spatial: bool = False
   padding: str = 'replicate'
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   def setup(self):
     """Builds the layers; called by flax."""

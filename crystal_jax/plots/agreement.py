@@ -99,7 +99,7 @@ def species_confusion(
   ax.set_yticks(range(len(rows)), [names[z] for z in rows])
   ax.tick_params(labelsize=7)
   if len(columns) <= _MAX_WRITTEN:
-    for i, j in zip(*np.nonzero(counts), strict=True):
+    for i, j in np.argwhere(counts).tolist():
       color = 'white' if shares[i, j] > 0.5 else 'black'
       ax.text(
         j, i, f'{counts[i, j]:.0f}', ha='center', va='center', fontsize=6,

@@ -26,7 +26,7 @@ def element_fractions(numbers: Numbers) -> Float[np.ndarray, 'B E']:
   for row, atoms in zip(fractions, numbers, strict=True):
     atoms = np.asarray(atoms)
     counts = np.bincount(atoms[atoms > 0], minlength=MAX_NUMBER + 1)
-    row += counts[1:] / max(counts.sum(), 1)
+    row += counts[1:] / np.maximum(counts.sum(), 1)
   return fractions
 
 
