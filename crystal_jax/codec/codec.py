@@ -168,7 +168,7 @@ class Codec(PropertyCodec):
       )
     )
 
-  def show(self, crystals: Any, *, level: float = 0.3) -> viewer.Display:
+  def show(self, crystals: Any, *, level: float = 0.05) -> viewer.Display:
     """A picture for a notebook: decoded atoms beside the decoded density.
 
     Args:

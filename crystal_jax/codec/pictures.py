@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+import scipy.signal
+from jaxtyping import Float
 
 from crystal_jax import viewer
 from crystal_jax.codec import batching
 from crystal_jax.codec.model import decode_batch
 from crystal_jax.representation import Cell
+
+# Points along a side of the grid that a surface is drawn from, at least: on the
+# decoder's own, an atom is too few voxels wide.
+_DRAWN_SIZE = 40
 
 if TYPE_CHECKING:
   from crystal_jax.codec.crystal_codec import CrystalCodec
@@ -52,4 +58,15 @@ def _densities(codec, z):
     return [None] * len(z)
   rows = np.resize(np.arange(len(z)), batching.SIZE)
   outputs = decode_batch(model, codec.params, z[rows])
-  return list(np.asarray(outputs['occupancy'])[: len(z)])
+  return [_finer(each) for each in np.asarray(outputs['occupancy'])[: len(z)]]
+
+
+def _finer(
+  density: Float[np.ndarray, 'G G G'],
+) -> Float[np.ndarray, 'M M M']:
+  """The same periodic density on a finer grid, by its Fourier series."""
+  size = len(density)
+  size *= -(-_DRAWN_SIZE // size)
+  for axis in range(3):
+    density = scipy.signal.resample(density, size, axis=axis)
+  return density

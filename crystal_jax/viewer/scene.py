@@ -25,6 +25,10 @@ _BOND = 1.15
 # An atom nearer to a face of the cell than this (fractional) is drawn on the
 # opposite face too.
 _FACE = 0.01
+# Radius of an atom over its covalent radius, alone and inside an isosurface,
+# which would not be seen around larger atoms and their bonds.
+_RADIUS = 0.35
+_RADIUS_IN_SURFACE = 0.1
 # Corners of the cell, and the pairs of them that are edges.
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _EDGES = [
@@ -59,7 +63,7 @@ def scene(panel: Panel) -> dict[str, Any]:
   with_faces = _with_faces(atoms)
   return {
     'title': panel.title or caption(atoms),
-    'atoms': _atoms(with_faces),
+    'atoms': _atoms(with_faces, in_surface=panel.density is not None),
     'edges': [
       [(_CORNERS[end] @ atoms.cell.array).round(3).tolist() for end in edge]
       for edge in _EDGES
@@ -70,12 +74,7 @@ def scene(panel: Panel) -> dict[str, Any]:
         set(zip(with_faces.symbols, with_faces.numbers.tolist(), strict=True))
       )
     ],
-    'cube': ''
-    if panel.density is None
-    else _cube(np.asarray(panel.density), atoms.cell.array),
-    'level': 0.0
-    if panel.density is None
-    else float(np.max(panel.density) * panel.level),
+    **_surface(panel, atoms.cell.array),
   }
 
 
@@ -107,8 +106,9 @@ def _with_faces(atoms: ase.Atoms) -> ase.Atoms:
   return ase.Atoms(numbers, scaled_positions=positions, cell=atoms.cell)
 
 
-def _atoms(atoms: ase.Atoms) -> list[dict[str, Any]]:
-  """3Dmol's atom specifications."""
+def _atoms(atoms: ase.Atoms, in_surface: bool) -> list[dict[str, Any]]:
+  """3Dmol's atom specifications; in a surface, small and without bonds."""
+  scale = _RADIUS_IN_SURFACE if in_surface else _RADIUS
   reach = _BOND * covalent_radii[atoms.numbers]
   first, second = ase.neighborlist.neighbor_list('ij', atoms, reach)
   nonmetal = np.isin(atoms.numbers, [*_NONMETALS])
@@ -119,13 +119,13 @@ def _atoms(atoms: ase.Atoms) -> list[dict[str, Any]]:
   for index, (symbol, position) in enumerate(
     zip(atoms.symbols, atoms.positions.round(3).tolist(), strict=True)
   ):
-    bonds = second[first == index].tolist()
+    bonds = [] if in_surface else second[first == index].tolist()
     specs.append(
       dict(zip('xyz', position, strict=True))
       | {
         'elem': symbol,
         'color': _color(atoms.numbers[index]),
-        'radius': round(0.35 * float(covalent_radii[atoms.numbers[index]]), 3),
+        'radius': round(scale * float(covalent_radii[atoms.numbers[index]]), 3),
         'bonds': bonds,
         'bondOrder': [1] * len(bonds),
       }
@@ -138,17 +138,21 @@ def _color(number: int) -> str:
   return f'#{red:02x}{green:02x}{blue:02x}'
 
 
-def _cube(density: np.ndarray, cell: np.ndarray) -> str:
-  """A cube file without atoms; lengths in Bohr."""
+def _surface(panel: Panel, cell: np.ndarray) -> dict[str, Any]:
+  """The density as a cube file without atoms, and the level of its surface."""
+  if panel.density is None:
+    return {'cube': '', 'level': 0.0}
+  level = float(np.max(panel.density) * panel.level)
   lines = ['density', '', '0 0.0 0.0 0.0']
-  steps = cell / _BOHR / np.reshape(density.shape, (3, 1))
-  density = np.pad(density, (0, 1), mode='wrap')  # To the opposite faces.
+  steps = cell / _BOHR / np.reshape(panel.density.shape, (3, 1))
+  density = np.pad(panel.density, (0, 1), mode='wrap')  # To opposite faces.
   for size, step in zip(density.shape, steps, strict=True):
     lines.append(f'{size} ' + ' '.join(f'{x:.6f}' for x in step))
+  # Values far below the level are zeros, which are short.
   values = density.ravel()
-  floor = 1e-3 * float(values.max())
+  floor = 0.1 * level
   lines.append(' '.join('0' if v < floor else f'{v:.3g}' for v in values))
-  return '\n'.join(lines)
+  return {'cube': '\n'.join(lines), 'level': level}
 
 
 # Å; lengths of a cube file are in Bohr.

@@ -37,7 +37,7 @@ function drawPanel({panel, view}, scene) {
   }
   if (scene.cube) {
     view.addVolumetricData(scene.cube, 'cube', {
-      isoval: scene.level, color: '#3b7dd8', opacity: 0.45, smoothness: 2,
+      isoval: scene.level, color: '#3b7dd8', opacity: 0.6, smoothness: 2,
     });
   }
   view.zoomTo();
