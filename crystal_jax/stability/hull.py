@@ -13,25 +13,22 @@ from crystal_jax.structure.crystal import Crystal
 
 
 class Hull:
-  """Lowest energies of mixtures of known crystals.
-
-  Of each formula the known crystal with the lowest energy counts.
-  """
+  """Lowest energies of mixtures of known crystals, by composition."""
 
   def __init__(
     self,
     fractions: Float[np.ndarray, 'M E'],
     energies: Float[np.ndarray, 'M'],
   ):
-    """A hull.
+    """The hull of known compositions.
 
     Args:
-      fractions: Share of each element by atomic number, rows that sum to one.
-      energies: eV/atom.
+      fractions: Share of each element in each composition, by atomic number;
+        rows sum to one.
+      energies: Energy of each composition, eV/atom.
     """
     self._fractions = np.asarray(fractions, np.float64)
     self._energies = np.asarray(energies, np.float64)
-    self._elements = self._fractions > 0
 
   @classmethod
   def of(
@@ -40,53 +37,62 @@ class Hull:
     energies: Float[np.ndarray, 'M'],
     references: Float[np.ndarray, 'E'] | None = None,
   ) -> Hull:
-    """The hull of crystals.
+    """The hull of crystals; the lowest energy of each formula counts.
 
     Args:
       crystals: Known crystals.
       energies: Energy of each crystal, eV/atom; NaN: not known.
-      references: Energies by atomic number, for elements without a crystal;
-        NaN: not known.
+      references: Energy of each element by atomic number, eV/atom, for elements
+        without a crystal; NaN: not known.
 
     Raises:
       ValueError: If the numbers of crystals and energies differ.
     """
     if len(crystals) != len(energies):
       raise ValueError(
-        f'{len(energies)} energies for {len(crystals)} known crystals; they '
-        'have to be those of the same file, in its order.'
+        f'{len(energies)} energies for {len(crystals)} known crystals; give '
+        'one energy for each crystal, in the order of the crystals.'
       )
+    # Lowest energy of each reduced formula, ((atomic number, count), ..).
     lowest: dict[tuple[tuple[int, int], ...], float] = {}
     for crystal, energy in zip(crystals, energies, strict=True):
       if np.isfinite(energy):
-        unit = unit_of(crystal.numbers)
-        lowest[unit] = min(lowest.get(unit, np.inf), float(energy))
-    for z, energy in enumerate([] if references is None else references):
-      if z and ((z, 1),) not in lowest and np.isfinite(energy):
-        lowest[((z, 1),)] = float(energy)
+        formula = unit_of(crystal.numbers)
+        lowest[formula] = min(lowest.get(formula, np.inf), float(energy))
+    for number, energy in enumerate([] if references is None else references):
+      element = ((number, 1),)
+      if number and element not in lowest and np.isfinite(energy):
+        lowest[element] = float(energy)
     fractions = np.zeros((len(lowest), elements.NUM_CLASSES))
-    for row, unit in enumerate(lowest):
-      for z, count in unit:
-        fractions[row, z] = count
+    for row, formula in enumerate(lowest):
+      for number, count in formula:
+        fractions[row, number] = count
     fractions /= fractions.sum(axis=1, keepdims=True)
     return cls(fractions, np.array([*lowest.values()]))
 
   def above(self, numbers: Int[np.ndarray, 'N'], energy: float) -> float:
-    """Energy above the hull, eV/atom; NaN if nothing known has these elements.
+    """Energy above the hull, eV/atom.
 
     Args:
       numbers: Atomic numbers of a crystal.
-      energy: Its energy, eV/atom. Below zero is more stable than any known
-        mixture.
+      energy: Energy of the crystal, eV/atom.
+
+    Returns:
+      The energy, less the lowest energy of a mixture of known crystals with the
+      same composition: negative if the crystal is more stable than all of them.
+      NaN if no known crystals mix to the composition.
     """
     from scipy.optimize import linprog
 
     counts = np.bincount(np.asarray(numbers), minlength=elements.NUM_CLASSES)
-    inside = counts > 0
-    chosen = ~(self._elements & ~inside[None]).any(axis=1)
+    present = counts > 0
+    # Known compositions without any other element.
+    usable = ~(self._fractions[:, ~present] > 0).any(axis=1)
+    if not usable.any():
+      return float('nan')
     result = linprog(
-      self._energies[chosen],
-      A_eq=self._fractions[chosen][:, inside].T,
-      b_eq=counts[inside] / counts.sum(),
+      self._energies[usable],
+      A_eq=self._fractions[usable][:, present].T,
+      b_eq=counts[present] / counts.sum(),
     )
     return energy - float(result.fun) if result.success else float('nan')

@@ -42,6 +42,7 @@ def test_the_hull_is_the_lowest_mixture():
   assert hull.above([11, 11, 11, 17], -2.0) == pytest.approx(0.25)
   assert hull.above([11], -0.9) == pytest.approx(0.1)
   assert math.isnan(hull.above([11, 8], -1.0))
+  assert math.isnan(hull.above([8, 26], -1.0))  # Neither element is known.
 
 
 def test_of_a_formula_the_lowest_counts_and_elements_have_references():
