@@ -1,4 +1,4 @@
-"""The two columns of sample scores: the samples, and the held-out crystals."""
+"""The columns of a table of scores: generated samples, held-out crystals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crystal_jax.stability import scores as stability_lib
 from crystal_jax.stability.scores import Stability
 from crystal_jax.structure.crystal import Crystal
 
-# Seed of the training crystals that stand for samples.
+# Seed of the choice of training and held-out crystals in `score_heldout`.
 _SEED = 0
 
 
@@ -30,9 +30,12 @@ def score_samples(
   """Metrics of samples, and one row for each of them.
 
   Args:
-    samples: Crystals, or the reasons why a sample has none.
+    samples: A crystal for each sample, or the reason why it has none.
     reference: The data set.
     options: What to evaluate.
+
+  Returns:
+    Metrics by name, and for each sample the row of `score_each`.
   """
   rows = score_each(samples, reference.train, options)
   metrics = summarize(rows)
@@ -60,17 +63,24 @@ def score_samples(
 def score_heldout(
   number: int, reference: Reference, options: Options
 ) -> dict[str, float]:
-  """The same metrics of held-out crystals.
+  """The metrics of `score_samples` for the held-out crystals.
 
-  Distances and coverage are those of `number` training crystals against the
-  held-out ones.
+  Wasserstein distances and coverage compare random training crystals with the
+  held-out ones, because the held-out crystals would match themselves.
+
+  Args:
+    number: Number of samples. As many training crystals are compared.
+    reference: The data set.
+    options: What to evaluate.
   """
   rows = heldout_rows(reference, options)
   metrics = summarize(rows)
   order = np.random.default_rng(_SEED).permutation(len(reference.train))
-  known = [reference.train[i] for i in order[:number]]
-  metrics |= distributions.wasserstein(known, reference.heldout)
-  metrics |= _coverage(known, reference.heldout, options, cache=options.cache)
+  training = [reference.train[i] for i in order[:number]]
+  metrics |= distributions.wasserstein(training, reference.heldout)
+  metrics |= _coverage(
+    training, reference.heldout, options, cache=options.cache
+  )
   if options.stability is not None:
     order = np.random.default_rng(_SEED).permutation(len(reference.heldout))
     chosen = order[: min(number, options.stability.samples)]
@@ -89,22 +99,25 @@ def _stability(
   reference: Reference,
   stability: Stability,
 ) -> dict[str, float]:
-  """Shares of stable crystals; adds energies to the rows.
+  """Shares of stable crystals; adds the results of relaxation to the rows.
 
-  Samples without a valid structure are not relaxed: they are not stable.
+  Samples without a valid structure are not relaxed and count as not stable.
   """
-  valid = [
+  valid_samples = [
     to_host(sample) if row['valid_structure'] else row['failure'] or 'invalid'
     for sample, row in zip(samples, rows, strict=True)
   ]
-  found = stability_lib.evaluate(
-    valid, stability.hull(reference.train), stability
+  relaxed = stability_lib.evaluate(
+    valid_samples, stability.hull(reference.train), stability
   )
-  for row, energies in itertools.zip_longest(rows, found, fillvalue=None):
-    assert row is not None
-    row |= energies or dict.fromkeys(found[0])
-  new = [row['unique'] and row['novel'] for row in rows[: len(found)]]
-  return stability_lib.shares(found, new)
+  # Rows after the first `stability.samples` have None in each column.
+  not_relaxed = dict.fromkeys(relaxed[0])
+  for row, result in itertools.zip_longest(
+    rows, relaxed, fillvalue=not_relaxed
+  ):
+    row |= result
+  new = [row['unique'] and row['novel'] for row in rows[: len(relaxed)]]
+  return stability_lib.shares(relaxed, new)
 
 
 def _coverage(
@@ -117,18 +130,20 @@ def _coverage(
   """Coverage; empty if it is not evaluated.
 
   Args:
-    samples: Samples.
+    samples: Crystals of the samples.
     reference: Held-out crystals.
     options: What to evaluate.
-    missing: Samples that have no crystal.
-    cache: Folder of fingerprints of samples.
+    missing: Number of samples that have no crystal.
+    cache: Folder where fingerprints of the samples are kept; None: nowhere.
   """
   if not options.coverage:
     return {}
-  found = coverage_lib.fingerprints(
+  sample_fingerprints = coverage_lib.fingerprints(
     samples, workers=options.workers, cache=cache
   )
-  known = coverage_lib.fingerprints(
+  reference_fingerprints = coverage_lib.fingerprints(
     reference, workers=options.workers, cache=options.cache
   )
-  return coverage_lib.coverage([*found, *[None] * missing], known)
+  return coverage_lib.coverage(
+    [*sample_fingerprints, *[None] * missing], reference_fingerprints
+  )
