@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax.density.exact_sums import add_up, dot, trilinear
+from crystal_jax.density.exact_sums import compensated_sum, dot, trilinear_sum
 from crystal_jax.density.grids import BoxGrid
 from crystal_jax.density.images import cutoff
 from crystal_jax.density.split import Split, split
@@ -58,16 +58,20 @@ def box_density(
   windowed = functools.partial(slabs, axis=axis, sigma=sigma, reach=reach)
   # On accelerators arithmetic is cheap and branches are slow.
   cpu = windowed if basis is None else plain
-  form = functools.partial(jax.lax.platform_dependent, cpu=cpu, default=plain)
+  block_density = functools.partial(
+    jax.lax.platform_dependent, cpu=cpu, default=plain
+  )
 
   def to_blocks(array):
     padded = jnp.pad(array, ((0, -len(array) % _CHUNK), (0, 0)))
     return padded.reshape(-1, _CHUNK, array.shape[1])
 
   if len(weights) <= _MAX_IMAGES:
-    density = form(centers, weights)
+    density = block_density(centers, weights)
   else:
-    density = add_up(form, *jax.tree.map(to_blocks, (centers, weights)))
+    density = compensated_sum(
+      block_density, *jax.tree.map(to_blocks, (centers, weights))
+    )
   return density if basis is None else _expand(density, basis)
 
 
@@ -104,7 +108,7 @@ def product(
 ) -> Float[Array, 'Q Q Q C']:
   """The trilinear sum, in a basis of the axes or voxel by voxel."""
   x, y, z = _factors(centers, weights, axis, sigma, basis)
-  return trilinear(x, y, z).reshape(len(x), len(y), len(x), -1)
+  return trilinear_sum(x, y, z).reshape(len(x), len(y), len(x), -1)
 
 
 def _factors(
@@ -154,7 +158,7 @@ def slabs(centers, weights, *, axis, sigma, reach) -> Float[Array, 'G G G C']:
       jax.lax.dynamic_slice_in_dim(factor, start, length, axis=1)
       for factor in (x, y, z)
     )
-    return trilinear(x, y_, z_)
+    return trilinear_sum(x, y_, z_)
 
   # A window has one of eight lengths, each with a product of its own. Branches
   # are recomputed in derivatives, which would otherwise keep memory for all

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax.density.exact_sums import add_up
+from crystal_jax.density.exact_sums import compensated_sum
 from crystal_jax.density.grids import CellGrid, outer_sum
 from crystal_jax.density.split import Split, quantize
 
@@ -29,7 +29,7 @@ def cell_density(
   vectors = map(Split, *cell)
   axes = [_steps(*axis) for axis in zip(vectors, grid.shape, strict=True)]
 
-  def one(center, weight):
+  def atom_density(center, weight):
     squares = 0.0
     for i in range(3):
       # Whole quanta first, which do not round; all other terms are small.
@@ -37,10 +37,10 @@ def cell_density(
       fine = outer_sum(*(axis.fine[:, i] for axis in axes))
       offset = coarse - center.coarse[i] + (fine - center.fine[i])
       squares += offset**2
-    atom = jnp.exp(-0.5 * squares / sigma**2)
-    return atom[..., None] * weight[None, None, None]
+    gaussian = jnp.exp(-0.5 * squares / sigma**2)
+    return gaussian[..., None] * weight[None, None, None]
 
-  return add_up(one, centers, weights)
+  return compensated_sum(atom_density, centers, weights)
 
 
 def _steps(vector: Split, voxels: int) -> Split:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num, PyTree
 
-# In full precision, also on an accelerator.
+# Matrix product in full precision. An accelerator's default rounds operands.
 dot = functools.partial(jnp.matmul, precision='highest')
 
 
@@ -16,36 +16,38 @@ def full_precision() -> AbstractContextManager[None]:
   """A context in which float32 matrix products are traced in full precision.
 
   Accelerators round the operands of float32 products by default, to 10 bits
-  (TF32) or to 7 (bfloat16). Training tolerates that; latents, and the
-  thresholds at which atoms are read from fields, would differ from a CPU's. It
-  holds for what this thread traces inside it. On a CPU nothing changes.
+  (TF32) or to 7 (bfloat16). Training tolerates that, but latents and decoded
+  atoms would differ from a CPU's. The context applies to functions that this
+  thread traces inside it. On a CPU nothing changes.
   """
   return jax.default_matmul_precision('highest')
 
 
-def add_up(
-  form: Callable[..., Num[Array, '*S']], *items: PyTree[Num[Array, 'K ...']]
+def compensated_sum(
+  term: Callable[..., Num[Array, '*S']], *arguments: PyTree[Num[Array, 'K ...']]
 ) -> Num[Array, '*S']:
-  """Σ_k form(items[0][k], items[1][k], ..), by compensated summation.
+  """Σ_k term(arguments[0][k], arguments[1][k], ..), by Kahan's summation.
 
-  Terms are recomputed in derivatives instead of kept.
+  Derivatives recompute the terms, which saves memory.
   """
-  form = jax.checkpoint(form)
+  term = jax.checkpoint(term)
 
-  def add(carry, item):
-    total, surplus = carry  # Kahan: the rounding error is subtracted next
-    part = form(*item) - surplus
-    new = total + part
-    return (new, jax.lax.stop_gradient(new - total - part)), None
+  def add(carry, arguments):
+    total, rounding_error = carry
+    corrected = term(*arguments) - rounding_error
+    new_total = total + corrected
+    rounding_error = jax.lax.stop_gradient(new_total - total - corrected)
+    return (new_total, rounding_error), None
 
-  first = form(*jax.tree.map(lambda item: item[0], items))
-  rest = jax.tree.map(lambda item: item[1:], items)
-  return jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)[0][0]
+  first = term(*jax.tree.map(lambda array: array[0], arguments))
+  rest = jax.tree.map(lambda array: array[1:], arguments)
+  (total, _), _ = jax.lax.scan(add, (first, jnp.zeros_like(first)), rest)
+  return total
 
 
-def trilinear(
+def trilinear_sum(
   x: Num[Array, 'X M'], y: Num[Array, 'Y M'], z: Num[Array, 'Z M']
 ) -> Num[Array, 'XY Z']:
-  """Σ_m x[i, m] y[j, m] z[k, m], as one matrix product."""
-  pairs = (x[:, None] * y[None]).reshape(-1, x.shape[1])
-  return dot(pairs, z.T)
+  """Σ_m x[i, m] y[j, m] z[k, m], as one matrix product of x y with z."""
+  xy = (x[:, None] * y[None]).reshape(-1, x.shape[1])
+  return dot(xy, z.T)

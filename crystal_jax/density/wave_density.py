@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from crystal_jax.density.exact_sums import dot, trilinear
+from crystal_jax.density.exact_sums import dot, trilinear_sum
 from crystal_jax.density.grids import BoxGrid, CellGrid, outer_sum
 from crystal_jax.density.split import Split, quantize, volume
 from crystal_jax.structure import lattice
@@ -98,7 +98,7 @@ def box_waves(
   axis = jnp.asarray(grid.axis(), weights.dtype)
   x, y, z = (jnp.exp(2j * np.pi * jnp.outer(axis, wave)) for wave in waves.T)
   z = (z[:, None] * factors[None]).reshape(-1, len(waves))
-  density = trilinear(x, y, z).real.reshape(*grid.shape, -1)
+  density = trilinear_sum(x, y, z).real.reshape(*grid.shape, -1)
   return _add_mean(density, weights, space)
 
 
