@@ -1,23 +1,26 @@
-"""`index.html` beside written crystals: pairs, a film strip or a gallery."""
+"""`index.html`, a page of rotatable crystals beside the files of a command.
+
+A row of panels for each crystal (`reconstruct`: before and after), or a gallery
+of one panel for each (`sample`).
+"""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
-from collections.abc import Iterator, Sequence
 
 from crystal_jax import viewer
 
-# Name of the page in the folder.
+# Name of the page in the output folder.
 NAME = 'index.html'
-# Crystals of one page, which is then 2 MB at most.
+# Maximum number of crystals of a page, which keeps it below 2 MB.
 MAX_CRYSTALS = 100
 # Panels of a gallery that are on the screen together. Browsers draw up to 16.
-_GALLERY = 6
+_GALLERY_PANELS = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """The option that leaves the page out."""
+  """Adds the option that leaves the page out."""
   parser.add_argument(
     '--no-page',
     action='store_true',
@@ -33,37 +36,34 @@ class Page:
     """Starts an empty page.
 
     Args:
-      args: Arguments of `add_arguments`, and the folder `out`.
+      args: Options of `add_arguments`, and `out`, the output folder.
     """
     self._path: pathlib.Path | None = None if args.no_page else args.out / NAME
     self._rows: list[list[viewer.Panel]] = []
 
   @property
   def is_open(self) -> bool:
-    """Whether the page takes another crystal."""
+    """Whether `add` keeps another crystal; if not, panels need not be made."""
     return self._path is not None and len(self._rows) < MAX_CRYSTALS
 
   def add(self, *panels: viewer.Panel) -> None:
-    """Adds the panels of one crystal."""
+    """Adds the panels of one crystal, unless the page is full or left out."""
     if self.is_open:
-      self._rows.append([*panels])
+      self._rows.append(list(panels))
 
   def write(self, title: str, *, gallery: bool = False) -> str:
-    """Writes the page, and returns a message for the user.
+    """Writes the page; returns a message for the user, or '' without a page.
 
     Args:
       title: Title of the page.
-      gallery: Whether several crystals are in one row.
+      gallery: Whether to show the crystals as a gallery, not one in a row.
     """
     if self._path is None or not self._rows:
       return ''
     rows = self._rows
     if gallery:
-      rows = [*_grouped([panel for row in rows for panel in row])]
+      panels = [panel for row in rows for panel in row]
+      starts = range(0, len(panels), _GALLERY_PANELS)
+      rows = [panels[start : start + _GALLERY_PANELS] for start in starts]
     viewer.write_page(self._path, rows, title=title)
     return f'look at {self._path}'
-
-
-def _grouped(panels: Sequence[viewer.Panel]) -> Iterator[list[viewer.Panel]]:
-  for start in range(0, len(panels), _GALLERY):
-    yield [*panels[start : start + _GALLERY]]
