@@ -1,13 +1,13 @@
-"""The loss of densities of element codes: atoms, KL and a predicted lattice.
+"""The loss of codecs of element codes: atoms, KL, lattice and properties.
 
 L = L_occupancy + L_species + L_offset (`coded_terms`) + β KL + L_lattice
 + L_properties (`property_terms`).
 
-- `kl`: that of the autoencoder's latent numbers, nats. The KL of a lattice that
-  is part of the latent is not learnt: it is in `kl_nats`, not in the loss.
-- `lattice`, if a head predicts it: the error of the six lattice numbers in
-  `lattice_latent.UNITS`, quadratic up to `_HUBER_DELTA` and linear beyond,
-  because most lattices are near and a few are far off.
+- KL: the KL of the autoencoder's latent numbers, nats. The lattice numbers of a
+  latent are not learnt (`lattice_latent`): the metric `kl_nats` includes their
+  KL, the loss does not.
+- L_lattice, if a head predicts the lattice: the Huber loss of the six lattice
+  numbers, linear in large errors because a few predictions are far off.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ from crystal_jax.models.lattice_latent import UNITS
 from crystal_jax.representation import Coded, readout
 from crystal_jax.training import coded_terms, losses, metrics, property_terms
 
-# In `lattice_latent.UNITS`: 0.9 % of a length, 0.9 degrees of an angle.
+# Error above which the Huber loss is linear, in `UNITS`: 0.9 % of a length, 0.9
+# degrees of an angle.
 _HUBER_DELTA = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
 class CodedLoss:
-  """The loss of a coded model; a `steps.Loss`.
+  """The loss of a model of element codes; a `steps.Loss`.
 
   Attributes:
-    model: Its representation and networks.
+    model: The representation and networks.
     weights: Weights of the terms.
-    training: Whether to sample the latent, jitter the voxels and subsample the
-      atoms. False: the posterior's mean is decoded, and every atom is read at
-      its nearest voxel.
-    property_weights: Weights of the terms of property heads; None: no heads.
+    training: Whether to sample the latent, jitter the voxels at which atoms are
+      read, and subsample the atoms. False: the posterior's mean is decoded, and
+      each atom is read at its nearest voxel.
+    property_weights: Weights of the terms of property heads. None: the networks
+      have no heads.
   """
 
   model: Model[Coded, CodedNetworks]
@@ -51,14 +53,14 @@ class CodedLoss:
   def __call__(
     self, params: PyTree, key: Array, batch: Mapping[str, Array], step: Array
   ) -> tuple[metrics.Sums, metrics.Sums]:
-    """Terms of the loss and further metrics; see `steps.Loss`."""
+    """Terms of the loss, and further metrics; see `steps.Loss`."""
     networks, weights = self.model.networks, self.weights
     representation = self.model.representation
     examples = representation.examples(None, batch)
     targets, valid = examples.targets, examples.valid
     mean, log_var = networks.encode(params, examples.inputs)
     numbers, positions = targets['numbers'], targets['voxel_positions']
-    z, queries = mean, positions
+    z, read_at = mean, positions
     if self.training:
       latent_keys, jitter_keys, atom_keys = coded_terms.example_keys(
         key, batch['index'], 3
@@ -68,17 +70,15 @@ class CodedLoss:
         numbers, positions = _subsample(
           atom_keys, numbers, positions, weights.atoms
         )
-      queries = coded_terms.jittered(jitter_keys, positions, weights.jitter)
+      read_at = coded_terms.jittered(jitter_keys, positions, weights.jitter)
     size = networks.vae.size
-    queries = readout.nearest_voxel(queries, size, representation.periodic)
-    outputs = networks.decode(
-      params, z, voxels=queries.astype(jnp.int32) % size
-    )
+    voxels = readout.nearest_voxel(read_at, size, representation.periodic)
+    outputs = networks.decode(params, z, voxels=voxels.astype(jnp.int32) % size)
     terms, sums = coded_terms.occupancy_terms(
       outputs['occupancy'], targets['occupancy'], valid, weights
     )
     atom_terms, atom_sums = coded_terms.atom_terms(
-      outputs, numbers, positions - queries, valid, weights
+      outputs, numbers, positions - voxels, valid, weights
     )
     terms, sums = terms | atom_terms, sums | atom_sums
     if networks.lattice.is_learnt:
@@ -100,10 +100,10 @@ class CodedLoss:
       terms, sums = terms | head_terms, sums | head_sums
     learnt = networks.vae.latent_size
     nats = losses.kl(mean[:, :learnt], log_var[:, :learnt]) * valid
-    exact_nats = losses.kl(mean[:, learnt:], log_var[:, learnt:]) * valid
+    lattice_nats = losses.kl(mean[:, learnt:], log_var[:, learnt:]) * valid
     beta, count = coded_terms.beta(step, weights), valid.sum()
     terms['kl'] = beta * nats.sum(), count
-    sums['kl_nats'] = (nats + exact_nats).sum(), count
+    sums['kl_nats'] = (nats + lattice_nats).sum(), count
     return terms, jax.lax.stop_gradient(sums)
 
 
@@ -113,7 +113,7 @@ def _lattice_terms(
   valid: Float[Array, 'B'],
   weights: coded_terms.CodedLossWeights,
 ) -> coded_terms.Terms:
-  """The Huber loss of a predicted lattice, and its largest error, in units."""
+  """The Huber loss of a predicted lattice, and its largest error in `UNITS`."""
   error = (predicted - target) / UNITS[None]
   huber = optax.huber_loss(error, delta=_HUBER_DELTA).mean(-1) * valid
   largest = jnp.abs(error).max(-1) * valid
@@ -132,9 +132,9 @@ def _subsample(
 ) -> tuple[Int[Array, 'B M'], Float[Array, 'B M 3']]:
   """At most `atoms` random atoms of each example; empty slots come last."""
 
-  def one(key, numbers, positions):
-    order = jax.random.uniform(key, numbers.shape) + (numbers > 0)
-    _, chosen = jax.lax.top_k(order, atoms)
+  def of_example(key, numbers, positions):
+    priority = jax.random.uniform(key, numbers.shape) + (numbers > 0)
+    _, chosen = jax.lax.top_k(priority, atoms)
     return numbers[chosen], positions[chosen]
 
-  return jax.vmap(one)(keys, numbers, positions)
+  return jax.vmap(of_example)(keys, numbers, positions)

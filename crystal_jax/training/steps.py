@@ -1,7 +1,7 @@
 """Training and evaluation steps of any loss.
 
-Both run under `parallel`: each device has a slice of the global batch, and sums
-are reduced over all devices.
+Both run on all devices at once, by `parallel`: each device has a slice of the
+global batch, and sums over examples are added over the devices.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,25 +44,31 @@ class Loss(Protocol):
 def make_train_step(
   loss: Loss, optimizer: optax.GradientTransformation, ema_decay: float
 ) -> Callable[[TrainState, dict], tuple[TrainState, metrics.Sums]]:
-  """A training step for `parallel_train_step`."""
+  """A training step, `(state, batch) -> (state, metrics)`.
+
+  To be called by `parallel.parallel_train_step`.
+
+  Args:
+    loss: The loss.
+    optimizer: Optimizer of the parameters.
+    ema_decay: Decay of the averaged parameters in one step. In the first steps
+      it is smaller, so that the average forgets the initial parameters.
+  """
 
   def train_step(state, batch):
     key = jax.random.fold_in(state.key, state.step)
 
-    def objective(params):
+    def device_loss(params):
       terms, sums = loss(params, key, batch, state.step)
-      terms = _global_counts(terms)
-      return sum(total / count for total, count in terms.values()), (
-        terms,
-        sums,
-      )
+      terms = _with_global_counts(terms)
+      value = sum(total / count for total, count in terms.values())
+      return value, (terms, sums)
 
-    grads, (terms, sums) = jax.grad(objective, has_aux=True)(state.params)
-    # The loss is a sum over devices, and so is its gradient.
+    grads, (terms, sums) = jax.grad(device_loss, has_aux=True)(state.params)
+    # The global loss is the sum of `device_loss` over devices.
     grads = lax.psum(grads, AXIS)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    # A smaller decay in the first steps: (1 + t) / (10 + t).
     decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
     sums = _reduce(terms, sums)
@@ -76,22 +82,23 @@ def make_train_step(
 
 
 def make_eval_step(loss: Loss) -> Callable[[PyTree, dict], metrics.Sums]:
-  """An evaluation step for `parallel_eval_step`.
+  """An evaluation step, `(variables, batch) -> metrics`.
 
-  Its arguments are `{'params', 'key', 'step'}` and a batch.
+  To be called by `parallel.parallel_eval_step`. The variables are a dict of
+  `params`, `key` and `step`.
   """
 
   def eval_step(variables, batch):
     terms, sums = loss(
       variables['params'], variables['key'], batch, variables['step']
     )
-    return _reduce(_global_counts(terms), sums)
+    return _reduce(_with_global_counts(terms), sums)
 
   return eval_step
 
 
-def _global_counts(terms: metrics.Sums) -> metrics.Sums:
-  """Sums of this device with counts of all devices; counts of 0 become 1."""
+def _with_global_counts(terms: metrics.Sums) -> metrics.Sums:
+  """This device's sums with the counts of all devices; counts of 0 become 1."""
   counts = lax.psum({name: count for name, (_, count) in terms.items()}, AXIS)
   return {
     name: (total, jnp.where(counts[name] > 0, counts[name], 1.0))
@@ -100,7 +107,8 @@ def _global_counts(terms: metrics.Sums) -> metrics.Sums:
 
 
 def _reduce(terms: metrics.Sums, sums: metrics.Sums) -> metrics.Sums:
-  """Terms and further metrics, summed over all devices."""
+  """Terms (with global counts) and further metrics, added over all devices."""
+  # Each device has the global count, so each contributes its share of it.
   devices = lax.psum(1, AXIS)
   losses = {
     f'loss_{name}': (total, count / devices)
