@@ -20,10 +20,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.density.exact_sums import full_precision
 from crystal_jax.representation.occupancy_model import (
+  cosine_coefficients,
   newton_steps,
   residual_field,
   sharpening_filter,
-  spectrum,
 )
 from crystal_jax.representation.separation import (
   Separation,
@@ -190,7 +190,7 @@ def _highest(field, is_open):
 
 
 def _filtered_atom(position, line):
-  """A Gaussian of height one on the cube, by its spectrum along an axis."""
+  """A Gaussian of height one on the cube, by its cosine coefficients."""
   size = 2 * (len(line) - 1)
   grid = jnp.arange(size, dtype=line.dtype)
   phase = 2 * jnp.pi / size * jnp.arange(len(line), dtype=line.dtype)
@@ -200,20 +200,17 @@ def _filtered_atom(position, line):
 
 
 def _filter(size, sigma, width):
-  """A filter that turns an atom into one of height one and another width.
+  """A filter that changes the width of atoms, and keeps their height at one.
 
   Returns:
-    Factors of the Fourier coefficients of `rfftn`, and coefficients along an
-    axis of the filtered atom.
+    Factors of the Fourier coefficients of `rfftn`, and `cosine_coefficients` of
+    the filtered atom.
   """
-  waves = np.fft.fftfreq(size)
-  line = spectrum(size, width * sigma)[: size // 2 + 1]
-  line = line * np.sqrt(2 * np.pi) * width * sigma / size
-  line = line * np.where(np.arange(size // 2 + 1) == 0, 1, 2)
+  line = cosine_coefficients(size, width * sigma)
   if width < 1:
     return sharpening_filter(size, sigma, width, _RIDGE), line
   # A Gaussian times a Gaussian: their widths add up in squares.
   more = sigma * np.sqrt(width**2 - 1)
-  blur = np.exp(-2 * (np.pi * more * waves) ** 2)
+  blur = np.exp(-2 * (np.pi * more * np.fft.fftfreq(size)) ** 2)
   gain = blur[:, None, None] * blur[None, :, None] * blur[None, None]
   return width**3 * gain[..., : size // 2 + 1], line
