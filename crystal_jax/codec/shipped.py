@@ -1,13 +1,14 @@
-"""Folder of a codec's weights: of a shipped codec by name, or by path."""
+"""Folders of codecs' weights, by the name of a shipped codec or by path."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 
+# Folder of all shipped weights, in the installed package.
 FOLDER = pathlib.Path(__file__).parents[1] / 'weights'
 
-# Former weights that are not shipped any more, and the last commit with them.
+# Names of weights that are no longer shipped, and the last commit with them.
 _REMOVED = {'box30_vector@1': 'd372a89'}
 
 
@@ -15,8 +16,8 @@ def names(*, retired: bool = False) -> list[str]:
   """Names of the shipped codecs.
 
   Args:
-    retired: Whether to include former versions ('mp_20@1'), which decode
-      latents that were made with them.
+    retired: Whether to include former versions such as 'mp_20@1', which are
+      kept to decode latents that were encoded with them.
   """
   found = sorted(path.parent.name for path in FOLDER.glob('*/card.json'))
   return [name for name in found if retired or '@' not in name]
@@ -29,9 +30,11 @@ def find(name: str | os.PathLike[str]) -> pathlib.Path:
     name: A shipped codec's name, such as 'mp_20'; or a path, which is a
       `pathlib.Path` or has a separator in it ('./mine').
 
+  Returns:
+    The folder of the shipped codec; or the path, whether or not it exists.
+
   Raises:
-    FileNotFoundError: If no codec of this name is shipped. A path is returned
-      as it is, whether or not it exists.
+    FileNotFoundError: If no codec of this name is shipped.
   """
   separators = {os.sep, os.altsep or os.sep}
   if not isinstance(name, str) or separators & set(name):
