@@ -1,4 +1,4 @@
-"""The task 'prior': a model, a loss and scores, from a config."""
+"""The task 'prior': model, loss and scores of a prior on a codec's latents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import matching
-from crystal_jax.evaluation.predict import evenly_spaced
+from crystal_jax.evaluation.predict import averaged_params, evenly_spaced
 from crystal_jax.evaluation.scores import Scores
 from crystal_jax.generation import checks, integration, latent_sampling
 from crystal_jax.generation import conditions as conditions_lib
@@ -24,7 +24,14 @@ from crystal_jax.training.state import TrainState
 
 
 def make_model(config: ml_collections.ConfigDict) -> Model:
-  """The prior of `config.first_stage` and `config.prior`."""
+  """The prior `config.prior` on the latents of the codec `config.first_stage`.
+
+  Args:
+    config: `config.model` of a run.
+
+  Raises:
+    ValueError: If the codec is not one of whole cells.
+  """
   stage = FirstStage.of(config.first_stage)
   cell = stage.model.representation
   if not isinstance(cell, Cell):
@@ -33,7 +40,7 @@ def make_model(config: ml_collections.ConfigDict) -> Model:
       f'{config.first_stage.model.representation!r}.'
     )
   options = dict(config.prior)
-  options.pop('columns')
+  options.pop('columns')  # Read by `columns`.
   networks = PriorNetworks(
     latent_size=stage.model.latent_size,
     max_atoms=cell.max_atoms,
@@ -45,41 +52,42 @@ def make_model(config: ml_collections.ConfigDict) -> Model:
 def make_loss(
   model: Model, config: ml_collections.ConfigDict, *, training: bool
 ) -> PriorLoss:
-  """The loss of `config.prior_loss`."""
+  """The loss `config.prior_loss`, where `config` is `config.train` of a run."""
   options = dict(config.prior_loss)
   drop = DropRates(**options.pop('drop'))
   return PriorLoss(model, PriorLossWeights(drop=drop, **options), training)
 
 
 def columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
-  """Columns of the data set from which conditions are made."""
+  """Columns of the data set that conditions need; `config` is a run's."""
   return (*config.model.prior.columns, *config.model.prior.properties)
 
 
 def score(run: Run, state: TrainState) -> Scores:
-  """Scores of one draw for the composition of each crystal of a sample.
+  """Scores of one draw for the composition of each of a split's crystals.
 
-  Draws have the noise scale and guidance of `Codec.sample`.
+  Noise scale and guidance are the defaults of `Codec.sample`.
 
-  Columns train and heldout: `crystals`, `match` (the published matcher's, at
-  the first try), `formula` and `valid` (distances and volume), shares of all.
+  Columns train and heldout: `crystals`, the number of crystals, and shares of
+  them: `match` (a draw matches the crystal, by the published matcher),
+  `formula` and `valid` (distances and volume).
   """
-  params = {**state.ema}
   results = {}
   for split, arrays in run.arrays.items():
     references = _reference_crystals(arrays, run.config.eval.crystals)
-    sampled = _sample_crystals(run, params, references)
+    sampled = _sample_crystals(run, averaged_params(state), references)
     compared = matching.compare(references, sampled, workers=0, progress=False)
-    crystals = [c for c in sampled if isinstance(c, Crystal)]
-    valid = [checks.why_invalid(c) is None for c in crystals]
+    valid = [
+      isinstance(sample, Crystal) and checks.why_invalid(sample) is None
+      for sample in sampled
+    ]
     results[split] = {
       'crystals': float(len(references)),
       'match': float(np.mean([c.match for c in compared])),
       'formula': float(np.mean([c.formula_exact for c in compared])),
-      'valid': sum(valid) / len(references),
+      'valid': float(np.mean(valid)),
     }
   scored_split = 'heldout' if 'heldout' in results else 'train'
-  note = 'One draw for the composition and number of atoms of each crystal.'
   return Scores(
     results=results,
     crystals={},
@@ -89,7 +97,7 @@ def score(run: Run, state: TrainState) -> Scores:
       'matched by one draw of their composition.'
     ),
     sections=(),
-    note=note,
+    note='One draw for the composition and number of atoms of each crystal.',
   )
 
 
@@ -106,7 +114,7 @@ def _reference_crystals(arrays, number: int) -> list[Crystal]:
 
 
 def _sample_crystals(run, params, references) -> list[Crystal | str]:
-  """One draw for the composition of each reference, or why it is invalid."""
+  """One draw for each reference's composition, or why it has no crystal."""
   networks, stage = run.model.networks, run.model.representation.stage
   counts = [
     np.bincount(c.numbers - 1, minlength=elements.MAX_NUMBER)
@@ -125,10 +133,10 @@ def _sample_crystals(run, params, references) -> list[Crystal | str]:
     for c in references
   ]
   crystals: list[Crystal | str] = []
-  for first in range(0, len(z), integration.BATCH_SIZE):
-    part = slice(first, first + integration.BATCH_SIZE)
-    outputs = stage.outputs(z[part])
+  for start in range(0, len(z), integration.BATCH_SIZE):
+    batch = slice(start, start + integration.BATCH_SIZE)
+    outputs = stage.outputs(z[batch])
     crystals += known_composition.crystals(
-      stage.model.representation, outputs, contents[part]
+      stage.model.representation, outputs, contents[batch]
     )
   return crystals
