@@ -1,4 +1,8 @@
-"""Random-access source of compact npz files, `<stem>_<split>.npz`."""
+"""Random access to the crystals of compact npz files, `<stem>_<split>.npz`.
+
+A compact file holds the atoms of all its crystals one after another; see
+`io.reading.compact`.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,16 @@ from crystal_jax.io.reading import compact
 
 
 def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
-  """The file of each split of `<stem>_<split>.npz`, by the split's name."""
+  """Files `<stem>_<split>.npz` by the name of the split; empty if none is."""
   stem = pathlib.Path(stem)
-  name = re.compile(rf'{re.escape(stem.name)}_([A-Za-z]\w*)\.npz')
+  pattern = re.compile(rf'{re.escape(stem.name)}_([A-Za-z]\w*)\.npz')
   if not stem.name or not stem.parent.is_dir():
     return {}
-  matches = [(name.fullmatch(p.name), p) for p in sorted(stem.parent.iterdir())]
-  return {match.group(1): path for match, path in matches if match}
+  files = {}
+  for path in sorted(stem.parent.iterdir()):
+    if match := pattern.fullmatch(path.name):
+      files[match[1]] = path
+  return files
 
 
 class Compact(Sequence[dict[str, Any]]):
@@ -31,28 +38,37 @@ class Compact(Sequence[dict[str, Any]]):
   """
 
   def __init__(self, files: dict[str, pathlib.Path], split: str):
-    """Opens 'train', or parts of splits such as 'train[:100]+val[50%:]'."""
+    """Reads the files of a split.
+
+    Args:
+      files: Result of `find_files`.
+      split: A split, or parts of splits such as 'train[:100]+val[50%:]'.
+
+    Raises:
+      ValueError: If no file is of such a split.
+    """
     import tensorflow_datasets as tfds
 
     self._files, self._split = files, split
-    opened = {
+    columns = {
       name: compact.read_file(path)
       for name, path in files.items()
       if re.search(rf'(^|\+)\s*{name}\b', split)
     }
-    self._names = sorted(opened)
+    self._names = sorted(columns)
     sizes = {
-      name: types.SimpleNamespace(num_examples=len(columns['ids']))
-      for name, columns in opened.items()
+      name: types.SimpleNamespace(num_examples=len(columns[name]['ids']))
+      for name in columns
     }
     try:
       parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(sizes)
     except (ValueError, KeyError) as error:
       raise ValueError(
-        f'There is no split {split!r} among {sorted(files)}: {error}'
+        f'{", ".join(map(str, files.values()))}: no split {split!r}; give '
+        f'parts of {sorted(files)}. {error}'
       ) from error
     self._parts = [
-      _cut(opened[part.splitname], part.from_ or 0, part.to) for part in parts
+      _cut(columns[part.splitname], part.from_ or 0, part.to) for part in parts
     ]
     self._starts = np.cumsum([0, *(len(part['ids']) for part in self._parts)])
 
@@ -69,16 +85,17 @@ class Compact(Sequence[dict[str, Any]]):
       raise IndexError(f'{index=} of {len(self)} records of {self}')
     index = index % len(self)
     part_index = int(np.searchsorted(self._starts, index, side='right')) - 1
-    part, i = self._parts[part_index], index - int(self._starts[part_index])
-    atoms = slice(*part['offsets'][i : i + 2])
+    part, row = self._parts[part_index], index - int(self._starts[part_index])
+    atoms = slice(*part['offsets'][row : row + 2])
     fractional = part['frac'][atoms].astype(np.float64)
-    row = {
-      'id': str(part['ids'][i]),
+    record = {
+      'id': str(part['ids'][row]),
       'numbers': part['numbers'][atoms].astype(np.int32),
-      'positions': (fractional @ part['cell'][i]).astype(np.float32),
-      'cell': part['cell'][i].astype(np.float32),
+      'positions': (fractional @ part['cell'][row]).astype(np.float32),
+      'cell': part['cell'][row].astype(np.float32),
     }
-    return row | {name: part[name][i] for name in compact.scalar_names(part)}
+    scalars = {name: part[name][row] for name in compact.scalar_names(part)}
+    return record | scalars
 
   def __repr__(self) -> str:
     return f'Compact({sorted(map(str, self._files.values()))}, {self._split!r})'
@@ -87,7 +104,10 @@ class Compact(Sequence[dict[str, Any]]):
     return Compact, (self._files, self._split)
 
   def arrays(self, max_atoms: int | None = None) -> dict[str, np.ndarray]:
-    """All records as padded arrays; see `in_memory`."""
+    """All records as padded arrays; see `data.arrays.in_memory`.
+
+    Scalars that a part lacks are left out.
+    """
     if not len(self):
       raise ValueError(f'{self} has no records.')
     counts = np.concatenate([np.diff(p['offsets']) for p in self._parts])
@@ -102,29 +122,27 @@ class Compact(Sequence[dict[str, Any]]):
       np.concatenate([part[name] for part in self._parts])
       for name in ('numbers', 'frac', 'cell')
     )
-    crystal = np.repeat(np.arange(len(counts)), counts)
-    cartesian = np.einsum(
-      'ai,aij->aj', frac.astype(np.float64), cell.astype(np.float64)[crystal]
-    )
-    occupied = np.arange(slots) < counts[:, None]
-    out = {
-      'numbers': np.zeros(occupied.shape, np.int32),
-      'positions': np.zeros((*occupied.shape, 3), np.float32),
+    cell_of_atom = np.repeat(cell.astype(np.float64), counts, axis=0)
+    positions = np.einsum('ai,aij->aj', frac.astype(np.float64), cell_of_atom)
+    filled = np.arange(slots) < counts[:, None]
+    arrays = {
+      'numbers': np.zeros(filled.shape, np.int32),
+      'positions': np.zeros((*filled.shape, 3), np.float32),
       'cell': cell.astype(np.float32),
       'id': ids,
     }
-    out['numbers'][occupied] = numbers
-    out['positions'][occupied] = cartesian
+    arrays['numbers'][filled] = numbers
+    arrays['positions'][filled] = positions
     names = set.intersection(
       *(set(compact.scalar_names(part)) for part in self._parts)
     )
     for name in sorted(names):
-      out[name] = np.concatenate([part[name] for part in self._parts])
-    return out
+      arrays[name] = np.concatenate([part[name] for part in self._parts])
+    return arrays
 
 
 def _cut(columns, start, stop):
-  """Columns of the crystals `start` to `stop`."""
+  """Columns of the crystals from `start` to before `stop` (None: all)."""
   offsets = columns['offsets'].astype(np.int64)
   stop = len(columns['ids']) if stop is None else stop
   first, last = offsets[start], offsets[stop]

@@ -1,7 +1,7 @@
 """Listing of the items to read: files, rows of tables, frames.
 
-Folders are walked in order of names, links to folders are not followed, and
-only plain files are opened. Listing checks sizes and counts, and reads in
+Folders are walked in order of names. Links to folders are not followed, and
+only plain files are opened. Sizes and counts are checked, and files are read in
 bounded steps, so that no file can exhaust memory or time.
 """
 
@@ -32,19 +32,23 @@ from crystal_jax.io.reading.tables import (
   table_rows,
 )
 
-# Maximum number of blocks of a parquet file.
+# Maximum number of blocks (`optimade.blocks`) of a parquet file.
 _MAX_BLOCKS = 1_000_000
+# Reason why a file with another suffix is skipped.
 UNKNOWN_FORMAT = 'no crystal file by its name'
 
 
 def list_items(
   sources: Sequence[str | os.PathLike[str]], leave_out: Container[str] = ()
 ) -> Iterator[Item | Skip]:
-  """Lists the items of files and folders, in order of their names.
+  """Lists the items of each source; those of a folder in order of file names.
 
   Args:
     sources: Files and folders.
-    leave_out: Real paths of files and folders to ignore.
+    leave_out: Files and folders in them to ignore, as `os.path.realpath`.
+
+  Yields:
+    Items to read, and the files or rows that are skipped, with the reason.
 
   Raises:
     FileNotFoundError: If one of the sources does not exist.
@@ -63,10 +67,14 @@ def list_items(
 def prefix(
   source: str | os.PathLike[str], sources: Sequence[str | os.PathLike[str]]
 ) -> str:
-  """First part of the ids of a source's files.
+  """First part of the ids of a source's files: 'folder/', or ''.
 
-  The folder's name, which distinguishes equal file names of several folders; ''
-  for a file, or a folder that is the only source.
+  Several sources may have equal file names, so a folder among several sources
+  gives its name.
+
+  Args:
+    source: One of the sources.
+    sources: All of them.
   """
   folder = pathlib.Path(source)
   if len(sources) < 2 or not folder.is_dir():
@@ -74,10 +82,13 @@ def prefix(
   return f'{folder.resolve().name}/'
 
 
-def _walk(folder: pathlib.Path, leave_out) -> Iterator[pathlib.Path]:
+def _walk(
+  folder: pathlib.Path, leave_out: Container[str]
+) -> Iterator[pathlib.Path]:
+  """Paths in a folder that are not folders, and folders that cannot be read."""
   try:
     paths = sorted(folder.iterdir())
-  except OSError:  # Not readable; `_file` gives the reason.
+  except OSError:  # `_file` gives the reason.
     yield folder
     return
   for path in paths:
@@ -90,36 +101,44 @@ def _walk(folder: pathlib.Path, leave_out) -> Iterator[pathlib.Path]:
 
 
 def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
+  """Items of a file, or why it is skipped.
+
+  Args:
+    path: The file.
+    name: Path of the file in its source, with the source's `prefix`.
+  """
   label = printable(name)
   try:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-      os.listdir(path)
-      yield Skip(label, label, 'a link to a folder is not followed', True)
+      os.listdir(path)  # Raises for a folder that cannot be read.
+      reason = 'a link to a folder is not followed'
+      yield Skip(label, label, reason, is_ignorable=True)
       return
     if not stat.S_ISREG(mode):
-      yield Skip(label, label, 'not a plain file', True)
+      yield Skip(label, label, 'not a plain file', is_ignorable=True)
       return
   except (OSError, RuntimeError) as error:
-    reason = getattr(error, 'strerror', None) or error
-    yield Skip(label, label, f'cannot be opened: {reason}')
+    cause = getattr(error, 'strerror', None) or error
+    yield Skip(label, label, f'cannot be opened: {cause}')
     return
   stem, kind = _format(path.name)
-  id_ = label[: len(label) - len(path.name)] + printable(stem)
+  id_ = label.removesuffix(printable(path.name)) + printable(stem)
   if kind is None:
-    yield Skip(label, id_, UNKNOWN_FORMAT, True)
+    yield Skip(label, id_, UNKNOWN_FORMAT, is_ignorable=True)
     return
-  lists = {
+  # Functions that list the crystals of a file, by format.
+  listers = {
     'csv': _table, 'extxyz': _frames, 'db': _database, 'npz': _compact,
     'jsonl': _lines, 'parquet': _blocks,
   }  # fmt: skip
-  compressed = path.suffix.lower() in formats.COMPRESSED
   item = Item(kind, str(path), label, id_)
-  if kind not in lists or compressed:
+  is_compressed = path.suffix.lower() in formats.COMPRESSED
+  if kind not in listers or is_compressed:
     yield item
     return
   try:
-    yield from lists[kind](item)
+    yield from listers[kind](item)
   except (ValueError, OSError, csv.Error) as error:
     reason = str(error).removeprefix(f'{path}: ')
     reason = reason.removeprefix('cannot be read as npz: ')
@@ -127,25 +146,26 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Item | Skip]:
 
 
 def _format(name: str) -> tuple[str, str | None]:
-  """The name without its suffix, and the format of the suffix or None."""
-  plain, suffix = os.path.splitext(name)
-  if suffix.lower() not in formats.COMPRESSED:
-    plain = name
-  if plain.startswith(formats.VASP):
-    return plain, 'vasp'
-  stem, suffix = os.path.splitext(plain)
+  """A file's name without suffixes, and its format; or the name, and None."""
+  stem, suffix = os.path.splitext(name)
+  is_compressed = suffix.lower() in formats.COMPRESSED
+  uncompressed = stem if is_compressed else name
+  if uncompressed.startswith(formats.VASP):
+    return uncompressed, 'vasp'
+  stem, suffix = os.path.splitext(uncompressed)
   kind = formats.FORMATS.get(suffix.lower())
-  compressed = plain != name
-  if kind is None or compressed and kind not in formats.READ_COMPRESSED:
+  if kind is None or is_compressed and kind not in formats.READ_COMPRESSED:
     return name, None
   return stem, kind
 
 
 def _table(item: Item) -> Iterator[Item | Skip]:
+  """Rows of a CSV file with a column `cif`."""
   for number, row in table_rows(item.path):
     name = f'{item.name}, row {number}'
     if 'cif' not in row:
-      yield Skip(item.name, item.id, 'a table without a column `cif`', True)
+      reason = 'a table without a column `cif`'
+      yield Skip(item.name, item.id, reason, is_ignorable=True)
       return
     id_ = row_id(row)
     text = row.pop('cif')
@@ -164,20 +184,22 @@ def _table(item: Item) -> Iterator[Item | Skip]:
 
 
 def _frames(item: Item) -> Iterator[Item]:
+  """Frames of an extxyz file; a single one has the name and id of the file."""
   found = list(frames.find(item.path))
+  is_single = len(found) == 1
   for number, (start, size) in enumerate(found):
-    alone = len(found) == 1
     yield dataclasses.replace(
       item,
       kind='frame',
-      name=item.name if alone else f'{item.name}, frame {number}',
-      id=item.id if alone else f'{item.id}#{number}',
+      name=item.name if is_single else f'{item.name}, frame {number}',
+      id=item.id if is_single else f'{item.id}#{number}',
       index=start,
       size=size,
     )
 
 
 def _database(item: Item) -> Iterator[Item]:
+  """Rows of an ASE database, by their ids."""
   for key in ase_db.keys(item.path):
     yield dataclasses.replace(
       item, name=f'{item.name}, id {key}', id=f'{item.id}#{key}', index=key
@@ -185,6 +207,7 @@ def _database(item: Item) -> Iterator[Item]:
 
 
 def _compact(item: Item) -> Iterator[Item]:
+  """Crystals of a compact file."""
   for row, id_ in enumerate(compact.read_file(item.path)['ids']):
     yield dataclasses.replace(
       item,
@@ -195,6 +218,7 @@ def _compact(item: Item) -> Iterator[Item]:
 
 
 def _lines(item: Item) -> Iterator[Item]:
+  """Lines of a JSON lines file that are not empty."""
   with open(item.path, 'rb') as file:
     start = 0
     for number, line in enumerate(lines_of(file)):
@@ -209,23 +233,24 @@ def _lines(item: Item) -> Iterator[Item]:
 
 
 def _blocks(item: Item) -> Iterator[Item]:
+  """Blocks of a parquet file, listed in a worker process."""
   (blocks,) = pool.isolated_map(
     _list_blocks, [item.path], workers=1, memory_limit=pool.MEMORY_LIMIT
   )
   if isinstance(blocks, pool.Failure):
     raise ValueError(blocks.reason.removeprefix('raised ValueError: '))
-  for group, first in blocks:
+  for group, first_row in blocks:
     yield dataclasses.replace(
       item,
-      name=f'{item.name}, row group {group}, from row {first}',
-      id=f'{item.id}#{group}.{first}',
+      name=f'{item.name}, row group {group}, from row {first_row}',
+      id=f'{item.id}#{group}.{first_row}',
       index=group,
-      size=first,
+      size=first_row,
     )
 
 
 def _list_blocks(path: str) -> list[tuple[int, int]]:
-  """The blocks of a parquet file."""
+  """Row group and first row of each block of a parquet file."""
   blocks = list(itertools.islice(optimade.blocks(path), _MAX_BLOCKS + 1))
   if len(blocks) > _MAX_BLOCKS:
     raise ValueError(f'more than {_MAX_BLOCKS} blocks of rows')
