@@ -3,20 +3,22 @@
   python -m benchmarks.boxes --weights=./runs/box30 \
       --data=../shared/data/mp_le20_val.npz --crystals=500
 
-`--weights` is a shipped name, a folder (with a separator in it) or the workdir
-of a run, of a coded box. Of crystals with at most `--max_atoms` atoms it
-prints, beside the paper's figures (arXiv:1909.00949, on its own crystals at
-60³):
+`--weights` is a codec of a box: a shipped name, a folder (with a separator in
+it) or the workdir of a run. Crystals with at most `--max_atoms` atoms are
+encoded and decoded. Tables:
 
-- the distance from each true atom inside the box to the nearest decoded one,
-  and from each decoded to the nearest true one; how often the number of atoms
-  and the species are right;
-- match and strict match of whole crystals, decoded from the latent alone, for
-  all crystals and by longest lattice vector: of the networks, and of the codec
-  with and without refinement;
-- the ablations of `evaluation.reconstruction`: one sample of the latent; the
-  true lattice; true lattice and species; everything true (the oracle);
-- the distances by the number of atoms in the box.
+- atoms in the box: the distance from each true atom to the nearest decoded one
+  and from each decoded to the nearest true one, and the shares with the right
+  number of atoms and the right species; beside the figures of arXiv:1909.00949
+  for its own crystals at 60³;
+- crystals: match and strict match of all crystals, and by longest lattice
+  vector;
+- distances by the number of atoms in the box.
+
+The first two tables have a row for each kind of decoded crystals: those of the
+networks alone, those of the codec with and without refinement, and the
+ablations of `evaluation.reconstruction` (one sample of the latent; the true
+lattice; true lattice and species; everything true, the oracle).
 
 Crystals that the representation refuses are counted, and are in no row.
 """
@@ -42,10 +44,15 @@ from crystal_jax.evaluation.reconstruction import (
 )
 from crystal_jax.structure.crystal import Crystal
 
-# Number of crystals that are decoded together.
+# Number of crystals that the networks decode together.
 _BATCH_SIZE = 16
 # Median and 90 % quantile of the distance to the nearest atom in the paper, Å.
 _PAPER = 0.095, 0.26
+
+# Upper limits of the bins of `by_atoms`, atoms in the box.
+_MAX_ATOMS = 28, 40, 55, 70, 100, 1000
+# Seed of the posterior samples.
+_SAMPLE_SEED = 1
 
 # Kinds of decoded crystals, and their titles.
 TITLES = {
@@ -65,9 +72,9 @@ def main():
   codec = open_codec(args.weights)
   ids, true, _ = compact_crystals.read(args.data)
   order = np.random.default_rng(args.seed).permutation(len(true))
-  order = [i for i in order if len(true[i].numbers) <= args.max_atoms]
-  order = order[: args.crystals]
-  ids, true = [ids[i] for i in order], [true[i] for i in order]
+  small = [i for i in order if len(true[i].numbers) <= args.max_atoms]
+  chosen = small[: args.crystals]
+  ids, true = [ids[i] for i in chosen], [true[i] for i in chosen]
   model, columns, refused = prepare(codec, ids, true)
   rows = with_codec_rows(
     codec, reconstruct_unrefined(model, codec.params, batches(columns))
@@ -104,9 +111,16 @@ def _arguments():
 def prepare(
   codec: Codec, ids: Sequence[str], true: Sequence[Crystal]
 ) -> tuple[Model, dict[str, np.ndarray], list[tuple[str, str]]]:
-  """The model sized for crystals, their prepared columns, and refusals.
+  """Prepares crystals for the networks of a codec.
 
-  A refusal is an id and the reason.
+  Args:
+    codec: The codec.
+    ids: Ids of the crystals.
+    true: The crystals.
+
+  Returns:
+    The model with shapes for these crystals, the columns of the accepted
+    crystals, and (id, reason) of the refused ones.
   """
   slots = max(len(crystal.numbers) for crystal in true)
   padded = [crystal.pad(slots) for crystal in true]
@@ -125,35 +139,34 @@ def prepare(
 def batches(
   columns: Mapping[str, np.ndarray],
 ) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
-  """Ids and full batches of all prepared crystals."""
+  """Yields ids and full batches of all prepared crystals."""
   return full_batches(columns, np.arange(len(columns['id'])), _BATCH_SIZE)
 
 
 def with_codec_rows(
   codec: Codec, rows: Sequence[Reconstruction]
 ) -> list[Reconstruction]:
-  """Adds what the codec decodes without refinement, and from a sample."""
-  # An element that was not trained on is a miss.
+  """The rows with 'codec', 'unrefined' and 'codec_sampled' crystals added."""
+  # A crystal that the codec refuses (an unknown element) is NaN: a miss.
   mean, std = codec.encode([row.true for row in rows], std=True, skip=True)
-  noise = np.random.default_rng(1).standard_normal(mean.shape)
-  sample = mean + std * noise.astype(np.float32)
+  noise = np.random.default_rng(_SAMPLE_SEED).standard_normal(mean.shape)
+  sampled = mean + std * noise.astype(np.float32)
   view = views.make_view(codec.model.representation)
-  decoded = {
-    'codec': (mean, 'auto'),
-    'unrefined': (mean, 'none'),
-    'codec_sampled': (sample, 'auto'),
-  }
   rows = list(rows)
-  for name, (z, refine) in decoded.items():
-    found = codec.decode(z, refine=refine)
+  for name, z, refine in (
+    ('codec', mean, 'auto'),
+    ('unrefined', mean, 'none'),
+    ('codec_sampled', sampled, 'auto'),
+  ):
+    decoded = codec.decode(z, refine=refine)
     failures = codec.failures
-    for i, (row, crystal) in enumerate(zip(rows, found, strict=True)):
-      rows[i] = row.with_crystal(name, crystal or failures[i], view)
+    for i, crystal in enumerate(decoded):
+      rows[i] = rows[i].with_crystal(name, crystal or failures[i], view)
   return rows
 
 
 def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-  """The paper's measure, by kind of decoded crystals."""
+  """Distances to the nearest atom, counts and species, beside the paper's."""
   head = [
     'atoms in the box', 'to the nearest decoded: median', '90 %',
     'from it: median', '90 %', 'count right', 'species right',
@@ -180,26 +193,21 @@ def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def crystals_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-  """Whole crystals, all and by longest lattice vector."""
-  first = next(iter(metrics.values()))
-  limits = [
-    name.removeprefix('crystals_')
-    for name in first
-    if name.startswith('crystals_')
+  """Matches of all crystals, and by longest lattice vector."""
+  # All kinds of decoded crystals have the same numbers of true ones.
+  any_row = next(iter(metrics.values()))
+  head = ['crystals', f'match of {any_row["crystals"]:.0f}', 'strict']
+  columns = ['match', 'strict']
+  for name, number in any_row.items():
+    if name.startswith('crystals_'):
+      limit = name.removeprefix('crystals_')
+      head += [f'match of {number:.0f} up to {float(limit)} Å', 'strict']
+      columns += [f'match_{limit}', f'strict_{limit}']
+  cells = [
+    [TITLES[name], *(f'{row.get(c, float("nan")):.1%}' for c in columns)]
+    for name, row in metrics.items()
   ]
-  head = ['crystals', f'match of {first["crystals"]:.0f}', 'strict']
-  for limit in limits:
-    number = first[f'crystals_{limit}']
-    head += [f'match of {number:.0f} up to {float(limit)} Å', 'strict']
-  names = ['match', 'strict']
-  names += [f'{name}_{limit}' for limit in limits for name in names[:2]]
-  return table(
-    head,
-    [
-      [TITLES[name], *(f'{row.get(n, float("nan")):.1%}' for n in names)]
-      for name, row in metrics.items()
-    ],
-  )
+  return table(head, cells)
 
 
 def by_atoms(rows: Sequence[Reconstruction], view: views.View) -> str:
@@ -207,7 +215,7 @@ def by_atoms(rows: Sequence[Reconstruction], view: views.View) -> str:
   compared = [view.compare(row.true, row.atoms['networks']) for row in rows]
   counts = np.array([len(c.true_distances) for c in compared])
   cells, low = [], 0
-  for high in (28, 40, 55, 70, 100, 1000):
+  for high in _MAX_ATOMS:
     group = [
       c for c, n in zip(compared, counts, strict=True) if low < n <= high
     ]

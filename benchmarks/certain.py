@@ -33,9 +33,7 @@ _LENGTHS = (0.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, np.inf)
 def main():
   args = _arguments()
   codec = open_codec(args.weights)
-  _, true, _ = compact_crystals.read(args.data)
-  order = np.random.default_rng(args.seed).permutation(len(true))
-  true = [true[i] for i in order[: args.crystals]]
+  true, _ = compact_crystals.read_random(args.data, args.crystals, args.seed)
   mean, std = codec.encode(true, skip=True, std=True)
   encoded = np.flatnonzero(np.isfinite(mean).all(axis=1))
   true = [true[i] for i in encoded]

@@ -44,7 +44,8 @@ def main():
     help='find lattices from the atoms alone, without the density',
   )  # fmt: skip
   args = parser.parse_args()
-  crystals = load(args.data / f'{args.set}.npz', args.crystals, args.seed)
+  path = args.data / f'{args.set}.npz'
+  crystals, _ = compact_crystals.read_random(path, args.crystals, args.seed)
   for name in args.rows.split(','):
     run(name, crystals, with_density=not args.atoms_only, verbose=True)
 
@@ -57,13 +58,6 @@ def arguments(doc, crystals):
   parser.add_argument('--crystals', type=int, default=crystals)
   parser.add_argument('--seed', type=int, default=0)
   return parser
-
-
-def load(path, count, seed):
-  """`count` crystals of a compact file, in an order set by the seed."""
-  _, crystals, _ = compact_crystals.read(path)
-  order = np.random.default_rng(seed).permutation(len(crystals))[:count]
-  return [crystals[i] for i in order]
 
 
 def rotations(count, seed=1):

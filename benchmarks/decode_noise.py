@@ -12,7 +12,7 @@ import numpy as np
 import scipy.ndimage
 from matplotlib import figure
 
-from benchmarks import decode
+from benchmarks import compact_crystals, decode
 
 SHARES = (0.0, 0.01, 0.03, 0.1)
 PANELS = {
@@ -25,7 +25,7 @@ PANELS = {
 def main():
   args = decode.arguments(__doc__, crystals=40).parse_args()
   path = args.data / f'{args.set}.npz'
-  crystals = decode.load(path, args.crystals, args.seed)
+  crystals, _ = compact_crystals.read_random(path, args.crystals, args.seed)
   axes_of, canvas = {}, figure.Figure(figsize=(8, 3.6), layout='constrained')
   for kind, axes in zip(
     ('white', 'smooth'), canvas.subplots(1, 2, sharey=True), strict=True

@@ -6,23 +6,20 @@ import collections
 import time
 
 import numpy as np
-from jaxtyping import Int
 
-from benchmarks.compact_crystals import read
+from benchmarks.compact_crystals import read_random
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.generation import checks, conditions, latent_sampling
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.elements import MAX_NUMBER
-from crystal_jax.structure.primitive import primitive_cell
+from crystal_jax.structure.primitive import primitive_numbers
 
 
 def by_composition(codec, prior, args) -> None:
   """Draws of known compositions against the true crystals."""
-  _, true, _ = read(args.data)
-  order = np.random.default_rng(args.seed).permutation(len(true))
-  true = [true[i] for i in order[: args.compositions]]
-  cells = [_primitive_numbers(crystal) for crystal in true]
+  true, _ = read_random(args.data, args.compositions, args.seed)
+  cells = [primitive_numbers(crystal) for crystal in true]
   given = conditions.from_counts(
     np.stack([np.bincount(n - 1, minlength=MAX_NUMBER) for n in cells]),
     len(prior.networks.properties),
@@ -88,12 +85,6 @@ def by_composition(codec, prior, args) -> None:
     ),
     flush=True,
   )
-
-
-def _primitive_numbers(crystal: Crystal) -> Int[np.ndarray, 'N']:
-  """Atomic numbers of the primitive cell."""
-  fractional = crystal.positions @ np.linalg.inv(crystal.cell)
-  return primitive_cell(crystal.numbers, fractional, crystal.cell)[0]
 
 
 def _is_valid(found: Crystal | str) -> bool:

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import tqdm
 
 from crystal_jax.codec import coverage
@@ -145,11 +144,7 @@ def codec_suggestion(crystal: Crystal, codec: Codec) -> str:
 
   None helps unless the crystal has elements or atoms beyond the codec's limits.
   """
-  numbers, _, _ = primitive.primitive_cell(
-    np.asarray(crystal.numbers),
-    np.asarray(crystal.positions) @ np.linalg.inv(crystal.cell),
-    np.asarray(crystal.cell),
-  )
+  numbers = primitive.primitive_numbers(crystal)
   symbols = {elements.symbol(number) for number in numbers.tolist()}
   if coverage.limits_of(codec.describe()).cover(symbols, len(numbers)):
     return ''
