@@ -87,8 +87,7 @@ def main():
     {
       name: ([row.true for row in rows], [row.crystals[name] for row in rows])
       for name in TITLES
-    },
-    gate=True,
+    }
   )
   metrics = {
     name: coded_scores.summarize(rows, name, compared[name], view)
