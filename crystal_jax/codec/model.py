@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PyTree
 
 from crystal_jax import models
 from crystal_jax.density import BoxGrid
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.models.networks import Networks, Predictor
 from crystal_jax.representation import Box, Cell, CodedBox, Representation
 from crystal_jax.representation.channels import make_channels

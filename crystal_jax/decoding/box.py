@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.density import grids
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 # Width of the blur of foreground probabilities, Å; labels are balls of 0.65 Å.
 # Chosen by hand.

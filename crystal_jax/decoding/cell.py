@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from crystal_jax.decoding import aliases as aliasing
 from crystal_jax.decoding import box, cell_residual, fourier, overlaps
 from crystal_jax.density import grids
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 # Maximum number of slots for which the normal matrix is summed over Fourier
 # coefficients; for more it takes too long. Chosen by hand.

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.decoding import fourier
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 
 def squared_residual(

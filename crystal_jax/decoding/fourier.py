@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 
 def lines(spectrum):

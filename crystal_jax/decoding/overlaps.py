@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.decoding import box, fourier, peaks
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 # Distance up to which overlaps are summed, in σ: exp(-REACH² / 4) = 1e-5.
 REACH = 6.8

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from crystal_jax.decoding.space import Space
-from crystal_jax.density.exact_sums import dot
+from crystal_jax.density.precision import dot
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax.density.exact_sums import compensated_sum, dot, trilinear_sum
 from crystal_jax.density.grids import BoxGrid
 from crystal_jax.density.images import cutoff
+from crystal_jax.density.precision import compensated_sum, dot, trilinear_sum
 from crystal_jax.density.split import Split, split
 
 # Maximum number of images of one product. More images are summed in chunks of

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from crystal_jax.density.exact_sums import compensated_sum
 from crystal_jax.density.grids import CellGrid, outer_sum
+from crystal_jax.density.precision import compensated_sum
 from crystal_jax.density.split import Split, quantize
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from crystal_jax.density.exact_sums import dot
 from crystal_jax.density.grids import BoxGrid, Grid
+from crystal_jax.density.precision import dot
 from crystal_jax.density.split import Split
 from crystal_jax.structure import lattice
 

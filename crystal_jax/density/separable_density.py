@@ -26,8 +26,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from crystal_jax.density import wave_density
-from crystal_jax.density.exact_sums import dot
 from crystal_jax.density.grids import CellGrid
+from crystal_jax.density.precision import dot
 from crystal_jax.density.split import Split, quantize
 
 # Cosine of an angle between lattice vectors below which they are orthogonal.

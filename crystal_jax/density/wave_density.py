@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from crystal_jax.density.exact_sums import dot, trilinear_sum
 from crystal_jax.density.grids import BoxGrid, CellGrid, outer_sum
+from crystal_jax.density.precision import dot, trilinear_sum
 from crystal_jax.density.split import Split, quantize, volume
 from crystal_jax.structure import lattice
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, PyTree
 
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.generation.conditions import Conditions, take
 from crystal_jax.generation.networks import element_order
 from crystal_jax.generation.prior import PriorNetworks

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.prior import PriorNetworks

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.representation.occupancy_model import (
   cosine_coefficients,
   newton_steps,

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crystal_jax.decoding import peaks
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.representation.occupancy_model import (
   distances,
   fitted_heights,

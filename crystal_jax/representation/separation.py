@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 
 # Rounds in which all near pairs are separated.
 _ROUNDS = 40

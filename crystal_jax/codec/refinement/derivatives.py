@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from crystal_jax.codec.refinement.conjugate_gradients import conjugate_gradients
-from crystal_jax.density.exact_sums import full_precision
+from crystal_jax.density.precision import full_precision
 from crystal_jax.models.networks import Networks
 from crystal_jax.representation.protocol import Invertible
 

@@ -1,4 +1,4 @@
-"""Accurate float32 sums: full-precision products, compensated summation."""
+"""Accurate float32 arithmetic: full-precision products, compensated sums."""
 
 import functools
 from collections.abc import Callable
