@@ -47,7 +47,7 @@ def prepare(
   """Reads crystals from files and writes them as a TFDS data set.
 
   Args:
-    sources: Files and folders, searched recursively: CIF, POSCAR*, CONTCAR*,
+    sources: Files and folders, searched recursively: CIF, *POSCAR*, *CONTCAR*,
       *.vasp, SHELX, PDB, extxyz, ASE databases, CSV with a column `cif`,
       compact npz.
     out: Folder of the data set; read it with `load_split(out, 'train')`.

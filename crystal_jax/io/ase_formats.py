@@ -30,14 +30,25 @@ _SYMMETRY = {
 # elements.
 _GUESSED = {
   'lammps-data': 'type numbers',
-  'lammps-dump-text': 'type numbers',
   'lammps-dump-binary': 'type numbers',
   'gromacs': 'atom names',
   'gromos': 'atom names',
   'dlp4': 'atom names',
   'dlp-history': 'atom names',
 }
-_SCANNED_BYTES = 10_000_000  # Bytes that are searched for symmetry.
+# Patterns of what is refused, whatever else the file holds: the species by
+# number alone, and mixtures, which ASE reads as whole atoms.
+_REFUSED = {
+  'lammps-dump-text': (
+    r'(?m)^ITEM: ATOMS(?!.* element( |$))',
+    'unknown species: the dump has type numbers; write its column element',
+  ),
+  'castep-cell': (
+    r'(?i)\bmixture\b',
+    'partial occupancy: a MIXTURE; give an ordered structure',
+  ),
+}
+_SCANNED_BYTES = 10_000_000  # Bytes that are searched for the patterns.
 
 
 def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
@@ -53,15 +64,19 @@ def read(path: pathlib.Path, file_format: str) -> list[ase.Atoms]:
       f'unknown species: {file_format} has {_GUESSED[file_format]}, not '
       'elements; convert it to extxyz with its species'
     )
-  pattern = _SYMMETRY.get(file_format)
-  if pattern:
+  patterns = [_REFUSED[file_format]] if file_format in _REFUSED else []
+  if file_format in _SYMMETRY:
+    reason = (
+      f'it states a space group, which is not read from {file_format}; convert '
+      'it to CIF with its symmetry operations'
+    )
+    patterns.append((_SYMMETRY[file_format], reason))
+  if patterns:
     with ase.io.formats.open_with_compression(str(path), 'rb') as file:
       text = file.read(_SCANNED_BYTES).decode('utf-8', 'replace')
-    if re.search(pattern, text):
-      raise ValueError(
-        f'it states a space group, which is not read from {file_format}; '
-        'convert it to CIF with its symmetry operations'
-      )
+    for pattern, reason in patterns:
+      if re.search(pattern, text):
+        raise ValueError(reason)
   with path.open('rb'):  # An error of the system is raised as such.
     pass
   from crystal_jax.io.reading import pool  # It imports this package.
@@ -96,4 +111,7 @@ def _parse(argument: tuple[pathlib.Path, str]) -> list[ase.Atoms]:
 def _malformed(file_format: str) -> str:
   known = ase.io.formats.ioformats.get(file_format)
   name = known.description if known else file_format
-  return f'malformed, cut off, or not {name} (read as {file_format})'
+  return (
+    f'malformed, cut off, not {name} (read as {file_format}), or more than ASE '
+    'reads of it; convert it to CIF or extxyz'
+  )

@@ -37,6 +37,11 @@ _COLUMNS = (
   'disorder_assembly', 'disorder_group', 'site_symmetry_multiplicity',
   'symmetry_multiplicity',
 )  # fmt: skip
+# Spellings of programs; the first is the dictionary's.
+_OCCUPANCIES = (
+  'occupancy', 'occupancies', 'occupation', 'occ', 'sof', 'site_occupancy',
+  'site_occupation', 'chemical_occupancy',
+)  # fmt: skip
 _DUMMY = 'dum'  # Calculation flag of a site that is no atom.
 
 
@@ -179,11 +184,12 @@ def _drop_dummies(tags: Tags) -> None:
 
 
 def _check_occupancies(tags: Tags, labels: list[str]) -> None:
-  occupancies = tags.column('atom_site_occupancy')
-  for label, text in zip(labels, occupancies, strict=False):
-    if text not in ('.', '?'):
-      value = number(text)
-      validation.check_occupancy(label, text if np.isnan(value) else value)
+  for name in _OCCUPANCIES:
+    occupancies = tags.column(f'atom_site_{name}')
+    for label, text in zip(labels, occupancies, strict=False):
+      if text not in ('.', '?'):
+        value = number(text)
+        validation.check_occupancy(label, text if np.isnan(value) else value)
 
 
 def _names(block: gemmi.cif.Block) -> Iterator[str]:

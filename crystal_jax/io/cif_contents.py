@@ -8,6 +8,7 @@ that contradicts itself is refused: its atoms would be wrong or missing.
 from __future__ import annotations
 
 import collections
+import string
 from collections.abc import Sequence
 
 import ase
@@ -47,6 +48,8 @@ def check_sites(tags: Tags, labels: Sequence[str]) -> None:
       raise ValueError(
         f'disorder: site {label} is alternative {value}; keep one of them'
       )
+  if len(tags.known('atom_site_pdbx_pdb_model_num')) > 1:
+    raise ValueError('the sites are those of several models; keep one of them')
   groups = tags.column('atom_site_disorder_group')
   if not groups and (named := tags.known('atom_site_disorder_assembly')):
     raise ValueError(
@@ -82,6 +85,10 @@ def check_multiplicities(
     *tags.column('atom_site_site_symmetry_multiplicity'),
     *tags.column('atom_site_symmetry_multiplicity'),
   ] or tags.column('atom_site_site_symmetry_order')
+  column = column or [  # '4a'
+    symbol.rstrip(string.ascii_letters)
+    for symbol in tags.column('atom_site_wyckoff_symbol')
+  ]
   rows = [
     (label, int(number(value)), count)
     for label, value, count in zip(labels, column, orbits, strict=False)

@@ -29,7 +29,7 @@ def read_cell(tags: Tags) -> Float[np.ndarray, '3 3']:
   """
   missing = [name for name in _LENGTHS if tags.value(name) is None]
   if missing:
-    raise ValueError(f'no cell: _{missing[0]} is missing')
+    raise ValueError(f'no cell: _{missing[0]} is missing; add it')
   if not any(name in tags for name in _ANGLES):
     raise ValueError(
       f'no cell angles: add _{_ANGLES[0]}, _{_ANGLES[1]} and _{_ANGLES[2]}'

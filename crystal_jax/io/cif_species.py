@@ -14,10 +14,12 @@ import ase.data
 from crystal_jax.io.cif_tags import Tags
 from crystal_jax.structure import elements
 
+_FORMULAS = 'sum', 'moiety', 'iupac', 'structural'
 _FORMULA_TERM = re.compile(r'([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?')
 _SYMBOL = re.compile('[A-Za-z]{1,2}')
 _MIXTURE = re.compile('[/,+&][A-Z]')  # 'Al/Si' is no aluminium.
 _LABEL = re.compile(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)')
+_TWO_SYMBOLS = re.compile('[A-Z][a-z]([A-Z][a-z])(?![a-z])')  # 'FeMg'
 _SYMBOLS = frozenset({*ase.data.chemical_symbols[1:], 'D', 'T'})
 _HYDROGENS = {'D': 'H', 'T': 'H'}
 # Carbonyl, hydroxyl, rare earth and transition metal, or cobalt, holmium,
@@ -26,14 +28,15 @@ _GROUPS = 'CO', 'HO', 'RE', 'TM'
 
 
 def read_formula(tags: Tags) -> dict[str, float] | None:
-  """Counts by symbol of `_chemical_formula_sum`; None if it is missing.
+  """Counts by symbol of the chemical formula; None if it is missing.
 
-  Deuterium and tritium keep their symbols.
+  `_chemical_formula_sum`, else another one if it is a list of symbols and
+  counts. Deuterium and tritium keep their symbols.
 
   Raises:
     ValueError: If the formula is malformed.
   """
-  text = tags.value('chemical_formula_sum')
+  text = formula_text(tags)
   if text is None:
     return None
   counts: dict[str, float] = {}
@@ -47,6 +50,14 @@ def read_formula(tags: Tags) -> dict[str, float] | None:
       counts[match[1]] = counts.get(match[1], 0) + count
       position = match.end()
   return counts or None
+
+
+def formula_text(tags: Tags) -> str | None:
+  """The chemical formula as it is written; None if it is missing."""
+  for name in _FORMULAS:
+    if text := tags.value(f'chemical_formula_{name}'):
+      return text
+  return None
 
 
 def read_species(tags: Tags, formula: dict[str, float] | None) -> list[str]:
@@ -77,7 +88,7 @@ def read_species(tags: Tags, formula: dict[str, float] | None) -> list[str]:
     if formula and not _is_in(symbol, formula):
       raise ValueError(
         f'species {name!r} ({symbol}) is not in the formula '
-        f'{tags.value("chemical_formula_sum")!r}; correct one of them'
+        f'{formula_text(tags)!r}; correct one of them'
       )
   return [found[name] for name in names]
 
@@ -102,8 +113,13 @@ def _of_label(label: str, declared: set[str]) -> str:
   if not match or _MIXTURE.search(label):
     raise ValueError(_unknown_label(label))
   first, second, capital = match.groups()
+  two = _TWO_SYMBOLS.match(label)
+  if two and two[1] in _SYMBOLS:
+    raise ValueError(_unknown_label(label))
   if second:
     choices = [first + second]
+    if choices[0] not in _SYMBOLS and _is_in(first, declared):
+      choices = [first]  # 'Oa', 'Ow'
   else:
     choices = [first, first + capital.lower()] if capital else [first]
   choices = [c for c in choices if _is_symbol(c, declared)]

@@ -51,11 +51,15 @@ _IDS = re.compile(
 # Tags of databases and misspelt ones, which state a symmetry all the same.
 _LIKE = re.compile(
   '(?!atom_|geom_|journal_|audit_|publ_|refln_|diffrn_)'
-  '(.*(sg_symbol|name_h_m|int_tables_number|space_group|spacegroup).*|'
+  '(.*(sg_symbol|name_h_m|hermann_mauguin|int_tables_number|space_group|'
+  'spacegroup|crystal_(symmetry|system)).*|'
   'symmetry|sgr?_.*)'
 )
 _IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
-_MODULATED = re.compile('(space_group|symmetry)_.*ssg|cell_(modulation|wave_v)')
+_MODULATED = re.compile(
+  '(space_group|symmetry)_.*ssg|cell_(modulation|wave_v|subsystem)|'
+  'atom_site_(displace|occ|rot|fourier)_'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +99,7 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
   for tag in tags:
     if _MODULATED.match(tag) and tags.known(tag):
       raise ValueError(
-        'a modulated structure (superspace group); give a commensurate '
+        f'a modulated structure ({tags.spellings[tag]}); give a commensurate '
         'approximant in three dimensions'
       )
   group = _listed_group(tags, cell)
@@ -114,35 +118,31 @@ def read_symmetry(tags: Tags, cell: Float[np.ndarray, '3 3']) -> Symmetry:
 
 def _listed_group(tags: Tags, cell) -> Operations | None:
   """The operations that a CIF lists; None if there is no list."""
-  lists = [tuple(tags.known(name)) for name in _LISTS if tags.known(name)]
   for name in _LISTS:
     column = tags.column(name)
     if tags.known(name) and {'.', '?'} & set(column):
       raise ValueError(
         f'_{name} has an unknown operation (?); list all or name the group'
       )
-  magnetic = tags.known(_MAGNETIC)
-  if len(lists) + bool(magnetic) > 1 and len(set(map(_plain, lists))) > 1:
+  groups = [
+    operations.parse_group(tuple(tags.known(name)))
+    for name in _LISTS
+    if tags.known(name)
+  ]
+  names, centrings = (
+    tuple(text.rsplit(',', 1)[0] for text in tags.known(name))
+    for name in (_MAGNETIC, _MAGNETIC_CENTRINGS)
+  )
+  if names or centrings:
+    groups.append(operations.parse_group(names or ('x,y,z',), centrings))
+  if not groups:
+    return None
+  if not all(operations.are_equal(groups[0], other) for other in groups[1:]):
     raise ValueError(
       'two different lists of symmetry operations; keep the right one'
     )
-  if lists:
-    group = operations.parse_group(lists[0])
-    names = lists[0]
-  elif magnetic:
-    names, centrings = (
-      tuple(text.rsplit(',', 1)[0] for text in listed)
-      for listed in (magnetic, tags.known(_MAGNETIC_CENTRINGS))
-    )
-    group = operations.parse_group(names, centrings)
-  else:
-    return None
-  operations.check_lattice(group, cell)
-  return group
-
-
-def _plain(listed: tuple[str, ...]) -> tuple[str, ...]:
-  return tuple(text.replace(' ', '').lower() for text in listed)
+  operations.check_lattice(groups[0], cell)
+  return groups[0]
 
 
 def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:

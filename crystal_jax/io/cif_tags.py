@@ -106,7 +106,8 @@ def numbers(values: list[str], meaning: str) -> Float[np.ndarray, 'S']:
   if np.isnan(column).any():
     index = int(np.argmax(np.isnan(column)))
     raise ValueError(
-      f'{meaning} that are no numbers: {values[index]!r} in entry {index + 1}'
+      f'{meaning} that are no numbers: {values[index]!r} in entry {index + 1}; '
+      'write decimal numbers'
     )
   return column
 

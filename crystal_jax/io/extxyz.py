@@ -6,6 +6,7 @@ them Lattice and Properties, and a line per atom.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -23,6 +24,7 @@ _SPECIES = 'species', 'symbols', 'symbol', 'element', 'elements'
 _NUMBERS = 'z', 'numbers', 'atomic_number', 'atomic_numbers'
 _POSITIONS = 'pos', 'positions', 'position'
 _OCCUPANCIES = 'occupancy', 'occupancies', 'occ'
+_JSON = '_JSON '  # Start of a value that ASE writes as JSON.
 _TRUE = {'t', 'true', '1', '.true.'}
 _FALSE = {'f', 'false', '0', '.false.'}
 
@@ -52,7 +54,7 @@ def parse(text: str) -> list[ase.Atoms]:
 
 def _parse_frame(comment: str, lines: list[str]) -> ase.Atoms:
   pairs = _pairs(comment)
-  columns = _read_columns(pairs.pop('properties', _DEFAULT), lines)
+  columns = _read_columns(pairs.pop('properties', None), lines)
   cell = _read_cell(pairs.pop('lattice', None))
   pbc = _read_pbc(pairs.pop('pbc', None), cell is not None)
   atoms = ase.Atoms(
@@ -60,6 +62,8 @@ def _parse_frame(comment: str, lines: list[str]) -> ase.Atoms:
   )
   if 'occupancies' in columns:
     atoms.set_array('occupancy', columns['occupancies'][:, 0])
+  if pairs.get('occupancy', '').startswith(_JSON):  # As ASE reads it from CIF.
+    atoms.info['occupancy'] = _parse_json(pairs.pop('occupancy'))
   atoms.info.update(
     {name: scalar for name, value in pairs.items()
      if (scalar := _scalar(value)) is not None}
@@ -80,9 +84,12 @@ def _pairs(comment: str) -> dict[str, str]:
   return pairs
 
 
-def _read_columns(properties: str, lines: list[str]) -> dict[str, Any]:
-  """Species, positions and so on, by the Properties of a frame."""
-  words = properties.split(':')
+def _read_columns(properties: str | None, lines: list[str]) -> dict[str, Any]:
+  """Species, positions and so on, by the Properties of a frame.
+
+  A plain XYZ file has no Properties; columns after the positions are ignored.
+  """
+  words = (properties or _DEFAULT).split(':')
   is_whole = len(words) % 3 == 0 and all(words) and all(
     width.isdecimal() for width in words[2::3]
   )  # fmt: skip
@@ -95,9 +102,10 @@ def _read_columns(properties: str, lines: list[str]) -> dict[str, Any]:
   widths = [int(width) for width in words[2::3]]
   rows = [line.split() for line in lines]
   for index, row in enumerate(rows):
-    if len(row) < sum(widths):
+    if len(row) < sum(widths) or properties and len(row) > sum(widths):
       raise ValueError(
-        f'atom {index} has {len(row)} columns of {sum(widths)} by Properties'
+        f'atom {index} has {len(row)} columns of {sum(widths)} by Properties; '
+        'correct one of them'
       )
   columns: dict[str, Any] = {}
   meanings = {
@@ -164,6 +172,16 @@ def _read_pbc(text: str | None, has_cell: bool) -> list[bool]:
   if len(words) != 3 or not set(words) <= _TRUE | _FALSE:
     raise ValueError(f'pbc={text!r} is wrong: need three of T or F')
   return [word in _TRUE for word in words]
+
+
+def _parse_json(text: str) -> Any:
+  """The value of ASE's '_JSON {...}', in which quotes are escaped."""
+  try:
+    return json.loads(text.removeprefix(_JSON).replace('\\"', '"'))
+  except (ValueError, RecursionError):
+    raise ValueError(
+      f'the comment line has malformed JSON {text[:40]!r}; correct or delete it'
+    ) from None
 
 
 def _scalar(text: str) -> float | str | None:

@@ -23,7 +23,7 @@ def parse_operation(
     ValueError: If the text is not an operation.
   """
   rotation, translation = np.zeros((3, 3)), np.zeros(3)
-  rows = text.lower().replace(' ', '').split(',')
+  rows = re.sub(r'\s', '', text.lower()).split(',')
   for row, expression in enumerate(rows if len(rows) == 3 else ()):
     for sign, axis, numerator, divisor in _terms(text, expression):
       factor = -1 if sign == '-' else 1

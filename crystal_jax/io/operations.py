@@ -105,6 +105,13 @@ def check_group(operations: Operations) -> Operations:
   return operations
 
 
+def are_equal(first: Operations, second: Operations) -> bool:
+  """Whether two groups hold the same operations, modulo the lattice."""
+  return len(first.rotations) == len(second.rotations) and _are_listed(
+    second, np.ones(len(second.rotations), bool), first
+  )
+
+
 def distortion(operations: Operations, cell: Float[np.ndarray, '3 3']) -> float:
   """Largest change of the metric by an operation, relative to the lengths."""
   return float(_changes(operations, cell).max())

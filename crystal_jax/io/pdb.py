@@ -10,7 +10,12 @@ import ase
 import numpy as np
 
 from crystal_jax.io import fields, space_groups
-from crystal_jax.io.operations import IDENTITY, Operations, expand
+from crystal_jax.io.operations import (
+  IDENTITY,
+  MAX_DISTORTION,
+  Operations,
+  expand,
+)
 from crystal_jax.structure import elements, validation
 from crystal_jax.structure.lattice import from_cell_parameters
 
@@ -31,7 +36,12 @@ def parse(text: str) -> list[ase.Atoms]:
   for line in text.splitlines():
     record = line[:6].strip()
     if record == 'CRYST1':
-      cell, group = _read_crystal(line)
+      found, group = _read_crystal(line)
+      if cell is not None and not np.allclose(found, cell):
+        raise ValueError(
+          'CRYST1 records of different cells; split the file into one per cell'
+        )
+      cell = found
     elif record[:5] == 'SCALE' and record[5:] in ('1', '2', '3'):
       words = line[10:].split()
       values = fields.reals(words[:4], 'a SCALE element')
@@ -40,17 +50,23 @@ def parse(text: str) -> list[ase.Atoms]:
       raise ValueError(
         'MTRIX records stand for atoms that are not listed; list all atoms'
       )
-    elif record == 'MODEL' and models[-1]:
+    elif record in ('MODEL', 'ENDMDL', 'END') and models[-1]:
       models.append([])
     elif record in ('ATOM', 'HETATM'):
       models[-1].append(line)
   if cell is None:
-    raise ValueError('no cell: the CRYST1 record is missing')
+    raise ValueError('no cell: the CRYST1 record is missing; add it')
   matrix = np.linalg.inv(cell)
   vector = np.zeros(3)
   if len(inverse) == 3:
     matrix = np.array([inverse[f'SCALE{i}'] for i in (1, 2, 3)]).T
     vector = np.array([shift[f'SCALE{i}'][0] for i in (1, 2, 3)])
+    # The axes may be turned: the product is a rotation.
+    products = matrix @ cell
+    if np.abs(products @ products.T - np.eye(3)).max() > MAX_DISTORTION:
+      raise ValueError(
+        'the SCALE records contradict the cell of CRYST1; correct one of them'
+      )
   return [
     _expand_model(model, matrix, vector, group, cell)
     for model in models

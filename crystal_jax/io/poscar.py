@@ -97,7 +97,19 @@ def _read_cell(lines):
 
 
 def _check_end(lines, line) -> None:
-  """Refuses more rows than atoms; velocities come after a blank line."""
+  """Refuses more rows than atoms, or a second structure.
+
+  Velocities come after a blank line or a title of their own.
+  """
+  if line + 4 < len(lines) and lines[line].split()[:1] not in ([], ['Lattice']):
+    try:
+      _read_cell(lines[line:])
+    except ValueError:
+      pass
+    else:
+      raise ValueError(
+        f'line {line + 1} begins a second structure; split the file'
+      )
   words = lines[line].split() if line < len(lines) else []
   if len(words) < 3:
     return
@@ -126,7 +138,10 @@ def _row_symbols(rows, column) -> list[str] | None:
   """Species at the ends of the rows, as pymatgen writes them; or None."""
   found = []
   for row in rows:
-    word = row[column] if len(row) > column else ''
+    words = row[column : column + 3]
+    if len(words) == 3 and set(words) <= {'T', 'F'}:
+      return None  # Flags of selective dynamics, not fluorine.
+    word = words[0] if words else ''
     try:
       elements.number(word)
     except ValueError:

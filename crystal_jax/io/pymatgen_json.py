@@ -9,6 +9,8 @@ import numpy as np
 
 from crystal_jax.structure import elements, validation
 
+_MAX_CONTRADICTION = 0.05  # Å; abc and xyz differ by rounding only.
+
 
 def is_structure(data: dict[str, Any]) -> bool:
   """Whether an object is a Structure, or an entry with one."""
@@ -36,16 +38,29 @@ def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
   numbers, positions = [], []
   for index, site in enumerate(sites):
     numbers.append(_number(site, index))
-    if 'abc' in site:
-      positions.append(_array(site['abc'], (3,), f'abc of site {index}') @ cell)
-    else:
-      positions.append(_array(site.get('xyz'), (3,), f'xyz of site {index}'))
+    positions.append(_position(site, index, cell))
   columns = {k: v for k, v in data.items() if k not in ('structure', 'sites')}
   columns |= data.get('properties') or {}
   pbc = structure['lattice'].get('pbc', [True] * 3)
   atoms = ase.Atoms(numbers, np.reshape(positions, (-1, 3)), cell=cell, pbc=pbc)
   own = data.get('entry_id') or data.get('material_id') or ''
   return atoms, str(own), columns
+
+
+def _position(site: dict[str, Any], index: int, cell) -> np.ndarray:
+  """Cartesian position of a site, Å."""
+  stated = [
+    _array(site[name], (3,), f'{name} of site {index}') @ basis
+    for name, basis in (('abc', cell), ('xyz', np.eye(3)))
+    if name in site
+  ]
+  if not stated:
+    raise ValueError(f'site {index} of pymatgen has neither abc nor xyz')
+  if np.abs(stated[0] - stated[-1]).max() > _MAX_CONTRADICTION:
+    raise ValueError(
+      f'abc and xyz of site {index} contradict each other; delete one of them'
+    )
+  return stated[0]
 
 
 def _number(site: Any, index: int) -> int:

@@ -28,15 +28,20 @@ _CENTRINGS = {
   7: ('x,y,z', 'x+1/2,y+1/2,z'),
 }
 _PEAK = re.compile(r'Q\d+', re.IGNORECASE)  # Of a difference map.
+_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
+# The title of a structure: the last one before its cell.
+_TITLE = re.compile('^TITL(?=(?:(?!^TITL).)*?^CELL)', _FLAGS)
+# A fragment for refinement, in a cell of its own: its atoms are not sites.
+_FRAGMENT = re.compile('^FRAG.*?^FEND', _FLAGS)
 _LISTS = 'SFAC', 'SYMM', 'CELL', 'LATT', 'UNIT', 'PART'
 _END = 'HKLF', 'END'
 # Instructions that place no atoms; anything else is a site.
 _INSTRUCTIONS = frozenset(
   'ABIN ACTA AFIX ANIS ANSC ANSR BASF BIND BLOC BOND BUMP CGLS CHIV CONF CONN '
   'DAMP DANG DEFS DELU DFIX DISP EADP EQIV EXTI EXYZ FEND FLAT FMAP FRAG FREE '
-  'FVAR GRID HTAB ISOR L.S. LAUE LIST MERG MORE MPLA NCSY NEUT OMIT PLAN '
-  'PRIG REM RESI RIGU RTAB SADI SAME SHEL SIMU SIZE SPEC STIR SUMP SWAT TEMP '
-  'TIME TITL TWIN TWST WGHT WIGL WPDB XNPD ZERR'.split()
+  'FVAR GRID HOPE HTAB ISOR L.S. LAUE LIST MERG MOLE MORE MPLA NCSY NEUT OMIT '
+  'PLAN PRIG REM RESI RIGU RTAB SADI SAME SHEL SIMU SIZE SPEC STIR SUMP SWAT '
+  'TEMP TIME TITL TWIN TWST WGHT WIGL WPDB XNPD ZERR'.split()
 )
 # A parameter p is fixed if it is stored as 10 + p: numbers from 5 to 15 are
 # fixed. Others outside -5 to 5 refer to a free variable.
@@ -44,13 +49,21 @@ _FIXED, _FREE = 5.0, 15.0
 _OCCUPANCY_TOLERANCE = 0.01  # Occupancies are rounded: 0.33333.
 
 
-def parse(text: str) -> ase.Atoms:
-  """All atoms of the cell.
+def parse(text: str) -> list[ase.Atoms]:
+  """All atoms of the cell, for each structure; AIRSS puts several in a file.
 
   Raises:
     ValueError: If an instruction is malformed, a site is partly occupied or one
       of several alternatives, or the contents contradict UNIT.
   """
+  starts = [found.start() for found in _TITLE.finditer(text)][1:]
+  return [
+    _parse_structure(text[start:stop])
+    for start, stop in zip([0, *starts], [*starts, None], strict=True)
+  ]
+
+
+def _parse_structure(text: str) -> ase.Atoms:
   instructions, sites = _read(text)
   if 'CELL' not in instructions:
     raise ValueError('no cell: the CELL instruction is missing')
@@ -88,6 +101,7 @@ def parse(text: str) -> ase.Atoms:
 def _read(text: str):
   """Instructions by name, and (label, words) of each site."""
   text = re.sub(r'=[ \t]*(![^\n]*)?\n', ' ', text)  # A continued line.
+  text = _FRAGMENT.sub('FEND', text)
   instructions: dict[str, list[list[str]]] = {}
   sites, peaks = [], 0
   for line in text.splitlines():
@@ -116,7 +130,10 @@ def _read(text: str):
       peaks += 1
     elif name[:4] not in _INSTRUCTIONS and name[0] != '+':
       if len(words) < 5:
-        raise ValueError(f'line {line.strip()[:40]!r} is not understood')
+        raise ValueError(
+          f'line {line.strip()[:40]!r} is neither an instruction nor a site; '
+          'correct or delete it'
+        )
       sites.append((words[0], words[1:]))
   if peaks:
     warnings.warn(

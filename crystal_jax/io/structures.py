@@ -167,11 +167,19 @@ def _format_by_name(path: pathlib.Path) -> str | None:
 
 def _parse(path: pathlib.Path, file_format: str) -> Iterable[Structure]:
   if file_format == 'cif':
-    return list(cif.blocks(io.BytesIO(limits.read_bytes(path))))
+    return list(cif.blocks(io.BytesIO(_read_text(path))))
   if file_format in _PARSED_HERE:
-    text = limits.read_bytes(path).decode('utf-8-sig', 'replace')
+    text = _read_text(path).decode('utf-8-sig', 'replace')
     return _parse_text(text, file_format, path.parent)
   return ase_formats.read(path, file_format)
+
+
+def _read_text(path: pathlib.Path) -> bytes:
+  """Content of a text file in UTF-8, or in an encoding that is alike."""
+  data = limits.read_bytes(path)
+  if b'\0' in data:
+    raise ValueError('not plain text (UTF-16, or binary); save it as UTF-8')
+  return data
 
 
 def _parse_text(
@@ -184,7 +192,7 @@ def _parse_text(
   if file_format == 'extxyz':
     return extxyz.parse(text)
   if file_format == 'shelx':
-    return [shelx.parse(text)]
+    return shelx.parse(text)
   if file_format == 'pdb':
     return pdb.parse(text)
   if file_format == 'json':

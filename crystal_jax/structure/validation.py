@@ -148,7 +148,8 @@ def check_occupancy(label: str, occupancy: str | float) -> None:
     ) from None
   if not abs(value - 1) <= _OCCUPANCY_TOLERANCE:
     raise ValueError(
-      f'partial occupancy: site {label} has occupancy {occupancy}'
+      f'partial occupancy: site {label} has occupancy {occupancy}; give an '
+      'ordered structure'
     )
 
 

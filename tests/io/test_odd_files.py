@@ -10,7 +10,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
-from tests.io import odd_units
+from tests.io import odd_programs, odd_units
 from tests.io.odd_files import KINDS
 from tests.io.test_reports import formula, in_order
 
@@ -22,7 +22,7 @@ LIBRARY_WORDS = re.compile(
 )
 CASES = [
   (kind, *case)
-  for kind, cases in (KINDS | odd_units.KINDS).items()
+  for kind, cases in (KINDS | odd_units.KINDS | odd_programs.KINDS).items()
   for case in cases
 ]
 

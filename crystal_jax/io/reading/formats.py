@@ -1,6 +1,6 @@
 """Formats of files that hold crystals, by suffix."""
 
-# Format by suffix. Names that start with one of `VASP` are 'vasp' too.
+# Format by suffix. Names that contain one of `VASP` are 'vasp' too.
 FORMATS = {
   '.cif': 'cif',
   '.mcif': 'cif',
@@ -27,7 +27,7 @@ READ_COMPRESSED = ('cif', 'vasp', 'extxyz', 'shelx', 'pdb')
 
 # The formats for users, in help texts and messages.
 DESCRIPTION = (
-  'CIF (.cif, .mcif), VASP (POSCAR*, CONTCAR*, .vasp, .poscar), SHELX (.res, '
+  'CIF (.cif, .mcif), VASP (*POSCAR*, *CONTCAR*, .vasp, .poscar), SHELX (.res, '
   '.ins), PDB (.pdb, .ent), extxyz (.xyz, .extxyz), ASE databases (.db, '
   '.json), pymatgen (.json, .jsonl), OPTIMADE responses (.json, .jsonl, '
   '.parquet), tables with a column cif (.csv), compact files (.npz)'

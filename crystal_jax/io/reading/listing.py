@@ -150,10 +150,10 @@ def _format(name: str) -> tuple[str, str | None]:
   stem, suffix = os.path.splitext(name)
   is_compressed = suffix.lower() in formats.COMPRESSED
   uncompressed = stem if is_compressed else name
-  if uncompressed.startswith(formats.VASP):
-    return uncompressed, 'vasp'
   stem, suffix = os.path.splitext(uncompressed)
   kind = formats.FORMATS.get(suffix.lower())
+  if kind is None and any(word in uncompressed for word in formats.VASP):
+    return uncompressed, 'vasp'
   if kind is None or is_compressed and kind not in formats.READ_COMPRESSED:
     return name, None
   return stem, kind
