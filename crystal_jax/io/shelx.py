@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import warnings
 
@@ -32,7 +33,7 @@ _FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
 # The title of a structure: the last one before its cell.
 _TITLE = re.compile('^TITL(?=(?:(?!^TITL).)*?^CELL)', _FLAGS)
 # A fragment for refinement, in a cell of its own: its atoms are not sites.
-_FRAGMENT = re.compile('^FRAG.*?^FEND', _FLAGS)
+_FRAGMENT = re.compile('^FRAG(?:(?!^FRAG).)*?^FEND', _FLAGS)
 _LISTS = 'SFAC', 'SYMM', 'CELL', 'LATT', 'UNIT', 'PART'
 _END = 'HKLF', 'END'
 # Instructions that place no atoms; anything else is a site.
@@ -180,8 +181,10 @@ def _check_unit(instructions, symbols, atoms) -> None:
     return
   counts = fields.reals(sum(instructions['UNIT'], []), 'a count of UNIT')
   found = atoms.symbols.formula.count()
+  stated: dict[str, float] = collections.defaultdict(float)
   for symbol, count in zip(symbols, counts, strict=False):
-    name = elements.symbol(elements.number(symbol))
+    stated[elements.symbol(elements.number(symbol))] += count
+  for name, count in stated.items():  # Deuterium is hydrogen.
     if abs(found.get(name, 0) - count) > 0.01:
       raise ValueError(
         f'the sites give {found.get(name, 0)} {name} in the cell, UNIT says '
