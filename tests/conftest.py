@@ -13,6 +13,16 @@ _FLAGS = os.environ.get('XLA_FLAGS', '')
 if 'xla_force_host_platform_device_count' not in _FLAGS:
   os.environ['XLA_FLAGS'] = f'{_FLAGS} --xla_force_host_platform_device_count=2'
 
+# Compilation is most of the time. Both workers, the processes that tests start,
+# and the next run share what it made.
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ.setdefault(
+  'JAX_COMPILATION_CACHE_DIR', str(ROOT / '.pytest_cache' / 'jax')
+)
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
+# XLA calls its own tuning flags missing when it reads that folder (jax#38445).
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
@@ -20,7 +30,6 @@ from absl import flags  # noqa: E402
 from crystal_jax.io.reading import pool  # noqa: E402
 from tests import tiny_configs  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TEMPORARY = pathlib.Path(tempfile.gettempdir())
 SHARED_DATA = ROOT.parent / 'shared' / 'data'
 

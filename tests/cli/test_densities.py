@@ -11,7 +11,9 @@ from crystal_jax.io import cube
 from tests import crystals
 
 
-@pytest.mark.parametrize('grid', ['cell', 'box'])
+@pytest.mark.parametrize(
+  'grid', ['cell', pytest.param('box', marks=pytest.mark.slow)]
+)
 def test_cif_to_density_to_cif(tmp_path, grid, capsys):
   crystal = crystals.perovskite() if grid == 'cell' else crystals.bcc()
   cj.write(tmp_path / 'in.cif', crystal)

@@ -65,6 +65,7 @@ def test_what_is_not_valid_is_listed(tmp_path, capsys, monkeypatch):
   assert 'skipped sample 0: too near' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_alter_keeps_the_formula(tmp_path):
   path, out = tmp_path / 'fe.cif', tmp_path / 'out'
   cj.write(path, crystals.bcc())
@@ -132,6 +133,7 @@ def test_a_table_that_names_files_is_not_overwritten(file, tmp_path):
   assert (tmp_path / 'index.tsv').read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['sample', 'alter'])
 def test_only_the_warning_of_unmet_conditions_is_hidden(
   name, codec, tmp_path, capsys, monkeypatch

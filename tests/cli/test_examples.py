@@ -42,12 +42,10 @@ def paste(line):
   return subprocess.run(line, shell=True, check=True).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'name',
-  [
-    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-    for name in COMMANDS
-  ],
+  [name if name in QUICK else name for name in COMMANDS],
 )
 def test_the_example_of_the_help_works_as_pasted(name, tmp_path, monkeypatch):
   lines = example(name)

@@ -26,7 +26,8 @@ def test_a_single_cell_comes_back_however_it_is_written():
   assert all(c.strict for c in compared)
 
 
-@pytest.mark.parametrize('vector', [pytest.param(0, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize('vector', [0, 5])
 def test_saved_and_loaded_it_is_the_same(tmp_path, vector):
   codec = codecs.untrained('coded_box', vector=vector)
   crystal = crystals.perovskite()

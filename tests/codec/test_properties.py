@@ -98,6 +98,7 @@ def test_a_fitted_head_is_saved_with_the_codec(codec, crystals, tmp_path):
     codec.fit_head(crystals, values, name='num_atoms')
 
 
+@pytest.mark.slow
 def test_an_iterator_of_crystals_is_read_once(codec, crystals):
   report = codec.fit_head(iter(crystals), np.arange(12.0), name='mine')
   assert report.crystals == 12
@@ -114,6 +115,7 @@ def test_a_crystal_is_its_own_nearest(codec, crystals):
   assert indices.shape == distances.shape == (2, 4)
 
 
+@pytest.mark.slow
 def test_optimize_never_returns_what_the_head_finds_worse(codec, crystals):
   found = codec.optimize(
     crystals[:2], 'volume_per_atom', steps=2, refine='none'

@@ -64,7 +64,13 @@ def test_cards_of_shipped_codecs(name):
 
 
 @pytest.mark.filterwarnings('ignore:perov_5 was trained on no')
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=pytest.mark.slow) if 'box' in name else name
+    for name in NAMES
+  ],
+)
 def test_latents_are_what_they_were(name):
   batch, z = golden(name)
   codec = load(name)
@@ -92,6 +98,7 @@ def test_every_codec_decodes(name):
   assert sum(matched(batch, found)) >= least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('name', 'column', 'number', 'least'),
   [
@@ -160,6 +167,7 @@ def _group(crystal):
   )
 
 
+@pytest.mark.slow
 def test_what_a_codec_never_saw_is_uncertain():
   nitride = cj.Crystal.from_ase(ase.build.bulk('GaN', 'wurtzite', a=3.19))
   codec = load('perov_5')

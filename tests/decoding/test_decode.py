@@ -52,7 +52,14 @@ def assert_same_atoms(atoms, positions, numbers, cell=None, within=1e-3):
   np.testing.assert_array_equal(atoms.numbers[atoms.mask][nearest], numbers)
 
 
-@pytest.mark.parametrize('make', crystals.ALL, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+  'make',
+  [
+    crystals.perovskite, crystals.wurtzite, crystals.bcc, crystals.hydride,
+    crystals.layered, pytest.param(crystals.silicate, marks=pytest.mark.slow),
+  ],
+  ids=lambda f: f.__name__,
+)  # fmt: skip
 def test_cell_gives_every_atom_back(make):
   crystal = make()
   atoms = decode_cell(crystal)
@@ -64,6 +71,7 @@ def test_cell_gives_every_atom_back(make):
   np.testing.assert_array_equal(atoms.inside, atoms.mask)
 
 
+@pytest.mark.slow
 def test_sampled_density_of_a_long_cell_is_no_worse_than_a_band_limited_one():
   crystal = crystals.layered()
   padded = crystal.pad(24)
@@ -101,6 +109,7 @@ def voxelize_box(positions, numbers, sigma=0.5):
   return cj.voxelize(positions, numbers, None, grid=BOX, sigma=sigma)
 
 
+@pytest.mark.slow
 def test_box_gives_atoms_back_that_have_no_maximum():
   positions, numbers = molecule()
   atoms = decode_box(voxelize_box(positions, numbers))
@@ -204,12 +213,14 @@ def weights_found(positions, weights, noise=0.0, **limits):
   return np.asarray(atoms.weights)[np.asarray(atoms.mask)]
 
 
+@pytest.mark.slow
 def test_atoms_closer_than_the_closest_are_one():
   pair = np.array([[0.0, 0.0, 0.0], [0.8, 0.0, 0.0]])
   np.testing.assert_allclose(weights_found(pair, [6, 6]), [6, 6], rtol=0.01)
   assert len(weights_found(pair, [6, 6], closest=1.0)) == 1
 
 
+@pytest.mark.slow
 def test_atoms_lighter_than_the_lightest_are_none():
   pair = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
   np.testing.assert_allclose(weights_found(pair, [1, 0.4]), [1], rtol=0.2)

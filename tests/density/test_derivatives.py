@@ -97,12 +97,13 @@ def test_derivatives_equal_finite_differences(name):
     assert abs(forward - slope) < 1e-4 * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'name',
   [
     'slabs',
-    pytest.param('low rank', marks=pytest.mark.slow),
-    pytest.param('fourier', marks=pytest.mark.slow),
+    'low rank',
+    'fourier',
   ],
 )
 def test_hessian_vector_product_equals_finite_differences(name):
@@ -128,11 +129,12 @@ def test_hessian_vector_product_equals_finite_differences(name):
   assert abs(np.vdot(product, direction) - curvature) < 1e-4 * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'grid',
   [
-    pytest.param(cj.CellGrid(16), marks=pytest.mark.slow),
-    pytest.param(cj.BoxGrid(3.0, 3), marks=pytest.mark.slow),
+    cj.CellGrid(16),
+    cj.BoxGrid(3.0, 3),
     cj.CellGrid(8),
   ],
   ids=str,

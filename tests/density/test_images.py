@@ -99,7 +99,10 @@ def test_split_adds_up_and_carries_derivatives():
   np.testing.assert_array_equal(slope(jnp.float32(x)), np.ones(9))
 
 
-@pytest.mark.parametrize('grid', [cj.BoxGrid(6.0, 8), cj.CellGrid(8)])
+@pytest.mark.parametrize(
+  'grid',
+  [cj.BoxGrid(6.0, 8), pytest.param(cj.CellGrid(8), marks=pytest.mark.slow)],
+)
 def test_count_images_is_enough(grid):
   cell = CELLS['sharp']
   positions = np.random.default_rng(1).random((4, 3)) @ cell

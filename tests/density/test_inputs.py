@@ -18,7 +18,9 @@ def render(positions=POSITIONS, weights=WEIGHTS, cell=LATTICE, sigma=0.5):
   return cj.voxelize(positions, weights, cell, grid=BOX, sigma=sigma)
 
 
-@pytest.mark.parametrize('grid', [BOX, CELL], ids=str)
+@pytest.mark.parametrize(
+  'grid', [BOX, pytest.param(CELL, marks=pytest.mark.slow)], ids=str
+)
 def test_a_crystal_stands_for_its_positions_numbers_and_cell(grid):
   crystal = crystals.perovskite()
   density = cj.voxelize(crystal, grid=grid, sigma=0.5)
@@ -33,6 +35,7 @@ def test_a_crystal_stands_for_its_positions_numbers_and_cell(grid):
   )
 
 
+@pytest.mark.slow
 def test_weights_and_cell_beside_a_crystal_replace_its_own():
   crystal = crystals.perovskite()
   channels = np.eye(5)[:, :2]

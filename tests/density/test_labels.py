@@ -13,7 +13,12 @@ CELL = reference.triclinic((4.0, 5.0, 6.0), (80.0, 95.0, 110.0))
 
 
 @pytest.mark.parametrize(
-  'grid', [cj.BoxGrid(8.0, 24), cj.CellGrid((9, 16, 20))], ids=str
+  'grid',
+  [
+    cj.BoxGrid(8.0, 24),
+    pytest.param(cj.CellGrid((9, 16, 20)), marks=pytest.mark.slow),
+  ],
+  ids=str,
 )
 def test_equals_nearest_atom_by_brute_force(grid):
   rng = np.random.default_rng(0)
@@ -33,6 +38,7 @@ def test_tie_goes_to_the_lower_index():
     assert labels.item() == numbers[0]
 
 
+@pytest.mark.slow
 def test_too_few_images_give_no_label_at_all():
   rng = np.random.default_rng(1)
   positions, numbers = rng.uniform(-3, 3, (9, 3)), np.arange(1, 10)
@@ -42,6 +48,7 @@ def test_too_few_images_give_no_label_at_all():
   assert (np.asarray(labels) == -1).all()
 
 
+@pytest.mark.slow
 def test_inside_jit_and_vmap_with_empty_slots():
   rng = np.random.default_rng(2)
   grid = cj.BoxGrid(6.0, 8)

@@ -199,14 +199,15 @@ def test_one_atom_in_the_smallest_cell_and_many_in_the_largest():
     assert error(density, *many, large, grid, 0.2) < 5e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'angle, sigma',
   [
-    pytest.param(90, 1.4, marks=pytest.mark.slow),
+    (90, 1.4),
     (25, 0.745),
-    pytest.param(40, 1.0, marks=pytest.mark.slow),
-    pytest.param(60, 1.5, marks=pytest.mark.slow),
-    pytest.param(25, 1.5, marks=pytest.mark.slow),
+    (40, 1.0),
+    (60, 1.5),
+    (25, 1.5),
   ],
 )
 def test_exact_where_a_density_is_many_single_peaks_high(angle, sigma):

@@ -85,6 +85,7 @@ def test_traced_sigma_equals_known_sigma():
   assert error(traced, positions, weights, CELL, grid, sigma) < 5e-6
 
 
+@pytest.mark.slow
 def test_one_trace_for_crystals_that_share_a_rung():
   run = functools.partial(cj.voxelize, grid=cj.BoxGrid(7.0, 8), sigma=0.5)
   counts = [
@@ -99,6 +100,7 @@ def test_one_trace_for_crystals_that_share_a_rung():
   assert atoms_density._cache_size() == before + len(rungs)
 
 
+@pytest.mark.slow
 def test_grad_finds_max_images_by_itself_but_jit_asks_for_it_by_name():
   positions, weights = crystal()
 
@@ -149,6 +151,7 @@ def test_static_mistakes_are_named(change, message):
     cj.voxelize(**(valid | change))
 
 
+@pytest.mark.slow
 def test_no_atoms_is_an_empty_box():
   for grid in (cj.BoxGrid(4.0, 4), cj.CellGrid(4)):
     for empty in (0, 3):
@@ -173,6 +176,7 @@ def test_128_voxels_a_side_and_400_atoms_fit_in_200_mb(grid):
   assert used < 200e6
 
 
+@pytest.mark.slow
 def test_plain_product_of_accelerators_equals_the_reference_and_the_slabs():
   # Chosen by platform, so it takes a call of its own to be run on a CPU.
   grid, sigma = FORMS['slabs']

@@ -126,6 +126,7 @@ def test_an_untrained_codec_gives_nothing_back(
   assert f'<b>{heldout["match"]:.1%}</b> of 4 held-out' in page
 
 
+@pytest.mark.slow
 def test_a_refused_crystal_is_a_miss(tiny_cell_config, no_traversals):
   config = tiny_cell_config
   config.eval.crystals = 3

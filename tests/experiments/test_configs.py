@@ -118,6 +118,7 @@ def test_a_mistyped_field_gets_a_suggestion(tmp_path):
   assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_workdir_without_a_checkpoint_is_an_error(tmp_path, data_dir):
   done = _main(
     '--config=experiments/quickstart.py',

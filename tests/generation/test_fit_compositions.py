@@ -46,6 +46,7 @@ def test_loss_of_heldout_formulas_falls_and_the_velocity_stays():
   )
 
 
+@pytest.mark.slow
 def test_the_command_replaces_the_compositions(tmp_path, monkeypatch):
   prior = priors.untrained(max_atoms=4, properties=('energy',))
   prior_file.write(tmp_path, prior.networks, prior.params, {'codec': 'f'})

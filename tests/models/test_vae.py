@@ -103,6 +103,7 @@ def test_noise_is_each_examples_own():
   np.testing.assert_allclose(moved, 3.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_inside():
   vae = VAE(dtype=jnp.bfloat16, **SMALL)
   params, density, noise = _start(vae)

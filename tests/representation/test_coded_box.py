@@ -78,6 +78,7 @@ def test_a_single_cell_comes_back_in_the_predicted_lattice(small):
   assert all(c.strict for c in compare(structures, found))
 
 
+@pytest.mark.slow
 def test_every_description_gives_the_same_inputs():
   crystal = crystals.perovskite()
   atoms = crystal.to_ase()
@@ -135,6 +136,7 @@ def test_refused_crystals_have_a_reason():
   assert 'from the centre' in dict(dropped)['c1']
 
 
+@pytest.mark.slow
 def test_outputs_of_no_crystal_have_a_reason():
   box = make('single_cell', size=12, length=6.0)
   _, examples = prepared(box, *[crystals.bcc()] * 3)

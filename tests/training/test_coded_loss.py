@@ -61,7 +61,9 @@ class Oracle:
     }
 
 
-@pytest.mark.parametrize('name', ['cell', 'coded_box'])
+@pytest.mark.parametrize(
+  'name', ['cell', pytest.param('coded_box', marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
   'training', [pytest.param(False, marks=pytest.mark.slow), True]
 )

@@ -37,6 +37,7 @@ def unbroken(data_dir, tmp_path_factory):
   return config, workdir, state
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(unbroken, tmp_path):
   config, workdir, state = unbroken
   with checkpoints.open_checkpoints(workdir) as manager:

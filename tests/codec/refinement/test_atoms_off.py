@@ -78,10 +78,10 @@ def neighbours_exchanged(crystal):
 @pytest.mark.parametrize(
   'wrong, config',
   [
-    (exchanged, CONFIG),
+    pytest.param(exchanged, CONFIG, marks=pytest.mark.slow),
     (with_one_more, CONFIG),
     (without, CONFIG),
-    (exchanged, LARGE),
+    pytest.param(exchanged, LARGE, marks=pytest.mark.slow),
     (two_exchanged, LARGE),
     (neighbours_exchanged, LARGE),
     (with_one_more, LARGE),

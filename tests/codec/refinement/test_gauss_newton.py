@@ -29,7 +29,10 @@ def make(representation):
   return codec, Encoder(model.representation, model.networks, codec._params)
 
 
-@pytest.fixture(scope='module', params=['cell', 'coded_box'])
+@pytest.fixture(
+  scope='module',
+  params=['cell', pytest.param('coded_box', marks=pytest.mark.slow)],
+)
 def pair(request):
   return make(request.param)
 
