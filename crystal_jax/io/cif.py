@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
@@ -42,6 +43,8 @@ _OCCUPANCIES = (
   'occupancy', 'occupancies', 'occupation', 'occ', 'sof', 'site_occupancy',
   'site_occupation', 'chemical_occupancy',
 )  # fmt: skip
+# Tags of sites; blocks with displacement parameters or moments alone have none.
+_OF_SITES = re.compile('atom_site_(?!aniso_|moment_)')
 _DUMMY = 'dum'  # Calculation flag of a site that is no atom.
 
 
@@ -112,10 +115,7 @@ def blocks(file: IO) -> Iterator[Block]:
     document = gemmi.cif.read_string(data, check_level=0)
   except (ValueError, RuntimeError) as error:
     raise ValueError(_syntax(str(error))) from None
-  holds_sites = [
-    any(name.startswith('atom_site_') for name in _names(block))
-    for block in document
-  ]
+  holds_sites = [any(map(_OF_SITES.match, _names(block))) for block in document]
   without_sites = tuple(
     block
     for block, has_sites in zip(document, holds_sites, strict=True)

@@ -54,6 +54,12 @@ def parse(text: str) -> list[ase.Atoms]:
       models.append([])
     elif record in ('ATOM', 'HETATM'):
       models[-1].append(line)
+  listed = text.count('\nREMARK 290   SMTRY1 ')
+  if listed > 1 and len(group.rotations) == 1:
+    raise ValueError(
+      f'REMARK 290 lists {listed} symmetry operations, but CRYST1 names no '
+      'space group that has them; name it'
+    )
   if cell is None:
     raise ValueError('no cell: the CRYST1 record is missing; add it')
   matrix = np.linalg.inv(cell)

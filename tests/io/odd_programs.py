@@ -36,6 +36,10 @@ _AIRSS = (
 )
 _ONE_FRAME = pdb('P 1')
 _LATTICE = 2.82 * (1 - np.eye(3))
+_SMTRY = ''.join(
+  f'REMARK 290   SMTRY1   {i + 1} {sign:9.6f}  0.000000  0.000000        '
+  '0.00000\n' for i, sign in enumerate((1, -1))
+)  # fmt: skip
 _DUMP = (
   'ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n'
   '0 5.64\n0 5.64\n0 5.64\nITEM: ATOMS id {0} xs ys zs\n2 {2} .5 .5 .5\n'
@@ -156,6 +160,11 @@ KINDS = {
     ('f.res', shelx(more='HOPE 1\nMOLE 1\nTEMP -100'), 'Mg1O1'),
     ('g.res', f'TITL of another one\n{shelx()}', 'Mg1O1'),
     ('h.res', shelx(more='SPIN 2'), 'refuse: neither an instruction'),
+    ('i.res', shelx(sites='O1 2 .1 .2 .3 11. .05\nH1 3 .2 .2 .3 11. .05\n'
+                    'D1 4 .1 .3 .3 11. .05', more='SFAC H D\nUNIT 0 1 1 1'),
+     'O1H2'),
+    ('j.res', shelx(sites='Mg1 1 .1 .2 .3 11. .05\nMg2 3 .4 .2 .3 11. .05',
+                    more='SFAC Mg\nUNIT 1 0 1'), 'Mg2'),
   ],
   'frames and SCALE of PDB': [
     ('a.pdb', f'REMARK 0\n{_ONE_FRAME}REMARK 1\n{_ONE_FRAME}',
@@ -166,6 +175,9 @@ KINDS = {
     ('d.pdb', pdb('P 1', more=_scale(1.0)), 'refuse: SCALE'),
     ('e.pdb', pdb('P 1', more=_scale(0.1)), 'refuse: SCALE'),
     ('f.pdb', pdb('P 1', more=_scale(0.177305)), 'Na1Cl1'),
+    ('g.pdb', f'HEADER\n{_SMTRY}{pdb("")}', 'refuse: REMARK 290'),
+    ('h.pdb', f'HEADER\n{_SMTRY}{pdb("P -1")}', 'Na1Cl1'),
+    ('i.pdb', pdb(''), 'Na1Cl1'),
   ],
   'further POSCARs': [
     ('a.vasp', vasp('POSCAR file', rows='0 0 0 F F F\n.5 .5 .5 F F F'),
@@ -209,5 +221,7 @@ KINDS = {
     ('i.cif', f'\ufeff{cif(ALL_EIGHT, ONE)}', 'Na4Cl4'),
     ('j.cif', cif(head="_symmetry_space_group_name_H-M 'P1'", cell=FCC),
      'Na1Cl1'),
+    ('k.cif', f'{cif()}data_b\nloop_\n_atom_site_aniso_label\n'
+     '_atom_site_aniso_U_11\nNa1 .01\nCl1 .01\n', 'Na1Cl1'),
   ],
 }  # fmt: skip
