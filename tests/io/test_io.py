@@ -59,7 +59,8 @@ def test_parsers_of_ase_run_in_a_process_of_their_own(tmp_path, monkeypatch):
   # No process is started for a CIF, nor to refuse a format.
   monkeypatch.setattr(pool, 'isolated_map', never)
   with pytest.raises(ValueError, match='type numbers'):
-    cj.read(save(tmp_path, 'ITEM: TIMESTEP\n0\n', 'x.dump'))
+    text = 'ITEM: TIMESTEP\n0\nITEM: ATOMS id type x y z\n1 1 0 0 0\n'
+    cj.read(save(tmp_path, text, 'x.dump'))
   assert cj.read(save(tmp_path, cif(RUTILE))).numbers.size
 
 
