@@ -45,7 +45,8 @@ def residual_field(
   frequencies = 2 * np.pi / size * np.arange(len(coefficients))  # per voxel
   grid = jnp.arange(size, dtype=field.dtype)
   offsets = grid[None, None] - positions.T[:, :, None]  # [3, K, G]
-  angles = offsets[..., None] * jnp.asarray(frequencies, field.dtype)
+  waves = jnp.asarray(frequencies, field.dtype)[None, None, None]
+  angles = offsets[..., None] * waves
   values = jnp.cos(angles) @ jnp.asarray(coefficients, field.dtype)
   slopes = jnp.sin(angles) @ jnp.asarray(
     coefficients * frequencies, field.dtype
