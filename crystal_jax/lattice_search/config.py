@@ -46,6 +46,16 @@ class SearchConfig:
     max_unexplained: Largest RMS of the density that a crystal does not explain,
       over the RMS of the density, beyond 1.1 of what its decoded atoms leave:
       in units of the tolerance over the standard deviation of an atom.
+    max_unexplained_exact: The same of exact atoms after the fit of the crystal
+      to the density; 1e-7 for 1,236 true crystals, 6e-6 and more for six wrong
+      ones, all aligned with the box.
+    max_wall_ratio: Largest RMS of what a fitted crystal leaves, over that of
+      what it leaves far from the walls; 5 and more for the six wrong ones, less
+      than 1 for two means of superstructures.
+    fit_rounds: Maximum number of rounds of the fit.
+    fit_reach: Distance outside the walls of the images that are fitted, in
+      standard deviations of an atom.
+    max_fit_step: Largest change of a coordinate in one round, Å.
     min_length: Length of the shortest lattice vector, Å.
     outside_distance: Largest distance outside a wall of a reliable atom, Å.
     outside_weight_tolerance: Largest deviation of the weight of such an atom
@@ -95,6 +105,11 @@ class SearchConfig:
   min_correlation: float = 0.7
   reach: float = 4.0
   max_unexplained: float = 0.75
+  max_unexplained_exact: float = 1e-6
+  max_wall_ratio: float = 2.0
+  fit_rounds: int = 4
+  fit_reach: float = 5.5
+  max_fit_step: float = 0.1
   min_length: float = 1.8
   outside_distance: float = 0.5
   outside_weight_tolerance: float = 0.1

@@ -12,7 +12,7 @@ import scipy.ndimage
 from jaxtyping import Float
 
 from crystal_jax.decoding import DecodedAtoms
-from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search import box_atoms, density_fit
 from crystal_jax.lattice_search.assembly import assemble
 from crystal_jax.lattice_search.config import SEARCH
 from crystal_jax.lattice_search.lattice_fit import LatticeFit
@@ -49,14 +49,18 @@ def agrees(
     crystal = assemble(atoms, LatticeFit(found.cell, 1.0, True, found.centre))
   except ValueError:  # An atom would touch its own image.
     return False
-  return explains_density(
-    density,
-    crystal,
+  box = dict(
     weights=_mean_weights(atoms)[crystal.numbers],
     length=atoms.length,
     sigma=sigma,
-    residual=float(atoms.residual),
-    tolerance=points.tolerance,
+  )
+  residual = float(atoms.residual)
+  if not explains_density(
+    density, crystal, **box, residual=residual, tolerance=points.tolerance
+  ):
+    return False
+  return points.tolerance > SEARCH.exact_tolerance or (
+    density_fit.explains_walls(density, crystal, **box)
   )
 
 
@@ -112,7 +116,10 @@ def explains_density(
   """
   size = len(density)
   reach = length / 2 + SEARCH.reach * sigma
-  positions, weights = _images(crystal, weights, reach)
+  sites = np.asarray(crystal.positions, np.float64)
+  cell = np.asarray(crystal.cell, np.float64)
+  owner, steps = density_fit.images(sites, cell, reach)
+  positions, weights = sites[owner] + steps @ cell, weights[owner]
   voxels = (np.arange(size) + 0.5) * (length / size) - length / 2
   offset = (voxels[:, None] - positions[:, None]) / sigma  # [N, G, 3]
   x, y, z = np.moveaxis(np.exp(-0.5 * offset**2), -1, 0)
@@ -139,19 +146,6 @@ def _mean_weights(atoms: DecodedAtoms) -> Float[np.ndarray, 'Z']:
   counts = np.bincount(numbers, minlength=len(means))
   means[counts > 0] = sums[counts > 0] / counts[counts > 0]
   return means
-
-
-def _images(
-  crystal: Crystal, weights: Float[np.ndarray, 'N'], reach: float
-) -> tuple[Float[np.ndarray, 'I 3'], Float[np.ndarray, 'I']]:
-  """Positions, Å, and weights of all images in a cube of 2 `reach`."""
-  cell = np.asarray(crystal.cell, np.float64)
-  images = [
-    site + box_atoms.whole_steps(cell, reach, site) @ cell
-    for site in np.asarray(crystal.positions, np.float64)
-  ]
-  counts = [len(each) for each in images]
-  return np.concatenate(images), np.repeat(weights, counts)
 
 
 def _spacing(density, points) -> float:

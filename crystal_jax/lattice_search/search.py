@@ -23,7 +23,9 @@ A lattice is found if enough sites support it, no other lattice has as much
 support, its cell is as densely filled as the box, and the box shows all parts
 of the cell that could hold an atom. With the density and the width of an atom,
 the crystal must have that density: its atoms just outside the walls reach into
-the box, which nothing else tests. It is then as dense as the box.
+the box, which nothing else tests. It is then as dense as the box. If atoms are
+exact, it is fitted to the density and must leave no more near the walls than
+inside.
 
 Limits: a lattice vector is not found if the box holds no pair of atoms that the
 vector, or two inversions, relate; nor if it relates one site only, which is a
