@@ -71,7 +71,7 @@ def test_parts_of_splits(stem, split, ids):
 
 
 def test_what_is_wrong_is_named(stem):
-  with pytest.raises(ValueError, match=r"split 'dev' among .*'train', 'val'"):
+  with pytest.raises(ValueError, match=r"no split 'dev'; .*'train', 'val'"):
     data.load_split(stem, 'dev')
   with pytest.raises(FileNotFoundError, match='nobody'):
     data.load_split(stem.with_name('nobody'), 'train')
