@@ -158,6 +158,8 @@ def write(
     title: Title of the gallery.
     first: First panel of the gallery, if any.
   """
+  from crystal_jax.generation import checks
+
   skipped = outputs.SkipCounter()
   rows: list[dict[str, Any]] = []
   folder = Folder(args.out)
@@ -183,7 +185,7 @@ def write(
       f'{name}_{row["formula"]}', crystal, symprec=args.symmetrize
     ).name
     if page.is_open:
-      page.add(pairs.panel(crystal, name))
+      page.add(pairs.panel(crystal, name, checks.SYMMETRY_TOLERANCE))
   written = [row for row in rows if 'file' in row]
   message = page.write(title, gallery=True) if written else ''
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)

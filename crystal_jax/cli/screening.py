@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from crystal_jax.cli import outputs
+from crystal_jax.evaluation import validity
 from crystal_jax.generation import screening
 from crystal_jax.io import atomic
 from crystal_jax.structure import composition
@@ -53,6 +54,8 @@ def screen(
   result = screening.screen(crystals, known=known, energy=_energy(args, known))
   for step in result.steps:
     _log.warning('screened by %s', step)
+  if not validity.has_smact():
+    _log.warning("not screened by charges: pip install 'crystal_jax[eval]'")
   args.out.mkdir(parents=True, exist_ok=True)
   with (
     atomic.replacing(args.out / outputs.SCREENED) as partial,

@@ -26,9 +26,16 @@ def pair(
   return [panel(in_frame(codec, true), id_), panel(decoded, f'decoded{note}')]
 
 
-def panel(crystal: Crystal, label: str) -> viewer.Panel:
-  """A panel whose caption begins with a label."""
-  return viewer.Panel(crystal, f'{label}: {viewer.caption(crystal.to_ase())}')
+def panel(crystal: Crystal, label: str, symprec: float = 0.01) -> viewer.Panel:
+  """A panel whose caption begins with a label.
+
+  Args:
+    crystal: The crystal.
+    label: The label.
+    symprec: Tolerance of the space group in the caption, Å.
+  """
+  caption = viewer.caption(crystal.to_ase(), symprec)
+  return viewer.Panel(crystal, f'{label}: {caption}')
 
 
 def in_frame(codec: Any, crystal: Crystal) -> Crystal:

@@ -78,13 +78,18 @@ def scene(panel: Panel) -> dict[str, Any]:
   }
 
 
-def caption(atoms: ase.Atoms) -> str:
-  """Formula, space group and lattice parameters."""
+def caption(atoms: ase.Atoms, symprec: float = 0.01) -> str:
+  """Formula, space group and lattice parameters.
+
+  Args:
+    atoms: The crystal.
+    symprec: Tolerance of the space group, Å.
+  """
   import spglib
 
   cell = atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers
   try:
-    group = spglib.get_spacegroup(cell, symprec=0.01) or ''
+    group = spglib.get_spacegroup(cell, symprec=symprec) or ''
   except Exception:  # spglib raises errors of its own on unusual cells.
     group = ''
   lengths = ', '.join(f'{length:.2f}' for length in atoms.cell.lengths())

@@ -59,16 +59,20 @@ def _sections(
     f'<p>Left out: {html.escape(what)} ({html.escape(why)}).</p>'
     for what, why in scores.left_out.items()
   )
+  if 'valid_composition' in metrics:
+    valid, balance = 'valid', ', and charges that can balance'
+  else:
+    valid, balance = 'of valid structure', '; charges were not tested'
   parts = [
     '<h1>Scores of generated crystals</h1>',
     '<p class="headline">Of '
     f'{metrics["crystals"]:.0f} crystals <b>'
-    f'{metrics["valid_unique_and_novel"]:.1%}</b> are valid, unique and not '
+    f'{metrics["valid_unique_and_novel"]:.1%}</b> are {valid}, unique and not '
     f'among the training crystals of {name}.</p>',
     '<table><tr><th>metric</th><th>unit</th><th>samples</th><th>held-out '
     f'crystals of {name}</th></tr>{lines}</table>{left_out}',
-    '<p>Valid: no two atoms within 0.5 Å, a cell above 0.1 Å³, and charges '
-    'that can balance. Unique: no earlier sample matches; novel: no training '
+    f'<p>Valid: no two atoms within 0.5 Å, a cell above 0.1 Å³{balance}. '
+    'Unique: no earlier sample matches; novel: no training '
     "crystal matches (pymatgen's StructureMatcher, default tolerances). "
     'Wasserstein distances: valid samples against held-out crystals. In the '
     'column of held-out crystals, distances and coverage are those of as many '
