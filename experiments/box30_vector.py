@@ -6,7 +6,7 @@ the vector. So this training starts from the weights of that one:
   python -m experiments.main --config=experiments/box30_vector.py \
     --workdir=runs/box30_vector --config.data.builder=../shared/data/mp_le20
 
-The shipped codec was then trained for 5,000 and 3,000 more steps:
+The shipped codec was then trained for 5,000, 3,000 and 3,300 more steps:
 
   .. --workdir=runs/box30_vector_long --config.train.steps=5000 \
     --config.train.learning_rate=8e-4 \
@@ -14,6 +14,9 @@ The shipped codec was then trained for 5,000 and 3,000 more steps:
   .. --workdir=runs/box30_vector_longer --config.train.steps=3000 \
     --config.train.learning_rate=7e-4 \
     --config.train.start_from=runs/box30_vector_long
+  .. --workdir=runs/box30_vector_longest --config.train.steps=3300 \
+    --config.train.learning_rate=6e-4 \
+    --config.train.start_from=runs/box30_vector_longer
 """
 
 from experiments import box30

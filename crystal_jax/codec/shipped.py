@@ -9,7 +9,7 @@ import pathlib
 FOLDER = pathlib.Path(__file__).parents[1] / 'weights'
 
 # Names of weights that are no longer shipped, and the last commit with them.
-_REMOVED = {'box30_vector@1': 'd372a89'}
+_REMOVED = {'box30_vector@1': 'd372a89', 'box30_vector@2': 'a924aad'}
 
 
 def names(*, retired: bool = False) -> list[str]:
