@@ -14,9 +14,9 @@ from crystal_jax.codec import batching
 from crystal_jax.codec.model import decode_batch
 from crystal_jax.representation import Cell
 
-# Points along a side of the grid that a surface is drawn from, at least: on the
-# decoder's own, an atom is too few voxels wide.
-_DRAWN_SIZE = 40
+# Minimum number of voxels along a side of the grid of an isosurface. On the
+# decoder's own grid, an atom is too few voxels wide for 3Dmol's smoothing.
+_MIN_SIZE = 40
 
 if TYPE_CHECKING:
   from crystal_jax.codec.crystal_codec import CrystalCodec
@@ -66,7 +66,7 @@ def _finer(
 ) -> Float[np.ndarray, 'M M M']:
   """The same periodic density on a finer grid, by its Fourier series."""
   size = len(density)
-  size *= -(-_DRAWN_SIZE // size)
+  size *= -(-_MIN_SIZE // size)
   for axis in range(3):
     density = scipy.signal.resample(density, size, axis=axis)
   return density

@@ -30,7 +30,7 @@ def test_atoms_beside_the_decoded_density():
     assert len(atoms['atoms']) == len(density['atoms'])
     assert all(a['radius'] < 0.25 for a in density['atoms'])
     values = np.array(density['cube'].splitlines()[6].split(), float)
-    # The decoder's 16 voxels a side, drawn from three times as many.
+    # The decoder's 16 voxels a side, interpolated to 48.
     field = values.reshape(49, 49, 49)[:48, :48, :48]
     inverse = np.linalg.inv(crystal.cell)
     voxels = np.rint(crystal.positions @ inverse * 48).astype(int) % 48

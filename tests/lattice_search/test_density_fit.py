@@ -19,7 +19,7 @@ def density_of(truth):
 
 
 def layers(count=4, shift=0.0):
-  """Layers 3 Å apart; one 6 Å from the origin, outside the walls, is shifted.
+  """Layers every 3 Å; that at 6 Å, outside the walls, is shifted.
 
   Args:
     count: Number of layers of the cell.
