@@ -95,6 +95,7 @@ class Block:
     cif_contents.check_multiplicities(
       tags, labels, counts, len(group.rotations)
     )
+    cif_contents.check_type_numbers(tags, atoms)
     return atoms
 
 

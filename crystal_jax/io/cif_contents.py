@@ -104,6 +104,35 @@ def check_multiplicities(
       )
 
 
+def check_type_numbers(tags: Tags, atoms: ase.Atoms) -> None:
+  """Refuses `_atom_type_number_in_cell` that differs from the atoms.
+
+  Args:
+    tags: Tags of the block.
+    atoms: Atoms of the whole cell.
+
+  Raises:
+    ValueError: If another number of atoms of an element is stated.
+  """
+  stated: dict[str, float] = collections.defaultdict(float)
+  for name, value in zip(
+    tags.column('atom_type_symbol'),
+    tags.column('atom_type_number_in_cell'),
+    strict=False,
+  ):
+    symbol = name.rstrip('+-0123456789')  # 'Na1+'
+    symbol = 'H' if symbol in ('D', 'T') else symbol
+    if ase.data.atomic_numbers.get(symbol) and number(value) > 0:
+      stated[symbol] += number(value)
+  found = collections.Counter(atoms.symbols)
+  for symbol, count in stated.items():
+    if abs(found[symbol] - count) > _COUNT_TOLERANCE * count:
+      raise ValueError(
+        f'the sites give {found[symbol]} {symbol} in the cell, '
+        f'_atom_type_number_in_cell {count:g}; correct one of them'
+      )
+
+
 def formula_contradiction(
   atoms: ase.Atoms, formula: dict[str, float] | None, units: float | None
 ) -> str | None:
