@@ -4,7 +4,6 @@ import csv
 import json
 import re
 
-import ase.build
 import numpy as np
 import pytest
 
@@ -14,32 +13,9 @@ from crystal_jax.cli import inputs, outputs
 from crystal_jax.codec import shipped
 from crystal_jax.io.folder import safe_name
 from tests import codecs, crystals
+from tests.cli.output_table import table
 
 pytestmark = pytest.mark.usefixtures('in_process')
-
-
-@pytest.fixture
-def perfect(monkeypatch):
-  """`--weights` gives a codec that loses nothing."""
-  codec = codecs.through()
-  card = {'name': 'perfect', 'fingerprint': 'f', 'elements': None}
-  codec = cj.Codec(codec._model, {}, card)
-  monkeypatch.setattr(inputs, 'open_codec', lambda name: codec)
-  return codec
-
-
-@pytest.fixture
-def folder(tmp_path):
-  (tmp_path / 'in' / 'deep').mkdir(parents=True)
-  cj.write(tmp_path / 'in' / 'a.cif', crystals.wurtzite())
-  cj.write(tmp_path / 'in' / 'deep' / 'b.vasp', crystals.perovskite())
-  (tmp_path / 'in' / 'README.txt').write_text('no crystal')
-  return tmp_path / 'in'
-
-
-def table(folder):
-  with open(folder / outputs.TABLE, newline='') as file:
-    return [*csv.DictReader(file, delimiter='\t')]
 
 
 def test_round_trip(folder, tmp_path, perfect, capsys):
@@ -201,58 +177,6 @@ def test_a_progress_bar_is_for_terminals(folder, tmp_path, perfect, capsys):
   assert '\r' not in capsys.readouterr().err
 
 
-class UncertainCodec:
-  """A codec that is certain of every second crystal."""
-
-  def __init__(self, codec):
-    self._codec = codec
-
-  def __getattr__(self, name):
-    return getattr(self._codec, name)
-
-  @property
-  def residuals(self):
-    return 3.0 * (np.arange(len(self._codec.residuals)) % 2)
-
-  @property
-  def certain(self):
-    return self.residuals < 1
-
-
-@pytest.mark.parametrize('name', ['reconstruct', 'decode', 'interpolate'])
-def test_what_is_uncertain_is_marked(
-  name, folder, tmp_path, perfect, monkeypatch, capsys
-):
-  monkeypatch.setattr(
-    inputs, 'open_codec', lambda weights: UncertainCodec(perfect)
-  )
-  a, b = str(folder / 'a.cif'), str(folder / 'deep' / 'b.vasp')
-  z, out = tmp_path / 'z.npz', tmp_path / 'out'
-  main(['encode', str(folder), f'--out={z}'])
-  given = {
-    'reconstruct': [str(folder)],
-    'decode': [str(z)],
-    'interpolate': [a, b, '--steps=2'],
-  }[name]
-  command = [name, *given, f'--out={out}']
-  assert main(command) == outputs.INCOMPLETE
-  first, second = sorted(p.name for p in out.glob('*.cif'))
-  assert 'uncertain' not in first and second.endswith('.uncertain.cif')
-  rows = table(out)
-  assert [row['certain'] for row in rows] == ['yes', 'no']
-  assert [row['residual'] for row in rows] == ['0', '3']
-  assert 'uncertain: 1 of them' in capsys.readouterr().out
-  # Not written again beside the old ones, and not at all with --strict.
-  assert main(command) == 1
-  assert '--overwrite' in capsys.readouterr().err
-  strict = [*command, '--overwrite', '--strict', '--json']
-  assert main(strict) == outputs.INCOMPLETE
-  captured = capsys.readouterr()
-  assert 'uncertain, residual 3' in captured.err
-  assert [row['file'] for row in json.loads(captured.out)] == [first, None]
-  assert [p.name for p in out.glob('*.cif')] == [first]
-
-
 def test_a_table_of_latents_has_ids(folder, tmp_path, perfect):
   out = tmp_path / 'z.csv'
   assert main(['encode', str(folder), f'--out={out}']) == 0
@@ -287,49 +211,3 @@ def test_info_lists_what_is_shipped(capsys):
   assert json.loads(capsys.readouterr().out)['name'] == 'mp_20'
   assert main(['info', 'no_such']) == 1
   assert 'mp_20' in capsys.readouterr().err
-
-
-def test_an_error_names_the_codec_that_takes_the_crystal(tmp_path, capsys):
-  cj.write(tmp_path / 'x.cif', crystals.perovskite())
-  out = f'--out={tmp_path / "z.npz"}'
-  command = ['encode', str(tmp_path / 'x.cif'), out, '--weights=carbon_24']
-  assert main(command) == 1
-  assert (
-    '--weights=mp_20 encodes its elements and size' in capsys.readouterr().err
-  )
-  polonium = cj.Crystal.from_ase(ase.build.bulk('Po', 'sc', a=3.4))
-  cj.write(tmp_path / 'po.cif', polonium)
-  path = str(tmp_path / 'po.cif')
-  assert main(['encode', path, out, '--weights=carbon_24']) == 1
-  error = capsys.readouterr().err
-  assert 'Po was never seen in training; no shipped codec' in error
-  ends = [str(tmp_path / 'x.cif'), path]
-  assert main(['interpolate', *ends, f'--out={tmp_path / "o"}']) == 1
-  assert f'{path}: Po was never seen' in capsys.readouterr().err
-
-
-def test_no_codec_is_suggested_for_another_reason(tmp_path, perfect):
-  """Neither of a shipped codec nor of one's own, whatever it is called."""
-  near = cj.Crystal(np.array([6, 6]), np.diag([0, 0, 0.5])[1:], 9 * np.eye(3))
-  large = cj.Crystal.from_ase(ase.build.bulk('NaCl', 'rocksalt', a=5.64))
-  for name, max_atoms, crystal, suggested in (
-    ('carbon_24', 24, near, False),
-    ('mine', 24, near, False),
-    ('mine', 1, near, True),
-    ('mine', 24, large, True),  # Na is unknown to it.
-  ):
-    config = {'cell': {'max_atoms': max_atoms}}
-    card = {
-      'name': name, 'kind': 'cell', 'elements': ['C'], 'config': config,
-      'fingerprint': 'f',
-    }  # fmt: skip
-    codec = cj.Codec(perfect._model, {}, card)
-    suggestion = inputs.codec_suggestion(crystal, codec)
-    assert ('encodes its elements and size' in suggestion) == suggested, card
-
-
-def test_the_primitive_cell_counts(tmp_path, capsys):
-  atoms = ase.build.bulk('Si').repeat(8)  # 1,024 atoms of a cell of two.
-  cj.write(tmp_path / 'x.cif', cj.Crystal.from_ase(atoms))
-  out = f'--out={tmp_path / "z.npz"}'
-  assert main(['encode', str(tmp_path / 'x.cif'), out]) == 0

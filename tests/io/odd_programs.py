@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 
-from tests.io.odd_files import (
-  _COLUMNS,
+from tests.io.odd_texts import (
   ALL_EIGHT,
+  COLUMNS,
   FCC,
   HM,
   ONE,
@@ -121,21 +121,21 @@ KINDS = {
     ('c.cif', _formula('Na +, O -', tag='moiety'), 'Na1O1'),
     ('d.cif', _formula('(Na,K) (O H)', tag='structural'), 'Na1O1'),
     ('e.cif', cif('Na1 Na 0 0 0 4a\nCl1 Cl .5 .5 .5 4b', ONE,
-                  columns=f'{_COLUMNS} Wyckoff_symbol'),
+                  columns=f'{COLUMNS} Wyckoff_symbol'),
      'refuse: multiplicity 4'),
     ('f.cif', cif('Na1 Na 0 0 0 4a\nCl1 Cl .5 .5 .5 4b', HM,
-                  columns=f'{_COLUMNS} Wyckoff_symbol'), 'Na4Cl4'),
+                  columns=f'{COLUMNS} Wyckoff_symbol'), 'Na4Cl4'),
     ('g.cif', cif('Na1 Na 0 0 0 a\nCl1 Cl .5 .5 .5 b', HM,
-                  columns=f'{_COLUMNS} Wyckoff_letter'), 'Na4Cl4'),
+                  columns=f'{COLUMNS} Wyckoff_letter'), 'Na4Cl4'),
     *((f'{name}.cif', cif('O1 O 0 0 0 1\nO2 O .2 0 0 .5',
-                          columns=f'{_COLUMNS} {name}'), 'refuse: partial')
+                          columns=f'{COLUMNS} {name}'), 'refuse: partial')
       for name in ('sof', 'occupation', 'chemical_occupancy')),
     ('h.cif', cif('O1 O 0 0 0 1.00(2)\nO2 O .2 0 0 1.',
-                  columns=f'{_COLUMNS} occupancy'), 'O2'),
+                  columns=f'{COLUMNS} occupancy'), 'O2'),
     ('i.cif', cif('Ar1 Ar 0 0 0 1\nAr2 Ar .2 .2 .2 2',
-                  columns=f'{_COLUMNS} pdbx_PDB_model_num'), 'refuse: models'),
+                  columns=f'{COLUMNS} pdbx_PDB_model_num'), 'refuse: models'),
     ('j.cif', cif('Na1 Na 0 0 0 1\nCl1 Cl .5 .5 .5 1',
-                  columns=f'{_COLUMNS} pdbx_PDB_model_num'), 'Na1Cl1'),
+                  columns=f'{COLUMNS} pdbx_PDB_model_num'), 'Na1Cl1'),
   ],
   'labels without types': [
     *((f'{i}.cif', _formula('Na O', label), 'Na1O1')

@@ -3,8 +3,8 @@
 Layout as in `odd_files`: kind, file name, text, and the right outcome.
 """
 
-from tests.io.odd_files import (
-  _COLUMNS,
+from tests.io.odd_texts import (
+  COLUMNS,
   GENERAL,
   HM,
   ONE,
@@ -85,9 +85,9 @@ KINDS = {
   ],
   'disorder without groups': [
     ('a.cif', cif('O1 O 0 0 0 A\nO1 O .2 0 0 B',
-                  columns=f'{_COLUMNS} disorder_assembly'), 'refuse: disorder'),
+                  columns=f'{COLUMNS} disorder_assembly'), 'refuse: disorder'),
     ('b.cif', cif('O1 O 0 0 0 .\nO2 O .2 0 0 .',
-                  columns=f'{_COLUMNS} disorder_assembly'), 'O2'),
+                  columns=f'{COLUMNS} disorder_assembly'), 'O2'),
   ],
   'further operations': [
     ('a.cif', cif(GENERAL, operations('x,y,z', 'y,z,x', 'z,x,y')), 'Ti3O3'),

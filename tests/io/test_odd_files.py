@@ -10,8 +10,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
-from tests.io import odd_programs, odd_units
-from tests.io.odd_files import KINDS
+from tests.io import odd_files, odd_programs, odd_symmetry, odd_units
 from tests.io.test_reports import formula, in_order
 
 # Messages of Python and of libraries that parse, which say nothing to a user.
@@ -22,7 +21,8 @@ LIBRARY_WORDS = re.compile(
 )
 CASES = [
   (kind, *case)
-  for kind, cases in (KINDS | odd_units.KINDS | odd_programs.KINDS).items()
+  for module in (odd_files, odd_symmetry, odd_units, odd_programs)
+  for kind, cases in module.KINDS.items()
   for case in cases
 ]
 
@@ -62,7 +62,9 @@ def test_an_odd_file_is_read_rightly_or_refused(
 
 def test_a_potcar_names_the_species_of_vasp_4(tmp_path):
   path = tmp_path / 'POSCAR'
-  path.write_text(dict(c[:2] for c in KINDS['title of VASP 4'])['c.vasp'])
+  path.write_text(
+    dict(c[:2] for c in odd_files.KINDS['title of VASP 4'])['c.vasp']
+  )
   (tmp_path / 'POTCAR').write_text(
     '  PAW_PBE Na_pv 19Sep2006\n   TITEL  = PAW_PBE Na_pv 19Sep2006\n'
     '   TITEL  = PAW_PBE Cl 06Sep2000\n'
@@ -72,7 +74,7 @@ def test_a_potcar_names_the_species_of_vasp_4(tmp_path):
 
 def test_dropped_dummies_are_counted(tmp_path):
   path = tmp_path / 'x.cif'
-  cases = KINDS['atoms that are not placed, or twice']
+  cases = odd_files.KINDS['atoms that are not placed, or twice']
   path.write_text(dict(c[:2] for c in cases)['g.cif'])
   with pytest.warns(UserWarning, match='1 dummy sites'):
     assert cj.read(path).num_atoms == 1

@@ -12,7 +12,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
-from tests.io.odd_files import cif
+from tests.io.odd_texts import cif
 from tests.io.test_reports import formula
 
 NACL = ase.build.bulk('NaCl', 'rocksalt', a=5.64)
