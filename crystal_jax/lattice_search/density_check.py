@@ -121,12 +121,8 @@ def explains_density(
   owner, steps = density_fit.images(sites, cell, reach)
   positions, weights = sites[owner] + steps @ cell, weights[owner]
   voxels = (np.arange(size) + 0.5) * (length / size) - length / 2
-  offset = (voxels[:, None] - positions[:, None]) / sigma  # [N, G, 3]
-  x, y, z = np.moveaxis(np.exp(-0.5 * offset**2), -1, 0)
-  x = x * (weights[:, None] * (2 * np.pi * sigma**2) ** -1.5)
-  model = (x.T @ (y[:, :, None] * z[:, None]).reshape(len(x), -1)).reshape(
-    density.shape
-  )
+  factors = density_fit.axis_factors(positions, weights, voxels, sigma)
+  model = density_fit.sum_of_products(factors).reshape(density.shape)
   unexplained = np.sqrt(np.mean((density - model) ** 2) / np.mean(density**2))
   limit = 1.1 * residual + SEARCH.max_unexplained * tolerance / sigma
   return bool(unexplained < limit)

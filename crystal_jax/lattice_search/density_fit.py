@@ -53,15 +53,15 @@ def explains_walls(
   owner, steps = images(sites, cell, length / 2 + SEARCH.fit_reach * sigma)
   bounds = np.searchsorted(owner, np.arange(len(sites) + 1))
   for _ in range(SEARCH.fit_rounds):
-    offset = points - (sites[owner] + steps @ cell)[..., None]  # [I, 3, G]
-    values = np.exp(-0.5 * (offset / sigma) ** 2)
-    values[:, 0] *= weights[owner, None] * (2 * np.pi * sigma**2) ** -1.5
-    by_site = _by_site(values, bounds)
+    positions = sites[owner] + steps @ cell
+    offset = points - positions[..., None]  # [I, 3, G]
+    factors = axis_factors(positions, weights[owner], points, sigma)
+    by_site = _by_site(factors, bounds)
     residual = target - by_site.sum(axis=0)
     rms = np.sqrt(np.mean(residual**2))
     if rms < exact:
       return True
-    columns = _derivatives(values, offset / sigma**2, steps, bounds)
+    columns = _derivatives(factors, offset / sigma**2, steps, bounds)
     columns = np.concatenate([columns, of_species @ by_site])
     change = _solve(columns, residual)
     shifts = change[: -len(of_species)].reshape(3, -1).T
@@ -91,28 +91,51 @@ def images(
   return owner, np.concatenate(steps)
 
 
-def _derivatives(values, slopes, steps, bounds) -> Float[np.ndarray, 'P V']:
+def axis_factors(
+  positions: Float[np.ndarray, 'I 3'],
+  weights: Float[np.ndarray, 'I'],
+  points: Float[np.ndarray, 'G'],
+  sigma: float,
+) -> Float[np.ndarray, 'I 3 G']:
+  """The factor along each axis of each atom's Gaussian, at the points.
+
+  Args:
+    positions: Positions, Å.
+    weights: What each atom contributes; the factor along x has it.
+    points: Coordinates along an axis, Å, the same for the three.
+    sigma: Standard deviation of an atom, Å.
+  """
+  offset = points - positions[..., None]
+  factors = np.exp(-0.5 * (offset / sigma) ** 2)
+  factors[:, 0] *= weights[:, None] * (2 * np.pi * sigma**2) ** -1.5
+  return factors
+
+
+def sum_of_products(
+  factors: Float[np.ndarray, 'I 3 G'],
+  weights: Float[np.ndarray, 'I'] | float = 1.0,
+) -> Float[np.ndarray, 'V']:
+  """The weighted sum over atoms of the products of their factors, V = G³."""
+  x, y, z = np.moveaxis(factors, 1, 0)
+  planes = (y[:, :, None] * z[:, None]).reshape(len(y), -1)
+  return ((x.T * weights) @ planes).ravel()
+
+
+def _derivatives(factors, slopes, steps, bounds) -> Float[np.ndarray, 'P V']:
   """The model's, by axis: by the sites, then by the lattice vectors."""
   rows = []
   for axis in range(3):
-    moved = values.copy()
+    moved = factors.copy()
     moved[:, axis] *= slopes[:, axis]
     rows.append(_by_site(moved, bounds))
-    rows.append(np.stack([_sum(moved, step) for step in steps.T]))
+    rows.append(np.stack([sum_of_products(moved, step) for step in steps.T]))
   return np.concatenate(rows)
 
 
-def _by_site(profiles, bounds) -> Float[np.ndarray, 'N V']:
-  """The sum over the images of each site of the product of their profiles."""
+def _by_site(factors, bounds) -> Float[np.ndarray, 'N V']:
+  """The density of each site, all its images summed."""
   pairs = itertools.pairwise(bounds)
-  return np.stack([_sum(profiles[first:end]) for first, end in pairs])
-
-
-def _sum(profiles, factors=1.0) -> Float[np.ndarray, 'V']:
-  """The sum over images of the product of their profiles along the axes."""
-  x, y, z = np.moveaxis(profiles, 1, 0)
-  planes = (y[:, :, None] * z[:, None]).reshape(len(y), -1)
-  return ((x.T * factors) @ planes).ravel()
+  return np.stack([sum_of_products(factors[a:b]) for a, b in pairs])
 
 
 def _solve(columns, values) -> Float[np.ndarray, 'P']:
