@@ -58,11 +58,14 @@ class SkipCounter:
 class CrystalFolder(SkipCounter):
   """Writes decoded crystals as CIF files, and marks uncertain ones."""
 
-  def __init__(self, args: argparse.Namespace) -> None:
+  def __init__(
+    self, args: argparse.Namespace, columns: Sequence[str] = ()
+  ) -> None:
     """Makes the folder.
 
     Args:
       args: Parsed arguments of `add_arguments`.
+      columns: Further columns of the table, before the reason.
 
     Raises:
       ValueError: If it is not empty, and `--overwrite` is not given.
@@ -72,35 +75,50 @@ class CrystalFolder(SkipCounter):
     self._path: pathlib.Path = args.out
     self._strict, self._json = args.strict, args.json
     self._symprec = args.symmetrize
+    self._columns = *COLUMNS[:-1], *columns, COLUMNS[-1]
     self._rows: list[dict[str, Any]] = []
     prepare_folder(self._path, overwrite=args.overwrite)
     self._folder = Folder(self._path)
 
   def write(
-    self, id_: str, crystal: Crystal, certain: bool, residual: float
+    self,
+    id_: str,
+    crystal: Crystal,
+    certain: bool,
+    residual: float,
+    values: Mapping[str, float] | None = None,
   ) -> None:
-    """Writes one crystal; with `--strict` only if it is certain."""
+    """Writes one crystal; with `--strict` only if it is certain.
+
+    Args:
+      id_: Its id.
+      crystal: The decoded crystal.
+      certain: See `Codec.certain`.
+      residual: See `Codec.residuals`.
+      values: Values of the further columns; others stay empty.
+    """
     if not certain and self._strict:
       self.skip(id_, f'uncertain, residual {residual:.3g}')
       return
     name = id_ if certain else f'{id_[:_MAX_ID]}.uncertain'
     file = self._folder.write(name, crystal, symprec=self._symprec)
     self._rows.append(
-      {
+      dict.fromkeys(self._columns)
+      | {
         'id': id_,
         'file': file.name,
         'formula': crystal.to_ase().get_chemical_formula(),
         'atoms': len(crystal.numbers),
         'certain': bool(certain),
         'residual': residual if math.isfinite(residual) else None,
-        'reason': None,
       }
+      | dict(values or {})
     )
 
   def skip(self, name: str, reason: str) -> None:
     """Records an input of which no crystal was written."""
     super().skip(name, reason)
-    row = dict.fromkeys(COLUMNS) | {'id': name, 'reason': reason}
+    row = dict.fromkeys(self._columns) | {'id': name, 'reason': reason}
     self._rows.append(row)
 
   def finish(self, note: str = '', page_message: str = '') -> int:
@@ -112,7 +130,7 @@ class CrystalFolder(SkipCounter):
     """
     written = [row for row in self._rows if row['file']]
     uncertain = [row['file'] for row in written if not row['certain']]
-    write_table(self._path / TABLE, COLUMNS, map(_as_text, self._rows))
+    write_table(self._path / TABLE, self._columns, map(_as_text, self._rows))
     if self._json:
       print(json.dumps(self._rows, indent=1, ensure_ascii=False))
     else:

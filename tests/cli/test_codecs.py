@@ -1,6 +1,7 @@
 """Crystals to latents to crystals from the shell."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.__main__ import main
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs, outputs, reconstruct
 from crystal_jax.codec import shipped
 from crystal_jax.io.folder import safe_name
 from tests import codecs, crystals
@@ -71,9 +72,32 @@ def test_no_id_leads_out_of_the_folder(tmp_path, perfect):
 
 
 def test_reconstruct_counts_what_came_back(folder, tmp_path, perfect, capsys):
-  assert main(['reconstruct', str(folder), f'--out={tmp_path / "o"}']) == 0
-  assert 'wrote 2 crystals' in capsys.readouterr().out
-  assert len(list((tmp_path / 'o').glob('*.cif'))) == 2
+  out = tmp_path / 'o'
+  assert main(['reconstruct', str(folder), f'--out={out}']) == 0
+  printed = capsys.readouterr().out
+  assert 'wrote 2 crystals' in printed
+  assert '2 match the given crystal, median RMS distance' in printed
+  assert len(list(out.glob('*.cif'))) == 2
+  for row in table(out):
+    assert 0 <= float(row['distance']) < 0.05
+    assert 0 <= float(row['length_error']) < 0.01
+
+
+def test_a_crystal_that_does_not_match_has_no_distance():
+  given = crystals.perovskite()
+  found = [crystals.wurtzite(), None]
+  assert reconstruct.errors_of([given, given], found) == [{}, {}]
+
+
+def test_distance_is_that_of_the_atoms():
+  given = crystals.perovskite()
+  shift = np.zeros((5, 3))
+  shift[0, 0] = 0.1
+  moved = dataclasses.replace(given, positions=given.positions + shift)
+  (row,) = reconstruct.errors_of([given], [moved])
+  # RMS about the mean shift of the five atoms: 0.1 Å (1/5 - 1/25)^(1/2).
+  assert row['distance'] == pytest.approx(0.04, rel=1e-3)
+  assert row['length_error'] == pytest.approx(0, abs=1e-6)
 
 
 def data_of(page):
