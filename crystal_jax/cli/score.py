@@ -38,6 +38,7 @@ import argparse
 import csv
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from crystal_jax.cli import inputs, outputs
@@ -103,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Scores crystals; returns the exit status."""
-  from crystal_jax.evaluation.samples import report, table
+  from crystal_jax.evaluation.samples import reference, report, table
 
   if args.table:
     names = args.metrics.split(',') if args.metrics else None
@@ -113,9 +114,16 @@ def run(args: argparse.Namespace) -> int:
     raise ValueError('Need --reference and --out, or --table.')
   skipped = outputs.SkipCounter()
   ids, crystals = read_samples(args.sources)
+  known = reference.load_reference(args.reference)
+  print(
+    f'{len(crystals)} samples against {len(known.train)} training and '
+    f'{len(known.heldout)} held-out crystals of {known.name}; the first time '
+    f'takes minutes if these are thousands, results are kept in {args.cache}',
+    file=sys.stderr,
+  )
   scores = samples.score(
     crystals,
-    args.reference,
+    known,
     ids=ids,
     k=args.k,
     coverage=args.coverage,

@@ -13,7 +13,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
-import tqdm
 
 from crystal_jax.evaluation import validity
 from crystal_jax.evaluation.pair_matching import (
@@ -68,17 +67,12 @@ def compare(
     )
     gate = False
   pairs = [(to_host(t), to_host(f)) for t, f in zip(true, found, strict=True)]
-  results = tqdm.tqdm(
-    isolated_map(
-      functools.partial(compare_pair, gate=gate),
-      pairs,
-      workers=workers,
-      time_limit=time_limit,
-    ),
-    total=len(pairs),
-    desc='matching',
-    unit='',
-    disable=None if progress else True,
+  results = isolated_map(
+    functools.partial(compare_pair, gate=gate),
+    pairs,
+    workers=workers,
+    time_limit=time_limit,
+    progress='matching' if progress else None,
   )
   return [
     Comparison(reason='failed', detail=result.reason)

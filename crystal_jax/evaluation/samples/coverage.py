@@ -96,7 +96,12 @@ def fingerprints(
     if path.exists():
       return _read(path)
   results = isolated_map(
-    fingerprint, hosts, workers=workers, time_limit=120.0, batch=4
+    fingerprint,
+    hosts,
+    workers=workers,
+    time_limit=120.0,
+    batch=4,
+    progress='fingerprints',
   )
   found = [None if isinstance(r, Failure) else r for r in results]
   if path is not None:

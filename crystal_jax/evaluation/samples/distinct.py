@@ -72,7 +72,12 @@ def find_distinct(
   unique, novel = np.zeros((2, len(samples)), bool)
   failures: dict[int, str] = {}
   results = isolated_map(
-    compare_group, tasks, workers=workers, time_limit=_TIME_LIMIT, batch=1
+    compare_group,
+    tasks,
+    workers=workers,
+    time_limit=_TIME_LIMIT,
+    batch=1,
+    progress='unique and novel, by formula',
   )
   for indices, result in zip(groups.values(), results, strict=True):
     if isinstance(result, Failure):

@@ -57,7 +57,10 @@ def score_predictions(
       pairs.append((crystal, candidate))
       rows.append(row)
   results = isolated_map(
-    functools.partial(compare_pair, gate=gate), pairs, workers=workers
+    functools.partial(compare_pair, gate=gate),
+    pairs,
+    workers=workers,
+    progress='matching',
   )
   compared: dict[int, list[Comparison]] = collections.defaultdict(list)
   for row, result in zip(rows, results, strict=True):

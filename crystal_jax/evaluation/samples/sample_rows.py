@@ -43,6 +43,7 @@ def score_each(
     functools.partial(_check, composition=options.composition),
     crystals,
     workers=options.workers,
+    progress='validity',
   )
   found = distinct.find_distinct(crystals, train, workers=options.workers)
   for i, (index, check) in enumerate(zip(indices, checks, strict=True)):

@@ -17,6 +17,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from multiprocessing import connection
 from typing import Any
 
+import tqdm
+
 from crystal_jax.io.reading.worker_process import WorkerProcess
 
 # Default of `memory_limit` for parsing files, bytes.
@@ -46,6 +48,7 @@ def isolated_map(
   time_limit: float = 60.0,
   memory_limit: int | None = None,
   batch: int = _BATCH,
+  progress: str | None = None,
 ) -> Generator[Any, None, None]:
   """`function(item)`, or a `Failure`, of each item, in order.
 
@@ -58,6 +61,7 @@ def isolated_map(
     time_limit: Seconds per item.
     memory_limit: Bytes that a worker may allocate; None: no limit.
     batch: Items sent to a worker at a time.
+    progress: Text of a progress bar on a terminal. None: no bar.
 
   Yields:
     The results, in the order of the items. Close the generator to end its
@@ -70,10 +74,16 @@ def isolated_map(
     workers = os.cpu_count() or 1
     if isinstance(items, collections.abc.Sized):
       workers = min(workers, math.ceil(len(items) / (2 * batch)))
-  if not workers:
-    return (call(function, item) for item in items)
-  options = {'time_limit': time_limit, 'memory_limit': memory_limit}
-  return _Pool(function, items, workers, batch, options).results()
+  if workers:
+    options = {'time_limit': time_limit, 'memory_limit': memory_limit}
+    results = _Pool(function, items, workers, batch, options).results()
+  else:
+    results = (call(function, item) for item in items)
+  if progress is None:
+    return results
+  total = len(items) if isinstance(items, collections.abc.Sized) else None
+  bar = tqdm.tqdm(results, desc=progress, total=total, unit='', disable=None)
+  return (result for result in bar)
 
 
 def call(function: Callable[[Any], Any], item: Any) -> Any:
