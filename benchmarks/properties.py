@@ -72,6 +72,17 @@ def main():
     right = (table['crystal_system'] == systems).mean()
     found = fitting.score(values, table[args.column])
     row("`predict`: the codec's own heads", codec.size, found, right)
+  sizes = np.array([len(each) for each in numbers], float)
+  volumes = np.array(
+    [abs(np.linalg.det(crystals[i].cell)) for i in np.flatnonzero(kept)]
+  )
+  for name, true in (
+    ('num_atoms', sizes),
+    ('volume_per_atom', volumes / sizes),
+  ):
+    if name in table:
+      found = fitting.score(true, table[name])
+      row(f'`predict`: {name}', codec.size, found, None)
 
 
 def crystal_systems(groups: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@
   python -m crystal_jax predict NaCl.cif --out=p.csv
 
 One row for each crystal: id, each property and, as NAME_std, its standard
-deviation under the posterior's noise, a lower bound of the error. The held-out
-errors of the card are printed. Heads that `fit-property` saved are in the table
-too.
+deviation under the posterior's noise, a lower bound of the error. Printed are
+the held-out errors, and what values the codec was trained on. Heads that
+`fit-property` saved are in the table too.
 
 Exit status: 0 if every crystal is in the table, 3 if something was skipped, 1
 if nothing came out.
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     print(f'wrote {args.out}: {len(rows)} crystal' + 's' * (len(rows) != 1))
     for name, known in codec.describe()['properties'].items():
       print(f'  {name} ({known["units"] or "no units given"}){_error(known)}')
+      if 'source' in known:
+        print(f'    trained on {known["source"]}')
   return skipped.status(len(rows))
 
 
@@ -80,4 +82,5 @@ def _error(known) -> str:
   """The held-out errors of a property, in words."""
   heldout = known.get('heldout', {})
   parts = [f'{name} {value:.3g}' for name, value in heldout.items()]
-  return f': held out {", ".join(parts)}' if parts else ''
+  of = f' ({known["heldout_of"]})' if 'heldout_of' in known else ''
+  return f': held out {", ".join(parts)}{of}' if parts else ''
