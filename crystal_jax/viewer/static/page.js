@@ -40,9 +40,10 @@ function drawPanel({panel, view}, scene) {
       isoval: scene.level, color: '#3b7dd8', opacity: 0.6, smoothness: 2,
     });
   }
-  view.zoomTo();
   view.rotate(-80, 'x');
   view.rotate(15, 'y');
+  view.zoomTo();
+  view.zoom(0.8);  // zoomTo fits the centres of the atoms, for this direction.
   view.render();
   if (spinning) view.spin('z', 0.4);
 }
