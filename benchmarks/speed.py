@@ -207,7 +207,7 @@ def _step():
   run = set_up(config)
   step = parallel.parallel_train_step(run.train_step)
   state = parallel.replicate(run.fresh_state())
-  batches = run.batches('train')
+  batches = run.train_batches()
 
   def work():
     nonlocal state

@@ -76,3 +76,9 @@ def test_two_versions_take_turns():
     'before': (2, 2), 'after': (2, 2),
   }  # fmt: skip
   assert all((each > 0).all() for each in times.values())
+
+
+@pytest.mark.slow
+def test_the_training_step_is_set_up(monkeypatch):
+  monkeypatch.chdir(ROOT)
+  assert callable(speed._step())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,52 +60,97 @@ class CodedLoss:
     examples = representation.examples(None, batch)
     targets, valid = examples.targets, examples.valid
     mean, log_var = networks.encode(params, examples.inputs)
-    numbers, positions = targets['numbers'], targets['voxel_positions']
-    z, read_at = mean, positions
-    if self.training:
-      latent_keys, jitter_keys, atom_keys = coded_terms.example_keys(
-        key, batch['index'], 3
-      )
-      z = coded_terms.sampled(latent_keys, mean, log_var)
-      if 0 < weights.atoms < numbers.shape[1]:
-        numbers, positions = _subsample(
-          atom_keys, numbers, positions, weights.atoms
-        )
-      read_at = coded_terms.jittered(jitter_keys, positions, weights.jitter)
+    read = self._read(key, batch['index'], mean, log_var, targets)
     size = networks.vae.size
-    voxels = readout.nearest_voxel(read_at, size, representation.periodic)
-    outputs = networks.decode(params, z, voxels=voxels.astype(jnp.int32) % size)
-    terms, sums = coded_terms.occupancy_terms(
-      outputs['occupancy'], targets['occupancy'], valid, weights
+    voxels = readout.nearest_voxel(read.points, size, representation.periodic)
+    outputs = networks.decode(
+      params, read.z, voxels=voxels.astype(jnp.int32) % size
     )
-    atom_terms, atom_sums = coded_terms.atom_terms(
-      outputs, numbers, positions - voxels, valid, weights
-    )
-    terms, sums = terms | atom_terms, sums | atom_sums
+    parts = [
+      coded_terms.occupancy_terms(
+        outputs['occupancy'], targets['occupancy'], valid, weights
+      ),
+      coded_terms.atom_terms(
+        outputs, read.numbers, read.positions - voxels, valid, weights
+      ),
+    ]
     if networks.lattice.is_learnt:
-      lattice_terms, lattice_sums = _lattice_terms(
-        outputs['lattice'], targets['lattice'], valid, weights
+      parts.append(
+        _lattice_terms(outputs['lattice'], targets['lattice'], valid, weights)
       )
-      terms, sums = terms | lattice_terms, sums | lattice_sums
     if networks.heads.names:
       if self.property_weights is None:
         raise ValueError('Networks with property heads need property_weights.')
-      head_terms, head_sums = property_terms.property_terms(
-        networks.heads,
-        params['properties'],
-        z,
-        batch,
-        valid,
-        self.property_weights,
+      parts.append(
+        property_terms.property_terms(
+          networks.heads,
+          params['properties'],
+          read.z,
+          batch,
+          valid,
+          self.property_weights,
+        )
       )
-      terms, sums = terms | head_terms, sums | head_sums
-    learnt = networks.vae.latent_size
+    parts.append(self._kl_terms(mean, log_var, valid, step))
+    terms = {name: term for part, _ in parts for name, term in part.items()}
+    sums = {name: value for _, part in parts for name, value in part.items()}
+    return terms, jax.lax.stop_gradient(sums)
+
+  def _read(
+    self,
+    key: Array,
+    index: Int[Array, 'B'],
+    mean: Float[Array, 'B D'],
+    log_var: Float[Array, 'B D'],
+    targets: Mapping[str, Array],
+  ) -> _Read:
+    """What is decoded, and where; random in training."""
+    numbers, positions = targets['numbers'], targets['voxel_positions']
+    if not self.training:
+      return _Read(mean, numbers, positions, positions)
+    latent_keys, jitter_keys, atom_keys = coded_terms.example_keys(
+      key, index, 3
+    )
+    z = coded_terms.sampled(latent_keys, mean, log_var)
+    if 0 < self.weights.atoms < numbers.shape[1]:
+      numbers, positions = _subsample(
+        atom_keys, numbers, positions, self.weights.atoms
+      )
+    points = coded_terms.jittered(jitter_keys, positions, self.weights.jitter)
+    return _Read(z, numbers, positions, points)
+
+  def _kl_terms(
+    self,
+    mean: Float[Array, 'B D'],
+    log_var: Float[Array, 'B D'],
+    valid: Float[Array, 'B'],
+    step: Array,
+  ) -> coded_terms.Terms:
+    """The KL of the learnt numbers, and that of all of them in nats."""
+    learnt = self.model.networks.vae.latent_size
     nats = losses.kl(mean[:, :learnt], log_var[:, :learnt]) * valid
     lattice_nats = losses.kl(mean[:, learnt:], log_var[:, learnt:]) * valid
-    beta, count = coded_terms.beta(step, weights), valid.sum()
-    terms['kl'] = beta * nats.sum(), count
-    sums['kl_nats'] = (nats + lattice_nats).sum(), count
-    return terms, jax.lax.stop_gradient(sums)
+    beta, count = coded_terms.beta(step, self.weights), valid.sum()
+    return (
+      {'kl': (beta * nats.sum(), count)},
+      {'kl_nats': ((nats + lattice_nats).sum(), count)},
+    )
+
+
+class _Read(NamedTuple):
+  """Latents that are decoded, and atoms that are read from the outputs.
+
+  Attributes:
+    z: Latents.
+    numbers: Atomic numbers; 0 in empty slots.
+    positions: Positions, in voxels.
+    points: Where the atoms are read, in voxels: each at the nearest voxel.
+  """
+
+  z: Float[Array, 'B D']
+  numbers: Int[Array, 'B M']
+  positions: Float[Array, 'B M 3']
+  points: Float[Array, 'B M 3']
 
 
 def _lattice_terms(
