@@ -84,6 +84,8 @@ def test_every_metric_has_a_label():
     'unique_and_novel_above_20_atoms': ('unique and novel above 20 atoms', '%'),
   }
   assert {name: table.label(name) for name in names} == names
+  shares = [table.format_value('metre', value) for value in (0.0, 2e-4, 0.5)]
+  assert shares == ['0.0%', '0.02%', '50.0%']
 
 
 def test_draws_without_a_crystal_are_samples_and_screened_ones_are_not(

@@ -1,6 +1,7 @@
 """Coded networks: shapes, voxels, and where the lattice is kept."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -36,9 +37,20 @@ LATTICES = {
 
 
 def make(lattice='in_latent', **options):
-  vae = dataclasses.replace(VAE, **options)
-  networks = CodedNetworks(vae, LATTICES[lattice])
+  """Networks, and parameters that a test may replace."""
+  networks, params = _made(lattice, **options)
+  return networks, jax.tree.map(lambda leaf: leaf, params)
+
+
+@functools.cache
+def _made(lattice, **options):
+  networks = networks_of(lattice, **options)
   return networks, jax.jit(networks.init)(jax.random.key(0))
+
+
+def networks_of(lattice, **options):
+  vae = dataclasses.replace(VAE, **options)
+  return CodedNetworks(vae, LATTICES[lattice])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +63,8 @@ def make(lattice='in_latent', **options):
   ],
 )
 def test_shapes(lattice, vector, size):
-  networks, params = make(lattice, vector=vector)
+  networks = networks_of(lattice, vector=vector)
+  params = jax.eval_shape(networks.init, jax.random.key(0))
   assert networks.latent_shape == (size,)
   mean, log_var = jax.eval_shape(networks.encode, params, INPUTS)
   assert mean.shape == log_var.shape == (5, size)
@@ -68,9 +81,10 @@ def test_shapes(lattice, vector, size):
 def test_voxels_alone_give_what_all_voxels_give():
   networks, params = make()
   z = jax.random.normal(jax.random.key(1), (2, *networks.latent_shape))
-  full = networks.decode(params, z)
+  decode = jax.jit(networks.decode)
+  full = decode(params, z)
   voxels = jnp.array([[[0, 0, 0], [7, 3, 4]], [[1, 6, 2], [5, 5, 5]]])
-  part = networks.decode(params, z, voxels=voxels)
+  part = decode(params, z, voxels=voxels)
   for name in ('codes', 'offsets'):
     for b in range(2):
       for k in range(2):
@@ -82,18 +96,18 @@ def test_voxels_alone_give_what_all_voxels_give():
 def test_learnt_codes_start_at_zero_and_may_be_left_out():
   networks, params = make()
   z = jnp.zeros((2, *networks.latent_shape))
-  assert not networks.decode(params, z)['code_offsets'].any()
+  assert not jax.jit(networks.decode)(params, z)['code_offsets'].any()
   networks, params = make(learn_codes=False)
-  assert 'code_offsets' not in networks.decode(params, z)
+  assert 'code_offsets' not in jax.eval_shape(networks.decode, params, z)
 
 
 @pytest.mark.slow
 def test_a_vector_reaches_every_token():
   networks, params = make('head', vector=7)
   z = jnp.zeros((1, 7))
+  decode = jax.jit(networks.decode)
   change = jnp.abs(
-    networks.decode(params, z)['occupancy']
-    - networks.decode(params, z + 1.0)['occupancy']
+    decode(params, z)['occupancy'] - decode(params, z + 1.0)['occupancy']
   )
   tokens = change.reshape(2, 4, 2, 4, 2, 4).max(axis=(1, 3, 5))
   assert (tokens > 0).all()
@@ -106,9 +120,10 @@ def test_the_lattice_changes_the_latent_unless_the_density_shows_it(lattice):
     beside = params['vae']['params']['encode_beside']
     beside['kernel'] = jnp.ones_like(beside['kernel'])
   other = INPUTS | {'lattice': INPUTS['lattice'] + 0.5}
-  change = np.abs(
-    networks.encode(params, INPUTS)[0] - networks.encode(params, other)[0]
-  ).max(axis=0)
+  encode = jax.jit(networks.encode)
+  change = np.abs(encode(params, INPUTS)[0] - encode(params, other)[0]).max(
+    axis=0
+  )
   assert (change.max() > 1e-4) == (lattice != 'head')
   if lattice == 'in_latent':  # In its own six numbers, and in no other.
     assert change[:-6].max() == 0 and change[-6:].min() > 0
@@ -117,7 +132,7 @@ def test_the_lattice_changes_the_latent_unless_the_density_shows_it(lattice):
 def test_a_lattice_in_the_latent_comes_back_exactly():
   networks, params = make()
   lattice = jax.random.normal(jax.random.key(1), (5, 6)) * 0.1
-  outputs = networks.predict(params, INPUTS | {'lattice': lattice})
+  outputs = jax.jit(networks.predict)(params, INPUTS | {'lattice': lattice})
   np.testing.assert_allclose(outputs['lattice'], lattice, atol=1e-5)
 
 
@@ -144,9 +159,9 @@ def test_the_whitening_is_not_learnt(lattice):
 def test_every_token_reaches_every_other(mix):
   trunk = Trunk(mix)
   x = jax.random.normal(jax.random.key(0), (1, 8, 24))
-  params = trunk.init(jax.random.key(1), x)
-  moved = x.at[0, 0].add(1.0)
-  change = jnp.abs(trunk.apply(params, moved) - trunk.apply(params, x))
+  params = jax.jit(trunk.init)(jax.random.key(1), x)
+  apply = jax.jit(trunk.apply)
+  change = jnp.abs(apply(params, x.at[0, 0].add(1.0)) - apply(params, x))
   assert (change.max(-1) > 1e-6).all()
 
 
@@ -187,12 +202,12 @@ def test_a_lattice_given_to_a_trained_encoder_changes_nothing_at_first():
   params['vae']['params']['encode_beside'] = layer
   lattice = jax.random.normal(jax.random.key(2), (5, 6))
   inputs = INPUTS | {'lattice': lattice}
+  encode = jax.jit(conditioned.encode)
   for found, true in zip(
-    conditioned.encode(params, inputs),
-    networks.encode(params, inputs),
+    encode(params, inputs), jax.jit(networks.encode)(params, inputs),
     strict=True,
-  ):
+  ):  # fmt: skip
     np.testing.assert_allclose(found, true, atol=1e-6)
   layer['kernel'] = jnp.ones_like(layer['kernel'])
-  moved = conditioned.encode(params, inputs)[0] - found
+  moved = encode(params, inputs)[0] - found
   assert jnp.abs(moved[:, :-6]).max() > 1e-3

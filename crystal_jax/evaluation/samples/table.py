@@ -61,8 +61,8 @@ def format_value(name: str, value: float) -> str:
   if math.isnan(value):
     return '-'
   _, unit = label(name)
-  if unit == '%':
-    return f'{value:.1%}'
+  if unit == '%':  # A few of thousands are not none.
+    return f'{value:.2%}' if 0 < value < 0.01 else f'{value:.1%}'
   return f'{value:.0f}' if not unit and value.is_integer() else f'{value:.4g}'
 
 
