@@ -32,6 +32,7 @@ def test_cif_to_density_to_cif(tmp_path, grid, capsys):
   assert 'warning' not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_density_of_no_gaussian_atoms_gets_a_warning(tmp_path, capsys):
   # A sphere with an edge, 1.5 Å wide, in the middle of the cell.
   x = 6 * (np.arange(24) / 24 - 0.5)

@@ -48,6 +48,7 @@ def test_a_latent_alone_and_wrong_use():
     codec.show(np.full_like(z, np.nan))
 
 
+@pytest.mark.slow
 def test_a_codec_of_a_box_shows_atoms(monkeypatch):
   codec = codecs.untrained('coded_box')
   z = np.zeros((1, codec.size), np.float32)

@@ -31,6 +31,7 @@ worker.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 def test_what_hangs_or_crashes_costs_its_file_only(tmp_path, monkeypatch):
   save_many(tmp_path / 'source', 5)

@@ -139,6 +139,7 @@ def test_no_crystals(stems):
   assert len(arrays['numbers']) == 0 and dropped == []
 
 
+@pytest.mark.slow
 def test_worker_processes_make_the_same(stems, monkeypatch):
   _, (alone, _) = both(stems, str(stems / 'a'), 'cell', monkeypatch)
   model = representation('cell')

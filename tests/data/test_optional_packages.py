@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 SCRIPT = """
   import sys
 
@@ -27,6 +29,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_without_optional_packages(tmp_path):
   (tmp_path / 'x.vasp').write_text(
     'x\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n'

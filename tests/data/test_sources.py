@@ -128,6 +128,7 @@ def _spawn(tiny, out, **environment):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 def test_kill_and_two_at_once(tiny, tmp_path):
   """Killed in the middle, then prepared by two processes at the same time."""
@@ -237,6 +238,7 @@ BLOCKED = """
 """
 
 
+@pytest.mark.slow
 def test_nothing_needs_tensorflow(tmp_path):
   run = subprocess.run(
     [sys.executable, '-c', textwrap.dedent(BLOCKED), str(tmp_path)],

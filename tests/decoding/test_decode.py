@@ -177,6 +177,7 @@ def test_logits_decide_between_neighbours_only_where_the_density_may_be_wrong():
   assert_same_atoms(decode_box(true, logits=wrong), positions, numbers)
 
 
+@pytest.mark.slow
 def test_batch_equals_one_by_one_and_runs_inside_jit():
   positions, numbers = molecule()
   first = voxelize_box(positions, numbers)

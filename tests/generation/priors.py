@@ -1,5 +1,7 @@
 """A prior that has learnt nothing, for tests: made and compiled in seconds."""
 
+import functools
+
 import jax
 
 from crystal_jax.generation.loading import Prior
@@ -23,6 +25,12 @@ def networks(size=6, max_atoms=20, properties=('energy',), **options):
 
 
 def untrained(size=6, fingerprint='f', **options):
-  made = networks(size, **options)
-  params = jax.jit(made.init)(jax.random.key(0))
+  made, params = _fresh(size, **options)
   return Prior(made, params, {'codec': fingerprint})
+
+
+@functools.cache
+def _fresh(size, **options):
+  """Networks and their parameters, made and compiled once."""
+  made = networks(size, **options)
+  return made, jax.jit(made.init)(jax.random.key(0))

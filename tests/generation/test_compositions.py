@@ -102,6 +102,7 @@ def test_no_draw_depends_on_the_others(model):
   np.testing.assert_array_equal(draw(model, 70)[:5], draw(model, 5))
 
 
+@pytest.mark.slow
 def test_probabilities_sum_to_one():
   """All formulas of one or two atoms."""
   prior = priors.untrained(max_atoms=2)

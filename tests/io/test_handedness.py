@@ -41,6 +41,7 @@ def test_a_cif_with_its_space_group_keeps_the_hand(tmp_path, group, crystal):
   assert space_group(cj.read(path)) == group
 
 
+@pytest.mark.slow
 @chiral
 def test_assemble_and_decode_give_right_handed_cells(group, crystal):
   grid = cj.CellGrid(32)

@@ -148,6 +148,7 @@ def test_prior_right_or_wrong_leaves_a_clear_case_as_it_is(scale):
   )
 
 
+@pytest.mark.slow
 def test_cif_to_cif_through_a_density(tmp_path):
   """The whole way, one after another so that all share a trace."""
   for make in SMALL:

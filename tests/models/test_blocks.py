@@ -69,10 +69,11 @@ def test_circular_upsampling_goes_over_the_faces():
 def test_circular_blocks_move_with_their_input(block):
   x = _field(4)
   module = block(3, 'circular')
-  params = module.init(jax.random.key(1), x)
+  params = jax.jit(module.init)(jax.random.key(1), x)
   params = jax.tree.map(lambda p: p + 0.1, params)  # Zeros hide mistakes.
-  moved = module.apply(params, jnp.roll(x, 1, axis=3))
-  still = jnp.roll(module.apply(params, x), 1, axis=3)
+  apply = jax.jit(module.apply)
+  moved = apply(params, jnp.roll(x, 1, axis=3))
+  still = jnp.roll(apply(params, x), 1, axis=3)
   np.testing.assert_allclose(moved, still, atol=1e-5)
 
 

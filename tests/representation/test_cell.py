@@ -17,6 +17,7 @@ from tests import crystals
 from tests.representation.test_box import arrays_of, batch_of
 
 CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
+EXAMPLES = jax.jit(CELL.examples)
 
 
 def through(cell, *structures):
@@ -50,7 +51,7 @@ def test_crystals_come_back_whole():
 
 def test_atoms_of_height_one():
   arrays, _ = CELL.prepare(arrays_of(crystals.bcc()))
-  examples = CELL.examples(None, batch_of(arrays))
+  examples = EXAMPLES(None, batch_of(arrays))
   occupancy = np.asarray(examples.targets['occupancy'][0])
   assert occupancy.max() == pytest.approx(1.0, abs=0.02)
   assert np.unravel_index(occupancy.argmax(), occupancy.shape) == (0, 0, 0)
@@ -87,7 +88,7 @@ def test_refused_crystals_have_a_reason():
 
 def test_outputs_of_no_crystal_have_a_reason():
   arrays, _ = CELL.prepare(arrays_of(*[crystals.bcc()] * 4))
-  targets = CELL.examples(None, batch_of(arrays)).targets
+  targets = EXAMPLES(None, batch_of(arrays)).targets
   outputs = {name: np.array(value) for name, value in targets.items()}
   outputs['occupancy'][1] = 0
   outputs['occupancy'][2] = np.nan

@@ -1,5 +1,6 @@
 """Exactly so many atoms of a field, and a composition assigned to them."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from crystal_jax.structure import composition, elements, pair_statistics
 from crystal_jax.structure.composition import Contents
 
 CELL = Cell(size=16, sigma=0.9, max_atoms=20, closest=1.0)
+DENSITY = jax.jit(CELL._density)
 
 
 def fields(rng, number, atoms, spacing=2.2):
@@ -33,7 +35,7 @@ def fields(rng, number, atoms, spacing=2.2):
 
 def occupancy(fractional):
   ones = jnp.zeros((*fractional.shape[:2], 12)).at[..., 0].set(1.0)
-  return CELL._density(ones, jnp.asarray(fractional))[..., 0]
+  return DENSITY(ones, jnp.asarray(fractional))[..., 0]
 
 
 def separation(number, closest=0.0, side=6.0):

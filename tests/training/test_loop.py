@@ -68,6 +68,7 @@ def test_a_run_that_reads_in_place_goes_on_as_one_in_memory(unbroken, tmp_path):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
   config, workdir, state = unbroken
   shutil.copytree(workdir, tmp_path / 'again')
@@ -76,6 +77,7 @@ def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_another_config_in_the_same_workdir_is_an_error(unbroken, tiny_config):
   _, workdir, _ = unbroken
   tiny_config.model.vae.latent = 4

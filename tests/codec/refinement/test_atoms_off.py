@@ -82,9 +82,9 @@ def neighbours_exchanged(crystal):
     (with_one_more, CONFIG),
     (without, CONFIG),
     pytest.param(exchanged, LARGE, marks=pytest.mark.slow),
-    (two_exchanged, LARGE),
+    pytest.param(two_exchanged, LARGE, marks=pytest.mark.slow),
     (neighbours_exchanged, LARGE),
-    (with_one_more, LARGE),
+    pytest.param(with_one_more, LARGE, marks=pytest.mark.slow),
     (without, LARGE),
   ],
 )
