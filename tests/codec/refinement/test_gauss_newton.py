@@ -1,32 +1,26 @@
 """Gauss-Newton steps from a decoded crystal to a given latent."""
 
-import functools
-
-import jax
 import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.codec import batching
-from crystal_jax.codec.refinement import Encoder, RefineConfig
+from crystal_jax.codec.refinement import RefineConfig
 from crystal_jax.codec.refinement.gauss_newton import (
-  Target,
   displaced,
   displacements,
   gauss_newton,
   mean_squared,
   pseudoinverse,
 )
-from tests import codecs, crystals
+from tests import crystals
+from tests.codec.refinement.decoded import (
+  as_decoded,
+  make_codec,
+  perturbed,
+  target_of,
+)
 
 CONFIG = RefineConfig()
-
-
-def make(representation):
-  """An encoder that has learnt nothing, which tells crystals apart as well."""
-  codec = codecs.untrained(representation)
-  model = codec._model
-  return codec, Encoder(model.representation, model.networks, codec._params)
 
 
 @pytest.fixture(
@@ -34,50 +28,16 @@ def make(representation):
   params=['cell', pytest.param('coded_box', marks=pytest.mark.slow)],
 )
 def pair(request):
-  return make(request.param)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _examples(representation, batch):
-  return representation.examples(None, batch)
-
-
-def read(codec, crystal):
-  """The crystal where the networks would have read it."""
-  representation, columns = batching.one_batch(
-    codec._model.representation, [crystal]
-  )
-  targets = _examples(representation, columns).targets
-  cell = columns['cell'][0]
-  if 'fractional' in columns:
-    positions = columns['fractional'][0] @ cell
-  else:
-    positions, cell = targets['positions'][0], targets['cell'][0]
-  filled = columns['numbers'][0] > 0
-  numbers = columns['numbers'][0][filled]
-  cartesian = np.asarray(positions, np.float64)[filled]
-  return cj.Crystal(numbers, cartesian, np.asarray(cell, np.float64))
-
-
-def target_of(codec, crystal, noise=0.0):
-  z, std = codec.encode(crystal, std=True)
-  deviate = np.random.default_rng(0).normal(size=z.shape)
-  lattice = not codec._model.representation.lattice_is_exact
-  return Target(z[0] + (noise * deviate * std)[0], std[0], lattice)
-
-
-def perturbed(crystal, far=0.05):
-  """With atoms a little off."""
-  rng = np.random.default_rng(3)
-  shifts = rng.normal(0, far, crystal.positions.shape)
-  return cj.Crystal(crystal.numbers, crystal.positions + shifts, crystal.cell)
+  return make_codec(request.param)
 
 
 def test_where_it_was_read_a_crystal_has_the_latent_it_has(pair):
   codec, encoder = pair
   pair_read = [crystals.perovskite(), crystals.wurtzite()]
   z, std = codec.encode(pair_read, std=True)
-  mean, deviation = encoder.latents([read(codec, c) for c in pair_read], 3)
+  mean, deviation = encoder.latents(
+    [as_decoded(codec, c) for c in pair_read], 3
+  )
   np.testing.assert_allclose(mean, z, atol=1e-4 * np.abs(z).max())
   np.testing.assert_allclose(deviation, std, rtol=1e-3)
 
@@ -85,7 +45,7 @@ def test_where_it_was_read_a_crystal_has_the_latent_it_has(pair):
 def test_neighbours_do_not_matter(pair):
   codec, encoder = pair
   pair_read = [
-    read(codec, c) for c in (crystals.perovskite(), crystals.wurtzite())
+    as_decoded(codec, c) for c in (crystals.perovskite(), crystals.wurtzite())
   ]
   many = cj.Crystal(
     np.resize(pair_read[0].numbers, 30),
@@ -99,7 +59,7 @@ def test_neighbours_do_not_matter(pair):
 
 def test_the_jacobian_is_finite_differences(pair):
   codec, encoder = pair
-  crystal = read(codec, crystals.wurtzite())
+  crystal = as_decoded(codec, crystals.wurtzite())
   basis = displacements(crystal, lattice=True)[[0, 4, 12, 16]]
   jacobian = encoder.jacobian(crystal, basis)
   step = 2e-2
@@ -112,7 +72,7 @@ def test_the_jacobian_is_finite_differences(pair):
 
 def test_atoms_that_are_off_come_back(pair):
   codec, encoder = pair
-  crystal = read(codec, crystals.perovskite())
+  crystal = as_decoded(codec, crystals.perovskite())
   target = target_of(codec, crystal)
   start = perturbed(crystal)
   if target.lattice:
@@ -125,8 +85,8 @@ def test_atoms_that_are_off_come_back(pair):
 
 
 def test_conjugate_gradients_give_the_step_of_the_jacobian():
-  codec, encoder = make('cell')
-  crystal = read(codec, crystals.perovskite())
+  codec, encoder = make_codec('cell')
+  crystal = as_decoded(codec, crystals.perovskite())
   target, start = target_of(codec, crystal), perturbed(crystal)
   residual = target.residual(encoder.latents([start])[0][0])
   jacobian = encoder.jacobian(start, displacements(start, False)) / target.std
@@ -138,7 +98,7 @@ def test_conjugate_gradients_give_the_step_of_the_jacobian():
 
 def test_what_cannot_be_shown_is_left_alone(pair):
   codec, encoder = pair
-  crystal = read(codec, crystals.perovskite())
+  crystal = as_decoded(codec, crystals.perovskite())
   target = target_of(codec, crystal)
   broken = cj.Crystal(crystal.numbers, crystal.positions * np.nan, crystal.cell)
   found, residual_after = gauss_newton(encoder, broken, target, CONFIG)
