@@ -1,4 +1,4 @@
-"""The target of `LatticeHead`: six numbers of a lattice, and their inverse.
+"""The target of `LatticeHead`: six numbers of a lattice, and back to a cell.
 
 The six are the lengths of the Niggli cell over N^(1/3), Å, with N its number of
 atoms, and the cosines of its angles. They are independent of the orientation.

@@ -1,10 +1,11 @@
 """Symmetry operations of a primitive cell within a tolerance.
 
-A rotation maps the lattice onto itself within the tolerance. With a translation
-it is a symmetry of the crystal if it carries every atom to within the tolerance
-of one of its species, no two to the same. spglib finds the same operations, and
-also the space group's number and setting, which take ten times as long and are
-not needed to average over images. Host NumPy.
+A rotation maps the lattice onto itself within the tolerance. Together with a
+translation it is a symmetry operation of the crystal if the image of every atom
+is within the tolerance of an atom of its species, and these atoms are distinct.
+spglib finds the same operations, and also the number and setting of the space
+group, which take ten times as long and are not needed to average over images.
+Host NumPy.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from crystal_jax.structure.unimodular import (
 
 
 class Operations(NamedTuple):
-  """R operations: atom i at f goes to f @ rotation + translation.
+  """R operations: the image of f is f @ rotation + translation.
 
   Attributes:
-    rotations: Integer matrices of fractional coordinates.
+    rotations: Integer matrices, for fractional coordinates as rows.
     translations: Fractional translations.
-    permutations: Index of the atom next to the image of each atom.
+    permutations: Index of the atom nearest to the image of each atom.
   """
 
   rotations: Float[np.ndarray, 'R 3 3']
@@ -43,42 +44,46 @@ def symmetry_operations(
   cell: Float[np.ndarray, '3 3'],
   tolerance: float,
 ) -> Operations | None:
-  """The operations, or None if they are no group without pure translations.
-
-  A primitive cell has no pure translation, so then the tolerance is too wide.
+  """The symmetry operations of a crystal in a primitive cell.
 
   Args:
     numbers: Atomic numbers, no empty slots.
     fractional: Fractional coordinates.
     cell: Lattice vectors of a reduced basis as rows, Å.
     tolerance: Largest distance of an image from an atom, Å.
+
+  Returns:
+    The operations; None if the tolerance is too wide: the operations are no
+    group, or contain a pure translation, which a primitive cell cannot have.
   """
   rotations = lattice_rotations(cell, tolerance)
   rarest = primitive.rarest_atoms(numbers)
   images = fractional @ rotations  # [R, N, 3]
-  # Each takes the first atom of the rarest species to another one.
-  shifts = fractional[rarest] - images[:, rarest[:1]]  # [R, O, 3]
-  is_other = numbers[:, None] != numbers
-  probes = np.array([rarest[-1], np.argmax(is_other.sum(1))])
-  # A translation from one atom to another has the errors of both.
+  # Candidates: the image of the first of the T rarest atoms is one of the T.
+  translations = fractional[rarest] - images[:, rarest[:1]]  # [R, T, 3]
+  differs = numbers[:, None] != numbers  # by species, [N, N]
+  # Two atoms of the rarest species are checked before all atoms.
+  probes = np.array([rarest[-1], np.argmax(differs.sum(1))])
   vectors, _ = _nearest(
-    images[:, None, probes] + shifts[:, :, None],
+    images[:, None, probes] + translations[:, :, None],
     fractional,
     cell,
-    is_other[probes],
+    differs[probes],
   )
+  # The translation has the error of the atom that it was computed from, so the
+  # error of another atom can be twice the tolerance.
   is_near = _lengths(vectors, cell) < 2 * tolerance
-  rotation, shift = is_near.all(2).nonzero()
-  images, shifts = images[rotation], shifts[rotation, shift]
+  rotation, translation = is_near.all(2).nonzero()
+  images, translations = images[rotation], translations[rotation, translation]
   vectors, nearest = _nearest(
-    images + shifts[:, None], fractional, cell, is_other
+    images + translations[:, None], fractional, cell, differs
   )
   mean = vectors.mean(axis=1, keepdims=True)
   kept = (_lengths(vectors - mean, cell) < tolerance).all(1)
   kept &= (np.sort(nearest, axis=1) == np.arange(len(numbers))).all(1)
-  shifts = shifts - mean[:, 0]
+  translations = translations - mean[:, 0]
   operations = Operations(
-    rotations[rotation[kept]], shifts[kept], nearest[kept]
+    rotations[rotation[kept]], translations[kept], nearest[kept]
   )
   return operations if _is_group(operations.rotations) else None
 
@@ -86,26 +91,32 @@ def symmetry_operations(
 def lattice_rotations(
   cell: Float[np.ndarray, '3 3'], tolerance: float
 ) -> Float[np.ndarray, 'R 3 3']:
-  """Matrices that map a lattice onto itself within a tolerance, Å.
+  """Integer-valued matrices that map a lattice onto itself within a tolerance.
 
-  Lengths of the vectors change by less than the tolerance, and so do the ends
-  of vectors by a change of angle.
+  A lattice vector and its image differ in length by less than the tolerance.
+  For two lattice vectors, sin δ times the mean length is less than the
+  tolerance, where δ is the change of the angle between them.
+
+  Args:
+    cell: Lattice vectors of a reduced basis as rows, Å.
+    tolerance: The tolerance, Å.
   """
   table = unimodular()
   products = table.rows @ (cell @ cell.T) @ table.rows.T
   lengths = np.sqrt(np.maximum(products.diagonal(), 1e-12))
   cosines = np.clip(products / (lengths[:, None] * lengths), -1, 1)
-  own = np.linalg.norm(cell, axis=1)
-  same_length = np.abs(lengths - own[:, None]) < tolerance
-  unit = cell / own[:, None]
-  own_cosines = np.clip((unit @ unit.T)[FIRST, SECOND, None, None], -1, 1)
-  cosine = cosines * own_cosines + np.sqrt(
-    (1 - cosines**2) * (1 - own_cosines**2)
+  cell_lengths = np.linalg.norm(cell, axis=1)
+  same_length = np.abs(lengths - cell_lengths[:, None]) < tolerance
+  unit = cell / cell_lengths[:, None]
+  cell_cosines = np.clip((unit @ unit.T)[FIRST, SECOND, None, None], -1, 1)
+  # Cosine and sine of the difference of two angles.
+  cosine = cosines * cell_cosines + np.sqrt(
+    (1 - cosines**2) * (1 - cell_cosines**2)
   )
   sine = np.sqrt(np.maximum(1 - cosine**2, 0))
   mean_length = (
-    own[FIRST, None, None]
-    + own[SECOND, None, None]
+    cell_lengths[FIRST, None, None]
+    + cell_lengths[SECOND, None, None]
     + lengths[:, None]
     + lengths
   ) / 4
@@ -115,23 +126,36 @@ def lattice_rotations(
   return np.concatenate([proper, -proper])
 
 
-def _nearest(images, fractional, cell, is_other):
-  """Vectors [.., M, 3] from the nearest atoms of their species, and these."""
+def _nearest(images, fractional, cell, differs):
+  """The nearest atom of the same species to each image.
+
+  Args:
+    images: Fractional coordinates of images of M atoms, [.., M, 3].
+    fractional: Fractional coordinates of the N atoms.
+    cell: Lattice vectors as rows, Å.
+    differs: Whether an image and an atom are of different species, [M, N].
+
+  Returns:
+    Fractional vectors from the nearest atoms to the images, [.., M, 3], and the
+    indices of these atoms, [.., M].
+  """
   vectors = images[..., None, :] - fractional
   vectors -= np.rint(vectors)
   squares = np.square(vectors @ cell).sum(-1)
-  squares = np.where(is_other, np.inf, squares)
+  squares = np.where(differs, np.inf, squares)
   nearest = squares.argmin(-1)
   vectors = np.take_along_axis(vectors, nearest[..., None, None], axis=-2)
   return vectors[..., 0, :], nearest
 
 
 def _lengths(vectors, cell):
+  """Lengths of fractional vectors, Å."""
   return np.sqrt(np.square(vectors @ cell).sum(-1))
 
 
 def _is_group(rotations) -> bool:
-  """Whether rotations are distinct and their products among them."""
+  """Whether rotations are distinct and contain all their products."""
+  # A matrix as one number, its entries as digits.
   weights = 5 ** np.arange(9)
   codes = np.rint(rotations).reshape(-1, 9) @ weights
   products = rotations[:, None] @ rotations

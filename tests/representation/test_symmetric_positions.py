@@ -9,26 +9,27 @@ from tests import crystals
 
 
 def distances(a, b):
-  """Between atoms in the same order, Å, a common shift taken off."""
+  """Distances of atoms in the same order, Å, without the mean displacement."""
   difference = (a.positions - b.positions) @ np.linalg.inv(b.cell)
   difference = (difference - np.rint(difference)) @ b.cell
   return np.linalg.norm(difference - difference.mean(axis=0), axis=1)
 
 
-def noisy(crystal, size):
-  noise = np.random.default_rng(0).normal(0, size, crystal.positions.shape)
+def noisy(crystal, sigma):
+  noise = np.random.default_rng(0).normal(0, sigma, crystal.positions.shape)
   return cj.Crystal(crystal.numbers, crystal.positions + noise, crystal.cell)
 
 
-def test_symmetric_positions_come_back():
+def test_noise_is_removed():
   true = crystals.perovskite()
-  found = symmetrize_positions(noisy(true, 0.03), 0.3)
-  assert distances(noisy(true, 0.03), true).max() > 0.02
+  given = noisy(true, 0.03)
+  found = symmetrize_positions(given, 0.3)
+  assert distances(given, true).max() > 0.02
   assert distances(found, true).max() < 1e-6
 
 
 @pytest.mark.parametrize('make', crystals.ALL)
-def test_symmetric_crystals_stay(make):
+def test_a_symmetric_crystal_does_not_change(make):
   true = make()
   found = symmetrize_positions(true, 0.1)
   assert distances(found, true).max() < 1e-3
@@ -36,7 +37,7 @@ def test_symmetric_crystals_stay(make):
   np.testing.assert_array_equal(found.numbers, true.numbers)
 
 
-def test_without_symmetry_nothing_moves():
+def test_without_symmetry_no_atom_moves():
   rng = np.random.default_rng(1)
   crystal = cj.Crystal(
     np.array([3, 9, 17, 26]),
@@ -55,7 +56,7 @@ def test_the_tolerance_is_kept():
 
 def test_a_small_distortion_that_doubles_the_cell_is_kept():
   cell = np.diag([3.0, 3.2, 6.0])
-  coordinates = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # A chain that zigzags.
-  true = cj.Crystal(np.array([6, 6]), coordinates, cell)
+  positions = np.array([[0.1, 0, 0], [-0.1, 0, 3.0]])  # a zigzag chain
+  true = cj.Crystal(np.array([6, 6]), positions, cell)
   found = symmetrize_positions(true, 0.3)
   assert distances(found, true).max() < 1e-6
