@@ -28,6 +28,18 @@ from crystal_jax.training.state import (
 
 FOLDER = 'checkpoints'
 
+# Fields of `config.model` in which a checkpoint may differ from the run that
+# resumes it.
+_CHANGEABLE = (
+  'dtype',
+  'box.filling',
+  'box.turn',
+  'box.max_images',
+  'box.max_decoded',
+  'first_stage.weights',  # Where they are; the fingerprint must be equal.
+  'first_stage.cache',
+)
+
 
 def open_checkpoints(
   workdir: str | os.PathLike[str], keep: int = 2
@@ -60,7 +72,16 @@ def save(
   config: ml_collections.ConfigDict,
   metrics: Mapping[str, float] | None,
 ) -> None:
-  """Saves in the background; the state may be used immediately."""
+  """Saves a checkpoint in the background; the state can be used at once.
+
+  Args:
+    checkpoints: The checkpoints of the run.
+    state: The train state.
+    data_state: Position in the data, as JSON values.
+    config: The config of the run.
+    metrics: Held-out metrics with the 'loss' that ranks checkpoints. None: no
+      evaluation since the last checkpoint, so this one cannot be the best.
+  """
   step = int(state.step)
   if jax.process_count() > 1:
     # pmap returns arrays of this process; Orbax saves global ones.
@@ -94,17 +115,13 @@ def restore(
     FileNotFoundError: If there is no checkpoint.
     ValueError: If the checkpoint's model is not that of the config.
   """
-  step = checkpoints.latest_step() if step is None else step
-  if step is None:
-    raise FileNotFoundError(
-      f'{checkpoints.directory} holds no checkpoint; train first.'
-    )
+  step = _existing_step(checkpoints, step)
   changed = _changed_fields(restore_config(checkpoints, step), config)
   if changed:
     raise ValueError(
       f'The checkpoint at step {step} in {checkpoints.directory} does not fit '
-      f'this config, which changed {", ".join(changed)}. Use another '
-      '--workdir, or the config it was made with.'
+      f'this config, which differs in {", ".join(changed)}. Use another '
+      '--workdir, or the config of the checkpoint.'
     )
   restored = checkpoints.restore(
     step,
@@ -167,26 +184,21 @@ def restore_config(
   Raises:
     FileNotFoundError: If there is no checkpoint.
   """
-  step = checkpoints.latest_step() if step is None else step
-  if step is None:
-    raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint.')
   restored = checkpoints.restore(
-    step,
+    _existing_step(checkpoints, step),
     args=ocp.args.Composite(config=ocp.args.JsonRestore()),
   )
   return config_lib.from_plain(restored['config'])
 
 
-# Fields of `config.model` that may change between runs of a workdir.
-_CHANGEABLE = (
-  'dtype',
-  'box.filling',
-  'box.turn',
-  'box.max_images',
-  'box.max_decoded',
-  'first_stage.weights',  # The fingerprint tells them apart.
-  'first_stage.cache',
-)
+def _existing_step(checkpoints: ocp.CheckpointManager, step: int | None) -> int:
+  """The given step, or the latest one; an error if there is none."""
+  step = checkpoints.latest_step() if step is None else step
+  if step is None:
+    raise FileNotFoundError(
+      f'{checkpoints.directory} holds no checkpoint; train first.'
+    )
+  return step
 
 
 def _changed_fields(old, new) -> list[str]:
@@ -203,6 +215,9 @@ def _changed_fields(old, new) -> list[str]:
 
 
 def _plain(state: TrainState) -> dict[str, Any]:
-  """A state of plain arrays: not every version stores typed keys."""
+  """The fields of a state, with the typed key as plain integers.
+
+  Not every version of Orbax stores typed keys.
+  """
   fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
   return {**fields, 'key': jax.random.key_data(state.key)}
