@@ -22,6 +22,7 @@ from jaxtyping import PyTree
 
 from crystal_jax.codec.array_codec import Crystals
 from crystal_jax.codec.property_codec import PropertyCodec
+from crystal_jax.structure.composition import Composition
 from crystal_jax.structure.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Codec(PropertyCodec):
     self,
     n: int,
     seed: int = 0,
-    composition: Any = None,
+    composition: Composition | None = None,
     num_atoms: int | None = None,
     formula_units: int | None = None,
     elements: Collection[str] | None = None,
@@ -225,8 +226,8 @@ class Codec(PropertyCodec):
     """Crystals of draws; stores residuals, failures and unmet criteria."""
     # The residual of a draw only tells whether it is as large as noise.
     _, largest = self._refine_config.sample_residual
-    compared = draws.residuals, draws.residuals < largest
-    self._last.set(draws.failures, compared, draws.latents, draws.crystals)
+    comparison = draws.residuals, draws.residuals < largest
+    self._last.set(draws.failures, comparison, draws.latents, draws.crystals)
     self._last.unmet = draws.unmet
     if draws.unmet:
       warnings.warn(draws.summary, UnmetWarning, stacklevel=3)

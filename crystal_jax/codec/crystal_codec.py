@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, PyTree
+from jaxtyping import ArrayLike, Bool, Float, PyTree
 
 from crystal_jax.codec.array_codec import ArrayCodec, Crystals
 from crystal_jax.codec.last_call import LastCall
 from crystal_jax.structure import adapters
+from crystal_jax.structure.composition import Composition, contents_of
 from crystal_jax.structure.crystal import Crystal
 
 # Which crystals `decode` refines.
@@ -20,7 +21,7 @@ REFINE = 'auto', 'all', 'none'
 
 
 class CrystalCodec(ArrayCodec):
-  """Crystals to latents and back; the part of `Codec` on which others build."""
+  """Crystals to latents and back; the second part of `Codec`."""
 
   def __init__(self, model: Any, params: PyTree, card: Mapping[str, Any]):
     """See `ArrayCodec`.
@@ -42,17 +43,19 @@ class CrystalCodec(ArrayCodec):
   ):
     """Latents of crystals: the mean of the posterior q(z|crystal).
 
-    Supercells, other bases, origins and orders of the atoms of one crystal give
-    the same latent, with codecs of a cell.
+    With codecs of a cell, the latent of a crystal does not depend on its
+    supercell, basis, origin or order of atoms.
 
     Args:
-      crystals: One crystal, or any number.
-      skip: Whether a crystal that cannot be encoded gives NaN, and its reason
-        in `failures`. False: it is an error.
+      crystals: One crystal, or any number: `Crystal`, `ase.Atoms` or pymatgen's
+        `Structure`.
+      skip: Whether a crystal that cannot be encoded gives a row of NaN, and its
+        reason in `failures`. False: it raises an error.
       std: Whether to return the posterior's standard deviation too.
 
     Returns:
-      float32 [B, D], all that `decode` needs; with `std` two of them.
+      The means, float32 [B, D], all that `decode` needs; with `std` a pair of
+      the means and the standard deviations.
 
     Raises:
       ValueError: If a crystal cannot be encoded: its index and the reason.
@@ -73,8 +76,8 @@ class CrystalCodec(ArrayCodec):
     self,
     z: Float[ArrayLike, 'B D'],
     *,
-    composition: Any = None,
-    num_atoms: Any = None,
+    composition: Composition | Sequence[Composition | None] | None = None,
+    num_atoms: int | Sequence[int | None] | None = None,
     symmetrize: float | None = None,
     refine: str = 'auto',
     refine_seconds: float | None = None,
@@ -86,12 +89,13 @@ class CrystalCodec(ArrayCodec):
     substituted, removed and added. Only elements of the card are decoded.
 
     Args:
-      z: Latents as `encode` gives them; one alone may be [D].
+      z: Latents as `encode` returns them; a single one can be [D].
       composition: Formula of all crystals, such as 'LiFePO4', or a list with
         one for each latent: exactly these atoms are decoded. The number of
         formula units is read from the latent, or set by `num_atoms`. Only for
         codecs of cells.
-      num_atoms: Atoms of each primitive cell, or a list with one for each.
+      num_atoms: Number of atoms of all primitive cells, or a list with one
+        number for each latent.
       symmetrize: Tolerance, Å, within which atoms move to symmetric positions.
         This removes much of the networks' error, and real distortions below the
         tolerance. 0: no atom moves. None: the card's tolerance, or 0.2. Atoms
@@ -99,14 +103,14 @@ class CrystalCodec(ArrayCodec):
       refine: Which crystals are refined: 'auto' (those whose latent disagrees),
         'all' (positions are then exact to float32) or 'none', the fastest.
       refine_seconds: Budget of the refinement of one crystal, s of wall time.
-        When it is used up, the best crystal so far is returned; `residuals` and
-        `certain` say how good it is. The first crystals of a process also wait
-        for compilation, which counts. None: no limit but the number of edits.
+        After it, the best crystal so far is returned; `residuals` and `certain`
+        tell how reliable it is. Compilation counts, for which the first
+        crystals of a process wait. None: no limit but the number of edits.
 
     Returns:
       The primitive cells in a reduced basis, which need not be the cells that
-      were encoded; None where no crystal came out, the reason in `failures`.
-      `residuals` and `certain` say how far each can be trusted.
+      were encoded; None where no crystal was decoded, the reason in `failures`.
+      `residuals` and `certain` tell how reliable each crystal is.
 
     Raises:
       ValueError: If the latents are not of this codec's size, `refine` is none
@@ -115,7 +119,6 @@ class CrystalCodec(ArrayCodec):
     """
     from crystal_jax.codec import decoding
     from crystal_jax.representation import symmetric_positions
-    from crystal_jax.structure.composition import contents_of
 
     z = self._latents(z)
     if refine not in REFINE:
@@ -146,13 +149,13 @@ class CrystalCodec(ArrayCodec):
       for index, result in enumerate(results)
       if isinstance(result.crystal, str)
     }
-    compared = None
+    comparison = None
     if refine != 'none':
-      compared = (
+      comparison = (
         np.array([result.residual for result in results], np.float64),
         np.array([result.certain for result in results], bool),
       )
-    self._last.set(failures, compared, z, crystals)
+    self._last.set(failures, comparison, z, crystals)
     return crystals
 
   def reconstruct(
@@ -162,12 +165,16 @@ class CrystalCodec(ArrayCodec):
     refine: str = 'auto',
     refine_seconds: float | None = None,
   ) -> list[Crystal | None]:
-    """`decode(encode(crystals))`: None where either fails, and `failures`.
+    """Encodes crystals and decodes their latents.
 
     Args:
       crystals: One crystal, or any number.
       refine: See `decode`.
       refine_seconds: See `decode`.
+
+    Returns:
+      `decode(encode(crystals))`; None where either fails, the reason in
+      `failures`.
     """
     mean, _ = self._encode(crystals, skip=True)
     failures = self.failures
@@ -193,41 +200,38 @@ class CrystalCodec(ArrayCodec):
       raise ValueError(f'Need {steps=} to be at least 2, the two ends.')
     ends = [*adapters.to_crystals(a), *adapters.to_crystals(b)]
     if len(ends) != 2:
-      raise ValueError(f'Need two crystals to go between, not {len(ends)}.')
+      raise ValueError(f'Need two crystals as ends, not {len(ends)}.')
     first, last = self._encode(ends, skip=False)[0]
-    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return self.decode((1 - share) * first[None] + share * last[None])
+    fraction = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    return self.decode((1 - fraction) * first[None] + fraction * last[None])
 
   @property
   def failures(self) -> dict[int, str]:
-    """Reasons of the crystals that failed in this thread's last call.
-
-    By index into its inputs.
-    """
+    """Reason of each failure in this thread's last call, by input index."""
     return self._last.failures
 
   @property
   def residuals(self) -> Float[np.ndarray, 'B']:
-    """Squared distances of encoded and given latents in the last decoding.
+    """Mean squared residuals of the latents in this thread's last decoding.
 
-    The mean over the latent of ((mean - z) / std)², where mean and std are
-    those of the decoded crystal's own posterior. 0: it encodes to exactly the
-    given latent. About 1: the given latent is a sample of its posterior. NaN if
-    no crystal was decoded, or if the codec cannot encode decoded crystals. Each
-    thread has its own.
+    The residual is (mean - z) / std, where mean and std are those of the
+    decoded crystal's own posterior and z is the given latent. 0: the crystal
+    encodes to exactly the given latent. About 1: the given latent is a sample
+    of the crystal's posterior. NaN if no crystal was decoded, or if the codec
+    cannot encode decoded crystals.
     """
-    return self._compared()[0]
+    return self._comparison()[0]
 
   @property
-  def certain(self) -> np.ndarray:
-    """Which crystals of this thread's last decoding can be trusted, bool [B].
+  def certain(self) -> Bool[np.ndarray, 'B']:
+    """Which crystals of this thread's last decoding can be trusted.
 
-    Those whose residual is that of the right crystal: nearly 0 after
-    refinement, small without it, or like a sample of the posterior.
-    benchmarks/RESULTS.md has the share that is right. False if no crystal was
-    decoded.
+    A crystal is certain if its residual is nearly 0 after refinement, small
+    without refinement, or that of a sample of the posterior.
+    benchmarks/RESULTS.md has the share of certain crystals that are correct.
+    False if no crystal was decoded.
     """
-    return self._compared()[1]
+    return self._comparison()[1]
 
   def _latents(self, z: ArrayLike) -> Float[np.ndarray, 'B D']:
     """Latents as float32 rows; an error if they are of another size."""
@@ -238,38 +242,38 @@ class CrystalCodec(ArrayCodec):
     return z
 
   def _encode(self, crystals, *, skip):
-    """Mean and logarithm of the variance, [B, D] each."""
+    """Mean and log variance of the posterior, [B, D] each."""
     from crystal_jax.codec import encoding, unseen
 
-    found = adapters.to_crystals(crystals)
+    inputs = adapters.to_crystals(crystals)
     mean, log_var, failures = encoding.encode_crystals(
-      self._model, self._params, found, self._known, skip=skip
+      self._model, self._params, inputs, self._known, skip=skip
     )
-    encoded = [None if i in failures else c for i, c in enumerate(found)]
+    encoded = [None if i in failures else c for i, c in enumerate(inputs)]
     warning = unseen.message(encoded, self._card)
     if warning:
       warnings.warn(warning, stacklevel=3)
     self._last.failures = failures
     return mean, log_var
 
-  def _compared(self) -> tuple[np.ndarray, np.ndarray]:
+  def _comparison(self) -> tuple[np.ndarray, np.ndarray]:
     """Residuals of the last decoding, and which crystals are certain.
 
-    With `refine='none'` crystals are encoded at the first call.
+    After a decoding with `refine='none'`, the first call encodes the crystals.
     """
     from crystal_jax.codec import refinement
     from crystal_jax.representation import Invertible
 
     last, model = self._last, self._model
-    if last.compared is None:
+    if last.comparison is None:
       if isinstance(model.representation, Invertible):
         encoder = refinement.Encoder(
           model.representation, model.networks, self._params
         )
-        last.compared = refinement.compare(
+        last.comparison = refinement.compare(
           encoder, last.z, last.crystals, self._refine_config
         )
       else:
         size = len(last.crystals)
-        last.compared = np.full(size, np.nan), np.zeros(size, bool)
-    return last.compared
+        last.comparison = np.full(size, np.nan), np.zeros(size, bool)
+    return last.comparison

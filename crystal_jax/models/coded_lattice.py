@@ -1,7 +1,7 @@
 """Lattice part of coded networks: numbers in the latent, or a head.
 
-Both work on whitened lattice numbers (`lattice_latent.Whitening`), six of
-variance one. The whitening is measured on the training set and not learnt.
+Both work on whitened lattice numbers (`lattice_latent.Whitening`): six numbers
+of variance one. The whitening is computed from the training set, not learnt.
 """
 
 import dataclasses
@@ -23,23 +23,36 @@ class LatticePart(Protocol):
 
   @property
   def conditioned(self) -> bool:
-    """Whether the encoder's tokens also get the whitened lattice."""
+    """Whether the encoder of the density also gets the whitened lattice."""
 
   @property
   def latent_size(self) -> int:
-    """Number of lattice numbers at the end of the latent."""
+    """D, the number of lattice numbers at the end of the latent."""
 
   @property
   def is_learnt(self) -> bool:
-    """Whether a network predicts the lattice; the loss then has its error."""
+    """Whether a network predicts the lattice, so that its error is a loss."""
 
   def init(self, key: Array, vae: TokenVAE) -> tuple[Array, dict[str, PyTree]]:
-    """The key of the autoencoder, and fresh parameters by name."""
+    """Initializes the parameters of the lattice part.
+
+    Args:
+      key: PRNG key.
+      vae: The autoencoder, whose tokens a head reads.
+
+    Returns:
+      The PRNG key for the autoencoder, and the parameters by name.
+    """
 
   def encode(
     self, whitening: Whitening, inputs: Mapping[str, Array]
   ) -> tuple[Float[Array, 'B D'], Float[Array, 'B D']] | None:
-    """Mean and log variance of the lattice's latent numbers, or None."""
+    """Mean and log variance of the lattice's latent numbers; None if D is 0.
+
+    Args:
+      whitening: The whitening.
+      inputs: Encoder inputs; lattice [B, 6] is used.
+    """
 
   def decode(
     self,
@@ -47,7 +60,13 @@ class LatticePart(Protocol):
     latent: Float[Array, 'B D'],
     tokens: Float[Array, 'B T W'],
   ) -> Float[Array, 'B 6']:
-    """Whitened lattice numbers, from the latent or from decoded tokens."""
+    """Whitened lattice numbers, from the latent or from decoded tokens.
+
+    Args:
+      params: Parameters of the networks, by name.
+      latent: The lattice's part of the latent.
+      tokens: Decoded tokens.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +101,7 @@ class InLatent:
     latent: Float[Array, 'B D'],
     tokens: Float[Array, 'B T W'],
   ) -> Float[Array, 'B 6']:
-    """The latent numbers unchanged; see `LatticePart.decode`."""
+    """The lattice's latent numbers unchanged; see `LatticePart.decode`."""
     del params, tokens
     return latent
 
@@ -93,8 +112,8 @@ class Head:
 
   Attributes:
     network: Network from tokens to whitened lattice numbers.
-    conditioned: Whether the encoder also gets the lattice: the density of a box
-      without periodic images does not contain it.
+    conditioned: Whether the encoder of the density also gets the lattice, which
+      the density of a box without periodic images does not contain.
   """
 
   network: TokenLatticeHead

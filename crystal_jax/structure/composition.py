@@ -104,7 +104,9 @@ def contents(
 
 
 def contents_of(
-  composition: Any, num_atoms: Any, number: int
+  composition: Composition | Sequence[Composition | None] | None,
+  num_atoms: int | Sequence[int | None] | None,
+  number: int,
 ) -> list[Contents] | None:
   """Required contents of several cells; None if nothing is required.
 
