@@ -24,7 +24,9 @@ from jaxtyping import PyTree
 from crystal_jax.generation.prior import PriorNetworks
 from crystal_jax.io import atomic
 
+# Version of the file format, in prior.json.
 FORMAT = 1
+# Names of the files.
 CARD, WEIGHTS = 'prior.json', 'prior.safetensors'
 
 # Keys of fields of `PriorNetworks` in prior.json, where they differ.
@@ -36,12 +38,13 @@ _SCALE = '/scale'  # Suffix of the name of an int8 tensor's scales.
 class StoragePrecision:
   """Data type of each tensor in a file.
 
-  float32: small tensors. int8 with one scale per output channel: kernels of the
-  condition modulation. float16: the rest.
+  float32: small tensors, such as statistics. int8 with one scale per output
+  channel: kernels of the condition modulation, which are large and have few
+  input channels. float16: the rest.
 
   Attributes:
-    float32_below: Tensors with fewer numbers are float32, such as statistics.
-    int8_min_size: Fewest numbers of an int8 kernel.
+    float32_below: Tensors with fewer numbers are float32.
+    int8_min_size: Minimum number of numbers in an int8 kernel.
     int8_max_inputs: Maximum number of input channels of an int8 kernel.
   """
 
@@ -106,8 +109,8 @@ def read(
     fingerprint: Fingerprint of the codec that will decode; None: any.
 
   Raises:
-    FileNotFoundError: If there is no prior.
-    ValueError: If it is damaged, of another format or of another codec.
+    FileNotFoundError: If the folder has no prior.
+    ValueError: If the prior is damaged, of another format or of another codec.
   """
   folder = pathlib.Path(folder)
   card = _read_card(folder)
@@ -145,11 +148,12 @@ def read(
   return networks, params, card
 
 
-def _read_card(folder) -> dict[str, Any]:
+def _read_card(folder: pathlib.Path) -> dict[str, Any]:
+  """The checked contents of prior.json; errors as in `read`."""
   path = folder / CARD
   if not path.is_file():
     raise FileNotFoundError(
-      f'{path}: no such file; a codec draws with a prior. mp_20, perov_5 and '
+      f'{path}: no such file; sampling needs a prior. mp_20, perov_5 and '
       'carbon_24 have one, and docs/draw.md says how to train one.'
     )
   try:
@@ -175,7 +179,7 @@ def _dequantize(networks, tensors) -> PyTree:
 
   Raises:
     KeyError: If a tensor is missing.
-    ValueError: If one has another shape.
+    ValueError: If a tensor has another shape than the networks.
   """
   shapes = jax.eval_shape(networks.init, jax.random.key(0))
 
@@ -194,7 +198,7 @@ def _dequantize(networks, tensors) -> PyTree:
 def _quantize(
   name: str, leaf: np.ndarray, precision: StoragePrecision = _PRECISION
 ) -> dict[str, np.ndarray]:
-  """The tensors that a parameter is stored as."""
+  """The tensors that store a parameter, by name in the file."""
   if leaf.size < precision.float32_below:
     return {name: leaf}
   is_int8 = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
+from jaxtyping import PyTree
 
 from crystal_jax.generation.compositions import Choice
 from crystal_jax.generation.conditions import Conditions
@@ -50,7 +50,7 @@ class Request:
 
 def resolve(
   networks: PriorNetworks,
-  params: Any,
+  params: PyTree,
   known: frozenset[int],
   criteria: Criteria,
 ) -> Request:
@@ -58,12 +58,13 @@ def resolve(
 
   Args:
     networks: Networks of the prior.
-    params: Its parameters.
+    params: Parameters of the prior.
     known: Atomic numbers that the codec knows.
     criteria: Criteria of all draws.
 
   Raises:
-    ValueError: If a criterion is unknown, or two contradict each other.
+    ValueError: If an element, property or symmetry is unknown to the codec or
+      prior, or two criteria contradict each other.
   """
   wanted = _numbers(criteria.elements)
   unwanted = _numbers(criteria.exclude_elements)
@@ -96,6 +97,7 @@ def known_numbers(symbols: Collection[str] | None) -> frozenset[int]:
 
 
 def _numbers(symbols) -> frozenset[int] | None:
+  """Atomic numbers of elements that a user names."""
   if symbols is None:
     return None
   if isinstance(symbols, str):
@@ -106,20 +108,21 @@ def _numbers(symbols) -> frozenset[int] | None:
 
 
 def _check_elements(contents, wanted, unwanted, known) -> None:
-  required = {z for z, _ in contents.unit or ()} or wanted or frozenset()
   if wanted is not None and not wanted:
-    raise ValueError('Need at least one of elements=.')
+    raise ValueError('Need at least one element in elements=.')
+  required = {z for z, _ in contents.unit or ()} or wanted or frozenset()
   unknown = required - known
   if unknown:
-    raise ValueError(f'{_names(unknown)} was never seen in training.')
+    raise ValueError(f'{_symbols(unknown)} was never seen in training.')
   if unwanted and required & unwanted:
     raise ValueError(
-      f'{_names(required & unwanted)} is asked for and in exclude_elements.'
+      f'{_symbols(required & unwanted)} is both required and in '
+      'exclude_elements=.'
     )
   if contents.unit and wanted is not None and required != wanted:
     raise ValueError(
-      f'composition is of {_names(required)}, elements of {_names(wanted)}: '
-      'give one of the two.'
+      f'composition= has {_symbols(required)} and elements= has '
+      f'{_symbols(wanted)}; give one of the two.'
     )
 
 
@@ -139,6 +142,7 @@ def _check_size(contents, wanted, max_atoms) -> None:
 
 
 def _symmetry(space_group, crystal_system) -> tuple[int, int]:
+  """Space group and crystal system as in `Request`."""
   system = 0
   if crystal_system is not None:
     system = crystal_systems.crystal_system_index(crystal_system) + 1
@@ -158,16 +162,16 @@ def _properties(networks, params, properties):
     raise ValueError(
       f'This prior knows no property {", ".join(unknown)}; it knows: {names}.'
     )
-  found = np.full(len(networks.properties), np.nan, np.float32)
+  values = np.full(len(networks.properties), np.nan, np.float32)
   for i, name in enumerate(networks.properties):
     if name in properties:
       statistics = params['statistics']['properties']
       mean, scale = (statistics[k][i] for k in ('mean', 'deviation'))
-      found[i] = (float(properties[name]) - mean) / scale
-      if not np.isfinite(found[i]):
+      values[i] = (float(properties[name]) - mean) / scale
+      if not np.isfinite(values[i]):
         raise ValueError(f'properties[{name!r}] is not finite.')
-  return found
+  return values
 
 
-def _names(numbers) -> str:
+def _symbols(numbers) -> str:
   return ', '.join(elements_lib.symbol(z) for z in sorted(numbers))

@@ -64,13 +64,18 @@ def columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
 
 
 def score(run: Run, state: TrainState) -> Scores:
-  """Scores of one draw for the composition of each of a split's crystals.
+  """Scores of one draw for each crystal of a split, given its composition.
 
   Noise scale and guidance are the defaults of `Codec.sample`.
 
-  Columns train and heldout: `crystals`, the number of crystals, and shares of
-  them: `match` (a draw matches the crystal, by the published matcher),
-  `formula` and `valid` (distances and volume).
+  Args:
+    run: The run.
+    state: Its train state; the averaged parameters are evaluated.
+
+  Returns:
+    For each split: `crystals`, the number of crystals, and the shares of draws
+    that match their crystal (`match`, by the published matcher), have its
+    formula (`formula`), and are valid in distances and volume (`valid`).
   """
   results = {}
   for split, arrays in run.arrays.items():
