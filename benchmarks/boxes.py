@@ -7,13 +7,14 @@
 it) or the workdir of a run. Crystals with at most `--max_atoms` atoms are
 encoded and decoded. Tables:
 
-- atoms in the box: the distance from each true atom to the nearest decoded one
-  and from each decoded to the nearest true one, and the shares with the right
-  number of atoms and the right species; beside the figures of arXiv:1909.00949
-  for its own crystals at 60³;
+- atoms in the box: distances from each true atom to the nearest decoded atom,
+  and from each decoded atom to the nearest true atom; the share of crystals
+  with the right number of atoms, and of atoms with the right species. The last
+  row has the figures of arXiv:1909.00949 for its own crystals at 60³;
 - crystals: match and strict match of all crystals, and by longest lattice
   vector;
-- distances by the number of atoms in the box.
+- distances and counts of the networks' atoms, by the number of atoms in the
+  box.
 
 The first two tables have a row for each kind of decoded crystals: those of the
 networks alone, those of the codec with and without refinement, and the
@@ -34,6 +35,7 @@ import numpy as np
 
 from benchmarks import compact_crystals
 from benchmarks.crystals_report import table
+from crystal_jax.codec import batching
 from crystal_jax.codec.codec import Codec, open_codec
 from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import coded_scores, matching, views
@@ -47,10 +49,10 @@ from crystal_jax.structure.crystal import Crystal
 # Number of crystals that the networks decode together.
 _BATCH_SIZE = 16
 # Median and 90 % quantile of the distance to the nearest atom in the paper, Å.
-_PAPER = 0.095, 0.26
+_PAPER_DISTANCES = 0.095, 0.26
 
-# Upper limits of the bins of `by_atoms`, atoms in the box.
-_MAX_ATOMS = 28, 40, 55, 70, 100, 1000
+# Largest number of atoms in the box in each bin of `sizes_table`.
+_BIN_LIMITS = 28, 40, 55, 70, 100, 1000
 # Seed of the posterior samples.
 _SAMPLE_SEED = 1
 
@@ -76,7 +78,7 @@ def main():
   chosen = small[: args.crystals]
   ids, true = [ids[i] for i in chosen], [true[i] for i in chosen]
   model, columns, refused = prepare(codec, ids, true)
-  rows = with_codec_rows(
+  rows = with_codec_crystals(
     codec, reconstruct_unrefined(model, codec.params, batches(columns))
   )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
@@ -94,7 +96,7 @@ def main():
     for name in TITLES
   }
   print(atoms_table(metrics), crystals_table(metrics), sep='\n\n')
-  print('\n', by_atoms(rows, view), sep='\n')
+  print('\n', sizes_table(rows, view), sep='\n')
 
 
 def _arguments():
@@ -122,13 +124,9 @@ def prepare(
     crystals, and (id, reason) of the refused ones.
   """
   slots = max(len(crystal.numbers) for crystal in true)
-  padded = [crystal.pad(slots) for crystal in true]
-  arrays = {
-    name: np.stack([getattr(crystal, name) for crystal in padded])
-    for name in ('numbers', 'positions', 'cell')
-  }
+  arrays = batching.arrays_of(true, slots) | {'id': np.array(ids)}
   representation = codec.model.representation
-  columns, refused = representation.prepare({'id': np.array(ids), **arrays})
+  columns, refused = representation.prepare(arrays)
   model = dataclasses.replace(
     codec.model, representation=representation.sized(columns)
   )
@@ -142,11 +140,12 @@ def batches(
   return full_batches(columns, np.arange(len(columns['id'])), _BATCH_SIZE)
 
 
-def with_codec_rows(
+def with_codec_crystals(
   codec: Codec, rows: Sequence[Reconstruction]
 ) -> list[Reconstruction]:
   """The rows with 'codec', 'unrefined' and 'codec_sampled' crystals added."""
-  # A crystal that the codec refuses (an unknown element) is NaN: a miss.
+  # The latent of a crystal that the codec refuses (an unknown element) is NaN.
+  # It decodes to no crystal and counts as a miss.
   mean, std = codec.encode([row.true for row in rows], std=True, skip=True)
   noise = np.random.default_rng(_SAMPLE_SEED).standard_normal(mean.shape)
   sampled = mean + std * noise.astype(np.float32)
@@ -167,8 +166,8 @@ def with_codec_rows(
 def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
   """Distances to the nearest atom, counts and species, beside the paper's."""
   head = [
-    'atoms in the box', 'to the nearest decoded: median', '90 %',
-    'from it: median', '90 %', 'count right', 'species right',
+    'atoms in the box', 'true to nearest decoded: median', '90 %',
+    'decoded to nearest true: median', '90 %', 'count right', 'species right',
   ]  # fmt: skip
   distances = (
     'nearest_median',
@@ -176,7 +175,7 @@ def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     'decoded_nearest_median',
     'decoded_nearest_p90',
   )
-  cells = [
+  lines = [
     [
       TITLES[name],
       *(f'{row[distance]:.3f} Å' for distance in distances),
@@ -186,14 +185,14 @@ def atoms_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     for name, row in metrics.items()
     if name != 'true_lattice'  # Its atoms are those of the networks.
   ]
-  paper = [f'{x} Å' for x in _PAPER]
-  cells.append(['the paper, 60³, 300 numbers', *paper, *paper, '-', '-'])
-  return table(head, cells)
+  paper = [f'{x} Å' for x in _PAPER_DISTANCES]
+  lines.append(['the paper, 60³, 300 numbers', *paper, *paper, '-', '-'])
+  return table(head, lines)
 
 
 def crystals_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
   """Matches of all crystals, and by longest lattice vector."""
-  # All kinds of decoded crystals have the same numbers of true ones.
+  # The numbers of true crystals are the same in each row.
   any_row = next(iter(metrics.values()))
   head = ['crystals', f'match of {any_row["crystals"]:.0f}', 'strict']
   columns = ['match', 'strict']
@@ -202,25 +201,25 @@ def crystals_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
       limit = name.removeprefix('crystals_')
       head += [f'match of {number:.0f} up to {float(limit)} Å', 'strict']
       columns += [f'match_{limit}', f'strict_{limit}']
-  cells = [
+  lines = [
     [TITLES[name], *(f'{row.get(c, float("nan")):.1%}' for c in columns)]
     for name, row in metrics.items()
   ]
-  return table(head, cells)
+  return table(head, lines)
 
 
-def by_atoms(rows: Sequence[Reconstruction], view: views.View) -> str:
+def sizes_table(rows: Sequence[Reconstruction], view: views.View) -> str:
   """Distances and counts of the networks' atoms, by atoms in the box."""
   compared = [view.compare(row.true, row.atoms['networks']) for row in rows]
   counts = np.array([len(c.true_distances) for c in compared])
-  cells, low = [], 0
-  for high in _MAX_ATOMS:
+  lines, low = [], 0
+  for high in _BIN_LIMITS:
     group = [
       c for c, n in zip(compared, counts, strict=True) if low < n <= high
     ]
     if group:
       distances = np.concatenate([c.true_distances for c in group])
-      cells.append(
+      lines.append(
         [
           f'{low + 1} to {high}',
           f'{len(group)}',
@@ -231,7 +230,7 @@ def by_atoms(rows: Sequence[Reconstruction], view: views.View) -> str:
       )
     low = high
   head = 'atoms in the box, crystals, nearest: median, 90 %, count right'
-  return table(head.split(', '), cells)
+  return table(head.split(', '), lines)
 
 
 if __name__ == '__main__':

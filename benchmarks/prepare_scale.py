@@ -1,9 +1,11 @@
-"""Time and memory of preparing a data set, by its size; a row a run.
+"""Time and memory of preparing a data set of a given size.
 
-python -m benchmarks.prepare_scale --count=100000 --method=prepare
-python -m benchmarks.prepare_scale --count=100000 --method=beam
+  python -m benchmarks.prepare_scale --count=100000 --method=prepare
+  python -m benchmarks.prepare_scale --count=100000 --method=beam
 
-Generated structures of 2 to 20 atoms, as JSON lines of OPTIMADE entries.
+The input is JSON lines of OPTIMADE entries: random structures of 2 to 20 atoms.
+A run prints one row of a table: method, number of crystals, wall time, CPU time
+of all processes, peak memory of this process and of its largest child.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from crystal_jax.structure import elements
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__)
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--count', type=int, default=10000)
   parser.add_argument(
     '--method', choices=['prepare', 'beam'], default='prepare'
@@ -38,6 +40,7 @@ def main() -> None:
       crystals = data.prepare([folder / 'in.jsonl'], folder / 'out').crystals
     seconds, after = time.perf_counter() - start, os.times()
     assert crystals == args.count
+  # The first four are user and system time, of this process and its children.
   cpu = sum(after[:4]) - sum(before[:4])
   peaks = [
     resource.getrusage(who).ru_maxrss / 1024
@@ -50,22 +53,27 @@ def main() -> None:
 
 
 def write(path: pathlib.Path, count: int) -> None:
-  """Entries whose atoms sit on a grid, so that no two touch."""
+  """Writes random structures with atoms on a grid, so that no two touch.
+
+  Args:
+    path: The JSON lines file.
+    count: Number of structures.
+  """
   rng = np.random.default_rng(0)
   grid = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), 1) / 3
   with path.open('w') as file:
     for i in range(count):
-      atoms = int(rng.integers(2, 21))
+      num_atoms = int(rng.integers(2, 21))
       cell = np.eye(3) * rng.uniform(6, 9) + rng.normal(0, 0.3, (3, 3))
-      chosen = grid[rng.permutation(27)[:atoms]]
+      fractional = grid[rng.permutation(27)[:num_atoms]]
       species = rng.integers(3, 84, rng.integers(1, 5))
       entry = {
         'id': f'made-{i}',
         'energy': float(rng.normal()),
         'lattice_vectors': cell.tolist(),
-        'cartesian_site_positions': (chosen @ cell).tolist(),
+        'cartesian_site_positions': (fractional @ cell).tolist(),
         'species_at_sites': [
-          elements.symbol(int(z)) for z in rng.choice(species, atoms)
+          elements.symbol(int(z)) for z in rng.choice(species, num_atoms)
         ],
       }
       file.write(f'{json.dumps(entry)}\n')
