@@ -1,7 +1,7 @@
 """`index.html`, a page of rotatable crystals beside the files of a command.
 
-A row of panels for each crystal (`reconstruct`: before and after), or a gallery
-of one panel for each (`sample`).
+A crystal has a row of panels (`reconstruct`: before and after), or one panel in
+a gallery (`sample`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from crystal_jax import viewer
 
 # Name of the page in the output folder.
 NAME = 'index.html'
-# Maximum number of crystals of a page, which keeps it below 2 MB.
+# Maximum number of crystals of a page. With 100 a page is smaller than 2 MB.
 MAX_CRYSTALS = 100
-# Panels of a gallery that are on the screen together. Browsers draw up to 16.
+# Panels in a row of a gallery. Only one row is on the screen, and a browser
+# draws at most 16 panels.
 _GALLERY_PANELS = 6
 
 
@@ -56,7 +57,8 @@ class Page:
 
     Args:
       title: Title of the page.
-      gallery: Whether to show the crystals as a gallery, not one in a row.
+      gallery: Whether a row has the panels of several crystals. False: a row
+        for each crystal.
     """
     if self._path is None or not self._rows:
       return ''

@@ -1,7 +1,7 @@
 """Coverage of the shipped codecs: elements and numbers of atoms they encode.
 
-These are the most frequent reasons of a refusal. A crystal within the limits
-may still be refused because two of its atoms share a voxel.
+Most crystals that a codec refuses have too many atoms or an unknown element. A
+crystal within the limits can be refused too, if two of its atoms share a voxel.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 from crystal_jax.codec import shipped, weights_file
 
-# Description of the counts, for users.
-CHECKED = 'crystals whose elements and primitive cell it takes'
+# Label of the number of crystals that each codec covers, for users.
+LABEL = 'crystals whose elements and number of atoms the codec encodes'
 
 
 class Limits(NamedTuple):
   """Limits of a codec.
 
   Attributes:
-    elements: Symbols of the elements it encodes. None: all.
+    elements: Symbols of the elements that the codec encodes. None: all.
     max_atoms: Maximum number of atoms of a primitive cell. None: no limit.
   """
 
@@ -28,13 +28,18 @@ class Limits(NamedTuple):
   max_atoms: int | None
 
   def cover(self, elements: Set[str], atoms: int) -> bool:
-    """Whether these elements and this number of atoms are within them."""
+    """Whether a crystal is within the limits.
+
+    Args:
+      elements: Symbols of its elements.
+      atoms: Number of atoms in its primitive cell.
+    """
     has_elements = self.elements is None or elements <= self.elements
     return has_elements and (self.max_atoms is None or atoms <= self.max_atoms)
 
 
 def limits_of(card: Mapping[str, Any]) -> Limits:
-  """Limits of the codec of a card."""
+  """Limits of a codec, from its card (`Codec.describe`)."""
   known = card.get('elements')
   max_atoms = None
   if card.get('kind') == 'cell':
@@ -43,7 +48,7 @@ def limits_of(card: Mapping[str, Any]) -> Limits:
 
 
 def covering(elements: Iterable[str], atoms: int) -> list[str]:
-  """Names of the shipped cell codecs that can encode a crystal.
+  """Names of the shipped cell codecs whose limits cover a crystal.
 
   Args:
     elements: Symbols of its elements.
@@ -52,8 +57,8 @@ def covering(elements: Iterable[str], atoms: int) -> list[str]:
   symbols = set(elements)
   return [
     name
-    for name, each in shipped_limits().items()
-    if each.cover(symbols, atoms)
+    for name, limits in shipped_limits().items()
+    if limits.cover(symbols, atoms)
   ]
 
 

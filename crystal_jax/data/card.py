@@ -71,7 +71,7 @@ def write(
   parts = [_counts(splits)]
   if covered:
     counts = ', '.join(f'{name} {n}' for name, n in covered.items())
-    sentence = f'Codecs ({coverage.CHECKED}): {counts}.'
+    sentence = f'Codecs ({coverage.LABEL}): {counts}.'
     parts.append(f'<p>{html.escape(sentence)}</p>')
   numbers = [n for part in splits.values() for n in part['numbers']]
   cells = np.concatenate([part['cell'] for part in splits.values()])

@@ -34,7 +34,9 @@ def find_files(stem: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
 class Compact(Sequence[dict[str, Any]]):
   """Records of a split, or of parts of splits, of compact files.
 
-  `arrays` returns all records at once, a hundred thousand a second.
+  A record has id (str), numbers [N] int32, positions [N, 3] float32 in Å, cell
+  [3, 3] float32 in Å, and the scalars of its file. `arrays` returns all records
+  at once, 100,000 a second.
   """
 
   def __init__(self, files: dict[str, pathlib.Path], split: str):
@@ -45,11 +47,12 @@ class Compact(Sequence[dict[str, Any]]):
       split: A split, or parts of splits such as 'train[:100]+val[50%:]'.
 
     Raises:
-      ValueError: If no file is of such a split.
+      ValueError: If `split` is malformed, or names a split without a file.
     """
     import tensorflow_datasets as tfds
 
     self._files, self._split = files, split
+    # Only the files of splits that `split` names.
     columns = {
       name: compact.read_file(path)
       for name, path in files.items()
@@ -104,13 +107,22 @@ class Compact(Sequence[dict[str, Any]]):
     return Compact, (self._files, self._split)
 
   def arrays(self, max_atoms: int | None = None) -> dict[str, np.ndarray]:
-    """All records as padded arrays; see `data.arrays.in_memory`.
+    """All records as padded arrays.
 
-    Scalars that a part lacks are left out.
+    Args:
+      max_atoms: Slots of each crystal; None: as many as the largest needs.
+
+    Returns:
+      The arrays of `data.arrays.in_memory`. Scalars that one of the files lacks
+      are left out.
+
+    Raises:
+      ValueError: If there are no records, or one has more than `max_atoms`
+        atoms; the error names it.
     """
     if not len(self):
       raise ValueError(f'{self} has no records.')
-    counts = np.concatenate([np.diff(p['offsets']) for p in self._parts])
+    counts = np.concatenate([np.diff(part['offsets']) for part in self._parts])
     ids = np.concatenate([part['ids'] for part in self._parts]).astype(str)
     slots = int(counts.max()) if max_atoms is None else max_atoms
     if counts.max() > slots:
@@ -118,12 +130,14 @@ class Compact(Sequence[dict[str, Any]]):
         f'{ids[counts.argmax()]} has {counts.max()} atoms, more than '
         f'{max_atoms=}.'
       )
-    numbers, frac, cell = (
+    numbers, fractional, cell = (
       np.concatenate([part[name] for part in self._parts])
       for name in ('numbers', 'frac', 'cell')
     )
     cell_of_atom = np.repeat(cell.astype(np.float64), counts, axis=0)
-    positions = np.einsum('ai,aij->aj', frac.astype(np.float64), cell_of_atom)
+    positions = np.einsum(
+      'ai,aij->aj', fractional.astype(np.float64), cell_of_atom
+    )
     filled = np.arange(slots) < counts[:, None]
     arrays = {
       'numbers': np.zeros(filled.shape, np.int32),

@@ -97,7 +97,7 @@ class Summary:
     if not self.covered:
       return []
     return [
-      f'codecs   {coverage.CHECKED}:',
+      f'codecs   {coverage.LABEL}:',
       *(f'         {name}: {n}' for name, n in self.covered.items()),
     ]
 

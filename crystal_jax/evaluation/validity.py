@@ -1,8 +1,8 @@
 """CDVAE's validity rule for crystals, which published results are gated by.
 
-A structure is valid if no two atoms are closer than 0.5 Å and the cell is
-larger than 0.1 Å³. A composition is valid if SMACT finds oxidation states that
-sum to zero and agree with the electronegativities; elements and alloys of
+A structure is valid if no two atoms are closer than 0.5 Å and the volume of the
+cell is at least 0.1 Å³. A composition is valid if SMACT finds oxidation states
+that sum to zero and agree with the electronegativities; elements and alloys of
 metals are valid. A crystal is valid if its structure and composition are.
 
 References:
@@ -39,7 +39,7 @@ def is_valid(
   positions: Float[np.ndarray, 'N 3'],
   cell: Float[np.ndarray, '3 3'],
 ) -> bool:
-  """Whether a crystal passes the rule; needs `smact`.
+  """Whether a crystal is valid; needs `smact`.
 
   Args:
     numbers: Atomic numbers, without empty slots.
@@ -52,7 +52,7 @@ def is_valid(
 def is_valid_structure(
   positions: Float[np.ndarray, 'N 3'], cell: Float[np.ndarray, '3 3']
 ) -> bool:
-  """Whether the cell has a volume and no two atoms are too close.
+  """Whether the structure of a crystal is valid.
 
   Args:
     positions: Å.
@@ -64,7 +64,7 @@ def is_valid_structure(
 
 
 def is_valid_composition(numbers: Int[np.ndarray, 'N']) -> bool:
-  """Whether charges can balance; needs `smact`.
+  """Whether the composition of a crystal is valid; needs `smact`.
 
   Args:
     numbers: Atomic numbers, without empty slots.
@@ -78,10 +78,12 @@ def is_valid_composition(numbers: Int[np.ndarray, 'N']) -> bool:
 
 
 def is_charge_balanced(symbols: Sequence[str], counts: Sequence[int]) -> bool:
-  """Whether charges can balance in a composition; needs `smact`.
+  """Whether a composition is valid; needs `smact`.
+
+  True for elements and alloys of metals, whose charges are not examined.
 
   Args:
-    symbols: Elements.
+    symbols: Symbols of the elements.
     counts: Atoms of each element in the reduced formula.
   """
   with warnings.catch_warnings():
@@ -101,6 +103,6 @@ def is_charge_balanced(symbols: Sequence[str], counts: Sequence[int]) -> bool:
     try:
       if pauling_test(states, [e.pauling_eneg for e in elements]):
         return True
-    except TypeError:  # An electronegativity is unknown: CDVAE accepts it.
+    except TypeError:  # An electronegativity is unknown. CDVAE accepts these.
       return True
   return False

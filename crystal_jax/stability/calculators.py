@@ -1,4 +1,4 @@
-"""Potentials by name, as ASE calculators."""
+"""Interatomic potentials by name, as ASE calculators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import warnings
 from typing import Any
 
-# Extra that installs each potential that has a name here.
+# Name of the potential CHGNet, which the extra `stability` installs.
 CHGNET = 'chgnet'
 
 
@@ -14,7 +14,8 @@ def load_calculator(name: str = CHGNET) -> Any:
   """An ASE calculator.
 
   Args:
-    name: 'chgnet', or where a function makes one: 'package.module:function'.
+    name: 'chgnet', or 'package.module:function' of a function or class that is
+      called without arguments and returns an ASE calculator.
 
   Raises:
     ModuleNotFoundError: If the potential is not installed.
@@ -29,8 +30,8 @@ def load_calculator(name: str = CHGNET) -> Any:
   module, separator, function = name.partition(':')
   if not separator:
     raise ValueError(
-      f'No potential {name!r}; name {CHGNET}, or an ASE calculator as '
-      'package.module:function.'
+      f'No potential {name!r}. Use {CHGNET}, or package.module:function of a '
+      'function that returns an ASE calculator.'
     )
   try:
     return getattr(importlib.import_module(module), function)()

@@ -69,7 +69,8 @@ def score_heldout(
   held-out ones, because the held-out crystals would match themselves.
 
   Args:
-    number: Number of samples. As many training crystals are compared.
+    number: Number of generated samples. As many random training crystals are
+      compared.
     reference: The data set.
     options: What to evaluate.
   """
@@ -116,8 +117,8 @@ def _stability(
     rows, relaxed, fillvalue=not_relaxed
   ):
     row |= result
-  new = [row['unique'] and row['novel'] for row in rows[: len(relaxed)]]
-  return stability_lib.shares(relaxed, new)
+  is_new = [row['unique'] and row['novel'] for row in rows[: len(relaxed)]]
+  return stability_lib.shares(relaxed, is_new)
 
 
 def _coverage(

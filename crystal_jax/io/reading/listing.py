@@ -34,8 +34,8 @@ from crystal_jax.io.reading.tables import (
 
 # Maximum number of blocks (`optimade.blocks`) of a parquet file.
 _MAX_BLOCKS = 1_000_000
-# Reason why a file with another suffix is skipped.
-UNKNOWN_FORMAT = 'no crystal file by its name'
+# Reason why a file is skipped if its name belongs to no known format.
+UNKNOWN_FORMAT = 'not a crystal file by its name'
 
 
 def list_items(
@@ -69,8 +69,8 @@ def prefix(
 ) -> str:
   """First part of the ids of a source's files: 'folder/', or ''.
 
-  Several sources may have equal file names, so a folder among several sources
-  gives its name.
+  Files of several folders can have equal names, so ids start with the name of
+  the folder if there are several sources.
 
   Args:
     source: One of the sources.
@@ -185,9 +185,9 @@ def _table(item: Item) -> Iterator[Item | Skip]:
 
 def _frames(item: Item) -> Iterator[Item]:
   """Frames of an extxyz file; a single one has the name and id of the file."""
-  found = list(frames.find(item.path))
-  is_single = len(found) == 1
-  for number, (start, size) in enumerate(found):
+  spans = list(frames.find(item.path))
+  is_single = len(spans) == 1
+  for number, (start, size) in enumerate(spans):
     yield dataclasses.replace(
       item,
       kind='frame',
