@@ -34,6 +34,7 @@ def load_calculator(name: str = CHGNET) -> Any:
       'function that returns an ASE calculator.'
     )
   try:
-    return getattr(importlib.import_module(module), function)()
+    make = getattr(importlib.import_module(module), function)
   except AttributeError as error:
     raise ValueError(f'{name}: {error}.') from error
+  return make()
