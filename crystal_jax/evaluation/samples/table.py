@@ -79,7 +79,9 @@ def rows(
   Raises:
     ValueError: If a name is not a metric of any column.
   """
-  known = dict.fromkeys(name for column in columns.values() for name in column)
+  # The last column, held-out crystals, has all sizes of cells, in order.
+  last_first = reversed([*columns.values()])
+  known = dict.fromkeys(name for column in last_first for name in column)
   names = [*known] if names is None else names
   for name in names:
     if name not in known:
