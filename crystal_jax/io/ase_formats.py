@@ -13,13 +13,15 @@ import ase
 import ase.io
 import ase.io.formats
 
+# Space group at the end of the cell: 'PBC 5 5 5 90 90 90 (P1)'.
+_BIOSYM = r'(?mi)^PBC(?:[ \t]+[\d.]+){6}[ \t]+(?!\(?P ?1\)?\s*$)\S'
 # Patterns of symmetry that ASE's parser ignores or guesses, by format. Without
 # it, the crystal would lack atoms.
 _SYMMETRY = {
   'espresso-in': r'(?im)^[^!]*\bspace_group\s*=\s*(?!0*[01]\b)\d+',
   'abinit-in': r'(?im)^[^#!]*\bspgroup\s+(?!0*[01]\b)\d+',
-  'dmol-car': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
-  'dmol-arc': r'(?m)^PBC.*\((?!P1\))[^)]+\)',
+  'dmol-car': _BIOSYM,
+  'dmol-arc': _BIOSYM,
   'jsv': r'(?im)^\[space_group\]\s*(?!1\b)\d+',
   'xsd': r'GroupName="(?!P ?1")[^"]+"',
   'nwchem-in': r'(?im)^\s*(symmetry|spacegroup)\s+(?!c1\b)\S+',
@@ -37,7 +39,7 @@ _GUESSED = {
   'dlp-history': 'atom names',
 }
 # Patterns of what is refused, whatever else the file holds: the species by
-# number alone, and mixtures, which ASE reads as whole atoms.
+# number alone, mixtures, which ASE reads as whole atoms, and what it ignores.
 _REFUSED = {
   'lammps-dump-text': (
     r'(?m)^ITEM: ATOMS(?!.* element( |$))',
@@ -46,6 +48,17 @@ _REFUSED = {
   'castep-cell': (
     r'(?i)\bmixture\b',
     'partial occupancy: a MIXTURE; give an ordered structure',
+  ),
+  'cfg': (
+    r'(?mi)^\s*(A\s*=(?!\s*0*1(\.0*)?(?![\d.]))|auxiliary.*=\s*occ)',
+    'a length scale A other than 1, or occupancies, which are not read; '
+    'multiply H0 by A, and give an ordered structure',
+  ),
+  'abinit-in': (
+    r'(?mi)^[^#!\n]*\b(xcart\b[-+.\d\sed*/]*ang|ntypalch\s+0*[1-9]|'
+    r'ndtset\s+0*[2-9])',
+    'units of xcart, alchemical species or several data sets, which are not '
+    'read; convert it to CIF or extxyz',
   ),
 }
 _SCANNED_BYTES = 10_000_000  # Bytes that are searched for the patterns.

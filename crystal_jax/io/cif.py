@@ -18,11 +18,17 @@ import ase
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.io import cif_contents, cif_geometry, cif_species
+from crystal_jax.io import (
+  cif_contents,
+  cif_disorder,
+  cif_geometry,
+  cif_species,
+)
+from crystal_jax.io.cif_formula import read_formula
 from crystal_jax.io.cif_symmetry import Symmetry, read_symmetry, states_symmetry
-from crystal_jax.io.cif_tags import Tags, canonical, number
+from crystal_jax.io.cif_tags import Tags, canonical
 from crystal_jax.io.operations import Operations, expand
-from crystal_jax.structure import elements, validation
+from crystal_jax.structure import elements
 
 if TYPE_CHECKING:  # Only reading a CIF needs it at run time.
   import gemmi
@@ -37,11 +43,6 @@ _COLUMNS = (
   'cartn_z', 'occupancy', 'calc_flag', 'attached_hydrogens',
   'disorder_assembly', 'disorder_group', 'site_symmetry_multiplicity',
   'symmetry_multiplicity',
-)  # fmt: skip
-# Spellings of programs; the first is the dictionary's.
-_OCCUPANCIES = (
-  'occupancy', 'occupancies', 'occupation', 'occ', 'sof', 'site_occupancy',
-  'site_occupation', 'chemical_occupancy',
 )  # fmt: skip
 # Tags of sites; blocks with displacement parameters or moments alone have none.
 _OF_SITES = re.compile('atom_site_(?!aniso_|moment_)')
@@ -71,7 +72,7 @@ class Block:
     _drop_dummies(tags)
     cell = cif_geometry.read_cell(tags)
     sites = cif_geometry.read_sites(tags, cell)
-    formula = cif_species.read_formula(tags)
+    formula = read_formula(tags)
     symbols = cif_species.read_species(tags, formula)
     labels = tags.column('atom_site_label') or symbols
     if not len(symbols) == len(sites) == len(labels):
@@ -79,8 +80,9 @@ class Block:
         f'{len(symbols)} species and {len(labels)} labels for {len(sites)} '
         'sites; give one of each per site'
       )
-    _check_occupancies(tags, labels)
-    cif_contents.check_sites(tags, labels)
+    cif_disorder.check_occupancies(tags, labels)
+    cif_disorder.check_alternatives(tags, labels)
+    cif_disorder.check_missing_atoms(tags, labels, symbols)
     if not states_symmetry(tags) and any(
       states_symmetry(Tags(other)) for other in self.without_sites
     ):
@@ -96,6 +98,7 @@ class Block:
       tags, labels, counts, len(group.rotations)
     )
     cif_contents.check_type_numbers(tags, atoms)
+    cif_contents.check_density(tags, atoms)
     return atoms
 
 
@@ -182,15 +185,6 @@ def _drop_dummies(tags: Tags) -> None:
     warnings.warn(
       f'{kept.count(False)} dummy sites of the CIF are dropped', stacklevel=2
     )
-
-
-def _check_occupancies(tags: Tags, labels: list[str]) -> None:
-  for name in _OCCUPANCIES:
-    occupancies = tags.column(f'atom_site_{name}')
-    for label, text in zip(labels, occupancies, strict=False):
-      if text not in ('.', '?'):
-        value = number(text)
-        validation.check_occupancy(label, text if np.isnan(value) else value)
 
 
 def _names(block: gemmi.cif.Block) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Checks of the atoms of a CIF against the rest of the file.
 
-The formula, the number of formula units, the multiplicities of the sites, the
-attached hydrogens and the disorder groups must agree with the atoms. A file
-that contradicts itself is refused: its atoms would be wrong or missing.
+The formula, the number of formula units, the density and the multiplicities of
+the sites must agree with the atoms. A file that contradicts itself is refused:
+its atoms would be wrong or missing.
 """
 
 from __future__ import annotations
@@ -23,51 +23,14 @@ from crystal_jax.structure.primitive import quietly
 _SYMPRECS = 1e-3, 1e-2, 0.05, 0.1
 # Largest relative difference of a count from the formula, which is rounded.
 _COUNT_TOLERANCE = 1e-3
-
-
-def check_sites(tags: Tags, labels: Sequence[str]) -> None:
-  """Refuses hydrogens without positions and alternative positions.
-
-  Raises:
-    ValueError: If a site has attached hydrogens, or is one of several
-      alternatives.
-  """
-  attached = tags.column('atom_site_attached_hydrogens') or tags.column(
-    'atom_site_implicit_hydrogens'
-  )
-  for label, value in zip(labels, attached, strict=False):
-    if value not in ('.', '?') and not number(value) == 0:
-      raise ValueError(
-        f'site {label} has {value} attached hydrogens without positions; add '
-        'them as sites'
-      )
-  for label, value in zip(
-    labels, tags.column('atom_site_label_alt_id'), strict=False
-  ):
-    if value not in ('.', '?', ''):
-      raise ValueError(
-        f'disorder: site {label} is alternative {value}; keep one of them'
-      )
-  if len(tags.known('atom_site_pdbx_pdb_model_num')) > 1:
-    raise ValueError('the sites are those of several models; keep one of them')
-  groups = tags.column('atom_site_disorder_group')
-  if not groups and (named := tags.known('atom_site_disorder_assembly')):
-    raise ValueError(
-      f'disorder: assembly {named[0]} has no _atom_site_disorder_group; '
-      'keep one of its alternatives'
-    )
-  assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)
-  alternatives = collections.defaultdict(set)
-  for label, assembly, group in zip(labels, assemblies, groups, strict=False):
-    if group in ('.', '?', '0'):
-      continue
-    alternatives[assembly].add(group)
-    has_occupancy = bool(tags.known('atom_site_occupancy'))
-    if len(alternatives[assembly]) > 1 or group[0] == '-' or not has_occupancy:
-      raise ValueError(
-        f'disorder: site {label} is one of several alternatives (group '
-        f'{group}); keep one of them'
-      )
+# Largest relative difference of a stated density: deuterium becomes hydrogen.
+_DENSITY_TOLERANCE = 0.25
+_GRAMS_PER_CM3 = 1.66054  # Dalton per Å³.
+_MULTIPLICITIES = (
+  'site_symmetry_multiplicity', 'symmetry_multiplicity', 'site_multiplicity',
+  'multiplicity', 'site_symmetry_order', 'wyckoff_symbol', 'wyckoff_letter',
+  'wyckoff_label',
+)  # fmt: skip
 
 
 def check_multiplicities(
@@ -81,14 +44,9 @@ def check_multiplicities(
   Raises:
     ValueError: If a multiplicity contradicts the symmetry operations.
   """
-  column = [
-    *tags.column('atom_site_site_symmetry_multiplicity'),
-    *tags.column('atom_site_symmetry_multiplicity'),
-  ] or tags.column('atom_site_site_symmetry_order')
-  column = column or [  # '4a'
-    symbol.rstrip(string.ascii_letters)
-    for symbol in tags.column('atom_site_wyckoff_symbol')
-  ]
+  columns = [tags.column(f'atom_site_{name}') for name in _MULTIPLICITIES]
+  column = next(filter(None, columns), [])
+  column = [text.rstrip(string.ascii_letters) for text in column]  # '4a'
   rows = [
     (label, int(number(value)), count)
     for label, value, count in zip(labels, column, orbits, strict=False)
@@ -131,6 +89,25 @@ def check_type_numbers(tags: Tags, atoms: ase.Atoms) -> None:
         f'the sites give {found[symbol]} {symbol} in the cell, '
         f'_atom_type_number_in_cell {count:g}; correct one of them'
       )
+
+
+def check_density(tags: Tags, atoms: ase.Atoms) -> None:
+  """Refuses a calculated density that differs from that of the atoms.
+
+  Raises:
+    ValueError: If it differs by more than a quarter.
+  """
+  text = tags.value('exptl_crystal_density_diffrn')
+  stated = number(text) if text else np.nan
+  density = _GRAMS_PER_CM3 * atoms.get_masses().sum() / abs(atoms.cell.volume)
+  if stated > 0 and all(  # g/cm³ or kg/m³.
+    abs(factor * density / stated - 1) > _DENSITY_TOLERANCE
+    for factor in (1, 1000)
+  ):
+    raise ValueError(
+      f'the sites give a density of {density:.3g} g/cm³, but '
+      f'_exptl_crystal_density_diffrn is {text}; atoms are missing or too many'
+    )
 
 
 def formula_contradiction(

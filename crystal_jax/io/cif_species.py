@@ -9,55 +9,22 @@ from __future__ import annotations
 
 import re
 
-import ase.data
-
+from crystal_jax.io.cif_formula import SYMBOLS, formula_text
 from crystal_jax.io.cif_tags import Tags
 from crystal_jax.structure import elements
 
-_FORMULAS = 'sum', 'moiety', 'iupac', 'structural'
-_FORMULA_TERM = re.compile(r'([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?')
 _SYMBOL = re.compile('[A-Za-z]{1,2}')
 _MIXTURE = re.compile('[/,+&][A-Z]')  # 'Al/Si' is no aluminium.
 _LABEL = re.compile(r'([A-Z])([a-z]?)(?![a-z])([A-Z]?)')
 _TWO_SYMBOLS = re.compile('[A-Z][a-z]([A-Z][a-z])(?![a-z])')  # 'FeMg'
-_SYMBOLS = frozenset({*ase.data.chemical_symbols[1:], 'D', 'T'})
+# Molecules, and mixtures with counts: 'H2O', 'CH3', 'SO4', 'Fe.5Mg.5'.
+_SEVERAL = re.compile(
+  r'[A-Z][a-z]?[\d.]*([HOFN](?![a-z])|(?<=[\d.])[A-Z][a-z])'
+)
 _HYDROGENS = {'D': 'H', 'T': 'H'}
 # Carbonyl, hydroxyl, rare earth and transition metal, or cobalt, holmium,
 # rhenium and thulium in capitals.
 _GROUPS = 'CO', 'HO', 'RE', 'TM'
-
-
-def read_formula(tags: Tags) -> dict[str, float] | None:
-  """Counts by symbol of the chemical formula; None if it is missing.
-
-  `_chemical_formula_sum`, else another one if it is a list of symbols and
-  counts. Deuterium and tritium keep their symbols.
-
-  Raises:
-    ValueError: If the formula is malformed.
-  """
-  text = formula_text(tags)
-  if text is None:
-    return None
-  counts: dict[str, float] = {}
-  for term in text.replace(',', ' ').split():
-    position = 0
-    while position < len(term):
-      match = _FORMULA_TERM.match(term, position)
-      if not match or match[1] not in _SYMBOLS:
-        return None  # Free text, such as '(Na, K) Cl'.
-      count = float(match[2] or 1)
-      counts[match[1]] = counts.get(match[1], 0) + count
-      position = match.end()
-  return counts or None
-
-
-def formula_text(tags: Tags) -> str | None:
-  """The chemical formula as it is written; None if it is missing."""
-  for name in _FORMULAS:
-    if text := tags.value(f'chemical_formula_{name}'):
-      return text
-  return None
 
 
 def read_species(tags: Tags, formula: dict[str, float] | None) -> list[str]:
@@ -113,12 +80,12 @@ def _of_label(label: str, declared: set[str]) -> str:
   if not match or _MIXTURE.search(label):
     raise ValueError(_unknown_label(label))
   first, second, capital = match.groups()
-  two = _TWO_SYMBOLS.match(label)
-  if two and two[1] in _SYMBOLS:
+  two = _TWO_SYMBOLS.match(label) or (not declared and _SEVERAL.match(label))
+  if two and two[1] in SYMBOLS:
     raise ValueError(_unknown_label(label))
   if second:
     choices = [first + second]
-    if choices[0] not in _SYMBOLS and _is_in(first, declared):
+    if choices[0] not in SYMBOLS and _is_in(first, declared):
       choices = [first]  # 'Oa', 'Ow'
   else:
     choices = [first, first + capital.lower()] if capital else [first]
@@ -143,7 +110,7 @@ def _is_symbol(name: str, declared: set[str]) -> bool:
   """Whether a name is an element; T only if the file declares tritium."""
   if name in _HYDROGENS:
     return name == 'D' or name in declared
-  return name in _SYMBOLS
+  return name in SYMBOLS
 
 
 def _is_in(symbol: str, declared) -> bool:

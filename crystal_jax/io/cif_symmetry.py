@@ -13,7 +13,7 @@ import re
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.io import operations, space_groups
+from crystal_jax.io import group_names, operations, space_groups
 from crystal_jax.io.cif_tags import Tags
 from crystal_jax.io.operations import IDENTITY, Operations
 from crystal_jax.io.space_groups import SpaceGroupStatement
@@ -52,8 +52,10 @@ _IDS = re.compile(
 _LIKE = re.compile(
   '(?!atom_|geom_|journal_|audit_|publ_|refln_|diffrn_)'
   '(.*(sg_symbol|name_h_m|hermann_mauguin|int_tables_number|space_group|'
-  'spacegroup|crystal_(symmetry|system)).*|'
-  'symmetry|sgr?_.*)'
+  'spacegroup|crystal_(symmetry|system)|symm|symop|sym_op|equiv_pos|bravais|'
+  'pearson|(lattice|cell|centring)_(type|cent(ring|ering)|setting|lattice)|'
+  'lattice_system).*|'
+  'sgr?_.*)'
 )
 _IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
 _MODULATED = re.compile(
@@ -155,13 +157,18 @@ def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:
       return Symmetry([group], is_partial=True)
   if statement is None:
     return Symmetry([group])
-  stated = space_groups.stated_number(statement)
-  if stated is None:
+  stated = space_groups.stated_numbers(statement)
+  if not stated:
     return Symmetry([group], is_partial=len(group.rotations) == 1)
-  listed = space_groups.space_group_number(group)
-  if listed is None and len(group.rotations) > 1:  # A setting of its own.
+  listed = group_names.space_group_number(group)
+  if listed is None and len(group.rotations) > 1:  # A supercell.
     return Symmetry([group])
-  return Symmetry([group], named_number=stated if stated != listed else None)
+  others = stated - {listed}
+  if len(others) > 1:
+    raise ValueError(
+      f'contradictory space group: {statement}; keep what is right'
+    )
+  return Symmetry([group], named_number=others.pop() if others else None)
 
 
 def _statement(tags: Tags) -> tuple[SpaceGroupStatement | None, bool]:

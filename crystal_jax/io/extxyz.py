@@ -23,7 +23,11 @@ _DEFAULT = 'species:S:1:pos:R:3'
 _SPECIES = 'species', 'symbols', 'symbol', 'element', 'elements'
 _NUMBERS = 'z', 'numbers', 'atomic_number', 'atomic_numbers'
 _POSITIONS = 'pos', 'positions', 'position'
-_OCCUPANCIES = 'occupancy', 'occupancies', 'occ'
+# Keys of the unit of length, and units that are not Å.
+_LENGTH_UNIT = re.compile(
+  'units?|.*(length|pos|lattice|cell|coord|dist).*_?units?', re.IGNORECASE
+)
+_OTHER_UNITS = {'bohr', 'au', 'a.u.', 'atomic', 'hartree', 'nm', 'pm', 'm'}
 _JSON = '_JSON '  # Start of a value that ASE writes as JSON.
 _TRUE = {'t', 'true', '1', '.true.'}
 _FALSE = {'f', 'false', '0', '.false.'}
@@ -54,6 +58,9 @@ def parse(text: str) -> list[ase.Atoms]:
 
 def _parse_frame(comment: str, lines: list[str]) -> ase.Atoms:
   pairs = _pairs(comment)
+  for key, value in pairs.items():
+    if _LENGTH_UNIT.fullmatch(key) and value.lower() in _OTHER_UNITS:
+      raise ValueError(f'{key}={value}: lengths are not in Å; convert them')
   columns = _read_columns(pairs.pop('properties', None), lines)
   cell = _read_cell(pairs.pop('lattice', None))
   pbc = _read_pbc(pairs.pop('pbc', None), cell is not None)
@@ -110,7 +117,7 @@ def _read_columns(properties: str | None, lines: list[str]) -> dict[str, Any]:
   columns: dict[str, Any] = {}
   meanings = {
     'species': _SPECIES, 'numbers': _NUMBERS, 'positions': _POSITIONS,
-    'occupancies': _OCCUPANCIES,
+    'occupancies': [n for n in names if fields.OCCUPANCY.fullmatch(n)],
   }  # fmt: skip
   start = 0
   for name, width in zip(names, widths, strict=True):

@@ -9,6 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 _EXPONENT = re.compile(r'(?<=[\d.])[dD](?=[+-]?\d)')
+# Names of a column of occupancies, as programs spell them.
+OCCUPANCY = re.compile(
+  '(site_|chemical_|fract_|frac_)?(occ|occup|occupanc(y|ies)|occupations?|sof|'
+  'population)(_(factors?|fractions?|value))?|frac',
+  re.IGNORECASE,
+)
 
 
 def real(text: str, meaning: str) -> float:

@@ -6,6 +6,8 @@ carbon or calcium.
 
 from __future__ import annotations
 
+import re
+
 import ase
 import numpy as np
 
@@ -21,6 +23,8 @@ from crystal_jax.structure.lattice import from_cell_parameters
 
 _CELL = (6, 15), (15, 24), (24, 33), (33, 40), (40, 47), (47, 54)
 _POSITION = (30, 38), (38, 46), (46, 54)
+# Residues and atoms that were not observed: 'REMARK 465     MET A     1'.
+_MISSING = re.compile(r'REMARK 4(65|70) +(\d+ +)?[A-Z0-9]{1,3} +\w? *-?\d+')
 
 
 def parse(text: str) -> list[ase.Atoms]:
@@ -46,6 +50,11 @@ def parse(text: str) -> list[ase.Atoms]:
       words = line[10:].split()
       values = fields.reals(words[:4], 'a SCALE element')
       inverse[record], shift[record] = values[:3], values[3:]
+    elif _MISSING.match(line):
+      raise ValueError(
+        f'{line[:10]} lists atoms that were not observed; add them as sites, '
+        'or delete the record'
+      )
     elif record[:5] == 'MTRIX' and line[59:60] != '1':
       raise ValueError(
         'MTRIX records stand for atoms that are not listed; list all atoms'

@@ -65,8 +65,8 @@ def parse(text: str, folder: pathlib.Path | None = None) -> ase.Atoms:
   positions = np.reshape(
     [fields.reals(row[:3], 'a coordinate') for row in rows], (-1, 3)
   )
-  row_symbols = _row_symbols(rows, 6 if selective else 3)
-  numbers = _numbers(symbols, counts, row_symbols, lines[0], folder)
+  row_numbers = _row_numbers(rows, 6 if selective else 3)
+  numbers = _numbers(symbols, counts, row_numbers, lines[0], folder)
   positions = positions * scale if is_cartesian else positions @ cell
   return ase.Atoms(numbers, positions, cell=cell, pbc=True)
 
@@ -134,30 +134,37 @@ def _read_mode(lines, line) -> bool:
   return _MODES[mode[0].lower()]
 
 
-def _row_symbols(rows, column) -> list[str] | None:
-  """Species at the ends of the rows, as pymatgen writes them; or None."""
-  found = []
+def _row_numbers(rows, column) -> list[int | None]:
+  """Atomic numbers at the ends of the rows, as pymatgen writes symbols there.
+
+  None for a row without one.
+  """
+  found: list[int | None] = []
   for row in rows:
     words = row[column : column + 3]
     if len(words) == 3 and set(words) <= {'T', 'F'}:
-      return None  # Flags of selective dynamics, not fluorine.
-    word = words[0] if words else ''
+      return []  # Flags of selective dynamics, not fluorine.
     try:
-      elements.number(word)
+      found.append(elements.number(words[0]) if words else None)
     except ValueError:
-      return None
-    found.append(word)
-  return found or None
+      found.append(None)
+  return found
 
 
-def _numbers(symbols, counts, row_symbols, title, folder):
+def _numbers(symbols, counts, row_numbers, title, folder):
   """Atomic numbers of all atoms; sources that disagree are refused."""
   if symbols:
     listed = [_number(symbol) for symbol in symbols]
-  elif row_symbols:
-    return [elements.number(symbol) for symbol in row_symbols]
+  elif row_numbers and None not in row_numbers:
+    return row_numbers
   else:
-    listed = _from_title(title, counts) or _from_potcar(folder, len(counts))
+    named = _from_title(title, counts)
+    listed = _from_potcar(folder, len(counts)) or named
+    if named and named != listed:
+      raise ValueError(
+        f'the title {title[:40]!r} and the POTCAR or OUTCAR beside the file '
+        'name different species; add a line of symbols above the counts'
+      )
   if not listed:
     raise ValueError(
       f'no species are named: a POSCAR of VASP 4, and its title {title[:40]!r} '
@@ -165,9 +172,8 @@ def _numbers(symbols, counts, row_symbols, title, folder):
       'put the POTCAR beside it'
     )
   numbers = np.repeat(listed, counts)
-  if row_symbols:
-    row_numbers = [elements.number(symbol) for symbol in row_symbols]
-    if (numbers != row_numbers).any():
+  for number, row_number in zip(numbers, row_numbers, strict=False):
+    if row_number not in (None, number):
       raise ValueError(
         'the species at the ends of the lines contradict line 6; correct one'
       )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ase
+import ase.cell
 import numpy as np
 
 from crystal_jax.structure import elements, validation
@@ -32,6 +33,7 @@ def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
   if not isinstance(structure.get('lattice'), dict):
     raise ValueError('no cell: a Molecule of pymatgen, or no lattice')
   cell = _array(structure['lattice'].get('matrix'), (3, 3), 'lattice matrix')
+  _check_parameters(structure['lattice'], cell)
   sites = structure.get('sites')
   if not isinstance(sites, list):
     raise ValueError('a Structure of pymatgen without its list of sites')
@@ -45,6 +47,19 @@ def read(data: dict[str, Any]) -> tuple[ase.Atoms, str, dict[str, Any]]:
   atoms = ase.Atoms(numbers, np.reshape(positions, (-1, 3)), cell=cell, pbc=pbc)
   own = data.get('entry_id') or data.get('material_id') or ''
   return atoms, str(own), columns
+
+
+def _check_parameters(lattice: dict[str, Any], cell) -> None:
+  """Refuses lengths and angles that the matrix contradicts."""
+  names = 'a', 'b', 'c', 'alpha', 'beta', 'gamma'
+  stated = _array([lattice.get(n, np.nan) for n in names], (6,), 'lattice')
+  wrong = np.abs(stated - ase.cell.Cell(cell).cellpar()) > _MAX_CONTRADICTION
+  if wrong.any():
+    name = names[int(wrong.argmax())]
+    raise ValueError(
+      f'{name} and the matrix of the lattice contradict each other; delete one '
+      'of them'
+    )
 
 
 def _position(site: dict[str, Any], index: int, cell) -> np.ndarray:

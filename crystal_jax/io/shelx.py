@@ -127,15 +127,20 @@ def _read(text: str):
       raise ValueError(
         'MOVE shifts or inverts the sites after it; give them where they are'
       )
+    elif name[0] == '+':
+      raise ValueError(f'{name} includes another file; paste its lines here')
     elif _PEAK.fullmatch(name):
       peaks += 1
-    elif name[:4] not in _INSTRUCTIONS and name[0] != '+':
+    elif name[:4] not in _INSTRUCTIONS:
       if len(words) < 5:
         raise ValueError(
           f'line {line.strip()[:40]!r} is neither an instruction nor a site; '
           'correct or delete it'
         )
       sites.append((words[0], words[1:]))
+  for name in 'CELL', 'LATT':
+    if len(instructions.get(name, [])) > 1:
+      raise ValueError(f'{name} is there twice; delete one of them')
   if peaks:
     warnings.warn(
       f'{peaks} peaks (Q1, ..) of the SHELX file are no atoms and dropped',

@@ -43,6 +43,27 @@ def without_ones(hm: str) -> str:
   return ' '.join([centring, *(a for a in axes if a != '1')])
 
 
+def is_misread(name: str, found: str) -> bool:
+  """Whether a name with spaces is the short name of groups other than `found`.
+
+  gemmi drops the spaces: it reads P 3 2 (P 3 2 1 or P 3 1 2) as P 32.
+  """
+  name = name.split(':')[0].strip().lower()
+  is_found = name in (found.lower(), without_ones(found).lower())
+  return not is_found and name in _short_names()
+
+
+@functools.cache
+def _short_names() -> set[str]:
+  import gemmi
+
+  return {
+    without_ones(group.hm).lower()
+    for group in gemmi.spacegroup_table()
+    if ' ' in group.hm
+  }
+
+
 def plain(name: str) -> str:
   """A name without parentheses and underscores: P 6_3 is P 63."""
   return ' '.join(re.sub('[()_]', '', name).split())

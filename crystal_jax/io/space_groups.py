@@ -7,6 +7,7 @@ conventional ones that fit the cell are returned.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from typing import NamedTuple
@@ -109,54 +110,18 @@ def matching_settings(
   )
 
 
-def stated_number(statement: SpaceGroupStatement) -> int | None:
-  """The number of the space group that a statement names; or None."""
-  try:
-    number = _number(statement)
-    if number is not None:
-      return number
-  except ValueError:
-    return None
+def stated_numbers(statement: SpaceGroupStatement) -> set[int]:
+  """The numbers of the space groups that a statement names, if understood."""
+  numbers = set()
+  with contextlib.suppress(ValueError):
+    numbers.add(_number(statement))
   for name in statement.names:
-    try:
-      return _by_name(name).number
-    except ValueError:
-      continue
+    with contextlib.suppress(ValueError):
+      numbers.add(_by_name(name).number)
   if statement.hall:
-    try:
-      return _by_hall(statement.hall).number
-    except ValueError:
-      return None
-  return None
-
-
-def space_group_number(group: Operations) -> int | None:
-  """The number of a group, if gemmi knows its setting; or None."""
-  setting = _gemmi_setting(group)
-  return int(setting.number) if setting else None
-
-
-def hermann_mauguin(group: Operations) -> str | None:
-  """The Hermann-Mauguin name of a group's setting, with its origin; or None."""
-  setting = _gemmi_setting(group)
-  return str(setting.xhm()) if setting else None
-
-
-def _gemmi_setting(group: Operations):
-  """The `gemmi.SpaceGroup` of a group; None if gemmi does not know it."""
-  import gemmi
-
-  den = gemmi.Op.DEN
-  steps = group.translations * den
-  if np.abs(steps - np.rint(steps)).max() > 1e-6:
-    return None
-  ops = []
-  for rotation, translation in zip(group.rotations, steps, strict=True):
-    op = gemmi.Op()
-    op.rot = np.rint(rotation * den).astype(int).tolist()
-    op.tran = np.rint(translation).astype(int).tolist()
-    ops.append(op.wrap())
-  return gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
+    with contextlib.suppress(ValueError):
+      numbers.add(_by_hall(statement.hall).number)
+  return {number for number in numbers if number is not None}
 
 
 def _by_name(
@@ -175,6 +140,8 @@ def _by_name(
   setting = gemmi.find_spacegroup_by_name(plain, *angles)
   if setting is None:
     return _by_full_name(name)
+  if tables.is_misread(plain, setting.hm):
+    raise ValueError(_unknown(name))
   number = setting.number
   if ':' in name or re.search(r'\s[HR]$', plain):
     return _Settings(number, {setting.xhm()}, {setting.xhm()})

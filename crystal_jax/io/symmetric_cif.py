@@ -13,7 +13,7 @@ import ase
 import numpy as np
 import spglib
 
-from crystal_jax.io import operations, space_groups
+from crystal_jax.io import group_names, operations
 from crystal_jax.io.operation_text import format_operation
 from crystal_jax.structure import elements, lattice
 from crystal_jax.structure.crystal import Crystal
@@ -88,7 +88,7 @@ def text(crystal: Crystal, symprec: float) -> str:
   )
   return _TEMPLATE.format(
     name=formula.replace(' ', ''),
-    hm=space_groups.hermann_mauguin(group) or found.international,
+    hm=group_names.hermann_mauguin(group) or found.international,
     number=found.number,
     volume=abs(np.linalg.det(cell)),
     units=units,

@@ -10,7 +10,16 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
-from tests.io import odd_files, odd_programs, odd_symmetry, odd_units
+from tests.io import (
+  odd_contents,
+  odd_files,
+  odd_formats,
+  odd_json,
+  odd_programs,
+  odd_statements,
+  odd_symmetry,
+  odd_units,
+)
 from tests.io.test_reports import formula, in_order
 
 # Messages of Python and of libraries that parse, which say nothing to a user.
@@ -21,7 +30,16 @@ LIBRARY_WORDS = re.compile(
 )
 CASES = [
   (kind, *case)
-  for module in (odd_files, odd_symmetry, odd_units, odd_programs)
+  for module in (
+    odd_contents,
+    odd_files,
+    odd_formats,
+    odd_json,
+    odd_programs,
+    odd_statements,
+    odd_symmetry,
+    odd_units,
+  )
   for kind, cases in module.KINDS.items()
   for case in cases
 ]

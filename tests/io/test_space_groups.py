@@ -4,35 +4,47 @@ import numpy as np
 import pytest
 
 import crystal_jax as cj
-from crystal_jax.io import space_group_tables, space_groups
+from crystal_jax.io import (
+  group_names,
+  operations,
+  space_group_tables,
+  space_groups,
+)
 from crystal_jax.io.space_groups import SpaceGroupStatement
 from tests.cifs import cif, save
 
 
 @pytest.mark.parametrize(
-  ('statement', 'number'),
+  ('statement', 'numbers'),
   [
-    (SpaceGroupStatement(names=('F 4/m -3 2/m',)), 225),
-    (SpaceGroupStatement(names=('P 63/m 2/m 2/c',)), 194),
-    (SpaceGroupStatement(names=('F m -3 m',)), 225),
-    (SpaceGroupStatement(names=('no name', 'P 21/c')), 14),
-    (SpaceGroupStatement(names=('no name',), hall='-F 4 2 3'), 225),
-    (SpaceGroupStatement(number='62', names=('no name',)), 62),
-    (SpaceGroupStatement(schoenflies='D4h^14'), 136),
-    (SpaceGroupStatement(names=('no name',)), None),
-    (SpaceGroupStatement(number='many'), None),
+    (SpaceGroupStatement(names=('F 4/m -3 2/m',)), {225}),
+    (SpaceGroupStatement(names=('P 63/m 2/m 2/c',)), {194}),
+    (SpaceGroupStatement(names=('F m -3 m',)), {225}),
+    (SpaceGroupStatement(names=('no name', 'P 21/c')), {14}),
+    (SpaceGroupStatement(names=('no name',), hall='-F 4 2 3'), {225}),
+    (SpaceGroupStatement(number='62', names=('no name',)), {62}),
+    (SpaceGroupStatement(number='1', names=('F m -3 m',)), {1, 225}),
+    (SpaceGroupStatement(schoenflies='D4h^14'), {136}),
+    (SpaceGroupStatement(names=('no name',)), set()),
+    (SpaceGroupStatement(names=('P 3 2', 'P -3 m')), set()),
+    (SpaceGroupStatement(number='many'), set()),
   ],
 )
-def test_the_stated_number(statement, number):
-  assert space_groups.stated_number(statement) == number
+def test_the_stated_numbers(statement, numbers):
+  assert space_groups.stated_numbers(statement) == numbers
 
 
 @pytest.mark.parametrize('name', ['F d -3 m:2', 'P 1 21/c 1', 'R -3 c:H'])
 def test_number_and_name_of_operations(name):
   group = space_group_tables.operations_of(name)
-  assert space_groups.hermann_mauguin(group) == name
-  number = space_groups.stated_number(SpaceGroupStatement(names=(name,)))
-  assert space_groups.space_group_number(group) == number
+  assert group_names.hermann_mauguin(group) == name
+  numbers = space_groups.stated_numbers(SpaceGroupStatement(names=(name,)))
+  assert {group_names.space_group_number(group)} == numbers
+
+
+def test_the_number_of_a_setting_of_its_own():
+  group = operations.parse_group(('x,y,z', '-x,y+1/2,-z+1/2'))
+  assert group_names.space_group_number(group) == 4
 
 
 def test_the_conventional_setting_comes_first():
@@ -43,7 +55,7 @@ def test_the_conventional_setting_comes_first():
   orthogonal = np.diag([5.0, 6.0, 7.0])
   statement = SpaceGroupStatement(number='14')
   (group,) = space_groups.matching_settings(statement, orthogonal)
-  assert space_groups.hermann_mauguin(group) == 'P 1 21/c 1'
+  assert group_names.hermann_mauguin(group) == 'P 1 21/c 1'
 
 
 def test_a_full_name_is_compared_with_the_listed_operations(tmp_path):

@@ -121,7 +121,9 @@ def atoms_of_json(row: dict[str, Any], key: Any) -> ase.Atoms:
   """
   names = 'numbers', 'positions', 'cell', 'pbc'
   try:
-    numbers, positions, cell, pbc = (_json_array(row.get(n)) for n in names)
+    numbers, positions, cell, pbc = (_json_array(row[n]) for n in names)
+    if (numbers % 1).any():
+      raise ValueError('atomic numbers that are not integers')
     return ase.Atoms(
       numbers.astype(int),
       positions.reshape(-1, 3),

@@ -8,8 +8,11 @@ are properties.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
+import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +37,12 @@ _FEATURES = {
   'unknown_positions': 'atoms without positions; add them as sites',
   'site_attachments': 'atoms attached to sites; add them as sites',
 }
+
+
+# Values of site_coordinate_span that mean all atoms of the cell.
+_SPANS = 'unit_cell', 'folded_unit_cell'
+_TERM = re.compile(r'([A-Z][a-z]?)(\d*)')
+_MAX_CONTRADICTION = 0.05  # Å; coordinates differ by rounding only.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +79,19 @@ class Entry:
     count = fields.get('nsites')
     if count is not None and count != len(names):
       raise ValueError(f'{len(names)} species, but nsites is {count}')
+    _check_contents(fields, cell, positions)
+    dimensions = fields.get('nperiodic_dimensions')
     pbc = fields.get('dimension_types') or (1, 1, 1)
+    if dimensions is not None and dimensions != sum(map(bool, pbc)):
+      raise ValueError(
+        f'nperiodic_dimensions is {dimensions}; need a crystal, periodic in 3'
+      )
     if len(pbc) != 3:
       raise ValueError(f'dimension_types {pbc}: need three of 0 or 1')
     numbers = [elements.number(name) for name in names]
     if unknown:
       raise ValueError(f'species {unknown[0]!r} of a site is not described')
+    _check_formula(fields, numbers)
     return ase.Atoms(
       numbers,
       positions,
@@ -129,6 +145,46 @@ def read_block(path: str, group: int, first: int) -> list[dict[str, Any]]:
   return _row_group(path, group).slice(first, _BLOCK).to_pylist()
 
 
+def _check_contents(fields: dict[str, Any], cell, positions) -> None:
+  """Refuses a part of the cell, and fractional positions that contradict."""
+  span = fields.get('site_coordinate_span')
+  if span is not None and span not in _SPANS:
+    raise ValueError(
+      f'site_coordinate_span {span!r}: need all sites of the unit cell'
+    )
+  if fields.get('fractional_site_positions') is None:
+    return
+  fractional = _array(fields, 'fractional_site_positions')
+  if fractional.shape != positions.shape or (
+    np.abs(fractional @ cell - positions).max() > _MAX_CONTRADICTION
+  ):
+    raise ValueError(
+      'fractional_site_positions and cartesian_site_positions contradict each '
+      'other; delete one of them'
+    )
+
+
+def _check_formula(fields: dict[str, Any], numbers: list[int]) -> None:
+  """Refuses elements and a reduced formula that the sites contradict."""
+  found = collections.Counter(map(elements.symbol, numbers))
+  listed = fields.get('elements')
+  count = fields.get('nelements')
+  divisor = math.gcd(*found.values())
+  reduced = {symbol: n // divisor for symbol, n in found.items()}
+  formula = str(fields.get('chemical_formula_reduced') or '')
+  stated = {s: int(n or 1) for s, n in _TERM.findall(formula)}
+  known = {'H' if symbol == 'D' else symbol for symbol in listed or ()}
+  if (
+    (listed is not None and known != set(found))
+    or (count is not None and listed is None and count != len(found))
+    or (stated and 'D' not in stated and stated != reduced)
+  ):
+    raise ValueError(
+      f'the sites hold {reduced}, but the entry states '
+      f'{formula or listed or count}; atoms are missing or too many'
+    )
+
+
 def _kinds(species: Any) -> dict[str, str]:
   """The element of each species.
 
@@ -142,7 +198,9 @@ def _kinds(species: Any) -> dict[str, str]:
     name = str(kind['name'])
     for share in kind.get('concentration') or (1.0,):
       validation.check_occupancy(name, share)
-    if any(kind.get('nattached') or ()):
+    if name in kinds:
+      raise ValueError(f'species {name} is described twice; keep one')
+    if any(kind.get('nattached') or kind.get('attached') or ()):
       raise ValueError(f'species {name}: {_FEATURES["site_attachments"]}')
     symbols = kind.get('chemical_symbols') or [name]
     if len(symbols) > 1:
