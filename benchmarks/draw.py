@@ -68,7 +68,7 @@ def _arguments():
   parser.add_argument('--steps', type=int, default=latent_sampling.STEPS)
   parser.add_argument(
     '--temperature', type=float, default=latent_sampling.TEMPERATURE,
-    help='scale of the noise of latents; not of --free (default: %(default)s)',
+    help='scale of the noise of latents; --free has the default (%(default)s)',
   )  # fmt: skip
   parser.add_argument('--refine', default='none')
   parser.add_argument('--seed', type=int, default=0)
