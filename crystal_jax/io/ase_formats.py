@@ -49,6 +49,14 @@ _REFUSED = {
     r'(?i)\bmixture\b',
     'partial occupancy: a MIXTURE; give an ordered structure',
   ),
+  'octopus-in': (
+    r'(?mi)^[ \t]*Units(Input)?[ \t]*=(?!.*atomic)',
+    'units other than atomic ones, which are not read; convert it to CIF',
+  ),
+  'crystal': (
+    r'\A\s*[012]\s',
+    'not periodic in three directions; give a crystal',
+  ),
   'cfg': (
     r'(?mi)^\s*(A\s*=(?!\s*0*1(\.0*)?(?![\d.]))|auxiliary.*=\s*occ)',
     'a length scale A other than 1, or occupancies, which are not read; '

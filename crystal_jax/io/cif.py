@@ -35,6 +35,9 @@ if TYPE_CHECKING:  # Only reading a CIF needs it at run time.
 
 # Text that is not ASCII has no meaning in a CIF, and gemmi refuses it.
 _ASCII = bytes(range(128)) + b'-' * 128
+# Dashes and the minus sign in UTF-8, and the space that does not break.
+_DASHES = re.compile(rb'\xe2\x80[\x90-\x95]|\xe2\x88\x92')
+_SPACE = b'\xc2\xa0'
 
 # Columns of the sites; they must stand in one loop, since they are read row by
 # row.
@@ -113,7 +116,8 @@ def blocks(file: IO) -> Iterator[Block]:
   data = file.read()
   if isinstance(data, str):
     data = data.encode()
-  data = data.removeprefix(codecs.BOM_UTF8).translate(_ASCII)
+  data = _DASHES.sub(b'-', data.removeprefix(codecs.BOM_UTF8))
+  data = data.replace(_SPACE, b' ').translate(_ASCII)
   data = data.replace(b'\r\n', b'\n').replace(b'\r', b'\n')
   try:  # Level 0: one name may head two blocks.
     document = gemmi.cif.read_string(data, check_level=0)

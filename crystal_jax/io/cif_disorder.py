@@ -58,13 +58,14 @@ def check_alternatives(tags: Tags, labels: Sequence[str]) -> None:
   Raises:
     ValueError: If a site is, or the sites are those of several models.
   """
-  for label, value in zip(
-    labels, tags.column('atom_site_label_alt_id'), strict=False
-  ):
-    if value not in _UNKNOWN:
-      raise ValueError(
-        f'disorder: site {label} is alternative {value}; keep one of them'
-      )
+  for tag in tags:
+    if not (tag.startswith('atom_site_') and tag.endswith('alt_id')):
+      continue
+    for label, value in zip(labels, tags.column(tag), strict=False):
+      if value not in _UNKNOWN:
+        raise ValueError(
+          f'disorder: site {label} is alternative {value}; keep one of them'
+        )
   if len(tags.known('atom_site_pdbx_pdb_model_num')) > 1:
     raise ValueError('the sites are those of several models; keep one of them')
   groups = tags.column('atom_site_disorder_group') or tags.column(
@@ -77,12 +78,15 @@ def check_alternatives(tags: Tags, labels: Sequence[str]) -> None:
     )
   assemblies = tags.column('atom_site_disorder_assembly') or ['.'] * len(groups)
   alternatives = collections.defaultdict(set)
-  for label, assembly, group in zip(labels, assemblies, groups, strict=False):
+  occupancies = tags.column('atom_site_occupancy') or ['?'] * len(groups)
+  for label, assembly, group, occupancy in zip(
+    labels, assemblies, groups, occupancies, strict=False
+  ):
     if group in ('.', '?', '0'):
       continue
     alternatives[assembly].add(group)
-    has_occupancy = bool(tags.known('atom_site_occupancy'))
-    if len(alternatives[assembly]) > 1 or group[0] == '-' or not has_occupancy:
+    is_open = group[0] == '-' or occupancy in _UNKNOWN
+    if len(alternatives[assembly]) > 1 or is_open:
       raise ValueError(
         f'disorder: site {label} is one of several alternatives (group '
         f'{group}); keep one of them'

@@ -43,6 +43,8 @@ def read_species(tags: Tags, formula: dict[str, float] | None) -> list[str]:
     if not _is_capitals(symbol):
       declared |= _element(symbol)
   symbols = tags.column('atom_site_type_symbol')
+  if not tags.known('atom_site_type_symbol'):
+    symbols = []
   labels = tags.column('atom_site_label')
   names = symbols or labels
   if not names:

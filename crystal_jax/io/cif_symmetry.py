@@ -57,7 +57,7 @@ _LIKE = re.compile(
   'lattice_system).*|'
   'sgr?_.*)'
 )
-_IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'x,y,z', 'a,b,c'
+_IDENTITY_TRANSFORMS = 'a,b,c;0,0,0', 'a,b,c', 'x,y,z;0,0,0', 'x,y,z'
 _MODULATED = re.compile(
   '(space_group|symmetry)_.*ssg|cell_(modulation|wave_v|subsystem)|'
   'atom_site_(displace|occ|rot|fourier)_'
@@ -132,7 +132,7 @@ def _listed_group(tags: Tags, cell) -> Operations | None:
     if tags.known(name)
   ]
   names, centrings = (
-    tuple(text.rsplit(',', 1)[0] for text in tags.known(name))
+    tuple(','.join(text.split(',')[:3]) for text in _magnetic(tags, name))
     for name in (_MAGNETIC, _MAGNETIC_CENTRINGS)
   )
   if names or centrings:
@@ -145,6 +145,15 @@ def _listed_group(tags: Tags, cell) -> Operations | None:
     )
   operations.check_lattice(groups[0], cell)
   return groups[0]
+
+
+def _magnetic(tags: Tags, name: str) -> list[str]:
+  """Magnetic operations; their time reversal may be a column of its own."""
+  listed = tags.known(name)
+  for text in listed:
+    if text.count(',') not in (2, 3):
+      raise ValueError(f'magnetic operation {text!r}: need x,y,z,+1')
+  return listed
 
 
 def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:

@@ -137,4 +137,6 @@ def _stride(values, first: int, step: int) -> list[str]:
 def _unquote(value: str) -> str:
   import gemmi
 
+  if len(value) > 5 and value[:3] == value[-3:] in ("'''", '"""'):  # CIF 2.
+    return value[3:-3]
   return gemmi.cif.as_string(value)

@@ -64,7 +64,7 @@ def parse(text: str) -> list[ase.Atoms]:
     elif record in ('ATOM', 'HETATM'):
       models[-1].append(line)
   listed = text.count('\nREMARK 290   SMTRY1 ')
-  if listed > 1 and len(group.rotations) == 1:
+  if listed > 1 and len(group.rotations) != listed:
     raise ValueError(
       f'REMARK 290 lists {listed} symmetry operations, but CRYST1 names no '
       'space group that has them; name it'

@@ -50,18 +50,21 @@ def is_misread(name: str, found: str) -> bool:
   """
   name = name.split(':')[0].strip().lower()
   is_found = name in (found.lower(), without_ones(found).lower())
-  return not is_found and name in _short_names()
+  return not is_found and name in short_names()
 
 
 @functools.cache
-def _short_names() -> set[str]:
+def short_names() -> dict[str, tuple[set[str], set[int]]]:
+  """Settings and numbers of each short name in lower case: 'p 21/b'."""
   import gemmi
 
-  return {
-    without_ones(group.hm).lower()
-    for group in gemmi.spacegroup_table()
-    if ' ' in group.hm
-  }
+  found: dict[str, tuple[set[str], set[int]]] = {}
+  for group in gemmi.spacegroup_table():
+    short = without_ones(group.hm).lower()
+    names, numbers = found.setdefault(short, (set(), set()))
+    names.add(group.xhm())
+    numbers.add(group.number)
+  return found
 
 
 def plain(name: str) -> str:

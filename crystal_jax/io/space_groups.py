@@ -139,7 +139,7 @@ def _by_name(
   angles = () if cell is None else ase.cell.Cell(cell).angles()[[0, 2]]
   setting = gemmi.find_spacegroup_by_name(plain, *angles)
   if setting is None:
-    return _by_full_name(name)
+    return _by_short_name(plain) or _by_full_name(name)
   if tables.is_misread(plain, setting.hm):
     raise ValueError(_unknown(name))
   number = setting.number
@@ -155,6 +155,14 @@ def _by_name(
       each.xhm() for each in table if tables.without_ones(each.hm) == short
     }
   return _Settings(number, conventional, all_settings)
+
+
+def _by_short_name(plain: str) -> _Settings | None:
+  """Settings of a short name of one group, such as P 21/b; or None."""
+  names, numbers = tables.short_names().get(plain.lower(), (set(), set()))
+  if len(numbers) != 1:
+    return None
+  return _Settings(next(iter(numbers)), names, names)
 
 
 def _by_full_name(name: str) -> _Settings:

@@ -58,6 +58,11 @@ KINDS = {
     ('d.cif', _site_column('refinement_flags_posn', 'S', 'R'), 'O2'),
     ('e.cif', _site_column('occupancy_su', '.01', '.02'), 'O2'),
     ('f.cif', _site_column('disorder_group_id', 'A', 'B'), 'refuse: disorder'),
+    ('g.cif', _site_column('occupancy disorder_group', '1 .', '? 1'),
+     'refuse: disorder'),
+    ('h.cif', _site_column('occupancy disorder_group', '? .', '1 1'), 'O2'),
+    *((f'{name}.cif', _site_column(name, 'A', 'B'), 'refuse: alternative A')
+      for name in ('alt_id', 'auth_alt_id')),
   ],
   'atoms that other tags state': [
     ('a.cif', cif(_OXYGEN, 'loop_\n_chemical_conn_atom_number\n'
@@ -81,6 +86,11 @@ KINDS = {
     *((f'{name}.cif', cif(_ARGON, f'_pdbx_unobs_or_zero_occ_{name}.id 1',
                           columns=_MMCIF), 'refuse: without positions')
       for name in ('atoms', 'residues')),
+  ],
+  'types that are unknown': [
+    ('a.cif', cif('Na1 ? 0 0 0\nCl1 ? .5 .5 .5', HM), 'Na4Cl4'),
+    ('b.cif', cif('Na1 ? 0 0 0\nCl1 Cl .5 .5 .5', HM),
+     'refuse: unknown species'),
   ],
   'labels of molecules and mixtures': [
     *((f'{label}.cif', cif(f'{label} 0 0 0', columns=_LABELS),

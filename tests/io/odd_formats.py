@@ -21,6 +21,19 @@ _CAR = (
   'NA1   0.000000000  0.000000000  0.000000000 XXXX 1      xx      Na  0.000\n'
   'end\nend\n'
 )
+_F34 = (
+  '{} 1 1\n5.64 0 0\n0 5.64 0\n0 0 5.64\n1\n1 0 0\n0 1 0\n0 0 1\n0 0 0\n'
+  '2\n11 0 0 0\n17 2.82 2.82 2.82\n'
+)
+_OCTOPUS = (
+  'PeriodicDimensions = 3\nUnitsInput = {0}\n%LatticeParameters\n {1} | {1} | '
+  '{1}\n%\n%LatticeVectors\n 0 | 1/2 | 1/2\n 1/2 | 0 | 1/2\n 1/2 | 1/2 | 0\n%\n'
+  '%ReducedCoordinates\n "Na" | 0 | 0 | 0\n "Cl" | 1/2 | 1/2 | 1/2\n%\n'
+)
+_SMTRY = ''.join(
+  f'REMARK 290   SMTRY1   {i}  1.000000  0.000000  0.000000        0.00000\n'
+  for i in (1, 2, 3, 4)
+)
 _PDB = pdb('P 1')
 
 
@@ -57,6 +70,10 @@ KINDS = {
     ('c.res', shelx(more='CELL 0.7 9 9 9 90 90 90'), 'refuse: CELL is there'),
     ('d.res', shelx(more='LATT 1'), 'refuse: LATT is there twice'),
   ],
+  'operations of REMARK 290': [
+    ('a.pdb', f'HEADER\n{_SMTRY}{pdb("P -1")}', 'refuse: REMARK 290'),
+    ('b.pdb', f'HEADER\n{_SMTRY}{pdb("P 2 2 2")}', 'Na1Cl1'),
+  ],
   'atoms of a PDB file that were not observed': [
     ('a.pdb', 'REMARK 465   M RES C SSSEQI\nREMARK 465     MET A     1\n'
      + _PDB, 'refuse: not observed'),
@@ -66,6 +83,9 @@ KINDS = {
      + _PDB, 'Na1Cl1'),
   ],
   'what ASE ignores': [
+    ('inp', _OCTOPUS.format('ev_angstrom', 5.64), 'refuse: units other than'),
+    ('slab.f34', _F34.format(2), 'refuse: not periodic in three'),
+    ('bulk.f34', _F34.format(3), 'Na1Cl1'),
     ('a.cfg', _CFG.format('1.0', 3, ''), 'Na1Cl1'),
     ('b.cfg', _CFG.format('2.0', 3, ''), 'refuse: a length scale'),
     ('c.cfg', _CFG.format('1.0', '4\nauxiliary[0] = occ', ' .5'),

@@ -59,6 +59,11 @@ KINDS = {
     ('b.cif', _named('P 3 1 2', HEXAGONAL), 'Ti6O6'),
     ('c.cif', _named('P 3 2 1', HEXAGONAL), 'Ti6O6'),
     ('d.cif', _named('C 2', _MONOCLINIC), 'Ti4O4'),
+    ('g.cif', _named('P 21/b', (5.1, 5.3, 5.2, 90, 90, 99)), 'Ti4O4'),
+    ('h.cif', _named('P 21/b', (5.1, 5.3, 5.2, 99, 90, 90)), 'Ti4O4'),
+    ('i.cif', _named('P 21/b', _MONOCLINIC), 'refuse: does not fit'),
+    ('j.cif', _named('P 21/b', (5, 6, 7, 90, 90, 90)),
+     'refuse: which setting'),
     ('f.cif', _named('P 2 1 2 1 2 1', (5, 6, 7, 90, 90, 90)), 'Ti4O4'),
   ],
   'names, numbers and lists that contradict': [
@@ -83,6 +88,29 @@ KINDS = {
      _LISTED),
     ('m.cif', _named('P 1', _MONOCLINIC, *_CENTRES['C']), 'Ti2O2'),
     ('n.cif', _named('C 1', _MONOCLINIC, *_CENTRES['C']), 'Ti2O2'),
+  ],
+  'signs and quotes of Unicode and CIF 2': [
+    ('a.cif', cif(head=operations('x,y,z', *(
+      one.replace('+', '\u2212') for one in F[1:]))), 'Na4Cl4'),
+    ('b.cif', _named('F m \u20133 m', (5.64, 5.64, 5.64, 90, 90, 90),
+                     sites='Na1 Na 0 0 0\nCl1 Cl \u22120.5 .5 .5'), 'Na4Cl4'),
+    ('c.cif', cif(head="_space_group_name_H-M_alt '''F m -3 m'''"), 'Na4Cl4'),
+    ('d.cif', cif(head='_space_group_name_H-M_alt """F m -3 m"""'), 'Na4Cl4'),
+    ('e.cif', cif('Na1 Na 0 0\u00a0 0\nCl1 Cl .5 .5 .5', HM), 'Na4Cl4'),
+    ('f.cif', cif('Na1 Na 0 0 0\nCl1 Cl 5\u00b75 .5 .5', HM),
+     'refuse: no numbers'),
+  ],
+  'operations with a column of time reversal': [
+    ('a.mcif', cif(head='\n'.join([
+      'loop_', '_space_group_symop.magn_operation_xyz',
+      '_space_group_symop.magn_operation_timereversal',
+      *(f"'{one}' {sign}1" for one, sign in zip(F, '+--+', strict=True))])),
+     'Na4Cl4'),
+    ('b.mcif', cif(head=operations(
+      'x,y,z,+1', '-x,-y', tag='_space_group_symop_magn_operation.xyz')),
+     'refuse: magnetic operation'),
+    ('c.cif', cif(head=f"{HM}\n_space_group.transform_Qq_xyz 'x,y,z;0,0,0'"),
+     'Na4Cl4'),
   ],
   'a stated density': [
     ('a.cif', cif(head='_exptl_crystal_density_diffrn 2.164'),
