@@ -42,6 +42,7 @@ _FEATURES = {
 # Values of site_coordinate_span that mean all atoms of the cell.
 _SPANS = 'unit_cell', 'folded_unit_cell'
 _TERM = re.compile(r'([A-Z][a-z]?)(\d*)')
+_RATIO_TOLERANCE = 0.01  # Ratios of elements are rounded.
 _MAX_CONTRADICTION = 0.05  # Å; coordinates differ by rounding only.
 
 
@@ -173,10 +174,19 @@ def _check_formula(fields: dict[str, Any], numbers: list[int]) -> None:
   reduced = {symbol: n // divisor for symbol, n in found.items()}
   formula = str(fields.get('chemical_formula_reduced') or '')
   stated = {s: int(n or 1) for s, n in _TERM.findall(formula)}
+  ratios = dict(
+    zip(listed or (), fields.get('elements_ratios') or (), strict=False)
+  )
+  is_off = any(
+    abs(found.get(symbol, 0) / len(numbers) - ratio) > _RATIO_TOLERANCE
+    for symbol, ratio in ratios.items()
+    if 'D' not in ratios and isinstance(ratio, float)
+  )
   known = {'H' if symbol == 'D' else symbol for symbol in listed or ()}
   if (
     (listed is not None and known != set(found))
     or (count is not None and listed is None and count != len(found))
+    or is_off
     or (stated and 'D' not in stated and stated != reduced)
   ):
     raise ValueError(
