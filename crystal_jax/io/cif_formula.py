@@ -53,8 +53,8 @@ def _parse(text: str) -> dict[str, float] | None:
     if not match or (match[1] and match[1] not in SYMBOLS):
       return None
     position = match.end()
-    symbol, opening, _, count = match.groups()
-    if opening:
+    symbol, bracket, _, count = match.groups()
+    if bracket:
       groups.append({})
       continue
     if not symbol and len(groups) < 2:

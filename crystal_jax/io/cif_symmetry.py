@@ -172,12 +172,13 @@ def _listed_symmetry(tags: Tags, group: Operations) -> Symmetry:
   listed = group_names.space_group_number(group)
   if listed is None and len(group.rotations) > 1:  # A supercell.
     return Symmetry([group])
-  others = stated - {listed}
-  if len(others) > 1:
+  contradicting = stated - {listed}
+  if len(contradicting) > 1:
     raise ValueError(
       f'contradictory space group: {statement}; keep what is right'
     )
-  return Symmetry([group], named_number=others.pop() if others else None)
+  named = contradicting.pop() if contradicting else None
+  return Symmetry([group], named_number=named)
 
 
 def _statement(tags: Tags) -> tuple[SpaceGroupStatement | None, bool]:

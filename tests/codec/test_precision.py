@@ -15,7 +15,9 @@ from crystal_jax.representation.separation import Separation
 from tests import codecs, crystals, precision
 
 
-@pytest.mark.parametrize('kind', ['cell', 'coded_box'])
+@pytest.mark.parametrize(
+  'kind', ['cell', pytest.param('coded_box', marks=pytest.mark.slow)]
+)
 def test_products_of_a_codec_are_of_full_precision(kind):
   codec = codecs.untrained(kind)
   model, batch = codec.to_arrays([crystals.perovskite()])

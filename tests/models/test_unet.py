@@ -15,7 +15,9 @@ from crystal_jax.models.unet import (
 from crystal_jax.structure.elements import NUM_CLASSES, UNIT_NUMBER
 
 
-@pytest.mark.parametrize(('fold', 'size'), [(1, 7), (4, 8)])
+@pytest.mark.parametrize(
+  ('fold', 'size'), [pytest.param(1, 7, marks=pytest.mark.slow), (4, 8)]
+)
 def test_scores_at_every_voxel_or_at_some(fold, size):
   unet = UNet(widths=(8, 16), fold=fold, features=4)
   density = jax.random.uniform(jax.random.key(0), (2, size, size, size, 1))

@@ -35,6 +35,7 @@ def entry(monkeypatch):
   monkeypatch.setitem(tasks.TASKS, 'linear', linear_stage.TASK)
 
 
+@pytest.mark.slow
 def test_a_second_stage_trains_and_is_evaluated(frozen, tmp_path):
   run, state = tasks.train(frozen, tmp_path)
   rows = logs.read_metrics(tmp_path / logs.METRICS_FILE)

@@ -85,6 +85,7 @@ def test_another_config_in_the_same_workdir_is_an_error(unbroken, tiny_config):
     tasks.train(tiny_config, workdir)
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_without_its_data(unbroken, tmp_path):
   config, workdir, state = unbroken
   found, model, params = checkpoints.load_model(workdir)

@@ -30,6 +30,7 @@ def test_components_in_units_of_the_noise():
   np.testing.assert_allclose(overlap, np.eye(4), atol=0.05)
 
 
+@pytest.mark.slow
 def test_all_components_keep_what_the_networks_decode(crystals, tmp_path):
   codecs.untrained().save(tmp_path / 'tokens')
   tokens = cj.Codec.load(tmp_path / 'tokens')

@@ -78,7 +78,7 @@ def neighbours_exchanged(crystal):
   'wrong, config',
   [
     pytest.param(one_substituted, CONFIG, marks=pytest.mark.slow),
-    (one_added, CONFIG),
+    pytest.param(one_added, CONFIG, marks=pytest.mark.slow),
     (one_removed, CONFIG),
     pytest.param(one_substituted, LARGE, marks=pytest.mark.slow),
     pytest.param(two_exchanged, LARGE, marks=pytest.mark.slow),
