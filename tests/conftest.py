@@ -59,6 +59,13 @@ _LONGEST = (
   'training/test_coded_loss.py', 'models/test_vae.py', 'docs/test_pages.py',
 )  # fmt: skip
 
+# Files and folders of tests that train, or pmap.
+_TRAINING = (
+  'training', 'experiments', 'evaluation', 'generation', 'notebooks',
+  'codec/test_saved.py', 'density/test_voxelize_in_jax.py',
+  'test_own_crystals.py', 'test_random_frames.py', 'test_speed_benchmarks.py',
+)  # fmt: skip
+
 
 def _files(names):
   """Paths of files of tests; an error if one has moved."""
@@ -89,6 +96,26 @@ def compiled_well(request):
   if well:
     jax.config.update('jax_disable_most_optimizations', True)
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def no_cache_of_training(request):
+  """Keeps no compiled function of files that train, nor of their processes.
+
+  JAX 0.10.1 once crashed when it wrote a pmapped step of two devices into the
+  cache.
+  """
+  trains = [ROOT / 'tests' / name for name in _TRAINING]
+  if not any(request.path.is_relative_to(path) for path in trains):
+    yield
+    return
+  name = 'jax_persistent_cache_min_compile_time_secs'
+  before = getattr(jax.config, name)
+  jax.config.update(name, 1e9)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('JAX_ENABLE_COMPILATION_CACHE', 'false')
+    yield
+  jax.config.update(name, before)
 
 
 @pytest.fixture

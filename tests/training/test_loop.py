@@ -81,7 +81,7 @@ def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
 def test_another_config_in_the_same_workdir_is_an_error(unbroken, tiny_config):
   _, workdir, _ = unbroken
   tiny_config.model.vae.latent = 4
-  with pytest.raises(ValueError, match='changed model.vae.latent'):
+  with pytest.raises(ValueError, match='differs in model.vae.latent'):
     tasks.train(tiny_config, workdir)
 
 
