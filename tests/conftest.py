@@ -49,6 +49,7 @@ _COMPILED_WELL = (
 )  # fmt: skip
 # These take longest, so they begin: two workers then end together.
 _LONGEST = (
+  'training/test_distributed.py', 'data/test_interruptions.py',
   'density/test_voxelize.py', 'density/test_voxelize_in_jax.py',
   'density/test_derivatives.py', 'training/test_loop.py',
   'codec/test_codec.py', 'codec/test_shipped.py', 'codec/test_saved.py',
