@@ -12,7 +12,7 @@ have the atoms of the crystal. Files, table, page and exit status are those of
 import argparse
 import pathlib
 
-from crystal_jax.cli import draws, inputs
+from crystal_jax.cli import draw_options, draws, inputs
 from crystal_jax.evaluation import pairs
 from crystal_jax.io import read
 
@@ -20,7 +20,7 @@ from crystal_jax.io import read
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of this command."""
   parser.add_argument('crystal', type=pathlib.Path, help='a crystal file')
-  draws.add_arguments(parser)
+  draw_options.add_arguments(parser)
   parser.add_argument(
     '--strength',
     type=float,
@@ -32,18 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Alters a crystal; returns the exit status."""
   crystal = read(args.crystal)
-  codec = draws.open_codec(args)
+  codec = draw_options.open_codec(args)
   codec.encode(crystal, skip=True)
   if codec.failures:
     reason = codec.failures[0] + inputs.codec_suggestion(crystal, codec)
     raise ValueError(f'{args.crystal}: {reason}.')
-  with draws.unmet_in_table():
+  with draw_options.unmet_in_table():
     crystals = codec.alter(
       crystal,
       args.n,
       strength=args.strength,
       seed=args.seed,
-      **draws.conditions(args),
+      **draw_options.conditions(args),
     )
   crystals = draws.symmetrize(args, crystals)
   first = None

@@ -22,12 +22,12 @@ Exit status: 0 if every sample gave a crystal, 3 if some did not, 1 if none did.
 import argparse
 import dataclasses
 
-from crystal_jax.cli import draws, screening
+from crystal_jax.cli import draw_options, draws, screening
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of this command."""
-  draws.add_arguments(parser)
+  draw_options.add_arguments(parser)
   parser.add_argument(
     '--formula-units', type=int, help='formula units in the primitive cell'
   )
@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Samples crystals; returns the exit status."""
-  codec = draws.open_codec(args)
-  with draws.unmet_in_table():
+  codec = draw_options.open_codec(args)
+  with draw_options.unmet_in_table():
     crystals = codec.sample(
       args.n,
       seed=args.seed,
       formula_units=args.formula_units,
-      **draws.conditions(args),
+      **draw_options.conditions(args),
     )
   crystals = draws.symmetrize(args, crystals)
   report = draws.SampleReport.of(codec)

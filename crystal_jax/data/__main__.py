@@ -5,7 +5,7 @@ python -m crystal_jax.data datasets/oqmd_icsd20 [--data_dir=DIR]
 
 import argparse
 
-from crystal_jax.data import sources
+from crystal_jax.data import builders
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
   parser.add_argument('--manual_dir', help='folder of files that you provide')
   args = parser.parse_args(argv)
   for builder in args.builder:
-    prepared = sources.prepare(builder, args.data_dir, args.manual_dir)
+    prepared = builders.prepare(builder, args.data_dir, args.manual_dir)
     sizes = {
       name: info.num_examples for name, info in prepared.info.splits.items()
     }

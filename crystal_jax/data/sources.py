@@ -1,23 +1,18 @@
 """Random-access sources of the splits of data sets, without TensorFlow.
 
-A data set is a folder with a TFDS builder, `datasets/<name>/`. The builder is
-loaded by path (a package called `datasets` is often installed), the data set is
-prepared once into array_record files and read through `tfds.data_source`.
+A data set is the stem of compact files, a prepared folder, or the folder of a
+TFDS builder (`builders`), whose files are read through `tfds.data_source`.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import logging
 import os
 import pathlib
-import sys
-import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crystal_jax.data import compact_source, tfds_folder
+from crystal_jax.data import builders, compact_source, tfds_folder
 
 if TYPE_CHECKING:  # Only a data set on disk needs it at run time.
   import tensorflow_datasets as tfds
@@ -25,9 +20,6 @@ if TYPE_CHECKING:  # Only a data set on disk needs it at run time.
 Path = str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
-
-_SUFFIX = '_dataset_builder.py'
-_CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def load_split(
@@ -57,7 +49,7 @@ def load_split(
     FileNotFoundError: If there is no builder at `builder`.
     ValueError: If the data set has no such split.
   """
-  for stem in builder, _CHECKOUT / builder:
+  for stem in builder, builders.CHECKOUT / builder:
     files = compact_source.find_files(stem)
     if files:
       return compact_source.Compact(files, split)
@@ -65,7 +57,7 @@ def load_split(
       if split in tfds_folder.empty_splits(stem):
         return ()
       return _split(_from_directory(stem), split)
-  return _split(prepare(builder, data_dir, manual_dir), split)
+  return _split(builders.prepare(builder, data_dir, manual_dir), split)
 
 
 def load_splits(
@@ -109,13 +101,13 @@ def split_names(
   manual_dir: Path | None = None,
 ) -> list[str]:
   """Names of the splits that have crystals."""
-  for stem in builder, _CHECKOUT / builder:
+  for stem in builder, builders.CHECKOUT / builder:
     files = compact_source.find_files(stem)
     if files:
       return list(files)
     if tfds_folder.is_prepared(stem):
       return list(_from_directory(stem).info.splits)
-  return list(prepare(builder, data_dir, manual_dir).info.splits)
+  return list(builders.prepare(builder, data_dir, manual_dir).info.splits)
 
 
 class Split(Sequence[dict[str, Any]]):
@@ -161,46 +153,6 @@ class Split(Sequence[dict[str, Any]]):
     return Split, (self._folder, self._split)  # Open files do not pickle.
 
 
-def prepare(
-  builder: Path,
-  data_dir: Path | None = None,
-  manual_dir: Path | None = None,
-) -> tfds.core.DatasetBuilder:
-  """Prepares the data set unless it is on disk; returns its builder.
-
-  TFDS writes to a temporary folder and renames it when it is complete, so files
-  of an interrupted run are never read.
-  """
-  created = _create(builder, data_dir)
-  if not created.data_path.exists():
-    _download_and_prepare(created, manual_dir)
-  # A fresh builder reads the metadata of the files on disk.
-  return _create(builder, data_dir)
-
-
-def _download_and_prepare(created, manual_dir):
-  import tensorflow_datasets as tfds
-
-  _log.info('Preparing %s in %s.', created.name, created.data_path)
-  tfds.disable_progress_bar()  # Keeps logs short.
-  try:
-    created.download_and_prepare(
-      file_format='array_record',
-      download_config=tfds.download.DownloadConfig(
-        manual_dir=None if manual_dir is None else os.path.abspath(manual_dir),
-        try_download_gcs=False,
-      ),
-    )
-  except AssertionError as error:
-    if 'Manual directory' not in str(error):
-      raise
-    raise FileNotFoundError(str(error)) from error
-  except OSError:
-    # The rename fails if another process finished first.
-    if not created.data_path.exists():
-      raise
-
-
 def _split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
   names = sorted(builder.info.splits)
   missing = sorted(_names_in(split) - {*names})
@@ -216,46 +168,7 @@ def _names_in(split: str) -> set[str]:
   return {part.split('[')[0].strip() for part in split.split('+')}
 
 
-def find_builder(builder: Path) -> tuple[pathlib.Path, str | None]:
-  """Path of the builder's module, and the name of its config or None.
-
-  Raises:
-    FileNotFoundError: If there is none.
-  """
-  for folder in pathlib.Path(builder), _CHECKOUT / builder:
-    for parent, config in ((folder, None), (folder.parent, folder.name)):
-      path = parent / f'{parent.name}{_SUFFIX}'
-      if path.is_file():
-        return path.resolve(), config
-  raise FileNotFoundError(
-    f'No data set builder at {builder}, nor at {_CHECKOUT / builder}: a folder '
-    f'<name> with a file <name>{_SUFFIX}.'
-  )
-
-
 def _from_directory(folder: Path) -> tfds.core.DatasetBuilder:
   import tensorflow_datasets as tfds
 
   return tfds.builder_from_directory(os.fspath(folder))
-
-
-def _create(builder: Path, data_dir: Path | None) -> tfds.core.DatasetBuilder:
-  path, config = find_builder(builder)
-  module = _load_module(str(path))
-  data_dir = None if data_dir is None else os.path.abspath(data_dir)
-  return module.Builder(data_dir=data_dir, config=config)
-
-
-@functools.cache
-def _load_module(path: str) -> types.ModuleType:
-  import tensorflow_datasets as tfds
-
-  name = pathlib.Path(path).stem
-  spec = importlib.util.spec_from_file_location(name, path)
-  if spec is None or spec.loader is None:
-    raise ValueError(f'{path} cannot be imported.')
-  module = importlib.util.module_from_spec(spec)
-  sys.modules[name] = module
-  with tfds.core.registered.skip_registration():
-    spec.loader.exec_module(module)
-  return module

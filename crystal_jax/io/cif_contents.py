@@ -17,6 +17,7 @@ import numpy as np
 import spglib
 
 from crystal_jax.io.cif_tags import Tags, number
+from crystal_jax.structure.composition import mass_density
 from crystal_jax.structure.primitive import quietly
 
 # Tolerances at which spglib looks for the space group of the atoms, Å.
@@ -25,7 +26,6 @@ _SYMPRECS = 1e-3, 1e-2, 0.05, 0.1
 _COUNT_TOLERANCE = 1e-3
 # Largest relative difference of a stated density: deuterium becomes hydrogen.
 _DENSITY_TOLERANCE = 0.25
-_GRAMS_PER_CM3 = 1.66054  # Dalton per Å³.
 _MULTIPLICITIES = (
   'site_symmetry_multiplicity', 'symmetry_multiplicity', 'site_multiplicity',
   'multiplicity', 'site_symmetry_order', 'wyckoff_symbol', 'wyckoff_letter',
@@ -99,7 +99,7 @@ def check_density(tags: Tags, atoms: ase.Atoms) -> None:
   """
   text = tags.value('exptl_crystal_density_diffrn')
   stated = number(text) if text else np.nan
-  density = _GRAMS_PER_CM3 * atoms.get_masses().sum() / abs(atoms.cell.volume)
+  density = mass_density(atoms.numbers, abs(atoms.cell.volume))
   if stated > 0 and all(  # g/cm³ or kg/m³.
     abs(factor * density / stated - 1) > _DENSITY_TOLERANCE
     for factor in (1, 1000)

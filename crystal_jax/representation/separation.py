@@ -36,7 +36,7 @@ def separate(
   filled: Bool[Array, 'B K'],
   separation: Separation,
 ) -> Float[Array, 'B K 3']:
-  """Fractional coordinates of which pairs that are too near are moved apart.
+  """Coordinates after pairs that are too near were moved to their distance.
 
   Each round moves both atoms of a pair by half of what is missing, so that
   atoms with several near ones settle between them.

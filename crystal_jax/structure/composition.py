@@ -181,7 +181,7 @@ def _counts(composition) -> dict[int, int]:
       raise ValueError(
         f'{composition=} is not a formula of whole numbers, such as LiFePO4.'
       ) from error
-  counts = {}
+  counts: dict[int, int] = {}
   for key, count in given.items():
     try:
       number = elements.number(key) if isinstance(key, str) else int(key)
@@ -196,8 +196,8 @@ def _counts(composition) -> dict[int, int]:
         f'{composition=}: no element {key} up to '
         f'{elements.symbol(elements.MAX_NUMBER)}, the last one here.'
       )
-    if count:
-      counts[number] = int(count)
+    if count:  # D and H are one element.
+      counts[number] = counts.get(number, 0) + int(count)
   if not counts:
     raise ValueError(f'{composition=} holds no atoms.')
   return counts

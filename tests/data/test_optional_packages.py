@@ -1,10 +1,13 @@
-"""Reading and batching crystals needs no TFDS and no array_record."""
+"""Reading and batching crystals needs no TFDS, array_record or TensorFlow."""
 
+import pathlib
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 SCRIPT = """
   import sys
@@ -45,3 +48,49 @@ def test_without_optional_packages(tmp_path):
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
   assert done.stdout.splitlines() == ['x 2', 'tensorflow_datasets is blocked']
+
+
+# TensorFlow can be found, but to load it is an error.
+BLOCKED = """
+  import importlib.machinery
+  import sys
+
+  class Block:
+    def find_spec(self, name, path=None, target=None):
+      if name.split('.')[0] == 'tensorflow':
+        return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec):
+      return None
+
+    def exec_module(self, module):
+      raise ImportError(f'{module.__name__} is blocked')
+
+  sys.meta_path.insert(0, Block())
+  try:
+    import tensorflow
+  except ImportError:
+    pass
+  else:
+    raise AssertionError('TensorFlow is not blocked.')
+  from crystal_jax import data
+
+  source = data.load_split('datasets/oqmd_icsd20', 'val', sys.argv[1])
+  arrays = data.in_memory(source)
+  batch = next(data.batches(arrays, batch_size=8, seed=0))
+  assert batch['numbers'].any()
+  print(len(source))
+"""
+
+
+@pytest.mark.slow
+def test_nothing_needs_tensorflow(tmp_path):
+  run = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(BLOCKED), str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert run.returncode == 0, run.stderr
+  assert run.stdout.split()[-1] == '1813'

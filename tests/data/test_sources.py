@@ -13,7 +13,7 @@ import pytest
 
 from crystal_jax import data
 from crystal_jax.data import __main__ as command
-from crystal_jax.data import compact_source, sources
+from crystal_jax.data import builders, compact_source
 from crystal_jax.io.reading import compact
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def test_kill_and_two_at_once(tiny, tmp_path):
 
 def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
   """Between creating the builder and looking for its files."""
-  make, made = sources._create, []
+  make, made = builders.create, []
 
   def make_and_wait(*args):
     builder = make(*args)
@@ -153,7 +153,7 @@ def test_another_process_may_finish_between(tiny, tmp_path, monkeypatch):
       make(*args).download_and_prepare(file_format='array_record')
     return builder
 
-  monkeypatch.setattr(sources, '_create', make_and_wait)
+  monkeypatch.setattr(builders, 'create', make_and_wait)
   assert len(data.load_split(tiny, 'train', tmp_path / 'out')) == 4
 
 
@@ -199,56 +199,10 @@ def test_one_of_several_sets_may_lack_the_split(tiny, tmp_path, caplog):
 
 def test_a_builder_is_found_from_any_folder(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  path, config = sources.find_builder('datasets/oqmd_icsd20')
+  path, config = builders.find_builder('datasets/oqmd_icsd20')
   assert (path.parent, config) == (OQMD, None)
-  path, config = sources.find_builder('datasets/cdvae_csv/mp_20')
+  path, config = builders.find_builder('datasets/cdvae_csv/mp_20')
   assert (path.parent, config) == (OQMD.parent / 'cdvae_csv', 'mp_20')
-
-
-# TensorFlow can be found, but to load it is an error.
-BLOCKED = """
-  import importlib.machinery
-  import sys
-
-  class Block:
-    def find_spec(self, name, path=None, target=None):
-      if name.split('.')[0] == 'tensorflow':
-        return importlib.machinery.ModuleSpec(name, self)
-
-    def create_module(self, spec):
-      return None
-
-    def exec_module(self, module):
-      raise ImportError(f'{module.__name__} is blocked')
-
-  sys.meta_path.insert(0, Block())
-  try:
-    import tensorflow
-  except ImportError:
-    pass
-  else:
-    raise AssertionError('TensorFlow is not blocked.')
-  from crystal_jax import data
-
-  source = data.load_split('datasets/oqmd_icsd20', 'val', sys.argv[1])
-  arrays = data.in_memory(source)
-  batch = next(data.batches(arrays, batch_size=8, seed=0))
-  assert batch['numbers'].any()
-  print(len(source))
-"""
-
-
-@pytest.mark.slow
-def test_nothing_needs_tensorflow(tmp_path):
-  run = subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(BLOCKED), str(tmp_path)],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
-  assert run.returncode == 0, run.stderr
-  assert run.stdout.split()[-1] == '1813'
 
 
 def test_arrays_hold_what_the_records_hold(data_dir):

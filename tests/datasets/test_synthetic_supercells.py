@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crystal_jax import data
-from crystal_jax.data import sources, synthetic
+from crystal_jax.data import builders, synthetic
 from crystal_jax.data.synthetic import generator
 from crystal_jax.data.synthetic.__main__ import main as synthetic_main
 from crystal_jax.io.reading import compact
@@ -20,8 +20,8 @@ FOLDER = ROOT / 'datasets' / 'synthetic_supercells'
 
 @pytest.fixture(scope='module')
 def builder():
-  path, _ = sources.find_builder(FOLDER)
-  return sources._load_module(str(path))
+  path, _ = builders.find_builder(FOLDER)
+  return builders.load_module(str(path))
 
 
 def row(atoms, id_='x'):

@@ -3,6 +3,8 @@
 No message of another library, no traceback, and the file is named.
 """
 
+import importlib
+import pathlib
 import re
 import warnings
 
@@ -10,16 +12,7 @@ import pytest
 
 import crystal_jax as cj
 from crystal_jax.io.reading import items, listing, parse
-from tests.io import (
-  odd_contents,
-  odd_files,
-  odd_formats,
-  odd_json,
-  odd_programs,
-  odd_statements,
-  odd_symmetry,
-  odd_units,
-)
+from tests.io import odd_files
 from tests.io.test_reports import formula, in_order
 
 # Messages of Python and of libraries that parse, which say nothing to a user.
@@ -28,19 +21,14 @@ LIBRARY_WORDS = re.compile(
   'values|object is not|unexpected keyword|Traceback|NoneType|string:|index '
   r'error|cannot reshape|inhomogeneous|no such group'
 )
+MODULES = [
+  importlib.import_module(f'tests.io.{path.stem}')
+  for path in sorted(pathlib.Path(__file__).parent.glob('odd_*.py'))
+]
 CASES = [
   (kind, *case)
-  for module in (
-    odd_contents,
-    odd_files,
-    odd_formats,
-    odd_json,
-    odd_programs,
-    odd_statements,
-    odd_symmetry,
-    odd_units,
-  )
-  for kind, cases in module.KINDS.items()
+  for module in MODULES
+  for kind, cases in getattr(module, 'KINDS', {}).items()
   for case in cases
 ]
 

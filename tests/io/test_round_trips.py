@@ -1,5 +1,6 @@
 """Whatever is written comes back: any cell, any species, any position."""
 
+import dataclasses
 import tempfile
 
 import hypothesis
@@ -7,6 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 
 import crystal_jax as cj
+from crystal_jax.structure import validation
 from tests import reference
 
 
@@ -21,12 +23,13 @@ def any_crystals(draw):
   turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))  # Half are left-handed.
   cell = reference.triclinic(lengths, angles) @ turn
   sites = draw(st.sets(st.tuples(*[st.integers(0, 2)] * 3), min_size=1))
-  # Atoms further from each other are taken for lengths in pm.
-  hypothesis.assume(abs(np.linalg.det(cell)) < 700 * len(sites))
-  numbers = [draw(st.integers(1, 94)) for _ in sites]
+  numbers = np.array([draw(st.integers(1, 94)) for _ in sites], np.int32)
   fractional = (np.array([*sites]) + rng.uniform(0, 0.4, (len(sites), 3))) / 3
   fractional += rng.integers(-2, 3, (len(sites), 3))  # Outside the cell too.
-  return cj.Crystal(np.array(numbers, np.int32), fractional @ cell, cell)
+  crystal = cj.Crystal(numbers, fractional @ cell, cell)
+  # Atoms that are all too near or too far are refused: other units than Å.
+  hypothesis.assume(not validation._other_unit(*dataclasses.astuple(crystal)))
+  return crystal
 
 
 @hypothesis.settings(max_examples=60, deadline=None, derandomize=True)

@@ -25,6 +25,10 @@ def test_parentheses():
   assert composition.formula(unit) == 'CaH2O2'
 
 
+def test_deuterium_counts_as_hydrogen():
+  assert composition.reduced('HDO') == ((1, 2), (8, 1))
+
+
 def test_units():
   assert composition.contents('LiCoO2').units is None
   assert composition.contents('LiCoO2', num_atoms=8).units == 2

@@ -11,15 +11,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import ase
 import numpy as np
 
-from crystal_jax.structure import elements, validation
+from crystal_jax.structure import composition, elements, validation
 
 _BLOCK = 100  # Rows of a parquet file that are read at a time.
 _IDS = ('id', 'immutable_id', 'material_id')
@@ -37,11 +35,8 @@ _FEATURES = {
   'unknown_positions': 'atoms without positions; add them as sites',
   'site_attachments': 'atoms attached to sites; add them as sites',
 }
-
-
 # Values of site_coordinate_span that mean all atoms of the cell.
 _SPANS = 'unit_cell', 'folded_unit_cell'
-_TERM = re.compile(r'([A-Z][a-z]?)(\d*)')
 _RATIO_TOLERANCE = 0.01  # Ratios of elements are rounded.
 _MAX_CONTRADICTION = 0.05  # Å; coordinates differ by rounding only.
 
@@ -166,33 +161,33 @@ def _check_contents(fields: dict[str, Any], cell, positions) -> None:
 
 
 def _check_formula(fields: dict[str, Any], numbers: list[int]) -> None:
-  """Refuses elements and a reduced formula that the sites contradict."""
-  found = collections.Counter(map(elements.symbol, numbers))
-  listed = fields.get('elements')
-  count = fields.get('nelements')
-  divisor = math.gcd(*found.values())
-  reduced = {symbol: n // divisor for symbol, n in found.items()}
-  formula = str(fields.get('chemical_formula_reduced') or '')
-  stated = {s: int(n or 1) for s, n in _TERM.findall(formula)}
-  ratios = dict(
-    zip(listed or (), fields.get('elements_ratios') or (), strict=False)
-  )
-  is_off = any(
-    abs(found.get(symbol, 0) / len(numbers) - ratio) > _RATIO_TOLERANCE
-    for symbol, ratio in ratios.items()
-    if 'D' not in ratios and isinstance(ratio, float)
-  )
-  known = {'H' if symbol == 'D' else symbol for symbol in listed or ()}
-  if (
-    (listed is not None and known != set(found))
-    or (count is not None and listed is None and count != len(found))
-    or is_off
-    or (stated and 'D' not in stated and stated != reduced)
-  ):
-    raise ValueError(
-      f'the sites hold {reduced}, but the entry states '
-      f'{formula or listed or count}; atoms are missing or too many'
+  """Refuses a formula, elements or ratios that the sites contradict."""
+  unit = composition.unit_of(np.array(numbers))
+  counts = dict(unit)
+  agrees = {}
+  if formula := fields.get('chemical_formula_reduced'):
+    agrees['chemical_formula_reduced'] = composition.reduced(formula) == unit
+  if listed := fields.get('elements'):
+    # D and H are one element.
+    shares: dict[int, float] = collections.defaultdict(float)
+    ratios = fields.get('elements_ratios') or [np.nan] * len(listed)
+    for symbol, ratio in zip(listed, ratios, strict=False):
+      is_number = isinstance(ratio, (int, float))
+      shares[elements.number(symbol)] += ratio if is_number else np.nan
+    agrees['elements'] = shares.keys() == counts.keys()
+    agrees['elements_ratios'] = not any(
+      abs(share - counts.get(number, 0) / sum(counts.values()))
+      > _RATIO_TOLERANCE
+      for number, share in shares.items()
     )
+  elif count := fields.get('nelements'):
+    agrees['nelements'] = count == len(unit)
+  for name, is_equal in agrees.items():
+    if not is_equal:
+      raise ValueError(
+        f'{name} is {fields[name]}, but the sites hold '
+        f'{composition.formula(unit)}; atoms are missing or too many'
+      )
 
 
 def _kinds(species: Any) -> dict[str, str]:
