@@ -69,9 +69,9 @@ _TRAINING = (
 
 
 def _files(names):
-  """Paths of files of tests; an error if one has moved."""
+  """Paths of files and folders of tests; an error if one has moved."""
   paths = [ROOT / 'tests' / name for name in names]
-  missing = [str(path) for path in paths if not path.is_file()]
+  missing = [str(path) for path in paths if not path.exists()]
   if missing:
     raise pytest.UsageError(f'conftest.py names files that moved: {missing}')
   return paths
@@ -106,7 +106,7 @@ def no_cache_of_training(request):
   JAX 0.10.1 once crashed when it wrote a pmapped step of two devices into the
   cache.
   """
-  trains = [ROOT / 'tests' / name for name in _TRAINING]
+  trains = _files(_TRAINING)
   if not any(request.path.is_relative_to(path) for path in trains):
     yield
     return

@@ -60,18 +60,20 @@ class CodedLoss:
     examples = representation.examples(None, batch)
     targets, valid = examples.targets, examples.valid
     mean, log_var = networks.encode(params, examples.inputs)
-    read = self._read(key, batch['index'], mean, log_var, targets)
+    decoded = self._decoder_inputs(key, batch['index'], mean, log_var, targets)
     size = networks.vae.size
-    voxels = readout.nearest_voxel(read.points, size, representation.periodic)
+    voxels = readout.nearest_voxel(
+      decoded.points, size, representation.periodic
+    )
     outputs = networks.decode(
-      params, read.z, voxels=voxels.astype(jnp.int32) % size
+      params, decoded.z, voxels=voxels.astype(jnp.int32) % size
     )
     parts = [
       coded_terms.occupancy_terms(
         outputs['occupancy'], targets['occupancy'], valid, weights
       ),
       coded_terms.atom_terms(
-        outputs, read.numbers, read.positions - voxels, valid, weights
+        outputs, decoded.numbers, decoded.positions - voxels, valid, weights
       ),
     ]
     if networks.lattice.is_learnt:
@@ -85,7 +87,7 @@ class CodedLoss:
         property_terms.property_terms(
           networks.heads,
           params['properties'],
-          read.z,
+          decoded.z,
           batch,
           valid,
           self.property_weights,
@@ -96,18 +98,18 @@ class CodedLoss:
     sums = {name: value for _, part in parts for name, value in part.items()}
     return terms, jax.lax.stop_gradient(sums)
 
-  def _read(
+  def _decoder_inputs(
     self,
     key: Array,
     index: Int[Array, 'B'],
     mean: Float[Array, 'B D'],
     log_var: Float[Array, 'B D'],
     targets: Mapping[str, Array],
-  ) -> _Read:
+  ) -> _DecoderInputs:
     """What is decoded, and where; random in training."""
     numbers, positions = targets['numbers'], targets['voxel_positions']
     if not self.training:
-      return _Read(mean, numbers, positions, positions)
+      return _DecoderInputs(mean, numbers, positions, positions)
     latent_keys, jitter_keys, atom_keys = coded_terms.example_keys(
       key, index, 3
     )
@@ -117,7 +119,7 @@ class CodedLoss:
         atom_keys, numbers, positions, self.weights.atoms
       )
     points = coded_terms.jittered(jitter_keys, positions, self.weights.jitter)
-    return _Read(z, numbers, positions, points)
+    return _DecoderInputs(z, numbers, positions, points)
 
   def _kl_terms(
     self,
@@ -137,8 +139,8 @@ class CodedLoss:
     )
 
 
-class _Read(NamedTuple):
-  """Latents that are decoded, and atoms that are read from the outputs.
+class _DecoderInputs(NamedTuple):
+  """Latents that are decoded, and atoms that are read off the outputs.
 
   Attributes:
     z: Latents.
