@@ -12,6 +12,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from crystal_jax.codec import model as model_lib
@@ -26,6 +27,7 @@ from crystal_jax.training import (
   coded_terms,
   loop,
   property_terms,
+  start,
   steps,
 )
 from crystal_jax.training import run as run_lib
@@ -50,12 +52,15 @@ class Task:
     columns: Function from a config to the names of the scalar columns of the
       data set (formation energy, band gap, ..) that the loss needs. They are in
       the batch, NaN where the data set has no value.
+    read_params: Function from a folder of exported weights to parameters, which
+      another training may start from.
   """
 
   make_model: Callable[[ConfigDict], model_lib.Model]
   make_loss: Callable[..., steps.Loss]
   evaluate: Callable[[run_lib.Run, TrainState], Scores]
   columns: Callable[[ConfigDict], tuple[str, ...]] = _no_columns
+  read_params: Callable[..., PyTree] = start.read_codec_params
 
 
 def task_of(config: ConfigDict) -> Task:
@@ -142,5 +147,6 @@ TASKS: dict[str, Task] = {
     prior_task.make_loss,
     prior_task.score,
     prior_task.columns,
+    prior_task.read_params,
   ),
 }

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 import ml_collections
 import numpy as np
+from jaxtyping import PyTree
 
 from crystal_jax.codec.model import Model
 from crystal_jax.evaluation import matching
 from crystal_jax.evaluation.predict import averaged_params, evenly_spaced
 from crystal_jax.evaluation.scores import Scores
-from crystal_jax.generation import checks, integration, latent_sampling
+from crystal_jax.generation import (
+  checks,
+  integration,
+  latent_sampling,
+  prior_file,
+)
 from crystal_jax.generation import conditions as conditions_lib
 from crystal_jax.generation.conditions import DropRates
 from crystal_jax.generation.loss import PriorLoss, PriorLossWeights
@@ -61,6 +69,17 @@ def make_loss(
 def columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
   """Columns of the data set that conditions need; `config` is a run's."""
   return (*config.model.prior.columns, *config.model.prior.properties)
+
+
+def read_params(folder: str | os.PathLike[str]) -> PyTree:
+  """Parameters of a folder that holds an exported prior.
+
+  Raises:
+    FileNotFoundError: If the folder has no prior.
+    ValueError: If the prior is damaged.
+  """
+  _, params, _ = prior_file.read(folder)
+  return params
 
 
 def score(run: Run, state: TrainState) -> Scores:

@@ -64,7 +64,7 @@ def train(
     else:
       if config.train.start_from:
         state = start.start_from(
-          state, config.train.start_from, task.make_model
+          state, config.train.start_from, task.make_model, task.read_params
         )
         _log.info('Starting from the weights of %s.', config.train.start_from)
       state = parallel.replicate(state)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
+from jaxtyping import PyTree
 
 from crystal_jax import data
 from crystal_jax.codec.model import Model
@@ -49,6 +50,10 @@ class Trainable(Protocol):
     self,
   ) -> Callable[[ml_collections.ConfigDict], tuple[str, ...]]:
     """Function from a config to names of scalar columns the loss needs."""
+
+  @property
+  def read_params(self) -> Callable[..., PyTree]:
+    """Function from a folder of exported weights to parameters."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import ml_collections
+from jaxtyping import PyTree
 
 from crystal_jax.codec import weights_file
 from crystal_jax.codec.model import Model, make_model
@@ -17,10 +18,17 @@ from crystal_jax.training import checkpoints, longer_trunk, other_grid
 from crystal_jax.training.state import TrainState
 
 
+def read_codec_params(folder: str | os.PathLike[str]) -> PyTree:
+  """Parameters of a codec's folder; see `weights_file.read`."""
+  params, _ = weights_file.read(folder)
+  return params
+
+
 def start_from(
   state: TrainState,
   folder: str | os.PathLike[str],
   make_model: Callable[[ml_collections.ConfigDict], Model] = make_model,
+  read_params: Callable[..., PyTree] = read_codec_params,
 ) -> TrainState:
   """A fresh state with the parameters of a trained model.
 
@@ -30,9 +38,12 @@ def start_from(
 
   Args:
     state: A fresh state of the model that is to be trained.
-    folder: Folder of a codec, or workdir of a run (its averaged parameters).
+    folder: Workdir of a run (its averaged parameters), or folder of exported
+      weights.
     make_model: Function from a run's `config.model` to its model; by default
       that of codecs.
+    read_params: Function from a folder of exported weights to parameters; by
+      default that of codecs.
 
   Raises:
     FileNotFoundError: If the folder holds neither.
@@ -43,7 +54,7 @@ def start_from(
   if (folder / checkpoints.FOLDER).is_dir():
     _, _, trained = checkpoints.load_model(folder, make_model=make_model)
   else:
-    trained, _ = weights_file.read(folder)
+    trained = read_params(folder)
   trained = other_grid.regrid(trained, state.params)
   trained, params = longer_trunk.lengthen(trained, state.params)
   flat, tree = jax.tree.flatten_with_path(params)

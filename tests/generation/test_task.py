@@ -1,5 +1,6 @@
 """The task 'prior', whole: trained, scored, exported, and sampled from."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -80,3 +81,16 @@ def test_a_prior_of_another_codec_is_refused(trained):
   other = codecs.untrained(elements=['Na', 'Cl'], properties=('band_gap',))
   with pytest.raises(ValueError, match='not for this one'):
     other.load_prior(workdir)
+
+
+def test_training_starts_from_an_exported_prior(trained, tmp_path):
+  folder, workdir, run, state = trained
+  export.export(workdir, folder)
+  config = run.config.copy_and_resolve_references()
+  config.train.update(start_from=str(folder), steps=1)
+  config.train.update(warmup_steps=0, learning_rate=0.0)
+  _, started = tasks.train(config, tmp_path / 'further')
+  for found, expected in zip(
+    jax.tree.leaves(started.ema), jax.tree.leaves(state.ema), strict=True
+  ):
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
