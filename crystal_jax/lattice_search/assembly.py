@@ -57,14 +57,14 @@ def assemble(
     cell, centre = np.asarray(fit, np.float64), None
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  positions, numbers, _, inner, _ = box_atoms.reliable(atoms)
-  if not inner:
+  positions, numbers, _, num_inside, _ = box_atoms.reliable_atoms(atoms)
+  if not num_inside:
     raise ValueError('No atoms were found inside the walls.')
   if centre is not None:
     positions = np.concatenate([positions, centre - positions])
     numbers = np.concatenate([numbers, numbers])
   # Atoms inside come first: the others only fill sites that are not seen.
-  folded, numbers = _merge(positions, numbers, inner, cell)
+  folded, numbers = _merge(positions, numbers, num_inside, cell)
   crystal = lattice.right_handed(
     crystal_lib.Crystal(numbers=numbers, positions=folded @ cell, cell=cell)
   )
@@ -107,7 +107,7 @@ def symmetrize(
   )
 
 
-def _merge(positions, numbers, inner, cell):
+def _merge(positions, numbers, num_inside, cell):
   """Fractional sites [N, 3] and their species by vote.
 
   The mean of merged atoms may be nearer to another site than the atoms were.
@@ -122,7 +122,7 @@ def _merge(positions, numbers, inner, cell):
     )
   sites, groups = positions, [np.array([i]) for i in range(len(positions))]
   while True:
-    merged, groups = _merge_once(sites, groups, inner, reduced)
+    merged, groups = _merge_once(sites, groups, num_inside, reduced)
     if len(merged) == len(sites):
       break
     sites = merged
@@ -134,7 +134,7 @@ def _merge(positions, numbers, inner, cell):
   return fractional, np.array(species, np.int32)
 
 
-def _merge_once(sites, groups, inner, reduced):
+def _merge_once(sites, groups, num_inside, reduced):
   """Each site merged with all sites that touch it.
 
   Returns:
@@ -142,7 +142,7 @@ def _merge_once(sites, groups, inner, reduced):
   """
   inverse = np.linalg.inv(reduced)
   sizes = np.array([len(group) for group in groups])
-  seen = np.array([group[0] < inner for group in groups])
+  seen = np.array([group[0] < num_inside for group in groups])
   remaining = np.ones(len(sites), bool)
   means, joined = [], []
   for i, site in enumerate(sites):

@@ -10,7 +10,7 @@ from crystal_jax.lattice_search.config import SEARCH
 
 
 def unseen_share(
-  points: box_atoms.Points,
+  box: box_atoms.BoxAtoms,
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None = None,
 ) -> float:
@@ -19,15 +19,15 @@ def unseen_share(
   Points within `SEARCH.exclusion_distance` of an atom do not count.
   """
   outside = (
-    SEARCH.outside_distance if len(points.positions) > points.inner else 0
+    SEARCH.outside_distance if len(box.positions) > box.num_inside else 0
   )
-  seen = points.half + outside
+  seen = box.half_length + outside
   if (np.abs(cell).sum(axis=0) <= 2 * seen).all():
     return 0.0
   n = 10
   grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3), -1) + 0.5) / n
   hidden = grid.reshape(-1, 3) @ cell
-  shifts = box_atoms.whole_steps(cell, 2.8 * points.half) @ cell
+  shifts = box_atoms.whole_steps(cell, 2.8 * box.half_length) @ cell
   for chunk in np.array_split(shifts, len(shifts) // 32 + 1):
     images = hidden[:, None] + chunk[None]
     inside = (np.abs(images) <= seen).all(axis=-1).any(axis=1)
@@ -36,7 +36,7 @@ def unseen_share(
     hidden = hidden[~inside]
   if not len(hidden):
     return 0.0
-  positions = points.positions
+  positions = box.positions
   if centre is not None:
     positions = np.concatenate([positions, centre - positions])
   offset = (hidden[:, None] - positions[None]) @ np.linalg.inv(cell)
@@ -47,7 +47,7 @@ def unseen_share(
   return float(free.sum() / n**3)
 
 
-def crowding_of(points: box_atoms.Points, volume: float) -> float:
+def crowding_of(box: box_atoms.BoxAtoms, volume: float) -> float:
   """Atoms per volume in the box, over those in a cell; near one if it is true.
 
   The plain count takes the walls to be at the outermost atom, which suits atoms
@@ -59,12 +59,12 @@ def crowding_of(points: box_atoms.Points, volume: float) -> float:
   over planes is the integral over the window.
 
   Args:
-    points: The atoms.
+    box: The atoms of the box.
     volume: Volume per atom of the cell, Å³.
   """
-  positions = points.positions[: points.inner]
-  plain = points.inner * volume / (2 * np.abs(positions).max()) ** 3
+  positions = box.positions[: box.num_inside]
+  plain = box.num_inside * volume / (2 * np.abs(positions).max()) ** 3
   if SEARCH.crowding_bounds[0] <= plain <= SEARCH.crowding_bounds[1]:
     return float(plain)
-  window = 0.5 + 0.5 * np.cos(np.pi * positions / points.half)
-  return float(window.prod(axis=1).sum() * volume / points.half**3)
+  window = 0.5 + 0.5 * np.cos(np.pi * positions / box.half_length)
+  return float(window.prod(axis=1).sum() * volume / box.half_length**3)

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.lattice_search.box_atoms import Points
+from crystal_jax.lattice_search.box_atoms import BoxAtoms
 from crystal_jax.lattice_search.config import SEARCH
 
 
 def lattices(
-  points: Points, vectors: Float[np.ndarray, 'T 3']
+  box: BoxAtoms, vectors: Float[np.ndarray, 'T 3']
 ) -> Iterator[Float[np.ndarray, '3 3']]:
   """Different lattices, those of short vectors first.
 
   Args:
-    points: The atoms.
+    box: The atoms of the box.
     vectors: Their translations, shortest first, Å.
 
   Yields:
@@ -26,7 +26,7 @@ def lattices(
   """
   vectors = _irreducible(vectors)
   seen: list[np.ndarray] = []
-  for triple in _triples(vectors, points):
+  for triple in _triples(vectors, box):
     cell = vectors[list(triple)]
     if contains_lattice(cell, seen):
       continue
@@ -36,7 +36,7 @@ def lattices(
       return
 
 
-def _triples(vectors, points) -> list[tuple[int, ...]]:
+def _triples(vectors, box) -> list[tuple[int, ...]]:
   """Independent triples, smallest sum of lengths first.
 
   The sum and the difference of two translations are translations too.
@@ -45,7 +45,7 @@ def _triples(vectors, points) -> list[tuple[int, ...]]:
   if n < 3:
     return []
   sums = np.stack([vectors[:, None] + s * vectors[None] for s in (1, -1)])
-  compatible = ~points.rejects(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
+  compatible = ~box.rejects(sums.reshape(-1, 3)).reshape(2, n, n).any(axis=0)
   triples = np.array(list(itertools.combinations(range(n), 3)))
   a, b, c = triples.T
   length = np.linalg.norm(vectors, axis=1)[triples]

@@ -24,7 +24,7 @@ from crystal_jax.structure.crystal import Crystal
 def agrees(
   density: Float[np.ndarray, 'G G G'],
   atoms: DecodedAtoms,
-  points: box_atoms.Points,
+  box: box_atoms.BoxAtoms,
   found: Support,
   sigma: float | None,
 ) -> bool | None:
@@ -33,7 +33,7 @@ def agrees(
   Args:
     density: The density that the atoms were found in.
     atoms: The atoms.
-    points: The same atoms, as the search has them.
+    box: The same atoms, as the lattice search takes them.
     found: The lattice.
     sigma: Standard deviation of an atom, Å, if it is known.
 
@@ -41,7 +41,7 @@ def agrees(
     None if the translations map the density onto itself, but the crystal cannot
     be compared: `sigma` or the side of the box is unknown.
   """
-  if not maps_density(density, points, found.cell):
+  if not maps_density(density, box, found.cell):
     return False
   if sigma is None or atoms.length is None:
     return None
@@ -49,35 +49,35 @@ def agrees(
     crystal = assemble(atoms, LatticeFit(found.cell, 1.0, True, found.centre))
   except ValueError:  # An atom would touch its own image.
     return False
-  box = dict(
+  options = dict(
     weights=_mean_weights(atoms)[crystal.numbers],
     length=atoms.length,
     sigma=sigma,
   )
   residual = float(atoms.residual)
   if not explains_density(
-    density, crystal, **box, residual=residual, tolerance=points.tolerance
+    density, crystal, **options, residual=residual, tolerance=box.tolerance
   ):
     return False
-  return points.tolerance > SEARCH.exact_tolerance or (
-    density_fit.explains_walls(density, crystal, **box)
+  return box.tolerance > SEARCH.exact_tolerance or (
+    density_fit.explains_walls(density, crystal, **options)
   )
 
 
 def maps_density(
   density: Float[np.ndarray, 'G G G'],
-  points: box_atoms.Points,
+  box: box_atoms.BoxAtoms,
   cell: Float[np.ndarray, '3 3'],
 ) -> bool:
   """Whether each lattice vector maps the density onto itself.
 
   Args:
     density: The density that the atoms were found in.
-    points: The atoms of the box.
+    box: The atoms of the box.
     cell: Lattice vectors as rows, Å.
   """
   size = len(density)
-  spacing = _spacing(density, points)
+  spacing = _spacing(density, box)
   for vector in cell:
     shift = np.rint(vector / spacing).astype(int)
     if np.abs(shift).max() > size - 4:
@@ -144,15 +144,15 @@ def _mean_weights(atoms: DecodedAtoms) -> Float[np.ndarray, 'Z']:
   return means
 
 
-def _spacing(density, points) -> float:
+def _spacing(density, box) -> float:
   """Distance between voxels at which the atoms lie on the density's peaks, Å.
 
   The walls lie beyond the outermost atom; where atoms form planes, up to twice
   as far.
   """
   size = len(density)
-  atoms = points.positions[: points.inner]
-  tried = points.half * np.linspace(1.0, 2.2, 8 * size) / (0.5 * size)
+  atoms = box.positions[: box.num_inside]
+  tried = box.half_length * np.linspace(1.0, 2.2, 8 * size) / (0.5 * size)
   index = atoms.T[:, None] / tried[:, None] + 0.5 * (size - 1)  # [3, T, N]
   at_atoms = scipy.ndimage.map_coordinates(density, index, order=1)
   return float(tried[at_atoms.mean(axis=1).argmax()])

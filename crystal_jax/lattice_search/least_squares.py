@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from crystal_jax.lattice_search.box_atoms import Points
+from crystal_jax.lattice_search.box_atoms import BoxAtoms
 
 
 class LeastSquares(NamedTuple):
@@ -16,7 +16,7 @@ class LeastSquares(NamedTuple):
   Attributes:
     cell: Lattice vectors as rows, Å.
     centre: Centre of the inversion, Å; None: no inversion.
-    translations: Pairs related by translations; see `Points.pairs`.
+    translations: Pairs related by translations; see `BoxAtoms.pairs`.
     inversions: Pairs related by inversions; None: no inversion.
     rms: Distance of images from their atoms, Å.
   """
@@ -29,38 +29,37 @@ class LeastSquares(NamedTuple):
 
 
 def fit_lattice(
-  points: Points,
+  box: BoxAtoms,
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None,
 ) -> LeastSquares | None:
   """The lattice fitted by least squares; None if too many images have no atom.
 
   Args:
-    points: The atoms.
+    box: The atoms of the box.
     cell: The lattice, approximately, Å.
     centre: The centre of an inversion, approximately, Å. It is dropped if the
       lattice does not agree with it.
   """
   for _ in range(2):
-    translations = points.pairs(cell)
+    translations = box.pairs(cell)
     if translations is None:
       return None
-    inversions = None if centre is None else points.pairs(cell, centre)
+    inversions = None if centre is None else box.pairs(cell, centre)
     first, second, steps = translations
     rows = np.c_[steps, np.zeros(len(steps))]
-    values = points.positions[second] - points.positions[first]
-    precision = points.precision(first, second)
+    values = box.positions[second] - box.positions[first]
+    weights = box.inverse_error(first, second)
     if inversions is not None:
       first, second, steps = inversions
       rows = np.concatenate([rows, np.c_[steps, np.ones(len(steps))]])
-      sums = points.positions[second] + points.positions[first]
+      sums = box.positions[second] + box.positions[first]
       values = np.concatenate([values, sums])
-      precision = np.concatenate([precision, points.precision(first, second)])
+      weights = np.concatenate([weights, box.inverse_error(first, second)])
     if len(rows) < 4:
       return None
-    weight = precision[:, None]
     fit, _, rank, _ = np.linalg.lstsq(
-      rows * weight, values * weight, rcond=None
+      rows * weights[:, None], values * weights[:, None], rcond=None
     )
     if rank < (3 if inversions is None else 4):
       return None

@@ -65,16 +65,16 @@ def fit_near(
     The lattice, and the share of the images expected in the box that were
     found; 0 if none is expected.
   """
-  positions, _, _, inner, _ = box_atoms.reliable(atoms)
+  positions, _, _, num_inside, _ = box_atoms.reliable_atoms(atoms)
   prior = np.asarray(prior, np.float64)
   tree = cKDTree(positions)
-  half = np.abs(positions[:inner]).max(initial=0.0)
+  half = np.abs(positions[:num_inside]).max(initial=0.0)
   cell, share = prior, 0.0
   for reach, tolerance in _CONFIG.steps:
     steps = box_atoms.whole_steps(cell, 2 * half + tolerance)
     length = np.linalg.norm(steps @ cell, axis=1)
     steps = steps[(length > 1e-6) & (length <= reach)]
-    images = positions[:inner, None] + (steps @ cell)[None]
+    images = positions[:num_inside, None] + (steps @ cell)[None]
     outermost = np.abs(images).max(axis=-1)
     atom, image = np.nonzero(outermost <= half + tolerance)
     if not len(atom):

@@ -9,20 +9,20 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from crystal_jax.lattice_search.box_atoms import Points
+from crystal_jax.lattice_search.box_atoms import BoxAtoms
 from crystal_jax.lattice_search.config import SEARCH
 
 
 def find_operations(
-  points: Points,
+  box: BoxAtoms,
   sign: int = 1,
   start: Int[np.ndarray, '...'] | None = None,
   max_operations: int = SEARCH.max_translations,
 ) -> tuple[Float[np.ndarray, 'T 3'], Int[np.ndarray, 'T']]:
-  """Operations that `Points.rejects` does not reject and that relate two atoms.
+  """Operations that relate two atoms and that `BoxAtoms` does not reject.
 
   Args:
-    points: The atoms.
+    box: The atoms of the box.
     sign: 1 for translations, shortest first; -1 for inversions, those that
       relate most atoms first.
     start: Atoms to start from; None: all.
@@ -31,11 +31,11 @@ def find_operations(
   Returns:
     Shifts, Å, and the number of atoms that each maps onto another one.
   """
-  start = np.arange(points.inner) if start is None else start
-  difference = np.abs(points.numbers[start, None] - points.numbers[None])
-  i, j = np.nonzero(difference <= points.number_difference)
+  start = np.arange(box.num_inside) if start is None else start
+  difference = np.abs(box.numbers[start, None] - box.numbers[None])
+  i, j = np.nonzero(difference <= box.max_number_difference)
   i = start[i]
-  shifts = points.positions[j] - sign * points.positions[i]
+  shifts = box.positions[j] - sign * box.positions[i]
   if sign == 1:
     shifts *= np.where(shifts[:, :1] < 0, -1, 1)
     size = np.linalg.norm(shifts, axis=1)
@@ -43,16 +43,16 @@ def find_operations(
   else:
     keep, size = i < j, np.abs(shifts).max(axis=1)
   shifts, size = shifts[keep], size[keep]
-  key = np.rint(shifts / points.tolerance).astype(np.int64)
+  key = np.rint(shifts / box.tolerance).astype(np.int64)
   _, index = np.unique(key @ np.array([1, 2**14, 2**28]), return_index=True)
   shifts = shifts[index[np.argsort(size[index])]]
   found, counts = np.zeros((0, 3)), []
   for chunk in np.array_split(shifts, len(shifts) // 512 + 1):
-    probes = points.middle[: SEARCH.num_probes]
-    chunk = chunk[~points.rejects(chunk, sign, probes)]
-    for mean, count in zip(*_means(points, chunk, sign), strict=True):
+    probes = box.from_centre[: SEARCH.num_probes]
+    chunk = chunk[~box.rejects(chunk, sign, probes)]
+    for mean, count in zip(*_means(box, chunk, sign), strict=True):
       distance = np.linalg.norm(found - mean[None], axis=1)
-      if not (distance < 0.05 + 2 * points.tolerance).any():
+      if not (distance < 0.05 + 2 * box.tolerance).any():
         found = np.concatenate([found, mean[None]])
         counts.append(count)
     if len(found) >= max_operations:
@@ -63,31 +63,31 @@ def find_operations(
   return found[order], pairs[order]
 
 
-def rarest_atom(points: Points) -> Int[np.ndarray, '1']:
+def rarest_atom(box: BoxAtoms) -> Int[np.ndarray, '1']:
   """Index of the middle atom of the rarest species of four or more atoms."""
-  numbers = points.numbers[points.middle]
+  numbers = box.numbers[box.from_centre]
   values, counts = np.unique(numbers, return_counts=True)
   rarest = values[np.argmin(np.where(counts > 3, counts, 999))]
-  return points.middle[numbers == rarest][:1]
+  return box.from_centre[numbers == rarest][:1]
 
 
-def _means(points, shifts, sign):
+def _means(box, shifts, sign):
   """Operations that are not rejected, averaged over their pairs of atoms.
 
   Returns:
     Shifts, Å, and the number of pairs of each.
   """
-  shifts = shifts[~points.rejects(shifts, sign)]
-  owner, _ = points.match(shifts, sign)
-  all_sites = np.arange(len(points.positions))
+  shifts = shifts[~box.rejects(shifts, sign)]
+  owner, _ = box.match(shifts, sign)
+  all_sites = np.arange(len(box.positions))
   paired = (owner >= 0) & (owner != all_sites)
   counts = paired.sum(axis=1)
-  same = paired & (points.numbers[owner] == points.numbers)
+  same = paired & (box.numbers[owner] == box.numbers)
   keep = (counts >= 2) & (
     same.sum(axis=1) >= SEARCH.min_same_species_share * counts
   )
   owner, paired, counts = owner[keep], paired[keep], counts[keep]
-  weight = np.where(paired, points.precision(all_sites, owner) ** 2, 0)
-  offset = points.positions[owner] - sign * points.positions
+  weight = np.where(paired, box.inverse_error(all_sites, owner) ** 2, 0)
+  offset = box.positions[owner] - sign * box.positions
   means = np.einsum('ta,tak->tk', weight, offset) / weight.sum(1)[:, None]
   return means, counts

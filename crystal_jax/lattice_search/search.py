@@ -89,16 +89,16 @@ def find_lattice(
   best: tuple[float, support.Support] | None = None
   sharper: list[support.Support] = []
   for tolerances in tolerance_steps(atoms):
-    points = box_atoms.Points.of(atoms, *tolerances)
-    if points is None:
+    box = box_atoms.BoxAtoms.of(atoms, *tolerances)
+    if box is None:
       break
-    candidate = _search(points, prior)
+    candidate = _search(box, prior)
     if candidate is None:
       continue
     agrees = None
     if density is not None:
-      agrees = density_check.agrees(density, atoms, points, candidate, sigma)
-    score = candidate.score(points, has_density=bool(agrees))
+      agrees = density_check.agrees(density, atoms, box, candidate, sigma)
+    score = candidate.score(box, has_density=bool(agrees))
     if agrees is False or any(_is_sharper(o, candidate) for o in sharper):
       score = 0.0
     sharper.append(candidate)
@@ -127,24 +127,24 @@ def _is_sharper(other: support.Support, candidate: support.Support) -> bool:
   )
 
 
-def _search(points, prior) -> support.Support | None:
+def _search(box, prior) -> support.Support | None:
   """The best supported lattice at one tolerance."""
   # Nearly always all short vectors start from one atom near the middle.
-  start = rarest_atom(points)
+  start = rarest_atom(box)
   vectors, _ = find_operations(
-    points, start=start, max_operations=SEARCH.max_operations
+    box, start=start, max_operations=SEARCH.max_operations
   )
-  best = _best(points, vectors, None, prior)
+  best = _best(box, vectors, None, prior)
   if best is not None and best.is_complete:
     reduced, _ = lattice.minkowski_reduce(best.cell)
-    if np.linalg.norm(reduced[2]) <= points.half:
+    if np.linalg.norm(reduced[2]) <= box.half_length:
       return best
-  vectors, _ = find_operations(points, max_operations=SEARCH.max_translations)
-  best = _best(points, vectors, None, prior)
-  if best is not None and best.score(points) >= 0.5:
+  vectors, _ = find_operations(box, max_operations=SEARCH.max_translations)
+  best = _best(box, vectors, None, prior)
+  if best is not None and best.score(box) >= 0.5:
     return best
   centres, counts = find_operations(
-    points, -1, max_operations=SEARCH.max_operations
+    box, -1, max_operations=SEARCH.max_operations
   )
   centres = centres[counts >= SEARCH.min_inverted]
   if len(centres) < 2:
@@ -153,11 +153,11 @@ def _search(points, prior) -> support.Support | None:
   i, j = np.triu_indices(len(centres), 1)
   more = centres[j] - centres[i]
   more = more[np.linalg.norm(more, axis=1) >= SEARCH.min_length]
-  more = more[~points.rejects(more)]
+  more = more[~box.rejects(more)]
   vectors = _distinct(np.concatenate([vectors, more]))
-  other = _best(points, vectors, centres[0], prior)
+  other = _best(box, vectors, centres[0], prior)
   found = [each for each in (best, other) if each is not None]
-  return max(found, key=lambda e: (e.score(points), e.rank), default=None)
+  return max(found, key=lambda e: (e.score(box), e.rank), default=None)
 
 
 def _distinct(vectors):
@@ -180,11 +180,11 @@ def _distinct(vectors):
   return kept
 
 
-def _best(points, vectors, centre, prior) -> support.Support | None:
+def _best(box, vectors, centre, prior) -> support.Support | None:
   """The lattice of three of the vectors that the box supports best."""
   found = []
-  for cell in candidates.lattices(points, vectors):
-    candidate = support.measure(points, cell, centre)
+  for cell in candidates.lattices(box, vectors):
+    candidate = support.measure(box, cell, centre)
     if candidate is not None:
       found.append(candidate)
       if candidate.is_complete:
@@ -198,7 +198,7 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
 
   best = max(found, key=rank)
   if best.sites <= SEARCH.min_sites:
-    found += _neighbours(points, vectors, best)
+    found += _neighbours(box, vectors, best)
   rival = any(
     other.sites >= best.sites
     and other.count < SEARCH.max_rival_site_ratio * best.count
@@ -209,7 +209,7 @@ def _best(points, vectors, centre, prior) -> support.Support | None:
   return dataclasses.replace(best, rival=rival)
 
 
-def _neighbours(points, vectors, best) -> list[support.Support]:
+def _neighbours(box, vectors, best) -> list[support.Support]:
   """Lattices with a translation that a weakly supported lattice lacks.
 
   The triples of `candidates` leave out sums of shorter translations: where
@@ -220,8 +220,8 @@ def _neighbours(points, vectors, best) -> list[support.Support]:
   vectors, steps = vectors[lacking], steps[lacking]
   if not len(vectors):
     return []
-  paired = points.match(vectors)[0] >= 0
-  sites = support.fold(points, best.cell)
+  paired = box.match(vectors)[0] >= 0
+  sites = support.fold(box, best.cell)
   found: list[support.Support] = []
   for vector, step, own in zip(vectors, steps, paired, strict=True):
     if len(np.unique(sites[own])) < best.sites:
@@ -236,7 +236,7 @@ def _neighbours(points, vectors, best) -> list[support.Support]:
         cell, [other.cell for other in found]
       ):
         continue
-      other = support.measure(points, cell)
+      other = support.measure(box, cell)
       if other is not None:
         found.append(other)
   return found

@@ -60,15 +60,15 @@ class Support:
     """Whether every site supports the lattice, many times over."""
     return self.sites == self.count and self.pairs > 20
 
-  def score(self, points: box_atoms.Points, has_density: bool = False) -> float:
+  def score(self, box: box_atoms.BoxAtoms, has_density: bool = False) -> float:
     """From 0 to 1; the lattice is found at a half and more.
 
     Args:
-      points: The atoms.
+      box: The atoms of the box.
       has_density: Whether the crystal has the density of the box. If atoms are
         exact, it is then as dense as the box, and rivals do not count.
     """
-    exact = points.tolerance <= SEARCH.exact_tolerance
+    exact = box.tolerance <= SEARCH.exact_tolerance
     needed = SEARCH.min_exact_sites if exact else SEARCH.min_sites
     holds = True
     if not (exact and has_density):
@@ -76,10 +76,10 @@ class Support:
       low, high = SEARCH.crowding_bounds
       holds = low <= self.crowding <= high
     holds = holds and self.sites >= SEARCH.min_site_share * self.count
-    holds = holds and self.rms <= max(0.4 * points.tolerance, 0.05)
+    holds = holds and self.rms <= max(0.4 * box.tolerance, 0.05)
     if (
       not holds
-      or unseen_share(points, self.cell, self.centre) > SEARCH.max_unseen_share
+      or unseen_share(box, self.cell, self.centre) > SEARCH.max_unseen_share
     ):
       return 0.0
     # One or two atoms a cell can't be seen on three sites; all must be.
@@ -87,62 +87,62 @@ class Support:
 
 
 def measure(
-  points: box_atoms.Points,
+  box: box_atoms.BoxAtoms,
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None = None,
 ) -> Support | None:
   """The support of a lattice; None if an image has no atom.
 
   Args:
-    points: The atoms.
+    box: The atoms of the box.
     cell: The lattice, nearly.
     centre: The centre of an inversion, nearly. It is dropped where the lattice
       does not agree with it.
   """
-  fit = fit_lattice(points, cell, centre)
+  fit = fit_lattice(box, cell, centre)
   if fit is None:
     return None
   cell, centre, translations, inversions, rms = fit
-  folded = fold(points, cell)
-  if points.tolerance <= SEARCH.exact_tolerance and (
-    _is_shifted(points, cell, translations) or _touches(points, cell, folded)
+  folded = fold(box, cell)
+  if box.tolerance <= SEARCH.exact_tolerance and (
+    _is_shifted(box, cell, translations) or _touches(box, cell, folded)
   ):
     return None
   sites, pairs = _weakest(translations, inversions, folded)
-  all_sites = folded if centre is None else fold(points, cell, centre)
+  all_sites = folded if centre is None else fold(box, cell, centre)
   count = int(all_sites.max()) + 1
-  crowding = crowding_of(points, abs(np.linalg.det(cell)) / count)
+  crowding = crowding_of(box, abs(np.linalg.det(cell)) / count)
   return Support(cell, centre, sites, pairs, count, crowding, rms)
 
 
-def _is_shifted(points, cell, translations) -> bool:
+def _is_shifted(box, cell, translations) -> bool:
   """Whether most images along a direction miss their atoms.
 
   The errors of exact atoms are those of a few light ones and of those near
   walls; a pseudo-translation misses by about the same for all.
   """
   first, second, steps = translations
-  residuals = points.positions[second] - points.positions[first] - steps @ cell
-  errors = np.linalg.norm(residuals, axis=1) * points.precision(first, second)
+  residuals = box.positions[second] - box.positions[first] - steps @ cell
+  errors = np.linalg.norm(residuals, axis=1) * box.inverse_error(first, second)
   odd = steps @ _PARITIES.T % 2 == 1
   return any(
     np.median(errors[each]) > SEARCH.max_shift for each in odd.T if each.any()
   )
 
 
-def _touches(points, cell, folded) -> bool:
+def _touches(box, cell, folded) -> bool:
   """Whether two sites are too near for two atoms, and too far for one.
 
   A true lattice has one site there, and a stray atom near a wall at most.
   """
   # The most exact atom of each site, the sites in order.
-  order = np.lexsort((points.errors, folded))
+  order = np.lexsort((box.errors, folded))
   best = order[np.unique(folded[order], return_index=True)[1]]
   i, j = np.triu_indices(len(best), 1)
   i, j = best[i], best[j]
-  offset = (points.positions[i] - points.positions[j]) @ np.linalg.inv(cell)
+  offset = (box.positions[i] - box.positions[j]) @ np.linalg.inv(cell)
   distance = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1)
-  within = 2 * points.tolerance + points.errors[i] + points.errors[j]
+  within = 2 * box.tolerance + box.errors[i] + box.errors[j]
   return bool(
     np.any(
       (distance > SEARCH.min_stray_ratio * within) & (distance < MIN_DISTANCE)
@@ -171,12 +171,12 @@ def _weakest(translations, inversions, folded) -> tuple[int, int]:
 
 
 def fold(
-  points: box_atoms.Points,
+  box: box_atoms.BoxAtoms,
   cell: Float[np.ndarray, '3 3'],
   centre: Float[np.ndarray, '3'] | None = None,
 ) -> Int[np.ndarray, 'N']:
   """The index of the site that each atom (and its inverse) is an image of."""
-  positions, errors = points.positions, points.errors
+  positions, errors = box.positions, box.errors
   if centre is not None:
     positions = np.concatenate([positions, centre - positions])
     errors = np.concatenate([errors, errors])
@@ -187,7 +187,7 @@ def fold(
     i = remaining[0]
     offset = fractional[remaining] - fractional[i]
     offset = (offset - np.rint(offset)) @ cell
-    within = 2 * points.tolerance + errors[remaining] + errors[i]
+    within = 2 * box.tolerance + errors[remaining] + errors[i]
     same = np.einsum('ij,ij->i', offset, offset) <= within**2
     sites[remaining[same]] = count
     remaining = remaining[~same]

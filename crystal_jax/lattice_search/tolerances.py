@@ -22,24 +22,24 @@ def tolerance_steps(atoms) -> list[tuple[float, int, float]]:
   noisy_species = SEARCH.noisy_number_difference, SEARCH.noisy_missing_share
   exact = [(t, 0, 0.0) for t in SEARCH.tolerances]
   noisy = [(t, *noisy_species) for t in SEARCH.tolerances[2:]]
-  points = box_atoms.Points.of(atoms, 0.25, *noisy_species)
-  if points is None:
+  box = box_atoms.BoxAtoms.of(atoms, 0.25, *noisy_species)
+  if box is None:
     return []
-  for start in (rarest_atom(points), None):
+  for start in (rarest_atom(box), None):
     shifts, counts = find_operations(
-      points, start=start, max_operations=SEARCH.max_operations
+      box, start=start, max_operations=SEARCH.max_operations
     )
     shifts = shifts[counts >= SEARCH.min_scatter_pairs]
     if len(shifts):
       break
   else:
     return exact[:-1]
-  owner, _ = points.match(shifts)
+  owner, _ = box.match(shifts)
   paired = owner >= 0
-  offset = points.positions[owner] - points.positions - shifts[:, None]
+  offset = box.positions[owner] - box.positions - shifts[:, None]
   scatter = np.where(paired, np.linalg.norm(offset, axis=-1), np.nan)
   scatter = np.nanmedian(scatter, axis=1)
-  differs = paired & (points.numbers[owner] != points.numbers)
+  differs = paired & (box.numbers[owner] != box.numbers)
   wrong = differs.sum(axis=1) / paired.sum(axis=1)
   if np.any((scatter < SEARCH.exact_tolerance / 2) & (wrong == 0)):
     return exact[:1]

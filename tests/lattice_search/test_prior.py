@@ -14,8 +14,8 @@ SMALL, LARGE = np.diag([4.0, 4.0, 4.0]), np.diag([4.0, 4.0, 8.0])
 def search(monkeypatch, supports, prior):
   """The volume of what is found where only two lattices are to be had."""
 
-  def measure(points, cell, centre=None):
-    del points, centre
+  def measure(box, cell, centre=None):
+    del box, centre
     count = 10 if cell is SMALL else 20
     return support.Support(
       cell, None, supports[count], pairs=15, count=count, crowding=1.0, rms=0.0

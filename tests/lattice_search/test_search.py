@@ -87,10 +87,10 @@ def test_inversions_support_a_vector_that_the_box_does_not_show_twice():
     cell,
   )
   atoms = images(truth, noise=1e-4)
-  points = box_atoms.Points.of(atoms, 0.01)
-  assert support.measure(points, cell) is None
-  found = support.measure(points, cell, np.array([0.0, 0.0, 6.0]))
-  assert found.score(points) >= 0.5
+  box = box_atoms.BoxAtoms.of(atoms, 0.01)
+  assert support.measure(box, cell) is None
+  found = support.measure(box, cell, np.array([0.0, 0.0, 6.0]))
+  assert found.score(box) >= 0.5
   fit = cj.LatticeFit(found.cell, 1.0, True, found.centre)
   assert_same_crystal(cj.assemble(atoms, fit), truth)
 
