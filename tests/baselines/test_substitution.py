@@ -1,4 +1,4 @@
-"""Exchange of ions in known crystals."""
+"""Substitution of ions in known crystals."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,13 @@ from tests import crystals
 
 pytest.importorskip('pymatgen')
 STATISTICS = pair_statistics.shipped()
+# Oxidation states of SrTiO3 by atomic number.
+PEROVSKITE_CHARGES = {38: 2, 22: 4, 8: -2}
 
 
-def test_charges_are_the_chemists():
+def test_oxidation_states_of_an_ionic_crystal_and_of_an_alloy():
   states = substitution.oxidation_states(unit_of(crystals.perovskite().numbers))
-  assert states == {38: 2, 22: 4, 8: -2}
+  assert states == PEROVSKITE_CHARGES
   assert substitution.oxidation_states(((26, 1), (22, 1))) is None
 
 
@@ -26,20 +28,19 @@ def test_an_ion_is_exchanged_for_one_of_its_charge():
   formulas = {unit_of(c.numbers) for c in found}
   assert unit_of(known.numbers) not in formulas and len(formulas) > 3
   for crystal in found:
-    new = dict(zip(known.numbers.tolist(), crystal.numbers.tolist(),
-                   strict=True))  # fmt: skip
-    for old, charge in {38: 2, 22: 4, 8: -2}.items():
+    new_number = dict(
+      zip(known.numbers.tolist(), crystal.numbers.tolist(), strict=True)
+    )
+    for old, charge in PEROVSKITE_CHARGES.items():
       ions, _ = substitution._candidates((old, charge))
-      assert new[old] in ions
+      assert new_number[old] in ions
     fractional = crystal.positions @ np.linalg.inv(crystal.cell)
     expected = known.positions @ np.linalg.inv(known.cell)
     np.testing.assert_allclose(fractional, expected, atol=1e-9)
     ratio = np.linalg.det(crystal.cell) / np.linalg.det(known.cell)
-    volumes = (
-      STATISTICS.volume(crystal.numbers),
-      STATISTICS.volume(known.numbers),
-    )
-    assert ratio == pytest.approx(volumes[0] / volumes[1])
+    expected_ratio = STATISTICS.volume(crystal.numbers)
+    expected_ratio /= STATISTICS.volume(known.numbers)
+    assert ratio == pytest.approx(expected_ratio)
 
 
 def test_alloys_are_skipped_with_a_reason():

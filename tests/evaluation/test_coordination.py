@@ -40,8 +40,8 @@ def test_the_parameter_of_an_ideal_polyhedron_is_one(atoms, number, motif):
   assert likelihood > 0.85
   assert values[motif] == pytest.approx(likelihood, abs=0.03)
   if number < 9:  # Of more neighbours, the others are Steinhardt parameters.
-    others = [value for k, value in enumerate(values) if k != motif]
-    assert all(value < 0.8 * likelihood for value in others)
+    other_values = [value for k, value in enumerate(values) if k != motif]
+    assert all(value < 0.8 * likelihood for value in other_values)
 
 
 def test_steinhardt_parameters_of_a_close_packing():

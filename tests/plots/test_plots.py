@@ -1,4 +1,4 @@
-"""Figures of arrays: what is drawn, and what is refused."""
+"""Contents of figures, and arguments that are refused."""
 
 import subprocess
 import sys
@@ -10,37 +10,39 @@ import crystal_jax as cj
 from crystal_jax import plots
 
 
-def blob(at, height=1.0):
+def gaussian(centre, height=1.0):
   """A density of 12³ voxels with one Gaussian."""
   axes = np.meshgrid(*[np.arange(12)] * 3, indexing='ij')
-  squares = sum((x - c) ** 2 for x, c in zip(axes, at, strict=True))
+  squares = sum((x - c) ** 2 for x, c in zip(axes, centre, strict=True))
   return height * np.exp(-squares / 4)
 
 
 def images(figure):
-  """Arrays that are shown, and the end of their scale, panel by panel."""
+  """Array and upper limit of the colour scale of each panel."""
   return [
     (im.get_array(), im.get_clim()[1]) for ax in figure.axes for im in ax.images
   ]
 
 
-def test_densities_show_the_atom_where_it_is():
-  target, decoded = blob((2, 5, 8)), blob((2, 5, 8), height=0.5)
+def test_densities_are_bright_at_the_atom():
+  target, decoded = gaussian((2, 5, 8)), gaussian((2, 5, 8), height=0.5)
   figure = plots.densities(
     {'target': target, 'decoded': decoded}, views=('largest', 'top', 'front')
   )
   panels = images(figure)
-  assert len(panels) == 12
+  # Each row has both densities on the common scale, then each on its own.
+  assert len(panels) == 3 * 4
+  # Rows of images are y, or z from the front; columns are x.
   for row, peak in zip(range(3), [(5, 2), (5, 2), (8, 2)], strict=True):
-    for array, _ in panels[4 * row : 4 * row + 4]:
+    row_panels = panels[4 * row : 4 * row + 4]
+    for array, _ in row_panels:
       assert np.unravel_index(np.argmax(array), (12, 12)) == peak
-    ends = [end for _, end in panels[4 * row : 4 * row + 4]]
-    np.testing.assert_allclose(ends, [1, 1, 1, 0.5])
+    limits = [limit for _, limit in row_panels]
+    np.testing.assert_allclose(limits, [1, 1, 1, 0.5])
 
 
-def test_decoded_atoms_lie_on_their_density():
-  """From the top and from the front, on a grid of unequal sides."""
-  density = np.zeros((4, 5, 6))
+def test_decoded_atoms_lie_on_their_density_in_both_views():
+  density = np.zeros((4, 5, 6))  # Unequal sides tell the axes apart.
   density[1, 2, 5] = 1
   extents = [(-0.5, 3.5), (-0.5, 4.5), (-0.5, 5.5)]
   figure = plots.decoded_atoms(
@@ -70,12 +72,12 @@ def test_decoded_atoms_lie_on_their_density():
     ({'a': np.zeros((2, 2, 2))}, {'views': ('left',)}, "'largest', 'top'"),
   ],
 )
-def test_densities_that_cannot_be_compared(fields, options, reason):
+def test_densities_are_refused(fields, options, reason):
   with pytest.raises(ValueError, match=reason):
     plots.densities(fields, **options)
 
 
-def test_distances_stand_beside_the_papers():
+def test_distance_histograms_state_the_quantiles_of_the_paper():
   figure = plots.nearest_atoms(np.array([0.1, 0.2, 3.0]), np.array([0.02]))
   texts = [
     text.get_text() for ax in figure.axes for text in ax.get_legend().texts
@@ -89,7 +91,7 @@ def test_distances_stand_beside_the_papers():
   plots.nearest_atoms(np.zeros(2), np.zeros(0))  # Nothing was decoded.
 
 
-def test_confusion_is_of_each_true_element():
+def test_rows_of_the_confusion_matrix_are_true_elements():
   figure = plots.species_confusion(
     np.array([8, 8, 8, 22]), np.array([8, 8, 7, 0])
   )
@@ -114,7 +116,7 @@ def two_groups():
   return z
 
 
-def test_principal_components_keep_variances():
+def test_projection_has_the_largest_variances():
   z = two_groups()
   points = plots.project(z)
   first, second = np.linalg.eigvalsh(np.cov(z.T))[[-1, -2]]
@@ -126,7 +128,7 @@ def test_principal_components_keep_variances():
   )
 
 
-def test_neighbours_stay_neighbours_on_a_map():
+def test_t_sne_keeps_groups_together():
   pytest.importorskip('sklearn')
   z = two_groups()
   points = plots.project(z, method='t-sne')
@@ -153,7 +155,7 @@ def test_maps_are_coloured_by_numbers_or_classes():
     plots.latent_map(z, method='umap')
 
 
-def test_plots_are_imported_when_they_are_used():
+def test_plots_are_imported_on_first_use():
   script = """
 import sys
 import crystal_jax as cj
