@@ -11,8 +11,14 @@ def check_field(
 ) -> Float[Array, '...']:
   """A field on a grid, as floats.
 
+  Args:
+    field: The field.
+    grid: The grid.
+    name: Name of the argument, for the error.
+    channel_axes: Number of axes after the three of the grid.
+
   Raises:
-    ValueError: If its shape does not fit the grid.
+    ValueError: If the shape of the field does not fit the grid.
   """
   field = floating(name, field)
   if field.ndim != 3 + channel_axes or field.shape[:3] != grid.shape:
@@ -23,10 +29,15 @@ def check_field(
 def check_cell(
   cell: ArrayLike | None, grid: grids.Grid, batch: tuple[int, ...]
 ) -> Float[Array, '*B 3 3'] | None:
-  """The cell of a `CellGrid`, as floats; None for a box.
+  """The cell of a `CellGrid`, as floats; None for a `BoxGrid`.
+
+  Args:
+    cell: Lattice vectors as rows, Å. A `BoxGrid` ignores them.
+    grid: The grid.
+    batch: Shape of the batch; () for one density.
 
   Raises:
-    ValueError: If it is missing or of another shape.
+    ValueError: If a `CellGrid` has no cell, or the cell has another shape.
   """
   if isinstance(grid, grids.BoxGrid):
     return None
@@ -39,6 +50,6 @@ def check_cell(
 
 
 def floating(name: str, x: ArrayLike) -> Float[Array, '...']:
-  """An argument as float32, or as float64 if it is."""
+  """An argument as float64 if it has this type, else as float32."""
   x = jnp.asarray(inputs.as_numbers(name, x))
   return x if x.dtype == jnp.float64 else x.astype(jnp.float32)

@@ -20,10 +20,10 @@ def decoded_atoms(
   extents: Sequence[tuple[float, float]],
   unit: str = 'Å',
 ) -> Figure:
-  """Density, summed along the line of sight, and atoms, from two sides.
+  """A density, summed along the line of sight, and its atoms in two views.
 
   Args:
-    density: The density.
+    density: The density on a grid.
     positions: Positions of the atoms, in `unit`.
     numbers: Atomic numbers, which colour the atoms.
     extents: Walls of the grid along x, y and z, in `unit`: half a voxel outside

@@ -1,4 +1,4 @@
-"""The model, parameters and card of a run, of which a codec is made."""
+"""Model, parameters and card of a trained run, from which a codec is made."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from crystal_jax.training import checkpoints, provenance
 def load_run(
   workdir: str | os.PathLike[str],
 ) -> tuple[Model, PyTree, dict[str, Any]]:
-  """The averaged parameters of a run's latest checkpoint, and their card.
+  """Model, averaged parameters and card of a run's latest checkpoint.
+
+  The data set is not read.
 
   Args:
-    workdir: Workdir of `experiments.main`; the data set is not read.
+    workdir: Workdir of `experiments.main`.
 
   Raises:
-    FileNotFoundError: If it holds no checkpoint.
+    FileNotFoundError: If the workdir holds no checkpoint.
   """
   workdir = pathlib.Path(workdir)
   step = checkpoints.latest_step(workdir)
@@ -37,12 +39,12 @@ def load_run(
     steps=step,
     elements=record.get('elements'),
     data=record.get('data'),
-    figures=_figures(workdir),
+    figures=_metrics(workdir),
   )
   return model, params, card
 
 
-def _figures(workdir: pathlib.Path) -> dict[str, Any]:
-  """The figures of a run's evaluation; empty if it was not evaluated."""
+def _metrics(workdir: pathlib.Path) -> dict[str, Any]:
+  """Metrics of a run's evaluation; empty if the run was not evaluated."""
   path = workdir / 'metrics.json'
   return json.loads(path.read_text('utf-8')) if path.is_file() else {}

@@ -102,7 +102,7 @@ class FirstStage:
     return _params(self.weights, self.fingerprint)
 
   def decode(self, z: Float[np.ndarray, 'B D']) -> list[Crystal | str]:
-    """Unrefined crystals of latents, or the reasons why there is none."""
+    """Unrefined crystal of each latent, or the reason why decoding failed."""
     return self.model.representation.crystals(self.outputs(z))
 
   def outputs(self, z: Float[Array | np.ndarray, 'B D']) -> dict[str, Array]:
@@ -115,9 +115,10 @@ def _params(weights: str, fingerprint: str) -> PyTree:
   _, params, card = loading.load(shipped.find(weights))
   if card['fingerprint'] != fingerprint:
     raise ValueError(
-      f'The second stage was made for the weights {fingerprint}, and {weights} '
-      f'holds {card["fingerprint"]}: give model.first_stage.weights the folder '
-      'of the former, or freeze the latter in a new config.'
+      f'{weights} holds the weights {card["fingerprint"]}, but the second '
+      f'stage was made for the weights {fingerprint}: set '
+      'model.first_stage.weights to their folder, or put the weights found '
+      'into a new config by first_stage.freeze.'
     )
   return jax.tree.map(jnp.asarray, params)
 
@@ -127,8 +128,8 @@ def cached_latents(
 ) -> Float[np.ndarray, 'M 2 D']:
   """Means and standard deviations of the posteriors of prepared crystals.
 
-  They are read from a file of `stage.cache`, named by the weights and by the
-  crystals; the first call encodes them and writes it.
+  The first call encodes the crystals and writes a file into `stage.cache`.
+  Later calls with the same weights and crystals read this file.
 
   Args:
     stage: The codec.
@@ -150,6 +151,7 @@ def cached_latents(
 
 
 def _encode(stage, columns) -> Float[np.ndarray, 'M 2 D']:
+  """Encodes crystals batch by batch; see `cached_latents`."""
   representation = stage.model.representation.sized(columns)
   model = dataclasses.replace(stage.model, representation=representation)
   count = len(columns['id'])
@@ -157,10 +159,11 @@ def _encode(stage, columns) -> Float[np.ndarray, 'M 2 D']:
   for start in range(0, count, _BATCH):
     rows = np.arange(start, min(start + _BATCH, count))
     batch = batching.full_batch(columns, rows, _BATCH)
-    found = jax.device_get(encode_batch(model, stage.params, batch))
-    pair = np.stack([found.mean, np.exp(0.5 * found.log_var)], axis=1)
-    pair[found.valid == 0] = np.nan
-    latents[rows] = pair[: len(rows)]
+    posterior = jax.device_get(encode_batch(model, stage.params, batch))
+    std = np.exp(0.5 * posterior.log_var)
+    mean_and_std = np.stack([posterior.mean, std], axis=1)
+    mean_and_std[posterior.valid == 0] = np.nan
+    latents[rows] = mean_and_std[: len(rows)]
   return latents
 
 
