@@ -60,15 +60,15 @@ def main():
   )
   print(f'{args.weights}: {codec.size} numbers, {len(true)} crystals of')
   print(f'{args.data.name}, KL {np.nanmean(kl):.0f} nats (lattice included)\n')
-  print(report.matches(scores), '\n', report.misses(scores), sep='\n')
-  print('\n', report.by_size(true, scores['mean']), sep='\n')
+  print(report.match_table(scores), '\n', report.miss_table(scores), sep='\n')
+  print('\n', report.size_table(true, scores['mean']), sep='\n')
   if len(latents) > 1:
-    print('\n', report.latent_distances(latents), sep='\n')
+    print('\n', report.distance_table(latents), sep='\n')
   if is_duplicate is not None:
     distinct = np.flatnonzero(~is_duplicate[order])
     print(f'\nWithout near-duplicates ({len(distinct)} crystals):\n')
     print(
-      report.matches(
+      report.match_table(
         {name: [row[i] for i in distinct] for name, row in scores.items()}
       )
     )

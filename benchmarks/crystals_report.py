@@ -10,26 +10,30 @@ from jaxtyping import Float
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.structure.crystal import Crystal
 
+# Comparisons of decoded and true crystals, by row of the table.
 Comparisons = Mapping[str, Sequence[matching.Comparison]]
+# Maximum number of latents whose distances to each other are computed.
+_MAX_LATENTS = 1000
 
 
-def matches(scores: Comparisons) -> str:
-  """Match, RMSE, strict match and errors, by row."""
+def match_table(scores: Comparisons) -> str:
+  """Match, RMSE, strict match and errors of each row."""
   rows = []
   for name, comparisons in scores.items():
-    s = match_summary.summarize(comparisons)
+    summary = match_summary.summarize(comparisons)
+    interval = f'{summary["match_low"]:.1%} to {summary["match_high"]:.1%}'
     row = [
       name,
-      f'{s["match"]:.2%} ({s["match_low"]:.1%} to {s["match_high"]:.1%})',
-      f'{s["rmse"]:.4f}',
-      f'{s["strict"]:.2%}',
-      f'{s["formula_exact"]:.2%}',
-      f'{s["count_exact"]:.2%}',
-      f'{s["length_error"]:.2%}',
-      f'{s["angle_error"]:.2f}°',
+      f'{summary["match"]:.2%} ({interval})',
+      f'{summary["rmse"]:.4f}',
+      f'{summary["strict"]:.2%}',
+      f'{summary["formula_exact"]:.2%}',
+      f'{summary["count_exact"]:.2%}',
+      f'{summary["length_error"]:.2%}',
+      f'{summary["angle_error"]:.2f}°',
     ]
-    if 'match_gated' in s:
-      row += [f'{s["match_gated"]:.2%}', f'{s["valid_true"]:.2%}']
+    if 'match_gated' in summary:
+      row += [f'{summary["match_gated"]:.2%}', f'{summary["valid_true"]:.2%}']
     rows.append(row)
   head = ['decoded from', 'match (95 % interval)', 'RMSE, (V/N)^(1/3)',
           'strict', 'formula', 'count', 'lengths', 'angles']  # fmt: skip
@@ -38,8 +42,8 @@ def matches(scores: Comparisons) -> str:
   return table(head, rows)
 
 
-def misses(scores: Comparisons) -> str:
-  """Shares of all crystals that are missed, by row and reason."""
+def miss_table(scores: Comparisons) -> str:
+  """Share of crystals that are missed for each reason, for each row."""
   rows = [
     [name]
     + [
@@ -51,7 +55,7 @@ def misses(scores: Comparisons) -> str:
   return table(['missed from', *matching.REASONS], rows)
 
 
-def by_size(
+def size_table(
   true: Sequence[Crystal], comparisons: Sequence[matching.Comparison]
 ) -> str:
   """Matches by atoms, elements and longest lattice vector."""
@@ -76,19 +80,20 @@ def by_size(
   return table(['of the mean', 'crystals', 'match'], rows)
 
 
-def latent_distances(latents: Mapping[str, Float[np.ndarray, 'B D']]) -> str:
+def distance_table(latents: Mapping[str, Float[np.ndarray, 'B D']]) -> str:
   """Distances between latents of one crystal, and of different crystals.
 
   Args:
-    latents: By row; the first are those of the crystals as they are given.
+    latents: Latents of the same crystals by row. The first row has the crystals
+      as given, the others have them written in another way.
   """
-  given, *changed = latents
+  given, *rewritten = latents
   z = latents[given]
   rows = []
-  for name in changed:
+  for name in rewritten:
     distances = np.linalg.norm(latents[name] - z, axis=1)
     rows.append([f'one crystal, {name}', *_quantiles(distances)])
-  finite = z[np.isfinite(z).all(axis=1)][:1000]
+  finite = z[np.isfinite(z).all(axis=1)][:_MAX_LATENTS]
   squares = np.square(finite).sum(1)
   distances = np.sqrt(
     np.maximum(squares[:, None] + squares[None] - 2 * finite @ finite.T, 0)
@@ -109,6 +114,11 @@ def _quantiles(values: Float[np.ndarray, 'M']) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Cells as a Markdown table."""
+  """A Markdown table.
+
+  Args:
+    head: Title of each column.
+    rows: Text of each cell, row by row.
+  """
   lines = [head, ['---'] * len(head), *rows]
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -1,14 +1,18 @@
-"""Near-duplicates of crystals of one element, such as carbon."""
+"""Near-duplicates among crystals of one element, such as carbon.
+
+Near-duplicates have the same number of atoms, and nearly the same volume and
+energy.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Near-duplicates have the same number of atoms, a ratio of volumes within this
-# of 1, and energies that differ by less than this, eV/atom.
-_VOLUME = 2e-3
-_ENERGY = 1e-3
+# Largest relative difference of the volumes.
+_VOLUME_TOLERANCE = 2e-3
+# Largest difference of the energies, eV/atom.
+_ENERGY_TOLERANCE = 1e-3
 
 
 def near_duplicates_of(
@@ -17,7 +21,7 @@ def near_duplicates_of(
   volumes: Float[np.ndarray, 'M'],
   energies: Float[np.ndarray, 'M'],
 ) -> Bool[np.ndarray, 'M']:
-  """Which crystals are near-duplicates of one of them, itself included.
+  """Which crystals are near-duplicates of a crystal, that crystal included.
 
   Args:
     index: Index of the crystal.
@@ -28,8 +32,8 @@ def near_duplicates_of(
   ratios = volumes / volumes[index]
   return (
     (counts == counts[index])
-    & (np.maximum(ratios, 1 / ratios) < 1 + _VOLUME)
-    & (np.abs(energies - energies[index]) < _ENERGY)
+    & (np.maximum(ratios, 1 / ratios) < 1 + _VOLUME_TOLERANCE)
+    & (np.abs(energies - energies[index]) < _ENERGY_TOLERANCE)
   )
 
 

@@ -1,8 +1,9 @@
 """Time to prepare a data set from CIF files, compared with ASE and pymatgen.
 
-python -m benchmarks.prepare [--files=27136] [--readers=300] [--workers=2]
+  python -m benchmarks.prepare [--files=27136] [--readers=300] [--workers=2]
 
-The CIFs hold the crystals of the embedded data set, in pymatgen's format.
+The CIFs are written as pymatgen writes them, with the crystals of the data set
+that comes with the repository.
 """
 
 import argparse
@@ -53,39 +54,56 @@ loop_
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--files', type=int, default=27136)
-  parser.add_argument('--readers', type=int, default=300, help='files each')
+  parser.add_argument(
+    '--files', type=int, default=27136, help='CIFs; as many as MP-20 trains on'
+  )
+  parser.add_argument(
+    '--readers', type=int, default=300, help='files that each reader reads'
+  )
   parser.add_argument('--workers', type=int)
   args = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     paths = write_cifs(folder / 'cifs', args.files)
-    start, before = time.perf_counter(), os.times()
-    summary = data.prepare(
-      [folder / 'cifs'], folder / 'set', workers=args.workers
-    )
-    seconds, after = time.perf_counter() - start, os.times()
-    cpu = sum(after[:4]) - sum(before[:4])
-    assert summary.crystals == args.files, summary
-    each = cpu / args.files * 1e3
-    print(
-      f'prepare, {args.files} CIFs: {seconds:.1f} s; of CPU {cpu:.1f} s, '
-      f'{each:.2f} ms each'
-    )
-    readers = {
-      'crystal_jax.read': cj.read,
-      'ase.io.read': ase.io.read,
-      'pymatgen': _pymatgen,
-    }
+    milliseconds = _print_preparation(folder, args.files, args.workers)
     subset = paths[:: max(1, len(paths) // args.readers)][: args.readers]
-    for name, read in readers.items():
-      one = _milliseconds(read, subset)
-      print(f'{name}: {one:.2f} ms of CPU each; {one / each:.1f} x prepare')
+    _print_readers(subset, milliseconds)
     _print_loading_speed(folder / 'set')
 
 
+def _print_preparation(folder, count, workers) -> float:
+  """Prepares the CIFs of `folder / 'cifs'`; CPU time of a file, ms."""
+  start, before = time.perf_counter(), os.times()
+  summary = data.prepare([folder / 'cifs'], folder / 'set', workers=workers)
+  seconds, after = time.perf_counter() - start, os.times()
+  # User and system time of this process and of its children.
+  cpu = sum(after[:4]) - sum(before[:4])
+  assert summary.crystals == count, summary
+  milliseconds = cpu / count * 1e3
+  print(
+    f'prepare, {count} CIFs: {seconds:.1f} s; of CPU {cpu:.1f} s, '
+    f'{milliseconds:.2f} ms each'
+  )
+  return milliseconds
+
+
+def _print_readers(paths, prepare_milliseconds) -> None:
+  """Prints the CPU time of a file by each reader, and over that of prepare."""
+  readers = {
+    'crystal_jax.read': cj.read,
+    'ase.io.read': ase.io.read,
+    'pymatgen': _pymatgen,
+  }
+  for name, read in readers.items():
+    milliseconds = _milliseconds(read, paths)
+    print(
+      f'{name}: {milliseconds:.2f} ms of CPU each; '
+      f'{milliseconds / prepare_milliseconds:.1f} x prepare'
+    )
+
+
 def write_cifs(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
-  """CIFs of the embedded crystals, which are repeated up to `count`."""
+  """Paths of `count` CIFs; crystals of the data set are repeated if need be."""
   folder.mkdir()
   texts = []
   for split in 'train', 'val', 'test':
@@ -104,15 +122,19 @@ def write_cifs(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
         angles=angles[i],
         volume=abs(np.linalg.det(cell)),
       )
-      texts.append(head + ''.join(map(_site, enumerate(sites))))
+      lines = [
+        _site_line(k, number, fractional)
+        for k, (number, fractional) in enumerate(sites)
+      ]
+      texts.append(head + ''.join(lines))
   paths = [folder / f'mp-{i}.cif' for i in range(count)]
   for i, path in enumerate(paths):
     path.write_text(texts[i % len(texts)])
   return paths
 
 
-def _site(numbered) -> str:
-  index, (number, (x, y, z)) = numbered
+def _site_line(index, number, fractional) -> str:
+  x, y, z = fractional
   symbol = elements.symbol(int(number))
   return f'  {symbol}  {symbol}{index}  1  {x:.8f}  {y:.8f}  {z:.8f}  1\n'
 
@@ -126,6 +148,7 @@ def _pymatgen(path):
 
 
 def _milliseconds(read, paths) -> float:
+  """CPU time of a file, ms, after one file was read to warm up."""
   read(paths[0])
   start = time.process_time()
   for path in paths:
@@ -134,19 +157,21 @@ def _milliseconds(read, paths) -> float:
 
 
 def _print_loading_speed(folder) -> None:
-  """Prints crystals per second of CPU, from disk and from memory."""
+  """Prints crystals read per second of CPU time, from disk and from memory."""
   source = data.load_split(folder, 'train')
   start = time.process_time()
   arrays = data.in_memory(source)
   seconds = time.process_time() - start
   print(f'from disk: {len(source) / seconds:.0f} crystals a second of CPU')
-  batches = data.batches(arrays, batch_size=1024, seed=0)
+  batch_size, num_batches = 1024, 100
+  batches = data.batches(arrays, batch_size=batch_size, seed=0)
   next(batches)
   start = time.process_time()
-  for _ in range(100):
+  for _ in range(num_batches):
     next(batches)
   seconds = time.process_time() - start
-  print(f'from memory: {102400 / seconds:.0f} crystals a second of CPU')
+  speed = batch_size * num_batches / seconds
+  print(f'from memory: {speed:.0f} crystals a second of CPU')
 
 
 if __name__ == '__main__':

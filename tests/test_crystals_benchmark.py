@@ -113,14 +113,14 @@ def test_round_trip(all_crystals):
   scores = {name: compare(true, row) for name, row in found.items()}
   assert scores['mean'][0].strict and scores['mean'][0].rmse < 1e-6
   np.testing.assert_allclose(found['supercell'][0].cell[0, 0], 4)
-  text = report.matches(scores)
+  text = report.match_table(scores)
   assert '| mean | 50.00% (9.5% to 90.5%) | 0.0000 | 50.00% |' in text
-  assert '| missed from | refused |' in report.misses(scores)
-  assert '| mean | 50.00% |' in report.misses(scores)
-  assert '| elements up to 1 | 1 | 100.0% |' in report.by_size(
+  assert '| missed from | refused |' in report.miss_table(scores)
+  assert '| mean | 50.00% |' in report.miss_table(scores)
+  assert '| elements up to 1 | 1 | 100.0% |' in report.size_table(
     true, scores['mean']
   )
-  assert '| one crystal, supercell | 2 | 2 | 2 |' in report.latent_distances(
+  assert '| one crystal, supercell | 2 | 2 | 2 |' in report.distance_table(
     latents
   )
 
