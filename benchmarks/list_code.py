@@ -6,7 +6,8 @@ frequencies of a training set:
 
 - the primitive cell in its standard frame, one atom at the origin;
 - elements in order, each given those before it (by how often two elements occur
-  in one crystal); their numbers of atoms given the element and the atoms left;
+  in one crystal); their numbers of atoms given the element and the number of
+  atoms that remain;
 - the volume relative to the sum of the elements' volumes; then ratios and
   cosines of the reduced cell, each given whether those before are special;
 - positions on a grid whose steps follow the lengths of the axes, so that 0,
@@ -43,9 +44,11 @@ from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.representation import frame
 
 DATA = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
-# Target RMSE, (V/N)^(1/3), and the step of the lattice numbers: of a logarithm
-# of a length and of a cosine.
+# Rows of the table: the target RMSE of positions, (V/N)^(1/3), and the step of
+# the lattice numbers (logarithms of lengths, and cosines of angles).
 ROWS = ((0.05, 0.04), (0.01, 0.01))
+# Training crystals that the grid spacing is chosen on.
+_SPACING_CRYSTALS = 500
 
 
 def main():
@@ -58,7 +61,10 @@ def main():
     '--learn', type=int, default=50_000, help='training crystals'
   )
   parser.add_argument(
-    '--fit', type=int, default=2000, help='crystals that fit the mixture'
+    '--fit',
+    type=int,
+    default=2000,
+    help='training crystals that the mixture is fitted to',
   )
   parser.add_argument(
     '--cache', type=pathlib.Path, help='folder to keep standard frames in'
@@ -75,12 +81,21 @@ def main():
     print(row(rmse, step, train, val, species, args.fit), flush=True)
 
 
-def row(rmse, step, train, val, species, fit):
-  """One row of the table."""
-  spacing = find_spacing(train[:500], rmse)
+def row(rmse, step, train, val, species, num_fitted):
+  """One row of the table.
+
+  Args:
+    rmse: Target RMSE of positions, (V/N)^(1/3).
+    step: Step of the lattice numbers.
+    train: Standard frames (numbers, fractional, cell) of the training set.
+    val: Standard frames of the crystals to code.
+    species: The code of the species.
+    num_fitted: Number of training crystals that the mixture is fitted to.
+  """
+  spacing = find_spacing(train[:_SPACING_CRYSTALS], rmse)
   lattices = Lattices(train, step, species.volumes)
-  positions = Positions(train, spacing, fit)
-  costs, plain, found = [], [], []
+  positions = Positions(train, spacing, num_fitted)
+  costs, plain, decoded = [], [], []
   for numbers, fractional, cell in val:
     bins = lattices.bins(cell)
     rounded_cell = lattices.cell(bins)
@@ -99,9 +114,9 @@ def row(rmse, step, train, val, species, fit):
       + (len(numbers) - 1) * np.log(steps).sum()
     )
     rounded = np.rint(fractional * steps) / steps
-    found.append(cj.Crystal(numbers, rounded @ rounded_cell, rounded_cell))
+    decoded.append(cj.Crystal(numbers, rounded @ rounded_cell, rounded_cell))
   true = [cj.Crystal(n, f @ c, c) for n, f, c in val]
-  scores = match_summary.summarize(matching.compare(true, found))
+  scores = match_summary.summarize(matching.compare(true, decoded))
   mean = np.mean(costs, axis=0)
   return (
     f'| {rmse} | {mean[0]:.1f} | {mean[1]:.1f} | {mean[2]:.1f} | '
@@ -114,18 +129,23 @@ def row(rmse, step, train, val, species, fit):
 def frames(path, count, cache=None):
   """Standard frames of random crystals of a file.
 
+  Args:
+    path: A compact file.
+    count: Number of crystals.
+    cache: Folder of the frames of all crystals; None: they are not kept.
+
   Returns:
-    [(numbers, fractional, cell)].
+    (numbers, fractional, cell) of each crystal.
   """
-  kept = cache and cache / path.name
-  if kept and kept.is_file():
-    with np.load(kept) as file:
+  cached = cache and cache / path.name
+  if cached and cached.is_file():
+    with np.load(cached) as file:
       columns = [file[name] for name in ('numbers', 'frac', 'cell')]
   else:
-    columns = _framed(path)
-    if kept:
+    columns = _all_frames(path)
+    if cached:
       cache.mkdir(parents=True, exist_ok=True)
-      np.savez(kept, numbers=columns[0], frac=columns[1], cell=columns[2])
+      np.savez(cached, numbers=columns[0], frac=columns[1], cell=columns[2])
   crystals = [
     (n[n > 0], f[n > 0].astype(np.float64), c.astype(np.float64))
     for n, f, c in zip(*columns, strict=True)
@@ -134,7 +154,8 @@ def frames(path, count, cache=None):
   return [crystals[i] for i in order]
 
 
-def _framed(path):
+def _all_frames(path):
+  """Padded columns of the standard frames: numbers, fractional, cells."""
   with np.load(path) as file:
     data = dict(file)
   atoms = np.diff(data['offsets'])
@@ -142,16 +163,21 @@ def _framed(path):
   fractional = np.zeros((*numbers.shape, 3))
   cells = np.zeros((len(atoms), 3, 3))
   for i in range(len(atoms)):
-    one = slice(*data['offsets'][i : i + 2])
+    crystal = slice(*data['offsets'][i : i + 2])
     n, f, cells[i] = frame.standard_frame(
-      data['numbers'][one], data['frac'][one], data['cell'][i]
+      data['numbers'][crystal], data['frac'][crystal], data['cell'][i]
     )
     numbers[i, : len(n)], fractional[i, : len(n)] = n, f
   return numbers, fractional, cells
 
 
 def find_spacing(crystals, rmse):
-  """Å between two steps of an axis for an RMSE, by bisection."""
+  """Grid spacing at which rounding has a mean RMSE, by bisection, Å.
+
+  Args:
+    crystals: Standard frames (numbers, fractional, cell).
+    rmse: The RMSE, (V/N)^(1/3).
+  """
   low, high = 0.01, 2.0
   for _ in range(12):
     middle = math.sqrt(low * high)
