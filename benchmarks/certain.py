@@ -4,11 +4,12 @@
       --data=../shared/data/mp_le20_val.npz --crystals=400
 
 Held-out crystals are encoded; the mean of the posterior and one sample of it
-are decoded. A decoded crystal is right if it matches the encoded one
-(`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The second table has the
-crystals that `codec.certain` trusts by the longest vector of their reduced
-lattice: a box does not show a long period. The last lines count them, and how
-many of these are right.
+are decoded. A decoded crystal is correct if it matches the encoded one
+(`StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)`). The first table has the
+share of correct crystals by residual. The second table has this share of the
+crystals that `codec.certain` marks, by the longest vector of their reduced
+lattice: a box does not show a period that is longer than the box. The last
+lines count certain and correct crystals.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from crystal_jax.codec.codec import open_codec
 from crystal_jax.evaluation import matching
 from crystal_jax.structure import lattice
 
-# Bounds of the rows: residuals, in squared standard deviations.
-_BOUNDS = (0.0, 0.01, 0.1, 0.3, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, np.inf)
-# Bounds of the rows of the second table, Å.
+# Bounds of the rows of the first table: residuals of latents, in squared
+# standard deviations of the posterior.
+_RESIDUALS = (0.0, 0.01, 0.1, 0.3, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, np.inf)
+# Bounds of the rows of the second table: longest vectors, Å.
 _LENGTHS = (0.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, np.inf)
 
 
@@ -41,23 +43,25 @@ def main():
   noise = np.random.default_rng(args.seed + 1).standard_normal(mean.shape)
   latents = {'mean': mean, 'sample': mean + std * noise.astype(np.float32)}
   latents = {name: latents[name] for name in args.latents.split(',')}
-  residuals, right, certain, longest = {}, {}, {}, {}
+  residuals, correct, certain, longest = {}, {}, {}, {}
   for name, z in latents.items():
     decoded = codec.decode(z, refine=args.refine)
     residuals[name], certain[name] = codec.residuals, codec.certain
-    pairs = [crystal or codec.failures[i] for i, crystal in enumerate(decoded)]
+    found = [crystal or codec.failures[i] for i, crystal in enumerate(decoded)]
     longest[name] = np.array([_longest_vector(crystal) for crystal in decoded])
-    scores = matching.compare(true, pairs, progress=False)
-    right[name] = np.array([bool(score.match) for score in scores])
+    scores = matching.compare(true, found, progress=False)
+    correct[name] = np.array([bool(score.match) for score in scores])
   print(f'{args.weights}, refine={args.refine!r}: {len(true)} crystals of')
   print(f'{args.data.name}\n')
-  print(_by_residual(residuals, right), '\n')
-  print(_by_length(longest, certain, right), '\n')
-  for name, each in certain.items():
-    wrong = ~right[name]
+  print(_by_residual(residuals, correct), '\n')
+  print(_by_length(longest, certain, correct), '\n')
+  for name, is_certain in certain.items():
+    is_correct = correct[name]
     print(
-      f'{name}: {each.sum()} certain, {right[name][each].sum()} of them right; '
-      f'{wrong.sum()} wrong, {(wrong & ~each).sum()} of them marked uncertain'
+      f'{name}: {is_certain.sum()} certain, '
+      f'{(is_certain & is_correct).sum()} of them right; '
+      f'{(~is_correct).sum()} wrong, '
+      f'{(~is_correct & ~is_certain).sum()} of them marked uncertain'
     )
 
 
@@ -80,16 +84,24 @@ def _longest_vector(crystal) -> float:
   return float(np.linalg.norm(reduced, axis=1).max())
 
 
-def _by_length(longest, certain, right) -> str:
-  """Certain crystals and the share that is right, by longest vector."""
+def _by_length(longest, certain, correct) -> str:
+  """Table of certain crystals and the correct share, by longest vector.
+
+  Args:
+    longest: Longest vectors, Å, by kind of latent.
+    certain: Whether each crystal is certain, by kind of latent.
+    correct: Whether each crystal is correct, by kind of latent.
+  """
   rows = []
   for low, high in zip(_LENGTHS[:-1], _LENGTHS[1:], strict=True):
     row = [f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}']
-    for name, each in longest.items():
-      inside = (each >= low) & (each < high)
-      trusted = inside & certain[name]
-      share = f'{right[name][trusted].mean():.1%}' if trusted.any() else '-'
-      row += [f'{inside.sum()}', f'{trusted.sum()}', share]
+    for name, lengths in longest.items():
+      in_row = (lengths >= low) & (lengths < high)
+      is_certain = in_row & certain[name]
+      share = '-'
+      if is_certain.any():
+        share = f'{correct[name][is_certain].mean():.1%}'
+      row += [f'{in_row.sum()}', f'{is_certain.sum()}', share]
     rows.append(row)
   head = ['longest vector, Å']
   for name in longest:
@@ -97,20 +109,25 @@ def _by_length(longest, certain, right) -> str:
   return table(head, rows)
 
 
-def _by_residual(residuals, right) -> str:
-  """Crystals and the share that is right, by residual."""
+def _by_residual(residuals, correct) -> str:
+  """Table of crystals and the correct share, by residual.
+
+  Args:
+    residuals: Residuals, NaN without a crystal, by kind of latent.
+    correct: Whether each crystal is correct, by kind of latent.
+  """
   rows = []
-  for low, high in zip(_BOUNDS[:-1], _BOUNDS[1:], strict=True):
+  for low, high in zip(_RESIDUALS[:-1], _RESIDUALS[1:], strict=True):
     row = [f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}']
-    for name, each in residuals.items():
-      inside = (each >= low) & (each < high)
-      share = right[name][inside].mean() if inside.any() else np.nan
-      row += [f'{inside.sum()}', f'{share:.1%}' if inside.any() else '-']
+    for name, values in residuals.items():
+      in_row = (values >= low) & (values < high)
+      share = f'{correct[name][in_row].mean():.1%}' if in_row.any() else '-'
+      row += [f'{in_row.sum()}', share]
     rows.append(row)
   missing = ['nothing decoded']
   head = ['residual']
-  for name, each in residuals.items():
-    missing += [f'{np.isnan(each).sum()}', '-']
+  for name, values in residuals.items():
+    missing += [f'{np.isnan(values).sum()}', '-']
     head += [f'of a {name}', 'right']
   return table(head, [*rows, missing])
 

@@ -1,14 +1,17 @@
-"""Shift of latents under strain and displacement of atoms.
+"""Shift of latents under strain of the lattice and displacement of atoms.
 
   python -m benchmarks.stability --weights=mp_20 \
     --data=../shared/data/mp_le20_val.npz --crystals=300
 
+Not the thermodynamic stability of crystals, which is `crystal_jax.stability`.
+
 Each crystal is strained (a random symmetric strain of the given Frobenius
 norm), or each of its atoms is displaced (a normal deviate along each axis), or
-both. The distance of its latent from the original one is divided by the
-distance to the nearest other crystal of the set; above one half the latent may
-be nearer to another crystal's. `--niggli-tolerance` is the tolerance of the
-standard frame.
+both. The distance between the latents of the changed and the original crystal
+is divided by the distance from the original one to the nearest latent of
+another crystal. If this ratio is above one half, the changed crystal may be
+nearer to another crystal than to its original. `--niggli-tolerance` is the
+tolerance of the standard frame.
 """
 
 import argparse
@@ -21,8 +24,9 @@ import crystal_jax as cj
 from benchmarks import compact_crystals
 from crystal_jax.structure.crystal import Crystal
 
-# Strain (Frobenius norm), and noise of a coordinate, Å.
+# Frobenius norms of strains.
 STRAINS = 1e-4, 1e-3, 1e-2
+# Standard deviations of the displacement along each axis, Å.
 NOISES = 0.003, 0.01, 0.03
 
 
@@ -39,7 +43,7 @@ def main() -> None:
   if args.niggli_tolerance is not None:
     codec = with_tolerance(codec, args.niggli_tolerance)
   rng = np.random.default_rng(args.seed)
-  crystals = load(args.data, args.crystals, rng)
+  crystals = random_crystals(args.data, args.crystals, rng)
   latents = codec.encode(crystals, skip=True)
   encoded = np.isfinite(latents).all(axis=1)
   crystals = [c for c, kept in zip(crystals, encoded, strict=True) if kept]
@@ -47,11 +51,13 @@ def main() -> None:
   nearest = distance_to_nearest(latents)
   print(f'{len(crystals)} crystals, {args.weights}\n')
   print('| strain | noise, Å | median | above one half |\n|---|---|---|---|')
-  changes = [(s, 0.0) for s in STRAINS] + [(0.0, n) for n in NOISES]
-  for strain, noise in [*changes, *zip(STRAINS, NOISES, strict=True)]:
+  only_strains = [(strain, 0.0) for strain in STRAINS]
+  only_noises = [(0.0, noise) for noise in NOISES]
+  both = zip(STRAINS, NOISES, strict=True)
+  for strain, noise in [*only_strains, *only_noises, *both]:
     changed = [perturbed(crystal, strain, noise, rng) for crystal in crystals]
-    moved = codec.encode(changed, skip=True)
-    ratio = np.linalg.norm(moved - latents, axis=1) / nearest
+    shift = codec.encode(changed, skip=True) - latents
+    ratio = np.linalg.norm(shift, axis=1) / nearest
     # A crystal that is no longer encoded counts as above one half.
     is_above = ~(ratio <= 0.5)
     median, share = np.nanmedian(ratio), is_above.mean()
@@ -68,34 +74,43 @@ def with_tolerance(codec: cj.Codec, tolerance: float) -> cj.Codec:
   return cj.Codec(model, codec._params, codec.describe())
 
 
-def load(
-  path: pathlib.Path, number: int, rng: np.random.Generator
+def random_crystals(
+  path: pathlib.Path, count: int, rng: np.random.Generator
 ) -> list[Crystal]:
-  """Some crystals of a compact file, sampled at random."""
+  """Random crystals of a compact file, all if it has no more than `count`."""
   _, crystals, _ = compact_crystals.read(path)
-  chosen = rng.choice(len(crystals), min(number, len(crystals)), replace=False)
+  chosen = rng.choice(len(crystals), min(count, len(crystals)), replace=False)
   return [crystals[i] for i in chosen]
 
 
 def perturbed(
   crystal: Crystal, strain: float, noise: float, rng: np.random.Generator
 ) -> Crystal:
-  """The crystal after a random strain and random displacements."""
-  matrix = rng.normal(size=(3, 3))
-  matrix = matrix + matrix.T
-  matrix = np.eye(3) + strain * matrix / np.linalg.norm(matrix)
-  shifts = noise * rng.normal(size=crystal.positions.shape)
+  """The crystal after a random strain and random displacements of atoms.
+
+  Args:
+    crystal: The crystal.
+    strain: Frobenius norm of the strain.
+    noise: Standard deviation of the displacement along each axis, Å.
+    rng: Generator of random numbers.
+  """
+  symmetric = rng.normal(size=(3, 3))
+  symmetric = symmetric + symmetric.T
+  deformation = np.eye(3) + strain * symmetric / np.linalg.norm(symmetric)
+  displacements = noise * rng.normal(size=crystal.positions.shape)
   return Crystal(
-    crystal.numbers, crystal.positions @ matrix + shifts, crystal.cell @ matrix
+    crystal.numbers,
+    crystal.positions @ deformation + displacements,
+    crystal.cell @ deformation,
   )
 
 
 def distance_to_nearest(latents: np.ndarray) -> np.ndarray:
   """Distance of each latent to the nearest other one."""
-  squares = np.square(latents).sum(axis=1)
-  distances = squares[:, None] + squares - 2 * latents @ latents.T
-  np.fill_diagonal(distances, np.inf)
-  return np.sqrt(np.maximum(distances.min(axis=1), 1e-12))
+  norms = np.square(latents).sum(axis=1)
+  squares = norms[:, None] + norms - 2 * latents @ latents.T
+  np.fill_diagonal(squares, np.inf)
+  return np.sqrt(np.maximum(squares.min(axis=1), 1e-12))
 
 
 if __name__ == '__main__':
