@@ -1,4 +1,7 @@
-"""Reading and batching crystals needs no TFDS, array_record or TensorFlow."""
+"""Reading needs no TFDS, grain or TensorFlow; batching needs no TensorFlow.
+
+Each script runs in a process of its own, in which imports of packages fail.
+"""
 
 import pathlib
 import subprocess
@@ -9,7 +12,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-SCRIPT = """
+# Reads a crystal, then tries to prepare a data set, which needs TFDS.
+READ_AND_PREPARE = """
   import sys
 
   class Block:
@@ -33,25 +37,25 @@ SCRIPT = """
 
 
 @pytest.mark.slow
-def test_without_optional_packages(tmp_path):
+def test_reading_needs_no_package_of_data_sets(tmp_path):
   (tmp_path / 'x.vasp').write_text(
     'x\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n'
   )
-  done = subprocess.run(
-    [
-      sys.executable, '-c', textwrap.dedent(SCRIPT), str(tmp_path / 'x.vasp'),
-      str(tmp_path / 'out'),
-    ],
+  script = textwrap.dedent(READ_AND_PREPARE)
+  source, out = str(tmp_path / 'x.vasp'), str(tmp_path / 'out')
+  run = subprocess.run(
+    [sys.executable, '-c', script, source, out],
     capture_output=True,
     text=True,
     timeout=300,
-  )  # fmt: skip
-  assert done.returncode == 0, done.stderr
-  assert done.stdout.splitlines() == ['x 2', 'tensorflow_datasets is blocked']
+  )
+  assert run.returncode == 0, run.stderr
+  assert run.stdout.splitlines() == ['x 2', 'tensorflow_datasets is blocked']
 
 
-# TensorFlow can be found, but to load it is an error.
-BLOCKED = """
+# Batches a TFDS data set. TensorFlow is found as if it was installed, but its
+# import fails.
+LOAD_AND_BATCH = """
   import importlib.machinery
   import sys
 
@@ -84,13 +88,13 @@ BLOCKED = """
 
 
 @pytest.mark.slow
-def test_nothing_needs_tensorflow(tmp_path):
+def test_batching_needs_no_tensorflow(tmp_path):
   run = subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(BLOCKED), str(tmp_path)],
+    [sys.executable, '-c', textwrap.dedent(LOAD_AND_BATCH), str(tmp_path)],
     cwd=ROOT,
     capture_output=True,
     text=True,
     timeout=120,
   )
   assert run.returncode == 0, run.stderr
-  assert run.stdout.split()[-1] == '1813'
+  assert run.stdout.split()[-1] == '1813'  # Crystals of the split.

@@ -6,7 +6,7 @@ import pytest
 
 from crystal_jax import tasks
 from tests import tiny_configs
-from tests.training.two_devices import assert_alike, two_steps
+from tests.training.two_devices import assert_equal, train_two_steps
 
 
 @pytest.mark.slow
@@ -14,10 +14,10 @@ from tests.training.two_devices import assert_alike, two_steps
 def test_two_devices_equal_one_and_are_traced_once(data_dir, name):
   run, traces = tasks.set_up(tiny_configs.tiny_config(data_dir, name)), []
   fresh = run.fresh_state().params
-  one, two = two_steps(run, 1), two_steps(run, 2, traces)
+  one, two = train_two_steps(run, 1), train_two_steps(run, 2, traces)
   assert traces == [2]
-  assert_alike(one, two)
-  loss = next(pair for term, pair in two[2].items() if 'loss_' in term)
+  assert_equal(one, two)
+  loss = next(pair for term, pair in two.sums.items() if 'loss_' in term)
   assert loss[0] / loss[1] > 0
   if name == 'cell':
     # The whitening is fitted on the training set and stays.
@@ -25,5 +25,5 @@ def test_two_devices_equal_one_and_are_traced_once(data_dir, name):
     np.testing.assert_allclose(
       fresh['lattice']['mean'], lattices.mean(0), rtol=1e-5
     )
-    trained = two[0]['lattice']
+    trained = two.params['lattice']
     jax.tree.map(np.testing.assert_array_equal, fresh['lattice'], trained)
