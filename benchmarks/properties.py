@@ -3,12 +3,11 @@
   python -m benchmarks.properties --weights=mp_20 \
       --data=../shared/data/mp_20_part_val.npz --crystals=3000
 
-Crystals are sampled at random and cut in halves that share no formula. Linear
-probes (ridge, the penalty by leave-one-out) and gradient boosting are fitted on
-one half and evaluated on the other, and vice versa; errors are of all crystals.
-So are those of the codec's own heads, which were trained on other crystals. The
-crystal system follows from `spacegroup_number`, by a ridge regression of its
-seven shares.
+Random crystals are split into halves that share no formula. Linear probes
+(ridge, the penalty by leave-one-out) and gradient boosting are fitted on each
+half and evaluated on the other. The codec's own heads, which were trained on
+other crystals, are evaluated on both halves. The crystal system is that of
+`spacegroup_number`; its probe is a ridge regression of seven one-hot columns.
 
 Do not tune on the figures of mp_20_part_val: tune on another set, such as
 mp_le20_val with energies added by `data.add_scalars`.
@@ -35,18 +34,35 @@ def main():
   values = columns[args.column]
   codec = open_codec(args.weights)
   z, std = codec.encode(crystals, skip=True, std=True)
-  kept = np.isfinite(z).all(1) & np.isfinite(values)
-  z, values = z[kept], np.asarray(values, np.float64)[kept]
-  numbers = [crystals[i].numbers for i in np.flatnonzero(kept).tolist()]
+  kept = np.flatnonzero(np.isfinite(z).all(1) & np.isfinite(values)).tolist()
+  crystals = [crystals[i] for i in kept]
+  z, std, values = z[kept], std[kept], np.asarray(values, np.float64)[kept]
   systems = crystal_systems(columns['spacegroup_number'][kept])
-  masks = composition.group_folds(composition.formula_groups(numbers), 2)
-  fractions = composition.element_fractions(numbers)
-  nats = 0.5 * (z**2 + std[kept] ** 2 - 1 - 2 * np.log(std[kept])).sum(1)
+  nats = 0.5 * (z**2 + std**2 - 1 - 2 * np.log(std)).sum(1)
   print(
     f'{args.weights}: {codec.size} numbers, {nats.mean():.0f} nats; '
     f'{len(z)} crystals of {args.data.name}, {args.column}, standard deviation '
     f'{values.std():.3f}\n'
   )
+  print('| read from | numbers | R² | MAE | crystal system |')
+  print('|---|---|---|---|---|')
+  print_probes(codec, crystals, z, values, systems)
+  print_heads(codec, crystals, z, {args.column: values}, systems)
+
+
+def print_probes(codec, crystals, z, values, systems) -> None:
+  """Prints rows of probes of latents and of element fractions.
+
+  Args:
+    codec: The codec.
+    crystals: Encoded crystals.
+    z: Latents of the crystals.
+    values: The property of each crystal.
+    systems: Index of the crystal system of each crystal.
+  """
+  numbers = [crystal.numbers for crystal in crystals]
+  masks = composition.group_folds(composition.formula_groups(numbers), 2)
+  fractions = composition.element_fractions(numbers)
   features = {
     'latent': z,
     'element fractions': fractions,
@@ -56,64 +72,82 @@ def main():
   tokens = 0 if getattr(vae, 'vector', 0) else getattr(vae, 'tokens', 0)
   if tokens:
     features['latent, pooled over tokens'] = pooling.pool_tokens(z, tokens)
-  print('| read from | numbers | R² | MAE | crystal system |')
-  print('|---|---|---|---|---|')
   for name, x in features.items():
-    found = fitting.score(values, fitting.held_out(x, values, masks, _ridge))
-    right = system_accuracy(x, systems, masks)
-    row(f'{name}, ridge', x.shape[1], found, right)
+    predicted = fitting.held_out(x, values, masks, _fit_ridge)
+    accuracy = system_accuracy(x, systems, masks)
+    print_row(
+      f'{name}, ridge', x.shape[1], fitting.score(values, predicted), accuracy
+    )
   for name in ('element fractions', 'latent, pooled over tokens'):
     if name in features:
       x = features[name]
-      read_ = fitting.held_out(x, values, masks, _boosting)
-      row(f'{name}, boosting', x.shape[1], fitting.score(values, read_), None)
+      predicted = fitting.held_out(x, values, masks, _fit_boosting)
+      print_row(
+        f'{name}, boosting', x.shape[1], fitting.score(values, predicted), None
+      )
+
+
+def print_heads(codec, crystals, z, columns, systems) -> None:
+  """Prints rows of the codec's own heads, if it has any.
+
+  Args:
+    codec: The codec.
+    crystals: Encoded crystals.
+    z: Latents of the crystals.
+    columns: Scalars of the data set, by name.
+    systems: Index of the crystal system of each crystal.
+  """
   table = codec.predict(z) if codec.describe()['properties'] else {}
-  if args.column in table:
-    right = (table['crystal_system'] == systems).mean()
-    found = fitting.score(values, table[args.column])
-    row("`predict`: the codec's own heads", codec.size, found, right)
-  sizes = np.array([len(each) for each in numbers], float)
-  volumes = np.array(
-    [abs(np.linalg.det(crystals[i].cell)) for i in np.flatnonzero(kept)]
-  )
-  for name, true in (
-    ('num_atoms', sizes),
-    ('volume_per_atom', volumes / sizes),
-  ):
+  for name, values in columns.items():
     if name in table:
-      found = fitting.score(true, table[name])
-      row(f'`predict`: {name}', codec.size, found, None)
+      accuracy = (table['crystal_system'] == systems).mean()
+      score = fitting.score(values, table[name])
+      print_row("`predict`: the codec's own heads", codec.size, score, accuracy)
+  sizes = np.array([len(crystal.numbers) for crystal in crystals], float)
+  volumes = np.array([abs(np.linalg.det(crystal.cell)) for crystal in crystals])
+  computed = {'num_atoms': sizes, 'volume_per_atom': volumes / sizes}
+  for name, values in computed.items():
+    if name in table:
+      score = fitting.score(values, table[name])
+      print_row(f'`predict`: {name}', codec.size, score, None)
 
 
-def crystal_systems(groups: np.ndarray) -> np.ndarray:
+def crystal_systems(space_groups: np.ndarray) -> np.ndarray:
   """Index of the crystal system of each space group."""
   heads = PropertyHeads(('crystal_system',))
-  batch = {'spacegroup_number': groups, 'numbers': np.ones((len(groups), 1))}
+  ones = np.ones((len(space_groups), 1))
+  batch = {'spacegroup_number': space_groups, 'numbers': ones}
   return np.asarray(heads.targets({}, batch)['crystal_system']).argmax(1)
 
 
 def system_accuracy(x, systems, masks) -> float:
-  """Share of crystal systems that a linear probe of the other half gets."""
-  shares = np.eye(len(CRYSTAL_SYSTEMS))[systems]
-  right = np.zeros(len(x), bool)
+  """Share of crystal systems that ridge regressions of one-hot rows predict.
+
+  Args:
+    x: Features.
+    systems: Index of the crystal system of each row.
+    masks: Rows of each fold; its regression is fitted to all other rows.
+  """
+  one_hot = np.eye(len(CRYSTAL_SYSTEMS))[systems]
+  correct = np.zeros(len(x), bool)
   for mask in masks:
-    found = fit_ridge(x[~mask], shares[~mask])(x[mask])
-    right[mask] = found.argmax(1) == systems[mask]
-  return float(right.mean())
+    predicted = fit_ridge(x[~mask], one_hot[~mask])(x[mask])
+    correct[mask] = predicted.argmax(1) == systems[mask]
+  return float(correct.mean())
 
 
-def row(name, size, score, right) -> None:
-  """A row of the table."""
-  system = '' if right is None else f'{right:.1%}'
+def print_row(name, size, score, accuracy) -> None:
+  """Prints a row of the table; `accuracy` is that of crystal systems."""
+  system = '' if accuracy is None else f'{accuracy:.1%}'
   print(f'| {name} | {size} | {score.r2:.3f} | {score.mae:.3f} | {system} |')
 
 
-def _ridge(x, values):
+def _fit_ridge(x, values):
   fitted = fit_ridge(x, values[:, None])
   return lambda x: fitted(x)[:, 0]
 
 
-def _boosting(x, values):
+def _fit_boosting(x, values):
   from sklearn.ensemble import HistGradientBoostingRegressor
 
   return HistGradientBoostingRegressor(random_state=0).fit(x, values).predict

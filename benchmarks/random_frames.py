@@ -3,12 +3,12 @@ r"""Comparison of standard frames with random origins and bases in training.
   python -m benchmarks.random_frames --steps=800 \
     --builder=../shared/data/mp_le20
 
-Two networks of `experiments/quickstart.py` learn from the same crystals, in the
-same order, for as many steps: one from standard frames, the other from frames
-with a random origin and basis (of the same metric) in each step. Held-out
-crystals are then encoded and decoded, as given and moved (random origin and
-basis). For the first network they are brought to their standard frames before,
-as its codec does; for the second they are not.
+Two networks of `experiments/quickstart.py` are trained on the same crystals, in
+the same order, for the same number of steps: one on standard frames, the other
+on frames with a new random origin and basis (of the same metric) in each step.
+Held-out crystals are then encoded and decoded, once as given and once moved
+(random origin and basis). For the first network moved crystals are brought back
+to their standard frames, as its codec does; for the second they are not.
 """
 
 from __future__ import annotations
@@ -48,10 +48,18 @@ def main():
   ):
     state = train(run, with_random_frames)
     rows.append([name, *scores(run, state, with_random_frames)])
-  head = 'trained on, match, match moved, RMSE, RMSE moved, '
-  head += 'latent distance to itself moved, to the nearest other, KL (nats)'
+  head = [
+    'trained on',
+    'match',
+    'match moved',
+    'RMSE',
+    'RMSE moved',
+    'latent distance to itself moved',
+    'to the nearest other',
+    'KL (nats)',
+  ]
   print(f'{args.steps} steps, {args.crystals} held-out crystals\n')
-  print(table(head.split(', '), rows))
+  print(table(head, rows))
 
 
 def _arguments():
@@ -63,7 +71,7 @@ def _arguments():
 
 
 def train(run, with_random_frames):
-  """A trained state; with random frames, others in each step."""
+  """The state after training on standard frames, or on new ones each step."""
   rng = np.random.default_rng(0)
   step = parallel.parallel_train_step(run.train_step)
   state, batches = parallel.replicate(run.fresh_state()), run.train_batches()
@@ -98,34 +106,42 @@ def standardize_frames(representation, batch):
 
 
 def scores(run, state, with_random_frames):
-  """Match and RMSE as given and moved; distances of latents; KL, nats."""
+  """Cells of a row of the table, as text.
+
+  Args:
+    run: The run, whose held-out crystals are decoded.
+    state: The trained state.
+    with_random_frames: Whether moved crystals are encoded as they are.
+  """
   representation = run.model.representation
   forward = reconstruction.make_forward(
     run.model, predict.averaged_params(state)
   )
   rng = np.random.default_rng(1)
-  compared, latents, nats = ([], []), ([], []), []
+  # Of the crystals as given, and of the moved ones.
+  compared, latents = ([], []), ([], [])
+  nats = []
   for ids, batch in predict.batches(run, 'heldout'):
     true = [_crystal(batch, i) for i in range(len(ids))]
     moved = randomize_frames(rng, batch)
     if not with_random_frames:
       moved = standardize_frames(representation, moved)
-    for column, frames in enumerate((batch, moved)):
-      result = forward(jax.random.key(0), frames)
-      # Further rows fill the batch.
-      found = representation.crystals(result.outputs)[: len(ids)]
-      compared[column].extend(matching.compare(true, found))
-      latents[column].extend(np.asarray(result.latent)[: len(ids)])
+    for i, columns in enumerate((batch, moved)):
+      result = forward(jax.random.key(0), columns)
+      # Rows after the ids only fill the batch.
+      decoded = representation.crystals(result.outputs)[: len(ids)]
+      compared[i].extend(matching.compare(true, decoded))
+      latents[i].extend(np.asarray(result.latent)[: len(ids)])
       nats.extend(np.asarray(result.kl)[: len(ids)])
-  given, after = (match_summary.summarize(column) for column in compared)
+  as_given, as_moved = map(match_summary.summarize, compared)
   distances = cdist(latents[0], latents[1])
   self_distance = np.median(np.diag(distances))
   np.fill_diagonal(distances, np.inf)
   return [
-    f'{given["match"]:.1%}',
-    f'{after["match"]:.1%}',
-    f'{given["rmse"]:.4f}',
-    f'{after["rmse"]:.4f}',
+    f'{as_given["match"]:.1%}',
+    f'{as_moved["match"]:.1%}',
+    f'{as_given["rmse"]:.4f}',
+    f'{as_moved["rmse"]:.4f}',
     f'{self_distance:.2g}',
     f'{np.median(distances.min(axis=1)):.3g}',
     f'{np.mean(nats):.0f}',
