@@ -3,22 +3,29 @@
   python -m benchmarks.neighbors --weights=mp_20 \
     --data=../shared/data/mp_20_part_val.npz --crystals=3000 --queries=300
 
-Of random crystals the first are queries; the ten nearest of all others are
-found by `codec.nearest`, by AMD (average minimum distances of 100 neighbours,
-Chebyshev distance; the package `average-minimum-distance`), by AMD among those
-of nearest composition (both ranks added), by element fractions (L1), and at
-random. The table has the share of the ten that have
+The first of the random crystals are queries. Five methods choose ten of all
+other crystals for each query:
+
+- latent: the nearest by `codec.nearest`;
+- AMD: the nearest by average minimum distances of 100 neighbours (Chebyshev
+  distance; the package `average-minimum-distance`);
+- composition: the nearest by element fractions (L1 distance);
+- AMD and composition: the smallest sums of both ranks;
+- at random.
+
+The table has the share of the ten that have
 
 - the query's prototype: its space group, and elements that occupy sites of the
   same multiplicities (which elements does not matter);
 - its space group, and its crystal system;
 - its family: formulas that differ only by elements of the same column of the
   periodic table;
-- one element or more in common;
+- at least one element in common with the query.
 
-the share of queries that have a crystal of their prototype (of their family)
-among the ten, of those that have one at all; and the mean absolute error, if
-the mean formation energy of the ten is taken for the query's, eV/atom.
+Columns "found": of the queries that share their prototype (family) with any
+other crystal, the share for which one of the ten has it. Energy: mean absolute
+error if the formation energy of a query is predicted by the mean of the ten,
+eV/atom.
 """
 
 from __future__ import annotations
@@ -30,16 +37,18 @@ import numpy as np
 import spglib
 
 from benchmarks.compact_crystals import read_random
+from benchmarks.crystals_report import table
 from crystal_jax.codec.codec import Codec
 from crystal_jax.properties.composition import element_fractions
 from crystal_jax.structure.composition import formula, unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.crystal_systems import crystal_system
 
+# Crystals that each method chooses for a query.
 NEAREST = 10
 # Neighbours of each atom in AMD.
 AMD_NEIGHBORS = 100
-# Å within which atoms are equivalent.
+# Distance within which spglib takes atoms for equivalent, Å.
 _SYMPREC = 0.01
 
 
@@ -52,30 +61,30 @@ def main() -> None:
   kept = np.flatnonzero(np.isfinite(z).all(axis=1))
   crystals = [crystals[i] for i in kept]
   z, energies = z[kept], energies[kept]
-  labels = [label(crystal) for crystal in crystals]
+  labels = [classify(crystal) for crystal in crystals]
   queries = min(args.queries, len(crystals))
-  # The first neighbour of a crystal that is among them is itself.
+  # The nearest crystal of a query is itself.
   indices, _ = codec.nearest(z[:queries], z, k=NEAREST + 1)
   fractions = element_fractions([c.numbers for c in crystals])
   by_composition = distances(fractions, queries, 'cityblock')
-  ranked = {'latent': _without_self(indices)}
+  chosen = {'latent': _without_self(indices)}
   amds = average_minimum_distances(crystals)
   if amds is not None:
     by_amd = distances(amds, queries, 'chebyshev')
-    ranked['AMD'] = _smallest(by_amd)
-    ranked['AMD and composition'] = _smallest(
+    chosen['AMD'] = _smallest(by_amd)
+    chosen['AMD and composition'] = _smallest(
       _ranks(by_amd) + _ranks(by_composition)
     )
-  ranked['composition'] = _smallest(by_composition)
+  chosen['composition'] = _smallest(by_composition)
   rng = np.random.default_rng(args.seed)
-  ranked['at random'] = rng.integers(queries, len(crystals), (queries, NEAREST))
+  chosen['at random'] = rng.integers(queries, len(crystals), (queries, NEAREST))
   print(f'{len(crystals)} crystals of {args.data.name}, {queries} queries\n')
-  print(table(ranked, labels, fractions > 0, energies))
+  print(results_table(chosen, labels, fractions > 0, energies))
   for query in range(args.show):
     print()
     for method in 'latent', 'AMD', 'composition':
-      if method in ranked:
-        names = [_name(crystals[i], labels[i]) for i in ranked[method][query]]
+      if method in chosen:
+        names = [_name(crystals[i], labels[i]) for i in chosen[method][query]]
         print(f'{_name(crystals[query], labels[query])} by {method}:', *names)
 
 
@@ -90,44 +99,48 @@ def _arguments():
   return parser.parse_args()
 
 
-def label(crystal: Crystal) -> dict[str, object]:
-  """Prototype, space group, crystal system and family."""
+def classify(crystal: Crystal) -> dict[str, object]:
+  """Prototype, space group, crystal system and family of a crystal, by name."""
   cell = np.asarray(crystal.cell)
   fractional = np.asarray(crystal.positions) @ np.linalg.inv(cell)
   numbers = np.asarray(crystal.numbers)
-  found = spglib.get_symmetry_dataset((cell, fractional, numbers), _SYMPREC)
+  symmetry = spglib.get_symmetry_dataset((cell, fractional, numbers), _SYMPREC)
   orbits: dict[int, list[int]] = {}
   # Orbits of the conventional cell, so that centring does not matter.
-  scale = len(found.std_types) / len(numbers)
-  index, count = np.unique(found.crystallographic_orbits, return_counts=True)
-  for first, size in zip(index, count, strict=True):
+  scale = len(symmetry.std_types) / len(numbers)
+  first_atoms, sizes = np.unique(
+    symmetry.crystallographic_orbits, return_counts=True
+  )
+  for first, size in zip(first_atoms, sizes, strict=True):
     orbits.setdefault(int(numbers[first]), []).append(round(scale * size))
-  sites = tuple(sorted(tuple(sorted(sizes)) for sizes in orbits.values()))
+  multiplicities = tuple(
+    sorted(tuple(sorted(of_element)) for of_element in orbits.values())
+  )
   family = sorted((_column(z), n) for z, n in unit_of(numbers))
   return {
-    'prototype': (found.number, sites),
-    'space group': found.number,
-    'crystal system': crystal_system(found.number),
+    'prototype': (symmetry.number, multiplicities),
+    'space group': symmetry.number,
+    'crystal system': crystal_system(symmetry.number),
     'family': tuple(family),
   }
 
 
-def _name(crystal: Crystal, known: dict[str, object]) -> str:
+def _name(crystal: Crystal, label: dict[str, object]) -> str:
   """Formula and space group."""
-  return f'{formula(unit_of(crystal.numbers))}({known["space group"]})'
+  return f'{formula(unit_of(crystal.numbers))}({label["space group"]})'
 
 
 def _column(number: int) -> int:
-  """Column of the periodic table; lanthanoids and actinoids have the third."""
+  """Column of the periodic table; 3 for lanthanoids and actinoids."""
   if 57 <= number <= 71 or 89 <= number <= 103:
     return 3
-  noble = np.array([2, 10, 18, 36, 54, 86])
-  start = int(np.searchsorted(noble, number))
-  place = number - (int(noble[start - 1]) if start else 0)
-  length = [2, 8, 8, 18, 18, 32][min(start, 5)]
-  if place <= 2:
-    return 18 if number == 2 else place
-  return 18 - (length - place)
+  noble_gases = np.array([2, 10, 18, 36, 54, 86])
+  period = int(np.searchsorted(noble_gases, number))  # From 0.
+  in_period = number - (int(noble_gases[period - 1]) if period else 0)
+  length = [2, 8, 8, 18, 18, 32][min(period, 5)]
+  if in_period <= 2:
+    return 18 if number == 2 else in_period
+  return 18 - (length - in_period)
 
 
 def average_minimum_distances(crystals):
@@ -147,26 +160,34 @@ def average_minimum_distances(crystals):
 
 
 def distances(features, queries: int, metric: str):
-  """Distances of queries to all crystals; infinite to themselves."""
+  """Distances of queries to all crystals; infinite to the query itself.
+
+  Args:
+    features: Features of each crystal; the first crystals are the queries.
+    queries: Number of queries.
+    metric: Name of the metric, as of `cdist`.
+  """
   from scipy.spatial.distance import cdist
 
-  found = cdist(features[:queries], features, metric)
-  found[np.arange(queries), np.arange(queries)] = np.inf
-  return found
+  to_all = cdist(features[:queries], features, metric)
+  np.fill_diagonal(to_all, np.inf)
+  return to_all
 
 
 def _ranks(values):
+  """Rank of each crystal for each query; infinite where values are."""
   ranks = values.argsort(axis=1, kind='stable').argsort(axis=1).astype(float)
   ranks[np.isinf(values)] = np.inf
   return ranks
 
 
 def _smallest(values):
+  """Indices of the crystals with the smallest values, for each query."""
   return values.argsort(axis=1, kind='stable')[:, :NEAREST]
 
 
 def _without_self(indices):
-  """Neighbours other than the query itself, which has the row's number."""
+  """Neighbours other than the query itself, whose index is that of the row."""
   return np.array(
     [
       [i for i in row if i != query][:NEAREST]
@@ -175,37 +196,41 @@ def _without_self(indices):
   )
 
 
-def table(ranked, labels, has_element, energies) -> str:
-  """A Markdown table, one row for each method."""
+def results_table(chosen, labels, has_element, energies) -> str:
+  """A Markdown table, one row for each method.
+
+  Args:
+    chosen: Indices of the crystals that each method chooses for each query.
+    labels: Labels of each crystal; see `classify`.
+    has_element: Whether each crystal has each element.
+    energies: Formation energies, eV/atom.
+  """
   names = 'prototype', 'space group', 'crystal system', 'family'
-  keys = {
-    name: np.unique([str(each[name]) for each in labels], return_inverse=True)[
-      1
-    ]
-    for name in names
-  }
+  codes = {name: _codes([label[name] for label in labels]) for name in names}
   head = ['ten nearest by', *(f'same {name}' for name in names),
           'an element in common', 'prototype found', 'family found',
           'energy, MAE']  # fmt: skip
-  lines = [head, ['---'] * len(head)]
-  for method, rows in ranked.items():
-    queries = np.arange(len(rows))
-    same = {name: key[rows] == key[queries, None] for name, key in keys.items()}
-    common = (has_element[rows] & has_element[queries, None]).any(axis=2)
+  rows = []
+  for method, indices in chosen.items():
+    queries = np.arange(len(indices))
+    same = {
+      name: code[indices] == code[queries, None] for name, code in codes.items()
+    }
+    common = (has_element[indices] & has_element[queries, None]).any(axis=2)
     shares = [same[name].mean() for name in names] + [common.mean()]
     for name in 'prototype', 'family':
-      counts = np.bincount(keys[name])
-      possible = counts[keys[name][queries]] > 1
-      shares.append(same[name].any(axis=1)[possible].mean())
-    error = np.abs(energies[rows].mean(axis=1) - energies[queries])
-    lines.append(
-      [
-        method,
-        *(f'{share:.1%}' for share in shares),
-        f'{np.nanmean(error):.3f}',
-      ]
-    )
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+      counts = np.bincount(codes[name])
+      has_other = counts[codes[name][queries]] > 1
+      shares.append(same[name].any(axis=1)[has_other].mean())
+    error = np.abs(energies[indices].mean(axis=1) - energies[queries])
+    cells = [f'{share:.1%}' for share in shares]
+    rows.append([method, *cells, f'{np.nanmean(error):.3f}'])
+  return table(head, rows)
+
+
+def _codes(labels):
+  """A whole number for each label; equal labels have equal numbers."""
+  return np.unique([str(label) for label in labels], return_inverse=True)[1]
 
 
 if __name__ == '__main__':
