@@ -1,7 +1,7 @@
 """Random assignment of the atoms of a cell to Wyckoff positions.
 
-A position without degrees of freedom holds one orbit of atoms; all others hold
-any number.
+A Wyckoff position without degrees of freedom (a point position) holds one orbit
+of atoms; all others hold any number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from crystal_jax.baselines.wyckoff import WyckoffPosition
 
-# Multiplicities, ascending, each with the number of free points.
+# (multiplicity, number of point positions without atoms), multiplicities
+# ascending.
 _Points = tuple[tuple[int, int], ...]
 
 
@@ -24,7 +25,10 @@ def assign_sites(
   counts: Mapping[int, int],
   positions: Mapping[int, Sequence[WyckoffPosition]],
 ) -> list[tuple[int, WyckoffPosition]] | None:
-  """A random Wyckoff position for each orbit; None if no choice is possible.
+  """Random Wyckoff positions for the atoms of a cell; None if they do not fit.
+
+  Element by element, a position is chosen among those after which all remaining
+  atoms still fit, until no atom remains.
 
   Args:
     generator: Generator of random numbers.
@@ -32,7 +36,7 @@ def assign_sites(
     positions: Wyckoff positions by multiplicity.
 
   Returns:
-    Atomic number and position of each orbit, most images first.
+    Atomic number and position of each orbit, largest multiplicity first.
   """
   if not can_hold(counts, positions):
     return None
@@ -42,19 +46,20 @@ def assign_sites(
   remaining = list(counts.items())
   while remaining:
     (number, count), *later = remaining
-    later_counts = tuple(n for _, n in later)
+    later_counts = tuple(later_count for _, later_count in later)
     options = collections.defaultdict(list)
     for position in available:
       rest = count - position.multiplicity
       points = _num_points(_without(available, position))
       if rest >= 0 and _fits((rest, *later_counts), multiplicities, points):
         options[position.multiplicity].append(position)
-    group = options[int(generator.choice(list(options)))]
+    multiplicity = int(generator.choice(list(options)))
+    group = options[multiplicity]
     position = group[generator.integers(len(group))]
     assigned.append((number, position))
     available = _without(available, position)
-    count -= position.multiplicity
-    remaining = [(number, count)] * (count > 0) + later
+    rest = count - multiplicity
+    remaining = [(number, rest), *later] if rest else later
   return sorted(assigned, key=lambda pair: -pair[1].multiplicity)
 
 
@@ -90,6 +95,7 @@ def _without(
 
 
 def _num_points(available: Iterable[WyckoffPosition]) -> _Points:
+  """Number of available point positions of each multiplicity."""
   counter = collections.Counter(
     p.multiplicity for p in available if _is_point(p)
   )
@@ -100,20 +106,20 @@ def _num_points(available: Iterable[WyckoffPosition]) -> _Points:
 def _fits(
   counts: tuple[int, ...], multiplicities: tuple[int, ...], points: _Points
 ) -> bool:
-  """Whether all atoms find positions.
+  """Whether positions can hold the atoms of all elements.
 
   Args:
     counts: Number of atoms of each element.
     multiplicities: Multiplicities of positions that hold any number of orbits.
-    points: Points that are free, by multiplicity.
+    points: Number of point positions without atoms, by multiplicity.
   """
   if not counts:
     return True
   count, *later = counts
-  sums = _reachable(multiplicities, count)
+  is_reachable = _reachable(multiplicities, count)
   for used in itertools.product(*(range(n + 1) for _, n in points)):
     rest = count - sum(k * m for k, (m, _) in zip(used, points, strict=True))
-    if rest < 0 or not sums[rest]:
+    if rest < 0 or not is_reachable[rest]:
       continue
     remaining = tuple(
       (m, n - k) for (m, n), k in zip(points, used, strict=True)
@@ -125,7 +131,7 @@ def _fits(
 
 @functools.lru_cache(maxsize=10_000)
 def _reachable(multiplicities: tuple[int, ...], count: int) -> tuple[bool, ...]:
-  """Whether 0, 1, .. `count` are sums of multiplicities."""
+  """Whether each of 0, 1, .. `count` atoms is a sum of multiplicities."""
   is_sum = [True] + [False] * count
   for n in range(1, count + 1):
     is_sum[n] = any(m <= n and is_sum[n - m] for m in multiplicities)

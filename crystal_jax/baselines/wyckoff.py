@@ -1,8 +1,8 @@
 """Wyckoff positions: points of the same site-symmetry group up to conjugation.
 
-They are found by a random search: the fixed points of random operations of a
-space group are intersected. With the constants below, the search finds all
-1,731 positions of the International Tables.
+A random search finds them: it intersects the sets of points that random
+operations of a space group keep in place. With the constants below, the search
+finds all 1,731 positions of the International Tables.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def _intersections(
     projections = np.eye(3)[None] - (inverse @ constraints).swapaxes(1, 2)
     offsets = _apply(inverse, rhs)
     freedom = np.rint(np.trace(projections, axis1=1, axis2=2)).astype(int)
-    # One of two random points is in general position on its line or plane.
+    # A random point of a position may have a higher symmetry by chance; of two
+    # points, the one of lower symmetry counts.
     samples = generator.random((2, _NUM_SUBSETS, 3))
     samples = np.einsum('scx,cxy->scy', samples, projections) + offsets[None]
     orders = np.min(
@@ -172,7 +173,7 @@ def _apply(matrices, vectors):
 
 
 def _padded(rows):
-  """The rows, and three more of zeros, which every point satisfies."""
+  """Rows of constraints or right-hand sides, and three of zeros: 0 @ x = 0."""
   shape = (rows.shape[0], 3, *rows.shape[2:])
   return np.concatenate([rows, np.zeros(shape)], axis=1)
 
@@ -187,7 +188,7 @@ def _site_symmetry_order(
 
 
 def _rounded(position: WyckoffPosition) -> bytes:
-  """A key that is equal for candidates that differ by rounding alone."""
+  """A dictionary key that is equal for positions equal up to rounding."""
   offset = (position.offset + _TOLERANCE) % 1.0 - _TOLERANCE
   return (np.round([*position.projection, offset], 3) + 0.0).tobytes()
 
