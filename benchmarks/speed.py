@@ -1,18 +1,20 @@
-"""Speed of what users wait for, by two versions of the package in one run.
+"""Times of encoding, decoding and training by two versions of the package.
 
   python -m benchmarks.speed --before=FOLDER
   python -m benchmarks.speed --before=FOLDER --works=encode,decode
 
 FOLDER is a checkout of another version. Each version runs in a process of its
 own, and the two take turns, so that other load of the machine affects both.
-Printed are, for each work, the milliseconds of CPU time (all threads) and of
-wall time, and the ratio of the CPU times; of several rounds the smallest, since
-other processes only add to it. On a machine with other load, CPU time compares
-and wall time does not.
 
-Crystals are held-out ones of the embedded data set. `first` is a fresh process
-that imports the package, opens mp_20, encodes one crystal and decodes it;
-`first cached` the same with JAX's persistent compilation cache filled.
+A work is what is timed, such as the encoding of a crystal. The table has the
+CPU time (all threads) and the wall time of each work, ms, and the ratio of the
+CPU times. Times are the smallest of several rounds, since other processes only
+add to them. On a machine with other load only CPU times can be compared.
+
+Crystals are held-out ones of the data set that comes with the repository. The
+work `first` is a fresh process that imports the package, loads mp_20, encodes
+one crystal and decodes it; `first cached` is the same with JAX's persistent
+compilation cache filled.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Works of a process that stays, with what is counted; and of fresh processes.
+# Works that a process repeats, by name; times are those of one.
 WORKS = {
   'frame': 'standard frame of a crystal',
   'encode': 'encoding of a crystal by mp_20',
@@ -38,13 +40,16 @@ WORKS = {
   'box': 'decoding of a latent of box30, refine=auto',
   'step': 'training step of cell16.py, batch of 32',
 }
+# Works of a process that ends after one.
 FRESH = {
   'first': 'fresh process: first encoding and decoding',
   'first cached': 'the same with a filled compilation cache',
 }
-# Crystals of a turn, of each work; training steps are three.
+# Number of crystals that each work is timed with at once.
 CRYSTALS = {'frame': 128, 'encode': 128, 'decode': 64, 'auto': 32, 'all': 16}
-BOX_CRYSTALS, STEPS = 4, 3
+BOX_CRYSTALS = 4
+# Number of training steps that are timed at once.
+STEPS = 3
 
 
 def main() -> None:
@@ -65,8 +70,8 @@ def main() -> None:
   print('| work | before CPU ms | after CPU ms | ratio | before wall | after |')
   print('|---|---|---|---|---|---|')
   for work in works:
-    take = _fresh if work in FRESH else _turns
-    times = take(folders, work, args.rounds)
+    measure_times = fresh_times if work in FRESH else alternating_times
+    times = measure_times(folders, work, args.rounds)
     before, after = (times[name].min(axis=0) for name in folders)
     print(
       f'| {(WORKS | FRESH)[work]} | {before[0]:.3g} | {after[0]:.3g} | '
@@ -75,8 +80,17 @@ def main() -> None:
     )
 
 
-def _turns(folders, work, rounds) -> dict[str, np.ndarray]:
-  """CPU and wall time, ms, of each round, by version, [rounds, 2]."""
+def alternating_times(folders, work, rounds) -> dict[str, np.ndarray]:
+  """Times of a work by processes that take turns.
+
+  Args:
+    folders: Folder of each version, by name.
+    work: One of `WORKS`.
+    rounds: Number of turns of each version.
+
+  Returns:
+    CPU and wall time of each round, ms, by version, [rounds, 2].
+  """
   workers = {name: _start(folder, work) for name, folder in folders.items()}
   times: dict[str, list[list[float]]] = {name: [] for name in folders}
   for _ in range(rounds):
@@ -89,8 +103,11 @@ def _turns(folders, work, rounds) -> dict[str, np.ndarray]:
   return {name: np.array(values) for name, values in times.items()}
 
 
-def _fresh(folders, work, rounds) -> dict[str, np.ndarray]:
-  """As `_turns`, of processes that start anew each time; at most two rounds."""
+def fresh_times(folders, work, rounds) -> dict[str, np.ndarray]:
+  """Times of a work, one of `FRESH`, by a new process each time.
+
+  The same as `alternating_times` otherwise; at most two rounds, which are slow.
+  """
   times = {}
   for name, folder in folders.items():
     with tempfile.TemporaryDirectory() as cache:
@@ -105,7 +122,14 @@ def _fresh(folders, work, rounds) -> dict[str, np.ndarray]:
 
 
 def _start(folder, work, environment=None, until='ready\n'):
-  """A process that measures the version in a folder; ready when it returns."""
+  """Starts a process that measures the version in a folder.
+
+  Args:
+    folder: The folder.
+    work: The work to measure.
+    environment: Environment variables to add.
+    until: Line that the process prints when it is ready; '': do not wait.
+  """
   inherited = {k: v for k, v in os.environ.items() if 'CACHE_DIR' not in k}
   worker = subprocess.Popen(
     [sys.executable, __file__, work],
@@ -121,28 +145,28 @@ def _start(folder, work, environment=None, until='ready\n'):
 
 
 def measure(work: str) -> None:
-  """Answers each line of the input with CPU and wall time, ms."""
+  """Prints CPU and wall time, ms, for each line of the input."""
   if work == 'first':
     from ase.build import bulk
 
     codec = _codec('mp_20')
     codec.decode(codec.encode(bulk('NaCl', 'rocksalt', a=5.64)))
-    print(1e3 * time.process_time(), 1e3 * (time.time() - _started()))
+    print(1e3 * time.process_time(), 1e3 * (time.time() - _start_time()))
     return
-  function, count = _work(work)
+  function, count = _prepare(work)
   function()  # Compiles.
   print('ready', flush=True)
   for _ in sys.stdin:
     cpu, wall = time.process_time(), time.perf_counter()
     function()
-    spent = time.process_time() - cpu, time.perf_counter() - wall
-    print(*(1e3 * each / count for each in spent), flush=True)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    print(1e3 * cpu / count, 1e3 * wall / count, flush=True)
 
 
-def _work(work: str) -> tuple[Callable[[], object], int]:
-  """A function that does some of the work, and how much."""
+def _prepare(work: str) -> tuple[Callable[[], object], int]:
+  """A function that does a work several times, and how many times."""
   if work == 'step':
-    return _step(), STEPS
+    return training_steps(), STEPS
   if work == 'box':
     codec, crystals = _codec('box30'), _crystals(40)
     z = codec.encode(crystals, skip=True)
@@ -169,7 +193,7 @@ def _codec(name):
 
 
 def _crystals(count: int):
-  """Held-out crystals of the embedded data set that mp_20 takes."""
+  """Held-out crystals that mp_20 can encode."""
   import crystal_jax as cj
 
   path = pathlib.Path('datasets', 'oqmd_icsd20', 'data', 'val.npz')
@@ -194,8 +218,8 @@ def _fractional(crystal):
   return crystal.positions @ np.linalg.inv(np.asarray(crystal.cell, float))
 
 
-def _step():
-  """Training steps of cell16.py on the embedded data set."""
+def training_steps() -> Callable[[], None]:
+  """A function that takes `STEPS` training steps of cell16.py."""
   import jax
 
   from crystal_jax.tasks import set_up
@@ -209,16 +233,16 @@ def _step():
   state = parallel.replicate(run.fresh_state())
   batches = run.train_batches()
 
-  def work():
+  def take_steps():
     nonlocal state
     for _ in range(STEPS):
       state, _ = step(state, next(batches))
     jax.block_until_ready(state)
 
-  return work
+  return take_steps
 
 
-def _started() -> float:
+def _start_time() -> float:
   """When this process started, seconds since the epoch."""
   with open('/proc/self/stat', encoding='ascii') as file:
     ticks = int(file.read().rsplit(')', 1)[1].split()[19])

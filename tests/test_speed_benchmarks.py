@@ -59,7 +59,9 @@ def test_the_ratio_is_that_of_the_smallest_cpu_times(monkeypatch, capsys):
     'before': np.array([[6.0, 9.0], [4.0, 8.0]]),  # CPU and wall time, ms.
     'after': np.array([[2.0, 3.0], [5.0, 7.0]]),
   }
-  monkeypatch.setattr(speed, '_turns', lambda folders, work, rounds: times)
+  monkeypatch.setattr(
+    speed, 'alternating_times', lambda folders, work, rounds: times
+  )
   monkeypatch.setattr(
     sys, 'argv', ['speed', f'--before={ROOT}', '--works=frame']
   )
@@ -71,7 +73,7 @@ def test_the_ratio_is_that_of_the_smallest_cpu_times(monkeypatch, capsys):
 @pytest.mark.slow
 def test_two_versions_take_turns():
   folders = {'before': ROOT, 'after': ROOT}
-  times = speed._turns(folders, 'frame', 2)
+  times = speed.alternating_times(folders, 'frame', 2)
   assert {name: each.shape for name, each in times.items()} == {
     'before': (2, 2), 'after': (2, 2),
   }  # fmt: skip
@@ -81,4 +83,4 @@ def test_two_versions_take_turns():
 @pytest.mark.slow
 def test_the_training_step_is_set_up(monkeypatch):
   monkeypatch.chdir(ROOT)
-  assert callable(speed._step())
+  assert callable(speed.training_steps())
