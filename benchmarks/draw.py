@@ -71,6 +71,10 @@ def _arguments():
     help='scale of the noise of latents; --free has the default (%(default)s)',
   )  # fmt: skip
   parser.add_argument('--refine', default='none')
+  parser.add_argument(
+    '--symmetrize', type=float, default=0.0,
+    help='tolerance, Å, of the symmetry of draws by composition; 0: none',
+  )  # fmt: skip
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--workers', type=int, default=0)
   parser.add_argument('--show', type=int, default=0, help='print so many draws')

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.compact_crystals import read_random
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.generation import checks, conditions, latent_sampling
+from crystal_jax.generation.symmetry import symmetrized
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.elements import MAX_NUMBER
@@ -42,6 +43,8 @@ def by_composition(codec, prior, args) -> None:
       num_atoms=[len(numbers) for numbers in cells],
       refine=args.refine,
     )
+    if args.symmetrize:
+      found = [c and symmetrized(c, args.symmetrize) for c in found]
     rounds.append([c or codec.failures.get(i, '') for i, c in enumerate(found)])
   seconds = time.process_time() - begun
   scored = [
@@ -52,11 +55,13 @@ def by_composition(codec, prior, args) -> None:
   ]
   first = match_summary.summarize(scored[0])
   valid = [_is_valid(c) for c in rounds[0]]
+  symmetric = [_is_symmetric(c) for c in rounds[0]]
   best = np.any([[c.match for c in row] for row in scored], axis=0)
   print(
     f'{len(true)} compositions of {args.data.name}, guidance '
     f'{args.guidance:g}, {args.steps} steps, temperature '
-    f'{args.temperature:g}, refine {args.refine}'
+    f'{args.temperature:g}, refine {args.refine}, symmetrized within '
+    f'{args.symmetrize:g} Å'
   )
   print(
     f'match @1 {first["match"]:.1%} ({first["match_low"]:.1%} to '
@@ -68,6 +73,7 @@ def by_composition(codec, prior, args) -> None:
     print(f'match @{args.tries} {best.mean():.1%}')
   print(
     f'formula {first["formula_exact"]:.1%}, structure {np.mean(valid):.1%}, '
+    f'space group above P-1 {np.mean(symmetric):.1%}, '
     f'{1000 * seconds / args.tries / len(true):.0f} s for 1,000 draws'
   )
   for reason in [c for c in rounds[0] if isinstance(c, str)][:5]:
@@ -90,3 +96,8 @@ def by_composition(codec, prior, args) -> None:
 def _is_valid(found: Crystal | str) -> bool:
   """Whether it is a crystal of a valid structure, not a reason."""
   return isinstance(found, Crystal) and checks.why_invalid(found) is None
+
+
+def _is_symmetric(found: Crystal | str) -> bool:
+  """Whether it is a crystal with a space group above P-1, within 0.1 Å."""
+  return isinstance(found, Crystal) and checks.space_group(found)[0] > 2

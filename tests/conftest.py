@@ -1,5 +1,6 @@
 """Settings of every test: fake devices, strict shapes."""
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -60,11 +61,9 @@ _LONGEST = (
   'training/test_coded_loss.py', 'models/test_vae.py', 'docs/test_pages.py',
 )  # fmt: skip
 
-# Files and folders of tests that train, or pmap.
-_TRAINING = (
-  'training', 'experiments', 'evaluation', 'generation', 'notebooks',
-  'codec/test_saved.py', 'density/test_voxelize_in_jax.py',
-  'test_own_crystals.py', 'test_random_frames.py', 'test_speed_benchmarks.py',
+# Files and folders of tests that start processes which train.
+_STARTS_TRAINING = (
+  'training', 'experiments', 'notebooks', 'test_own_crystals.py',
 )  # fmt: skip
 
 
@@ -99,24 +98,44 @@ def compiled_well(request):
     jax.clear_caches()
 
 
-@pytest.fixture(autouse=True, scope='module')
-def no_cache_of_training(request):
-  """Keeps no compiled function of files that train, nor of their processes.
+@pytest.fixture(autouse=True, scope='session')
+def no_cache_of_pmap():
+  """Keeps no compiled function of pmap.
 
   JAX 0.10.1 once crashed when it wrote a pmapped step of two devices into the
   cache.
   """
-  trains = _files(_TRAINING)
-  if not any(request.path.is_relative_to(path) for path in trains):
+  pmap, name = jax.pmap, 'jax_persistent_cache_min_compile_time_secs'
+
+  def without_cache(*args, **kwargs):
+    mapped = pmap(*args, **kwargs)
+
+    @functools.wraps(mapped)
+    def call(*args, **kwargs):
+      before = getattr(jax.config, name)
+      jax.config.update(name, 1e9)
+      try:
+        return mapped(*args, **kwargs)
+      finally:
+        jax.config.update(name, before)
+
+    return call
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(jax, 'pmap', without_cache)
+    yield
+
+
+@pytest.fixture(autouse=True, scope='module')
+def no_cache_of_processes(request):
+  """Keeps no compiled function of processes that train; see above."""
+  starts = _files(_STARTS_TRAINING)
+  if not any(request.path.is_relative_to(path) for path in starts):
     yield
     return
-  name = 'jax_persistent_cache_min_compile_time_secs'
-  before = getattr(jax.config, name)
-  jax.config.update(name, 1e9)
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('JAX_ENABLE_COMPILATION_CACHE', 'false')
     yield
-  jax.config.update(name, before)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import pytest
 from crystal_jax.codec.config import to_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Of each process: most of its time is compilation.
+_ENVIRONMENT = {'PYTHONPATH': str(ROOT), 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
 
 _SCRIPT = """
 import json
@@ -43,7 +45,7 @@ def _start(config, tmp_path, name, count, devices):
       [sys.executable, script, tmp_path / 'config.json', tmp_path / name]
       + [tmp_path / f'{name}{i}.npz', address, str(count), str(i)],
       cwd=ROOT,
-      env={**os.environ, 'PYTHONPATH': str(ROOT), 'XLA_FLAGS': flags},
+      env={**os.environ, **_ENVIRONMENT, 'XLA_FLAGS': flags},
       stderr=subprocess.PIPE,
       text=True,
     )
@@ -107,7 +109,7 @@ def test_a_killed_process_ends_the_other_and_the_training_resumes(
       command += [f'--config={tmp_path}/config.py', f'--workdir={tmp_path}/run']
       command += [f'--coordinator={address}', '--num_processes=2']
       command += [f'--process_id={i}']
-      environment = {**os.environ, 'XLA_FLAGS': ''}
+      environment = {**os.environ, **_ENVIRONMENT, 'XLA_FLAGS': ''}
       with (tmp_path / f'log{i}').open('w') as log:
         processes.append(
           subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
