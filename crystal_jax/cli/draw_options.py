@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='weight of the conditions; 1: as in the data (default: 2)',
   )
   parser.add_argument(
+    '--temperature',
+    type=float,
+    help='variety of structures: 1 as in the data, near 0 the likeliest one '
+    '(default: 0.5)',
+  )
+  parser.add_argument(
     '--exact',
     action='store_true',
     help='sample again while conditions are unmet',
@@ -73,6 +79,7 @@ def conditions(args: argparse.Namespace) -> dict[str, Any]:
     'properties': dict(map(_property, args.property)) or None,
     'experimental': args.experimental,
     'guidance': args.guidance,
+    'temperature': args.temperature,
     'exact': args.exact,
   }
 

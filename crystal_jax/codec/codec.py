@@ -65,6 +65,7 @@ class Codec(PropertyCodec):
     properties: Mapping[str, float] | None = None,
     experimental: bool | None = None,
     guidance: float | None = None,
+    temperature: float | None = None,
     exact: bool = False,
   ) -> list[Crystal | None]:
     """Crystals sampled from the codec's prior: n draws, no ranking, no redraw.
@@ -84,6 +85,8 @@ class Codec(PropertyCodec):
       properties: Values by name, of those that the prior was trained on.
       experimental: Whether the crystal was observed experimentally.
       guidance: Strength of the conditions; 1: as in the data.
+      temperature: Scale of the noise that sampling starts from; 1: as in the
+        data, near 0: the crystal that the prior finds likeliest.
       exact: Whether to draw again in place of crystals that are invalid or do
         not have the required symmetry, up to ten draws for each.
 
@@ -117,6 +120,7 @@ class Codec(PropertyCodec):
         criteria,
         seed=seed,
         guidance=guidance,
+        temperature=temperature,
         exact=exact,
       )
     )
@@ -129,6 +133,7 @@ class Codec(PropertyCodec):
     seed: int = 0,
     *,
     guidance: float | None = None,
+    temperature: float | None = None,
     exact: bool = False,
     **criteria: Any,
   ) -> list[Crystal | None]:
@@ -141,6 +146,7 @@ class Codec(PropertyCodec):
         draw that does not depend on the crystal.
       seed: Seed of all random numbers.
       guidance: As for `sample`.
+      temperature: As for `sample`.
       exact: As for `sample`.
       **criteria: Conditions of `sample`; without `composition`, `elements` and
         `num_atoms` the atoms stay those of the crystal.
@@ -165,6 +171,7 @@ class Codec(PropertyCodec):
         strength=strength,
         seed=seed,
         guidance=guidance,
+        temperature=temperature,
         exact=exact,
       )
     )

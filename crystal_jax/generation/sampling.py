@@ -21,6 +21,7 @@ from crystal_jax.generation.conditions import Conditions
 from crystal_jax.generation.latent_sampling import (
   GUIDANCE,
   STEPS,
+  TEMPERATURE,
   sample_latents,
 )
 from crystal_jax.generation.loading import Prior
@@ -49,6 +50,7 @@ def sample(
   *,
   seed: int = 0,
   guidance: float | None = None,
+  temperature: float | None = None,
   exact: bool = False,
   steps: int = STEPS,
   refine: str = 'none',
@@ -62,6 +64,7 @@ def sample(
     criteria: Criteria of each crystal.
     seed: Seed of all random numbers.
     guidance: Strength of the conditions; None: `GUIDANCE`.
+    temperature: Scale of the noise of latents; None: `TEMPERATURE`.
     exact: Draw again what is not valid or not as asked, up to `BUDGET` draws
       for each crystal.
     steps: Steps of the integration.
@@ -73,7 +76,8 @@ def sample(
   if n < 1:
     raise ValueError(f'Need {n=} to be at least 1.')
   request = make_request(codec, prior, criteria)
-  guidance = check_guidance(guidance)
+  guidance = at_least_zero('guidance', guidance, GUIDANCE)
+  temperature = at_least_zero('temperature', temperature, TEMPERATURE)
 
   def draw_batch(index):
     given, contents = draw_compositions(prior, request, seed, index)
@@ -85,6 +89,7 @@ def sample(
       index=index,
       guidance=guidance,
       steps=steps,
+      temperature=temperature,
     )
     return decode_draws(codec, z, contents, request, refine)
 
@@ -97,16 +102,16 @@ def make_request(codec: Any, prior: Prior, criteria: Criteria) -> Request:
   return resolve(prior.networks, prior.params, known, criteria)
 
 
-def check_guidance(guidance: float | None) -> float:
-  """The guidance; `GUIDANCE` for None.
+def at_least_zero(name: str, value: float | None, default: float) -> float:
+  """The value of an argument, or its default for None.
 
   Raises:
-    ValueError: If it is negative or not finite.
+    ValueError: If the value is negative or not finite.
   """
-  guidance = GUIDANCE if guidance is None else float(guidance)
-  if not guidance >= 0 or not np.isfinite(guidance):
-    raise ValueError(f'Need {guidance=} to be 0 or more.')
-  return guidance
+  value = default if value is None else float(value)
+  if not value >= 0 or not np.isfinite(value):
+    raise ValueError(f'Need {name}={value} to be 0 or more.')
+  return value
 
 
 def draw_compositions(

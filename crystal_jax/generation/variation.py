@@ -13,12 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from crystal_jax.generation import integration
-from crystal_jax.generation.latent_sampling import STEPS, TEMPERATURE
+from crystal_jax.generation.latent_sampling import (
+  GUIDANCE,
+  STEPS,
+  TEMPERATURE,
+)
 from crystal_jax.generation.loading import Prior
 from crystal_jax.generation.request import Criteria
 from crystal_jax.generation.samples import Draws, collect
 from crystal_jax.generation.sampling import (
-  check_guidance,
+  at_least_zero,
   decode_draws,
   draw_compositions,
   make_request,
@@ -39,6 +43,7 @@ def alter(
   strength: float = 0.3,
   seed: int = 0,
   guidance: float | None = None,
+  temperature: float | None = None,
   exact: bool = False,
   steps: int = STEPS,
   refine: str = 'none',
@@ -56,6 +61,7 @@ def alter(
       The flow is integrated from time 1 - strength on.
     seed: Seed of all random numbers.
     guidance: See `sample`.
+    temperature: See `sample`.
     exact: See `sample`.
     steps: Steps of the integration from time 0 to 1.
     refine: See `Codec.decode`.
@@ -81,7 +87,8 @@ def alter(
       num_atoms=len(numbers),
     )
   request = make_request(codec, prior, criteria)
-  guidance = check_guidance(guidance)
+  guidance = at_least_zero('guidance', guidance, GUIDANCE)
+  temperature = at_least_zero('temperature', temperature, TEMPERATURE)
   statistics = prior.networks.latent_statistics(prior.params)
   standardized = np.asarray(statistics.apply(jnp.asarray(mean)))
   spread = std / np.asarray(statistics.deviation)[None]
@@ -89,7 +96,7 @@ def alter(
   def draw_batch(index):
     given, contents = draw_compositions(prior, request, seed, index)
     size = prior.networks.latent_size
-    noise = TEMPERATURE * integration.noise(seed, index, size)
+    noise = temperature * integration.noise(seed, index, size)
     posterior = standardized + spread * integration.noise(
       seed, index, size, stream=_POSTERIOR
     )

@@ -70,7 +70,8 @@ def test_only_elements_that_the_codec_knows(codec):
     ({'crystal_system': 'round'}, 'one of triclinic'),
     ({'properties': {'colour': 1.0}}, 'it knows: energy'),
     ({'properties': {'energy': float('nan')}}, 'not finite'),
-    ({'guidance': -1}, '0 or more'),
+    ({'guidance': -1}, 'guidance=-1.0 to be 0 or more'),
+    ({'temperature': float('nan')}, 'temperature=nan to be 0 or more'),
   ],
 )
 def test_what_is_at_odds_is_refused(codec, asked, message):
@@ -168,6 +169,14 @@ def test_the_first_draws_do_not_depend_on_n(codec):
   three, two = codec.sample(3, **asked), codec.sample(2, **asked)
   for one, other in zip(three, two, strict=False):
     np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)
+
+
+def test_without_noise_all_draws_of_a_composition_are_one(codec):
+  asked = {'composition': 'NaCl', 'num_atoms': 4}
+  one, other = codec.sample(2, temperature=0.0, **asked)
+  np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)
+  one, other = codec.sample(2, temperature=1.0, **asked)
+  assert np.abs(one.positions - other.positions).max() > 1e-3
 
 
 def test_neighbours_have_the_atoms_of_the_primitive_cell(codec):
