@@ -75,6 +75,8 @@ def write(
   folder = Folder(args.out)
   width = len(str(len(crystals) - 1))
   page = pages.Page(args)
+  # The space group of the table is that of the file.
+  tolerance = args.symmetrize or checks.SYMMETRY_TOLERANCE
   if first is not None:
     page.add(first)
   for index, crystal in enumerate(crystals):
@@ -86,7 +88,7 @@ def write(
     residual = float('nan')
     if report.residuals is not None:
       residual = float(report.residuals[index])
-    row = _row(name, crystal, residual, report.unmet.get(index, []))
+    row = _row(name, crystal, residual, report.unmet.get(index, []), tolerance)
     rows.append(row)
     if index in report.dropped:
       row['reason'] = '{}: {}'.format(*report.dropped[index])
@@ -95,7 +97,7 @@ def write(
       f'{name}_{row["formula"]}', crystal, symprec=args.symmetrize
     ).name
     if page.is_open:
-      page.add(pairs.panel(crystal, name, checks.SYMMETRY_TOLERANCE))
+      page.add(pairs.panel(crystal, name, tolerance))
   written = [row for row in rows if 'file' in row]
   message = page.write(title, gallery=True) if written else ''
   outputs.write_table(args.out / outputs.TABLE, COLUMNS, rows)
@@ -122,12 +124,18 @@ def symmetrize(
   ]
 
 
-def _row(name: str, crystal: Crystal, residual: float, unmet) -> dict[str, Any]:
-  """One row of the table."""
+def _row(
+  name: str,
+  crystal: Crystal,
+  residual: float,
+  unmet: Sequence[str],
+  tolerance: float,
+) -> dict[str, Any]:
+  """One row of the table; the space group is that within the tolerance, Å."""
   from crystal_jax.generation import checks
 
   atoms = crystal.to_ase()
-  number, symbol = checks.space_group(crystal)
+  number, symbol = checks.space_group(crystal, tolerance)
   volume = abs(float(np.linalg.det(crystal.cell)))
   density = mass_density(atoms.numbers, volume)
   return {

@@ -184,8 +184,8 @@ def add_symmetrize(parser: argparse.ArgumentParser, *names: str) -> None:
     type=_tolerance,
     metavar='Å',
     help='write each CIF with the space group that the crystal has within '
-    'this tolerance (0.01 to 0.1 are typical), exactly symmetric and in its '
-    'standard setting',
+    'this tolerance (Å; 0.01 to 0.1 are typical, 0.5 for samples), exactly '
+    'symmetric and in its standard setting',
   )
 
 

@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
       page.add(*pairs.pair(codec, id_, crystal, decoded, suffix))
   message = page.write('Crystals and decoded crystals')
   note = f', {num_equal} with their composition unchanged'
-  if distances:
+  if importlib.util.find_spec('pymatgen') is None:
+    note += "; not compared (install 'crystal_jax[train]' for distances)"
+  elif distances:
     note += (
       f'; {len(distances)} match the given crystal, median RMS distance '
       f'{np.median(distances):.2g} Å'

@@ -5,11 +5,11 @@
   python -m crystal_jax sample --elements=Li,Co,O --n=4 --out=oxides
 
 Writes a CIF for each sample, index.html (a gallery of the first 100) and
-index.tsv: formula, space group (within 0.1 Å), density (g/cm³), shortest
-distance (Å), residual (mean squared difference of its latent and the sampled
-one in posterior standard deviations; about 1 for true crystals) and unmet
-conditions. A sample that decodes to no valid crystal is listed on stderr with
-the reason.
+index.tsv: formula, space group (within 0.1 Å, or within --symmetrize), density
+(g/cm³), shortest distance (Å), residual (mean squared difference of its latent
+and the sampled one, in standard deviations of the posterior; below 1 for a
+crystal decoded from its own latent) and unmet conditions. A sample that decodes
+to no valid crystal is listed on stderr with the reason.
 
 --screen drops, in this order: crystals with too short distances; with charges
 that cannot balance (needs the extra [eval], else not tested); duplicates;

@@ -3,6 +3,7 @@
 import csv
 import warnings
 
+import ase.spacegroup
 import numpy as np
 import pytest
 
@@ -49,6 +50,29 @@ def test_a_file_and_a_row_for_each_draw(tmp_path, capsys):
   assert len(page) < 1e6 and page.count('"title":') == 2
   assert main(['sample', *asked, f'--out={out}']) == 1
   assert 'not empty' in capsys.readouterr().err
+
+
+def test_the_space_group_of_the_table_is_that_of_the_file(
+  codec, tmp_path, monkeypatch
+):
+  rutile = ase.spacegroup.crystal(
+    ['Fe', 'O'], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136,
+    cellpar=[4.6, 4.6, 3.0, 90, 90, 90],
+  )  # fmt: skip
+  rutile.rattle(0.05, seed=1)
+  distorted = cj.Crystal.from_ase(rutile)
+  assert checks.space_group(distorted)[0] < 136
+  monkeypatch.setattr(codec, 'sample', lambda n, **_: [distorted])
+  # Some crystals are not fully symmetric after one pass either.
+  monkeypatch.setattr(draws, 'symmetrize', lambda args, crystals: crystals)
+  report = draws.SampleReport({})
+  monkeypatch.setattr(draws.SampleReport, 'of', lambda codec: report)
+  out = tmp_path / 'out'
+  assert main(['sample', '--n=1', '--symmetrize=0.5', f'--out={out}']) == 0
+  (row,) = table(out)
+  assert row['space_group'] == '136'
+  written = cj.read(out / row['file'])
+  assert checks.space_group(written, 1e-3)[0] == 136
 
 
 def test_unmet_criteria_are_listed(tmp_path, capsys):
@@ -104,6 +128,8 @@ def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
 def test_a_screened_table_is_of_the_last_run(tmp_path, capsys, monkeypatch):
   near = cj.Crystal(np.array([8, 8]), np.diag([0, 0, 0.9])[1:], 4 * np.eye(3))
   monkeypatch.setattr(cj.Codec, 'sample', lambda self, n, **asked: [near])
+  # Some crystals are not fully symmetric after one pass either.
+  monkeypatch.setattr(draws, 'symmetrize', lambda args, crystals: crystals)
   report = draws.SampleReport({})
   monkeypatch.setattr(draws.SampleReport, 'of', lambda codec: report)
   out = tmp_path / 'out'

@@ -13,7 +13,7 @@ _LABELS = {
   'crystals': ('crystals', ''),
   'valid_structure': ('valid structure', '%'),
   'valid_composition': ('valid composition (SMACT)', '%'),
-  'valid': ('valid (both)', '%'),
+  'valid': ('valid (structure, composition)', '%'),
   'unique': ('unique', '%'),
   'novel': ('novel', '%'),
   'unique_and_novel': ('unique and novel', '%'),
