@@ -1,5 +1,7 @@
 """Ridge, folds by formula, neighbours, pooling, optimisation: on arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,8 @@ def test_the_verdict_says_where_composition_is_enough(by_composition):
   assert wins != by_composition
   assert ('no better' in report.verdict) == by_composition
   assert 'the mean' in report.baselines
+  few = dataclasses.replace(report, crystals=9)
+  assert few.verdict.endswith('With 9 crystals this may be chance.')
 
 
 def test_what_the_posterior_does_not_know_does_not_count():
