@@ -17,7 +17,8 @@ from crystal_jax import data, tasks
 from crystal_jax.__main__ import main
 from crystal_jax.data.synthetic import __main__ as supercells_command
 from crystal_jax.training import provenance
-from experiments import quickstart
+from crystal_jax.training.start import start_from
+from experiments import mp_20_second, quickstart
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -40,9 +41,9 @@ def my_cifs(tmp_path, monkeypatch):
   return tmp_path / 'my_cifs'
 
 
-def fields(command):
+def fields(command, experiment=quickstart):
   """The config that a training command asks for."""
-  config = quickstart.get_config()
+  config = experiment.get_config()
   for word in command:
     if word.startswith('--config.'):
       name, value = word.removeprefix('--config.').split('=')
@@ -57,9 +58,9 @@ def fields(command):
 
 @pytest.mark.slow
 def test_the_commands_run(my_cifs, capsys, data_dir):
-  prepare, describe, train, mixed, supercells, train_large = commands()
+  prepare, describe, train, mixed, further, supercells, train_large = commands()
   assert prepare[:3] == describe[:3] == ['python', '-m', 'crystal_jax']
-  for command in train, mixed, train_large:
+  for command in train, mixed, further, train_large:
     assert command[:3] == ['python', '-m', 'experiments.main']
   assert main(prepare[3:]) == 0
   assert 'read     10 crystals' in capsys.readouterr().out
@@ -89,6 +90,10 @@ def test_the_commands_run(my_cifs, capsys, data_dir):
   assert 2.9 < oqmd.sum() / (~oqmd).sum() < 3.3
   assert set(np.unique(chosen['numbers'])) <= {0, 8, 22}
   assert chosen['numbers'].shape[1] == 12
+  assert further[3] == '--config=experiments/mp_20_second.py'
+  config = fields(further, mp_20_second)
+  run = tasks.set_up(config)
+  start_from(run.fresh_state(), ROOT / config.train.start_from)
   large = fields(train)
   large.data.in_place = 'data/inputs'
   in_place = tasks.set_up(large).arrays
