@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from benchmarks.compact_crystals import read_random
+from crystal_jax.cli import draws
 from crystal_jax.evaluation import match_summary, matching
 from crystal_jax.generation import checks, conditions, latent_sampling
-from crystal_jax.generation.symmetry import symmetrized
 from crystal_jax.structure.composition import unit_of
 from crystal_jax.structure.crystal import Crystal
 from crystal_jax.structure.elements import MAX_NUMBER
@@ -43,8 +43,7 @@ def by_composition(codec, prior, args) -> None:
       num_atoms=[len(numbers) for numbers in cells],
       refine=args.refine,
     )
-    if args.symmetrize:
-      found = [c and symmetrized(c, args.symmetrize) for c in found]
+    found = draws.symmetrize(args, found)
     rounds.append([c or codec.failures.get(i, '') for i, c in enumerate(found)])
   seconds = time.process_time() - begun
   scored = [

@@ -17,14 +17,12 @@ from benchmarks.list_models import Frequencies, Mixture
 # 1/2, 1/3 and 1/4 lie on the grid.
 STEPS = np.array([2, 4, 6, 8, 12, 16, 18, 24, 30, 36, 48, 60, 72, 96, 120, 144,
                   192, 240, 288, 384, 480, 600, 720, 960, 1200])  # fmt: skip
-
-
 # Steps of EM that fit the weights of the predictions.
 _EM_STEPS = 8
 # Number of predictions: three of chains of contexts, and the copies.
 _PREDICTIONS = 4
-# Probability that is spread over all grid points, where copies are certain of
-# one point each.
+# Count that is spread evenly over all grid points; each copy of an earlier
+# coordinate counts 1.
 _UNIFORM_COUNT = 0.02
 # Contexts of the mixture count at most this many earlier coordinates.
 _MAX_KNOWN = 8
@@ -92,7 +90,7 @@ class Positions:
 
 
 def axis_steps(cell, spacing):
-  """Number of grid steps of each axis, at most `spacing` (Å) apart, [3]."""
+  """Number of steps of each axis, none longer than `spacing` (Å), [3]."""
   fewest = np.linalg.norm(cell, axis=1) / spacing
   return STEPS[np.minimum(np.searchsorted(STEPS, fewest), len(STEPS) - 1)]
 

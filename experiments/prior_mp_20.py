@@ -17,19 +17,19 @@ beside the compact files first:
   python -m crystal_jax.generation.export runs/prior_mp_20 \
     crystal_jax/weights/mp_20
 
-The shipped prior was trained further, and its step 7,000 exported (with the
-network of compositions of the first training), before its lattices were
-overfitted more:
-
-  .. --workdir=runs/prior_mp_20_further --config.train.steps=9000 \
-    --config.train.learning_rate=8e-4 --config.train.checkpoint_every=1000 \
-    --config.train.start_from=crystal_jax/weights/mp_20
-
 The network of compositions is then trained further, alone:
 
   python -m crystal_jax.generation.fit_compositions crystal_jax/weights/mp_20 \
     --train=runs/mp_le20_energies_train.npz \
     --heldout=../shared/data/mp_le20_val.npz
+
+The shipped velocity was trained further from that prior, until its lattices
+began to be overfitted (step 7,000); the network of compositions is that of the
+commands above:
+
+  .. --workdir=runs/prior_mp_20_further --config.train.steps=9000 \
+    --config.train.learning_rate=8e-4 --config.train.checkpoint_every=1000 \
+    --config.train.keep=20 --config.train.start_from=crystal_jax/weights/mp_20
 
 benchmarks/RESULTS.md has what the shipped prior was trained for and reached.
 """

@@ -6,7 +6,7 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from crystal_jax.cli import draws, outputs, pages
+from crystal_jax.cli import draws, output_options, outputs, pages
 from crystal_jax.io.reading.crystals import read_crystals
 from crystal_jax.io.reading.items import Skip
 from crystal_jax.structure import pair_statistics
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='crystals from which distances and volumes are learnt (default: '
     'those of the package, of the Materials Project)',
   )  # fmt: skip
-  outputs.add_folder_arguments(parser)
+  output_options.add_folder_arguments(parser)
   pages.add_arguments(parser)
 
 

@@ -20,7 +20,7 @@ import pathlib
 import numpy as np
 import tqdm
 
-from crystal_jax.cli import inputs, outputs
+from crystal_jax.cli import inputs, output_options, outputs
 from crystal_jax.codec.card import fingerprints
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('latents', type=pathlib.Path, help='.npz file')
   inputs.add_weights(parser)
   inputs.add_refine(parser)
-  outputs.add_arguments(parser)
+  output_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

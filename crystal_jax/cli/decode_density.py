@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax import decoding, lattice_search
-from crystal_jax.cli import outputs
+from crystal_jax.cli import output_options
 from crystal_jax.decoding.decode import DecodedAtoms
 from crystal_jax.density import grids
 from crystal_jax.io import atomic, cube, write
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='maximum number of decoded atoms, images in the box included '
     '(default: %(default)s)',
   )  # fmt: skip
-  outputs.add_symmetrize(parser, '--symprec')
+  output_options.add_symmetrize(parser, '--symprec')
   parser.add_argument(
     '--picture', type=pathlib.Path,
     help='also draw the density and its atoms to this file, such as atoms.png '

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.cli import inputs, output_options, outputs, pages
 from crystal_jax.codec.codec import UnmetWarning
 
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action='store_true',
     help='sample again while conditions are unmet',
   )
-  outputs.add_folder_arguments(parser)
+  output_options.add_folder_arguments(parser)
   pages.add_arguments(parser)
 
 

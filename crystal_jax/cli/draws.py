@@ -61,7 +61,7 @@ def write(
   not count for the status.
 
   Args:
-    args: Arguments of `outputs.add_folder_arguments` and
+    args: Arguments of `output_options.add_folder_arguments` and
       `pages.add_arguments`.
     report: Report of the crystals.
     crystals: The crystals, None where there is none.

@@ -17,7 +17,7 @@ none gave a crystal.
 import argparse
 import pathlib
 
-from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.cli import inputs, output_options, outputs, pages
 from crystal_jax.evaluation import pairs
 from crystal_jax.io import read
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--steps', type=int, default=9, help='crystals, ends included (default: 9)'
   )
-  outputs.add_arguments(parser)
+  output_options.add_arguments(parser)
   pages.add_arguments(parser)
 
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystal_jax.cli import inputs, outputs, pages
+from crystal_jax.cli import inputs, output_options, outputs, pages
 from crystal_jax.evaluation import matching, pairs
 from crystal_jax.io.reading.parse import reduced_formula
 from crystal_jax.structure.crystal import Crystal
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   inputs.add_sources(parser)
   inputs.add_weights(parser)
   inputs.add_refine(parser)
-  outputs.add_arguments(parser)
+  output_options.add_arguments(parser)
   pages.add_arguments(parser)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from crystal_jax.decoding import DecodedAtoms
-from crystal_jax.lattice_search import box_atoms
 from crystal_jax.lattice_search.lattice_fit import LatticeFit
+from crystal_jax.lattice_search.reliable_atoms import reliable_atoms
 from crystal_jax.structure import crystal as crystal_lib
 from crystal_jax.structure import lattice, primitive, validation
 
@@ -57,7 +57,7 @@ def assemble(
     cell, centre = np.asarray(fit, np.float64), None
   if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-6:
     raise ValueError(f'Not a cell of three independent vectors: {cell}.')
-  positions, numbers, _, num_inside, _ = box_atoms.reliable_atoms(atoms)
+  positions, numbers, _, num_inside, _ = reliable_atoms(atoms)
   if not num_inside:
     raise ValueError('No atoms were found inside the walls.')
   if centre is not None:

@@ -17,6 +17,7 @@ from jaxtyping import ArrayLike, Float
 from scipy.spatial import cKDTree
 
 from crystal_jax.lattice_search import box_atoms
+from crystal_jax.lattice_search.reliable_atoms import reliable_atoms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def fit_near(
     The lattice, and the share of the images expected in the box that were
     found; 0 if none is expected.
   """
-  positions, _, _, num_inside, _ = box_atoms.reliable_atoms(atoms)
+  positions, _, _, num_inside, _ = reliable_atoms(atoms)
   prior = np.asarray(prior, np.float64)
   tree = cKDTree(positions)
   half = np.abs(positions[:num_inside]).max(initial=0.0)

@@ -3,7 +3,7 @@
 The occupancy is filtered with the shape of an atom. For each atom in turn, the
 highest point becomes its position, and a Gaussian of height one is subtracted
 there. All positions are refined together. No atom is put on a voxel that is
-nearer to another atom than the least distance, and refinement moves atoms apart
+nearer to another atom than the least distance, and refinement separates atoms
 that come nearer.
 
 Lengths are in voxels, unless Å are stated.

@@ -128,8 +128,6 @@ def test_what_is_screened_out_is_in_a_table(tmp_path, capsys, monkeypatch):
 def test_a_screened_table_is_of_the_last_run(tmp_path, capsys, monkeypatch):
   near = cj.Crystal(np.array([8, 8]), np.diag([0, 0, 0.9])[1:], 4 * np.eye(3))
   monkeypatch.setattr(cj.Codec, 'sample', lambda self, n, **asked: [near])
-  # Some crystals are not fully symmetric after one pass either.
-  monkeypatch.setattr(draws, 'symmetrize', lambda args, crystals: crystals)
   report = draws.SampleReport({})
   monkeypatch.setattr(draws.SampleReport, 'of', lambda codec: report)
   out = tmp_path / 'out'

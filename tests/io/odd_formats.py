@@ -16,10 +16,9 @@ _ABINIT = (
   'natom 2\nntypat 2\nznucl 11 17\ntypat 1 2\nacell 1 1 1 angstrom\n'
   'rprim 0 2.82 2.82 2.82 0 2.82 2.82 2.82 0\n{}\n'
 )
-# XXXX is the residue name that Materials Studio writes.
 _CAR = (
   '!BIOSYM archive 3\nPBC=ON\nx\n!DATE\nPBC 5.64 5.64 5.64 90 90 90 {}\n'
-  'NA1   0.000000000  0.000000000  0.000000000 XXXX 1      xx      Na  0.000\n'
+  'NA1   0.000000000  0.000000000  0.000000000 NACL 1      xx      Na  0.000\n'
   'end\nend\n'
 )
 _F34 = (

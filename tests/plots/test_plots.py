@@ -42,7 +42,7 @@ def test_densities_are_bright_at_the_atom():
 
 
 def test_decoded_atoms_lie_on_their_density_in_both_views():
-  density = np.zeros((4, 5, 6))  # Unequal sides tell the axes apart.
+  density = np.zeros((4, 5, 6))  # Unequal sides distinguish the axes.
   density[1, 2, 5] = 1
   extents = [(-0.5, 3.5), (-0.5, 4.5), (-0.5, 5.5)]
   figure = plots.decoded_atoms(
